@@ -1,0 +1,1 @@
+//! Sockets: interfaces, multicast, TCP and TLS.

@@ -1,0 +1,1 @@
+//! SQLite on one thread: commit a batch, read a page.

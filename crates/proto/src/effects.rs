@@ -1,0 +1,220 @@
+//! The contract between the protocol and the world: what may be told to it, and what it wants done.
+//!
+//! The protocol has no socket, clock, disk, task or randomness of its own. The engine calls it with an [`Input`] and
+//! performs the [`Effects`] in their order.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::model::{ConnId, EntryId, LogId, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use crate::rooms::{Offer, RoomKind};
+use crate::transfer::{PullEnd, Receipt, TransferState};
+use crate::wire::entry::Entry;
+
+/// Everything a machine wants done, in the order in which it must be done.
+#[derive(Debug, Default)]
+#[must_use = "the protocol acts on the world only through its effects"]
+pub struct Effects {
+    /// First make it durable,
+    pub commit: Vec<Record>,
+    /// then let the network know,
+    pub send: Vec<Transmit>,
+    /// then start or stop bulk work,
+    pub run: Vec<Job>,
+    /// and last of all tell the user.
+    pub tell: Vec<Event>,
+}
+
+impl Effects {
+    /// Appends what another machine wants, behind what is already wanted.
+    pub fn extend(&mut self, later: Effects) {
+        self.commit.extend(later.commit);
+        self.send.extend(later.send);
+        self.run.extend(later.run);
+        self.tell.extend(later.tell);
+    }
+
+    /// Whether there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.commit.is_empty() && self.send.is_empty() && self.run.is_empty() && self.tell.is_empty()
+    }
+}
+
+/// Something that happened to the node.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A UDP datagram arrived. Nothing about it is trusted yet.
+    Datagram { from: SocketAddr, bytes: &'a [u8] },
+    /// The deadline passed.
+    Timer,
+    /// The set of interfaces or addresses changed: announce there at once.
+    NetworkChanged,
+    /// A TLS connection for chat sync stands; `peer` is proven.
+    Connected { conn: ConnId, peer: PeerId, remote: SocketAddr, direction: Direction },
+    /// A dial ended without a connection.
+    DialFailed { peer: PeerId },
+    /// A whole frame arrived on a sync connection: type byte and CBOR body, without the length.
+    Frame { conn: ConnId, bytes: &'a [u8] },
+    /// Everything that [`Job::Serve`] was asked for has been written to the connection.
+    Served { conn: ConnId },
+    /// A sync connection is gone, whoever ended it.
+    Closed { conn: ConnId },
+    /// A file transfer's bulk work ended.
+    Pull { transfer: TransferId, end: PullEnd },
+}
+
+/// Who opened a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    Dialled,
+    Accepted,
+}
+
+/// Something that must be on disk before anybody is told of it.
+#[derive(Clone, Debug)]
+pub enum Record {
+    /// A room that this device takes part in, new or with a changed name.
+    Room(RoomRecord),
+    /// The device left; entries of the room may be forgotten.
+    RoomLeft(RoomId),
+    /// A verified entry that continues its log. `own` entries must survive power loss before they are sent.
+    Entry { room: RoomId, entry: Arc<Entry>, own: bool, arrived: UnixMillis },
+    /// What is known of another device, new or changed.
+    Peer(PeerRecord),
+    /// `peer` has signed that it holds `log` up to `seq`. Only told for this device's own logs.
+    Covered { room: RoomId, peer: PeerId, log: LogId, seq: Seq },
+    /// A transfer, new or in another state.
+    Transfer(TransferRecord),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomRecord {
+    pub id: RoomId,
+    pub kind: RoomKind,
+    /// The room's name as typed; empty in a direct conversation.
+    pub name: String,
+    pub joined: UnixMillis,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerRecord {
+    pub id: PeerId,
+    /// The name that the device last claimed, already made safe to show.
+    pub name: String,
+    pub platform: Platform,
+    pub trust: Trust,
+    pub first_seen: UnixMillis,
+    pub last_seen: UnixMillis,
+    /// The newest (boot, counter) of its datagrams: older ones are replays.
+    pub boot: u64,
+    pub counter: u64,
+    /// Where it was reached, best first; at most [`crate::presence::MAX_ADDRESSES`].
+    pub addresses: Vec<SocketAddr>,
+}
+
+/// How far this device believes that a key belongs to the person it names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trust {
+    /// Only announcements were seen.
+    #[default]
+    Unknown,
+    /// The key was proven in a TLS handshake, and is remembered.
+    Pinned,
+    /// People compared the keys.
+    Verified,
+    /// Nothing from this device is wanted.
+    Blocked,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferRecord {
+    pub id: TransferId,
+    pub room: RoomId,
+    /// The log entry that made the offer.
+    pub entry: EntryId,
+    /// The device that offers.
+    pub from: PeerId,
+    pub offer: Offer,
+    pub state: TransferState,
+    /// When the offer was written, by its author's clock.
+    pub offered: UnixMillis,
+    /// What became of it elsewhere, by signed receipts; only for offers of this device.
+    pub receipts: Vec<(PeerId, Receipt)>,
+}
+
+/// Bytes for the network.
+#[derive(Clone, Debug)]
+pub enum Transmit {
+    /// One signed datagram to everybody, on every interface.
+    Multicast { reach: Reach, bytes: Vec<u8> },
+    /// One frame on a sync connection: type byte and body; the engine writes the length before it.
+    Frame { conn: ConnId, bytes: Vec<u8> },
+}
+
+/// How a datagram is spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// The control groups, IPv4 and IPv6.
+    Group,
+    /// The groups, and the broadcast address of each IPv4 subnet, for networks that eat multicast.
+    GroupAndBroadcast,
+}
+
+/// Work that takes long or moves many bytes.
+#[derive(Clone, Debug)]
+pub enum Job {
+    /// Connect to a peer for chat sync, trying the addresses in turn. Ends in `Connected` or `DialFailed`.
+    Dial { peer: PeerId, addresses: Vec<SocketAddr> },
+    /// Close a sync connection after what was sent on it.
+    HangUp { conn: ConnId },
+    /// Read these entries from the store and write them to the connection as ENTRIES frames. Ends in `Served`.
+    Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)> },
+    /// Fetch the files of an offer from this holder. Ends in `Pull`.
+    Pull { transfer: TransferId, holder: PeerId, addresses: Vec<SocketAddr> },
+    /// Stop fetching. What was staged is thrown away if the transfer is over, kept if it only waits.
+    StopPull { transfer: TransferId, staged: Staged },
+    /// Let these devices fetch what was offered, from now on.
+    Shelve { transfer: TransferId, audience: Audience },
+    /// Serve it no longer, and cut whoever is fetching.
+    Unshelve { transfer: TransferId },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Staged {
+    Keep,
+    Discard,
+}
+
+/// Who may fetch an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// The other side of a direct conversation.
+    Peer(PeerId),
+    /// Anybody on this network: the room is open.
+    Anyone,
+}
+
+/// A fact for the user interface. Never more than facts: what to do with them is the shells' affair.
+#[derive(Clone, Debug)]
+pub enum Event {
+    PeerOnline(PeerId),
+    PeerOffline(PeerId),
+    /// Name, trust or addresses changed.
+    PeerChanged(PeerId),
+    RoomJoined(RoomId),
+    RoomLeft(RoomId),
+    /// An entry that belongs on the screen, durable by now.
+    Entry {
+        room: RoomId,
+        entry: Arc<Entry>,
+        arrived: UnixMillis,
+    },
+    /// `peer` holds more of this device's entries in the room than before.
+    Covered {
+        room: RoomId,
+        peer: PeerId,
+    },
+    /// A transfer is new or in another state.
+    Transfer(TransferId),
+}

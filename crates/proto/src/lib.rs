@@ -1,0 +1,15 @@
+//! Lanyard's protocol, pure: wire format and state machines, without sockets, clocks, disks, tasks or randomness.
+//!
+//! ```text
+//!   Input, Now  ->  Node  ->  Effects { commit, send, run, tell }
+//! ```
+//!
+//! A module imports those above it, never those below. The protocol on paper is `PROTOCOL.md` beside this crate.
+
+pub mod effects;
+pub mod identity;
+pub mod model;
+pub mod presence;
+pub mod rooms;
+pub mod transfer;
+pub mod wire;

@@ -1,0 +1,185 @@
+//! Ids and plain values. Nothing here acts; everything here can be compared, ordered and shown.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use sha2::{Digest, Sha256};
+
+/// A device: its Ed25519 public key (RFC 8032), 32 bytes.
+///
+/// A `PeerId` inside the protocol was proven, by a signature or by a TLS handshake. Names are only claims.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub [u8; 32]);
+
+impl PeerId {
+    /// The first 40 bits as 8 base32 characters. For telling two people of one name apart, never for proof.
+    pub fn short(&self) -> String {
+        BASE32_NOPAD.encode(&self.0[..5]).to_lowercase()
+    }
+
+    /// The whole key for people: 52 base32 characters and 4 check characters, in groups of four.
+    pub fn spelled(&self) -> String {
+        let digits = format!("{}{}", BASE32_NOPAD.encode(&self.0), self.check_characters());
+        let groups: Vec<&str> = (0..digits.len()).step_by(4).map(|at| &digits[at..at + 4]).collect();
+        groups.join(" ")
+    }
+
+    /// Reads [`PeerId::spelled`] or the [`fmt::Display`] form, with or without spaces, hyphens and check characters.
+    pub fn parse(text: &str) -> Option<PeerId> {
+        let digits: String = text.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+        let digits = digits.to_ascii_uppercase();
+        if !digits.is_ascii() || (digits.len() != 52 && digits.len() != 56) {
+            return None;
+        }
+        let key = BASE32_NOPAD.decode(digits[..52].as_bytes()).ok()?;
+        let peer = PeerId(key.try_into().ok()?);
+        (digits.len() == 52 || digits[52..] == peer.check_characters()).then_some(peer)
+    }
+
+    fn check_characters(&self) -> String {
+        let sum = Sha256::digest([b"lanyard peer check".as_slice(), &self.0].concat());
+        BASE32_NOPAD.encode(&sum[..5])[..4].to_owned()
+    }
+}
+
+impl fmt::Display for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE32_NOPAD.encode(&self.0).to_lowercase())
+    }
+}
+
+impl fmt::Debug for PeerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerId({})", self.short())
+    }
+}
+
+macro_rules! hex_id {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; $bytes]);
+
+        impl $name {
+            /// Reads the [`fmt::Display`] form: lower-case hexadecimal, whole.
+            pub fn parse(text: &str) -> Option<Self> {
+                HEXLOWER.decode(text.as_bytes()).ok()?.try_into().ok().map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&HEXLOWER.encode(&self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), HEXLOWER.encode(&self.0[..4]))
+            }
+        }
+    };
+}
+
+hex_id!(
+    /// A room. How it is derived says what kind of room it is, see [`crate::rooms`].
+    RoomId, 32
+);
+hex_id!(
+    /// One entry of a log: SHA-256 over its signed header and the signature.
+    EntryId, 32
+);
+hex_id!(
+    /// One log: the first 8 bytes of SHA-256 over its author and nonce.
+    LogId, 8
+);
+hex_id!(
+    /// One offer of files and everything that follows from it; random, chosen by the device that offers.
+    TransferId, 16
+);
+
+/// The place of an entry in its log. The first entry is 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seq(pub u64);
+
+impl Seq {
+    /// The place right behind this one.
+    pub fn next(self) -> Seq {
+        Seq(self.0.saturating_add(1))
+    }
+}
+
+/// What a device says it runs on. A claim, like its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Platform {
+    Linux,
+    Macos,
+    Windows,
+    #[default]
+    Other,
+}
+
+/// One TCP connection, numbered by the engine; never used twice in one run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// A point on the monotonic clock, in microseconds since an origin that only the engine knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(pub u64);
+
+impl Instant {
+    /// How long ago `earlier` was; zero if it is not in the past.
+    pub fn since(self, earlier: Instant) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Instant;
+    fn add(self, span: Duration) -> Instant {
+        Instant(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl Sub<Duration> for Instant {
+    type Output = Instant;
+    fn sub(self, span: Duration) -> Instant {
+        Instant(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+/// Milliseconds since 1970-01-01T00:00:00Z by this device's wall clock, which may be wrong.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnixMillis(pub u64);
+
+/// Both clocks, read together by whoever calls the protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    pub instant: Instant,
+    pub unix: UnixMillis,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spelled_peer_id_reads_back_and_a_mistyped_one_does_not() {
+        let peer = PeerId(core::array::from_fn(|i| i as u8 * 7));
+        assert_eq!(PeerId::parse(&peer.spelled()), Some(peer));
+        assert_eq!(PeerId::parse(&peer.to_string()), Some(peer));
+        let mut mistyped = peer.spelled();
+        let last = if mistyped.ends_with('A') { "B" } else { "A" };
+        mistyped.replace_range(mistyped.len() - 1.., last);
+        assert_eq!(PeerId::parse(&mistyped), None);
+        assert_eq!(PeerId::parse("naïve"), None);
+    }
+
+    #[test]
+    fn time_never_goes_below_zero() {
+        assert_eq!(Instant(5).since(Instant(9)), Duration::ZERO);
+        assert_eq!(Instant(5) - Duration::from_secs(1), Instant(0));
+    }
+}

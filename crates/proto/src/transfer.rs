@@ -1,0 +1,61 @@
+//! Offers and what becomes of them. This machine never sees file bytes.
+
+/// Where a transfer stands on this device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransferState {
+    /// Nobody here has said yes yet; or it is our own offer.
+    Offered,
+    /// Accepted, and the holder is not reachable right now.
+    Waiting,
+    Running,
+    /// Incoming: whole, verified, under its final name.
+    Done,
+    Declined,
+    Cancelled,
+    Failed(Failure),
+}
+
+/// How the bulk work of one transfer ended on the receiver's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullEnd {
+    /// Every file is durable under its final name. `digest` is the SHA-256 of the one file, or SHA-256 over the
+    /// SHA-256 of all files in the order of the manifest.
+    Complete {
+        digest: [u8; 32],
+    },
+    /// The connection failed or the holder could not be reached; trying again may help.
+    Lost,
+    Failed(Failure),
+}
+
+/// Why a transfer cannot go on. Stable numbers: they travel in receipts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Failure {
+    /// No space left at the receiver.
+    DiskFull = 1,
+    /// The receiver cannot write where the files should go.
+    Unwritable = 2,
+    /// A file changed at the sender while it was read.
+    SourceChanged = 3,
+    /// A file is no longer there, or not readable, at the sender.
+    SourceGone = 4,
+    /// What arrived is not what was announced, again and again.
+    Corrupt = 5,
+    /// The holder does not serve this offer to this device.
+    Refused = 6,
+    /// What the holder sent makes no sense.
+    Protocol = 7,
+}
+
+/// What a receiver says of an offer, signed as an entry of its log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receipt {
+    /// Durable under the final name, with this digest (see [`PullEnd::Complete`]).
+    Received {
+        digest: [u8; 32],
+    },
+    Declined,
+    Cancelled,
+    Failed(Failure),
+}

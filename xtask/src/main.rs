@@ -1,0 +1,3 @@
+//! The developer's own door.
+
+fn main() {}
