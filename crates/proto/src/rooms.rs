@@ -25,3 +25,16 @@ pub struct Offer {
 
 pub const MAX_OFFER_NAMES: usize = 8;
 pub const MAX_OFFER_NAME_BYTES: usize = 120;
+
+/// What an entry is, as its header says (PROTOCOL.md, "Entries"). Kinds that this version does not know are kept,
+/// passed on, and shown as written by a newer version.
+pub mod kind {
+    pub const TEXT: u8 = 1;
+    pub const OFFER: u8 = 5;
+    pub const RECEIPT: u8 = 15;
+}
+
+/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead.
+pub fn is_message(kind: u8) -> bool {
+    kind != kind::RECEIPT
+}
