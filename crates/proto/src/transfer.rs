@@ -59,3 +59,13 @@ pub enum Receipt {
     Cancelled,
     Failed(Failure),
 }
+
+impl Failure {
+    /// The failure that travels as this number.
+    pub fn from_number(number: u8) -> Option<Failure> {
+        use Failure::*;
+        [DiskFull, Unwritable, SourceChanged, SourceGone, Corrupt, Refused, Protocol]
+            .into_iter()
+            .find(|failure| *failure as u8 == number)
+    }
+}
