@@ -7,8 +7,10 @@
 //! A module imports those above it, never those below. The protocol on paper is `PROTOCOL.md` beside this crate.
 
 pub mod effects;
+pub mod expiring;
 pub mod identity;
 pub mod model;
+pub mod pacing;
 pub mod presence;
 pub mod rooms;
 pub mod transfer;

@@ -3,4 +3,5 @@
 pub mod codec;
 pub mod datagram;
 pub mod entry;
+pub mod frame;
 pub mod text;
