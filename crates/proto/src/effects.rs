@@ -51,7 +51,8 @@ pub enum Input<'a> {
     /// The set of interfaces or addresses changed: announce there at once.
     NetworkChanged,
     /// A TLS connection for chat sync stands; `peer` is proven.
-    Connected { conn: ConnId, peer: PeerId, remote: SocketAddr, direction: Direction },
+    /// `standing` connections are kept, because multicast may not reach the other side.
+    Connected { conn: ConnId, peer: PeerId, remote: SocketAddr, direction: Direction, standing: bool },
     /// A dial ended without a connection.
     DialFailed { peer: PeerId },
     /// A whole frame arrived on a sync connection: type byte and CBOR body, without the length.
@@ -62,6 +63,8 @@ pub enum Input<'a> {
     Closed { conn: ConnId },
     /// A file transfer's bulk work ended.
     Pull { transfer: TransferId, end: PullEnd },
+    /// All of an own offer was sent to somebody; `digest` as in [`PullEnd::Complete`].
+    Sent { transfer: TransferId, to: PeerId, digest: [u8; 32] },
 }
 
 /// Who opened a connection.

@@ -9,7 +9,9 @@
 pub mod effects;
 pub mod expiring;
 pub mod identity;
+pub mod log;
 pub mod model;
+pub mod node;
 pub mod pacing;
 pub mod presence;
 pub mod rooms;

@@ -1,4 +1,11 @@
 //! Offers and what becomes of them. This machine never sees file bytes.
+//!
+//! Everything is a pull by the receiver. What became of an offer is a receipt in the receiver's log, so it is signed,
+//! durable, and reaches the one who offered even if the two are never here at the same time again.
+
+mod table;
+
+pub use table::{Refusal, Transfers};
 
 /// Where a transfer stands on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
