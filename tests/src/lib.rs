@@ -1,1 +1,3 @@
-//! Helpers for the tests that cross crates.
+//! What the tests stand on: a simulated network.
+
+pub mod sim;
