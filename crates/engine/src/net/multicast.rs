@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lanyard_proto::effects::Reach;
-use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::interfaces::{Interface, V4};
@@ -137,7 +137,8 @@ impl Sockets {
         self.join();
     }
 
-    /// Leaves and joins every group again, so that switches hear of it.
+    /// Leaves and joins every group again, so that switches hear of it. Does not open what failed before:
+    /// [`Sockets::update`] does.
     pub fn refresh(&mut self) {
         let indexes: Vec<u32> = self.links.keys().copied().collect();
         for index in indexes {
@@ -188,11 +189,12 @@ impl Sockets {
         spread
     }
 
+    /// Joins by index: such a membership outlives a change of address.
     fn join(&mut self) {
         for (index, link) in &mut self.links {
-            if let (Some(socket), Some(v4), false) = (&self.v4, &link.v4, link.joined_v4) {
-                let joined =
-                    socket2::SockRef::from(socket).join_multicast_v4_n(&GROUP_V4, &place(*index, v4.from));
+            if let (Some(socket), Some(_), false) = (&self.v4, &link.v4, link.joined_v4) {
+                let joined = SockRef::from(socket)
+                    .join_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(*index));
                 link.joined_v4 = accepted(&link.name, "join IPv4", joined);
             }
             if let (Some(socket), Some(_), false) = (&self.v6, &link.v6, link.joined_v6) {
@@ -205,8 +207,9 @@ impl Sockets {
     /// Errors are expected: the interface may be gone, and its memberships with it.
     fn leave(&mut self, index: u32) {
         let Some(link) = self.links.get_mut(&index) else { return };
-        if let (Some(socket), Some(v4), true) = (&self.v4, &link.v4, link.joined_v4) {
-            let left = socket2::SockRef::from(socket).leave_multicast_v4_n(&GROUP_V4, &place(index, v4.from));
+        if let (Some(socket), true) = (&self.v4, link.joined_v4) {
+            let left =
+                SockRef::from(socket).leave_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index));
             accepted(&link.name, "leave IPv4", left);
         }
         if let (Some(socket), true) = (&self.v6, link.joined_v6) {
@@ -278,11 +281,6 @@ async fn readable(socket: Option<&UdpSocket>) -> &UdpSocket {
         return std::future::pending().await;
     }
     socket
-}
-
-/// Joined by index where the system has that: a membership then outlives a change of address.
-fn place(index: u32, _address: Ipv4Addr) -> InterfaceIndexOrAddress {
-    InterfaceIndexOrAddress::Index(index)
 }
 
 fn accepted(interface: &str, what: &str, outcome: io::Result<()>) -> bool {

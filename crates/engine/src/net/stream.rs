@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 
 pub use super::tls::Purpose;
-use super::tls::{Credentials, proven};
+use super::tls::{Credentials, explained, proven};
 
 /// Accepted connections that stand at a time.
 pub const MAX_INBOUND: usize = 256;
@@ -113,6 +113,18 @@ impl AsyncWrite for Stream {
         Pin::new(&mut self.tls).poll_write(cx, bytes)
     }
 
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.tls).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tls.is_write_vectored()
+    }
+
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tls).poll_flush(cx)
     }
@@ -159,7 +171,7 @@ impl Listener {
     }
 
     /// Accepts until the result is dropped, and delivers each connection once its key is proven. While `arrivals` is
-    /// full nothing more is accepted.
+    /// full, proven connections wait for it as if their handshake were not done.
     pub fn serve(self, credentials: &Credentials, arrivals: mpsc::Sender<Secure>) -> Serving {
         self.serve_within(LIMITS, credentials, arrivals)
     }
@@ -204,6 +216,7 @@ impl Door {
             self.make_room().await;
             match listener.accept().await {
                 Ok((tcp, remote)) => self.admit(tcp, remote),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(error) => {
                     tracing::debug!(%error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -217,13 +230,13 @@ impl Door {
         self.pending.reap();
         while self.pending.oldest_first.len() >= self.limits.pending {
             let Some(oldest) = self.pending.oldest_first.front() else { return };
-            let due = oldest.since + self.limits.grace;
             tokio::select! {
                 _ = self.pending.tasks.join_next() => {}
-                () = sleep_until(due) => oldest.task.abort(),
-            }
-            if due <= Instant::now() {
-                self.pending.oldest_first.pop_front();
+                () = sleep_until(oldest.since + self.limits.grace) => {
+                    if let Some(oldest) = self.pending.oldest_first.pop_front() {
+                        oldest.task.abort();
+                    }
+                }
             }
             self.pending.reap();
         }
@@ -279,7 +292,7 @@ async fn greet(
     places: Arc<Semaphore>,
 ) -> io::Result<Secure> {
     prepare(&tcp)?;
-    let tls = acceptor.accept(tcp).await?;
+    let tls = acceptor.accept(tcp).await.map_err(explained)?;
     let (peer, purpose) = proven(tls.get_ref().1)?;
     let place = places.try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
     let stream = Stream { tls: tls.into(), _place: Some(place) };
@@ -292,8 +305,8 @@ async fn greet(
 /// side may still refuse us after this succeeded; then the first read says so.
 ///
 /// # Errors
-/// `InvalidInput` where no address may be dialled (see [`MIN_PORT`]); `TimedOut` after 10 s; otherwise why the last
-/// address failed.
+/// `InvalidInput` where no address may be dialled (see [`MIN_PORT`]); `PermissionDenied` where another device, or we
+/// ourselves, answered; `TimedOut` after 10 s; otherwise why the last address failed.
 pub async fn dial(
     credentials: &Credentials,
     peer: PeerId,
@@ -334,12 +347,16 @@ async fn resolve(address: &str, default_port: u16) -> io::Result<Vec<SocketAddr>
     if let Ok(ip) = address.trim_matches(['[', ']']).parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(ip, default_port)]);
     }
-    let (host, port) = match address.rsplit_once(':') {
-        Some((host, port)) => {
-            let port = port.parse().map_err(|_| invalid("the port is not a number below 65536"))?;
-            (host, port)
-        }
-        None => (address, default_port),
+    let bracketed = address.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let (host, port) = match (bracketed, address.split_once(':')) {
+        (Some((host, rest)), _) => (host, rest.strip_prefix(':')),
+        (None, Some((host, port))) if !port.contains(':') => (host, Some(port)),
+        // An IPv6 address with a zone (RFC 4007 section 11), or a bare name.
+        (None, _) => (address, None),
+    };
+    let port = match port {
+        Some(port) => port.parse().map_err(|_| invalid("the port is not a number below 65536"))?,
+        None => default_port,
     };
     Ok(lookup_host((host, port)).await?.collect())
 }
@@ -380,7 +397,7 @@ async fn attempt(connector: TlsConnector, remote: SocketAddr) -> io::Result<Secu
     let tcp = timeout(CONNECT, TcpStream::connect(remote)).await.map_err(|_| expired())??;
     prepare(&tcp)?;
     let handshake = connector.connect(Credentials::server_name(), tcp);
-    let tls = timeout(CONNECT, handshake).await.map_err(|_| expired())??;
+    let tls = timeout(CONNECT, handshake).await.map_err(|_| expired())?.map_err(explained)?;
     let (peer, purpose) = proven(tls.get_ref().1)?;
     Ok(Secure { peer, purpose, remote, stream: Stream { tls: tls.into(), _place: None } })
 }
@@ -443,4 +460,52 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> SocketAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn nobody_makes_us_dial_a_system_service_or_a_crowd() {
+        for refused in
+            ["192.0.2.1:22", "192.0.2.1:1023", "0.0.0.0:24417", "224.0.0.100:24417", "255.255.255.255:24417"]
+        {
+            assert!(!may_dial(&address(refused)), "{refused}");
+        }
+        for refused in ["[::]:24417", "[ff12::4c43:5031]:24417", "[::ffff:224.0.0.100]:24417", "[fd00::1]:25"]
+        {
+            assert!(!may_dial(&address(refused)), "{refused}");
+        }
+        assert!(may_dial(&address("192.0.2.1:24417")));
+        assert!(may_dial(&address("[fe80::1%3]:24417")));
+    }
+
+    #[tokio::test]
+    async fn an_address_is_read_as_people_write_it() {
+        for (typed, meant) in [
+            ("192.0.2.1", "192.0.2.1:24417"),
+            (" 192.0.2.1:5000 ", "192.0.2.1:5000"),
+            ("fd00::7", "[fd00::7]:24417"),
+            ("[fd00::7]", "[fd00::7]:24417"),
+            ("[fd00::7]:5000", "[fd00::7]:5000"),
+            ("[fe80::7%3]:5000", "[fe80::7%3]:5000"),
+            ("fe80::7%3", "[fe80::7%3]:24417"),
+        ] {
+            assert_eq!(resolve(typed, 24417).await.unwrap(), [address(meant)], "{typed}");
+        }
+        assert_eq!(resolve("192.0.2.1:99999", 24417).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_replaced_by_a_free_one() {
+        let (_first, port) = Listener::bind(0).unwrap();
+        let (_second, other) = Listener::bind(port).unwrap();
+        assert_ne!(port, other);
+        assert!(other >= MIN_PORT);
+    }
 }

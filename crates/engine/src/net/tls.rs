@@ -135,6 +135,19 @@ pub fn proven(connection: &CommonState) -> io::Result<(PeerId, Purpose)> {
     Ok((peer, purpose.ok_or_else(|| refused("the other side named an unknown purpose"))?))
 }
 
+/// Says in one sentence why a handshake failed, where the reason was ours.
+///
+/// Our own refusals become [`io::ErrorKind::PermissionDenied`]; every other error stays as it is.
+pub(super) fn explained(error: io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    match inner {
+        Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
+            io::Error::new(io::ErrorKind::PermissionDenied, why.to_string())
+        }
+        _ => error,
+    }
+}
+
 fn server_config(me: PeerId, provider: &Arc<CryptoProvider>, key: &Arc<CertifiedKey>) -> ServerConfig {
     let verifier = Verifier { me, expected: None, provider: Arc::clone(provider) };
     let mut config = ServerConfig::builder_with_provider(Arc::clone(provider))
@@ -148,6 +161,9 @@ fn server_config(me: PeerId, provider: &Arc<CryptoProvider>, key: &Arc<Certified
     config.max_early_data_size = 0;
     config
 }
+
+#[cfg(not(any(feature = "aws-lc-rs", feature = "ring")))]
+compile_error!("TLS needs one of the features aws-lc-rs and ring");
 
 fn provider() -> CryptoProvider {
     #[cfg(feature = "aws-lc-rs")]
