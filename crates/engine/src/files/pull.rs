@@ -31,7 +31,7 @@ impl PullError {
 /// Fetches what `offer` promises, whole, into the folder `into`, which is made if it is missing.
 ///
 /// What an earlier pull of the same transfer into the same folder verified is not fetched again. `progress` is told the
-/// verified bytes of the offer, from a thread of its own, at least once a megabyte.
+/// verified bytes of the offer, about once a megabyte, mostly from a thread that may block.
 ///
 /// # Errors
 /// [`PullError`]; except after success, what was verified stays staged until [`discard`].
@@ -67,6 +67,9 @@ pub async fn discard(transfer: TransferId, into: &Path) -> io::Result<()> {
     discarded.await.expect("disk work does not panic")
 }
 
+/// Told the verified bytes.
+type Progress = Box<dyn Fn(u64) + Send>;
+
 struct Pull<S> {
     frames: Frames<ReadHalf<S>>,
     writer: WriteHalf<S>,
@@ -86,9 +89,9 @@ where
     ) -> Result<Received, PullError> {
         self.send(&Frame::Get { transfer }).await?;
         let plan = self.manifest(offer).await?;
-        let folder = into.to_owned();
-        let mut staging = self.alive_while(move || Staging::open(&folder, transfer, plan)).await?;
-        let mut progress: Box<dyn Fn(u64) + Send> = Box::new(progress);
+        let (folder, stop) = (into.to_owned(), self.stop.clone());
+        let mut staging = self.alive_while(move || Staging::open(&folder, transfer, plan, &stop)).await?;
+        let mut progress: Progress = Box::new(progress);
         progress(staging.moved());
         let spans = staging.wanted();
         for batch in spans.chunks(MAX_SPANS) {
@@ -138,8 +141,8 @@ where
         &mut self,
         staging: Staging,
         spans: &[Span],
-        progress: Box<dyn Fn(u64) + Send>,
-    ) -> Result<(Staging, Box<dyn Fn(u64) + Send>), PullError> {
+        progress: Progress,
+    ) -> Result<(Staging, Progress), PullError> {
         let (give_back, mut spares) = mpsc::channel(BLOCKS);
         for _ in 0..BLOCKS - 1 {
             give_back.try_send(Vec::new()).expect("the channel holds all of them");
@@ -212,13 +215,13 @@ struct Sink {
     staging: Staging,
     /// Files still to come.
     wanted: usize,
-    progress: Box<dyn Fn(u64) + Send>,
+    progress: Progress,
     arriving: mpsc::Receiver<Block>,
     give_back: mpsc::Sender<Vec<u8>>,
 }
 
 impl Sink {
-    fn run(mut self) -> Result<(Staging, Box<dyn Fn(u64) + Send>), PullError> {
+    fn run(mut self) -> Result<(Staging, Progress), PullError> {
         while self.wanted > 0 {
             let Some(block) = self.arriving.blocking_recv() else { return Err(late_end()) };
             let taken = block.frames().try_for_each(|frame| self.frame(frame.map_err(StreamError::from)?));

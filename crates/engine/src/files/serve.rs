@@ -33,6 +33,9 @@ pub(super) const BLOCKS: usize = 4;
 /// WANTs that may wait; a receiver sends the next one after the last was served.
 const WANTS: usize = 4;
 
+/// The longest frame of a receiver: a WANT of as many spans as it may have.
+const MAX_COMMAND: usize = 64 * 1024;
+
 /// A receiver has everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served {
@@ -66,7 +69,7 @@ pub enum ServeError {
 
 /// Serves one connection of a device whose key was proven, until it has what it wants.
 ///
-/// `progress` is told the bytes of the offer that the receiver has, itself counting what an earlier connection brought;
+/// `progress` is told the bytes of the offer that the receiver has, counting what earlier connections brought;
 /// from a task, about once a megabyte.
 ///
 /// # Errors
@@ -75,7 +78,7 @@ pub async fn serve<S>(
     stream: S,
     peer: PeerId,
     shelf: Shelf,
-    progress: impl Fn(TransferId, u64) + Send,
+    mut progress: impl FnMut(TransferId, u64) + Send,
     stop: CancellationToken,
 ) -> Result<Served, ServeError>
 where
@@ -130,7 +133,7 @@ async fn send_files<S>(
     frames: &mut Frames<tokio::io::ReadHalf<S>>,
     writer: &mut WriteHalf<S>,
     offered: Arc<Offered>,
-    progress: impl Fn(u64),
+    mut progress: impl FnMut(u64),
 ) -> Result<[u8; 32], ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -148,7 +151,7 @@ where
     loop {
         let next = tokio::select! {
             biased;
-            frame = frames.next(MAX_FIRST_FRAME * 16) => Next::Frame(command(frame?)?),
+            frame = frames.next(MAX_COMMAND) => Next::Frame(command(frame?)?),
             block = blocks.recv() => Next::Block(block),
             () = tokio::time::sleep(SILENCE) => return Err(silent()),
         };

@@ -6,7 +6,8 @@
 //!
 //! All of this blocks.
 
-use std::fs::FileTimes;
+use std::collections::BTreeMap;
+use std::fs::{self, File, FileTimes};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,6 +19,7 @@ use lanyard_proto::model::TransferId;
 use lanyard_proto::transfer::Failure;
 use lanyard_proto::wire::file::{CHUNK_BYTES, Chunk, Data, FileDone, Span};
 use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
 
 use super::hash::{ChainHasher, State, ZEROS};
 use super::journal::{Journal, Known, Record, Story};
@@ -63,7 +65,7 @@ pub struct Received {
     pub digest: [u8; 32],
     /// The SHA-256 of the file, if it is only one.
     pub sha256: Option<[u8; 32]>,
-    /// What now stands in `folder`, in the order of the manifest: files, and folders with what is in them.
+    /// What now stands in `folder`: folders with what is in them, then files.
     pub paths: Vec<PathBuf>,
     /// The folder that everything went to.
     pub folder: PathBuf,
@@ -80,11 +82,11 @@ pub(super) struct Staging {
     plan: Plan,
     journal: Journal,
     /// Under which name each top was placed, or was about to be.
-    placing: std::collections::BTreeMap<String, String>,
+    placing: BTreeMap<String, String>,
     /// The SHA-256 of every file that is whole.
     whole: Vec<Option<State>>,
     /// Of files that are not, how many chunks are, and the state behind them; only where there are any.
-    begun: std::collections::BTreeMap<u32, (u32, State)>,
+    begun: BTreeMap<u32, (u32, State)>,
     /// Verified bytes.
     moved: u64,
     open: Option<Open>,
@@ -96,7 +98,7 @@ pub(super) struct Staging {
 /// The file that is being written.
 struct Open {
     number: u32,
-    file: std::fs::File,
+    file: File,
     hasher: ChainHasher,
     next: u32,
     sha256: Option<State>,
@@ -104,8 +106,13 @@ struct Open {
 
 impl Staging {
     /// Opens or begins the staging of a transfer, and verifies what an earlier pull left.
-    pub fn open(folder: &Path, transfer: TransferId, plan: Plan) -> Result<Staging, PullError> {
-        std::fs::create_dir_all(folder).map_err(disk("make the folder"))?;
+    pub fn open(
+        folder: &Path,
+        transfer: TransferId,
+        plan: Plan,
+        stop: &CancellationToken,
+    ) -> Result<Staging, PullError> {
+        fs::create_dir_all(folder).map_err(disk("make the folder"))?;
         let into = Dir::open_ambient_dir(folder, ambient_authority()).map_err(disk("open the folder"))?;
         let part = open_folder(&into, PART).map_err(disk("make the staging folder"))?;
         let name = transfer.to_string();
@@ -113,11 +120,11 @@ impl Staging {
         let lock = open_file(&own, JOURNAL, false).map_err(disk("open the journal"))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(std::fs::TryLockError::WouldBlock) => {
+            Err(fs::TryLockError::WouldBlock) => {
                 return Err(PullError::Lost("another pull of this transfer is still running".to_owned()));
             }
             // Some network file systems have no locks; the engine runs one pull of a transfer at a time anyway.
-            Err(std::fs::TryLockError::Error(_)) => {}
+            Err(fs::TryLockError::Error(_)) => {}
         }
         let (journal, story) = match Journal::resume(lock, plan.manifest).map_err(disk("read the journal"))? {
             Ok(resumed) => resumed,
@@ -140,7 +147,7 @@ impl Staging {
             journal,
             placing: story.placing,
             whole,
-            begun: Default::default(),
+            begun: BTreeMap::new(),
             moved: 0,
             open: None,
             last: None,
@@ -149,7 +156,10 @@ impl Staging {
         staging.placing.retain(|name, _| staging.tree.symlink_metadata(name).is_err());
         staging.make_folders().map_err(disk("make a folder"))?;
         for (file, known) in story.files {
-            staging.believe(file, &known).map_err(disk("read what was staged"))?;
+            staging.believe(file, &known, stop).map_err(disk("read what was staged"))?;
+            if stop.is_cancelled() {
+                return Err(PullError::Stopped);
+            }
         }
         staging.check_space()?;
         Ok(staging)
@@ -292,7 +302,7 @@ impl Staging {
     }
 
     /// Checks on disk what the journal says of a file.
-    fn believe(&mut self, number: u32, known: &Known) -> io::Result<()> {
+    fn believe(&mut self, number: u32, known: &Known, stop: &CancellationToken) -> io::Result<()> {
         let Some(planned) = self.plan.files.get(number as usize) else { return Ok(()) };
         let (parent, name, size) = (planned.parent, planned.name.clone(), planned.size);
         if known.sha256.is_some() && self.is_placed(parent, &name) {
@@ -309,6 +319,9 @@ impl Staging {
         let mut chunk = vec![0; CHUNK_BYTES];
         let (mut chunks, mut behind) = (0, None);
         for state in &known.states {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             let longer = (u64::from(chunks) + 1) * (CHUNK_BYTES as u64) < size;
             if !longer || read_up_to(&mut file, &mut chunk)? < CHUNK_BYTES || hasher.chunk(&chunk) != *state {
                 break;
@@ -364,7 +377,7 @@ impl Staging {
         Ok(Open { number, file, hasher, next, sha256: None })
     }
 
-    fn end(&self, file: &std::fs::File, planned: &PlannedFile) -> io::Result<()> {
+    fn end(&self, file: &File, planned: &PlannedFile) -> io::Result<()> {
         // Zeros at the end were skipped over.
         file.set_len(planned.size)?;
         if let Some(modified) = planned.modified {
@@ -380,17 +393,17 @@ impl Staging {
         self.journal.sync()?;
         #[cfg(target_os = "linux")]
         if !self.sync_each {
-            return Ok(rustix::fs::syncfs(&self.tree)?);
+            return Ok(rustix::fs::syncfs(readable(&self.tree)?)?);
         }
         #[cfg(unix)]
         for at in 0..self.plan.folders.len() {
             let folder = &self.plan.folders[at];
             if !self.is_placed(folder.parent, &folder.name) {
-                rustix::fs::fsync(self.folder(Some(at as u32))?)?;
+                rustix::fs::fsync(readable(self.folder(Some(at as u32))?)?)?;
             }
         }
         #[cfg(unix)]
-        rustix::fs::fsync(&self.tree)?;
+        rustix::fs::fsync(readable(&self.tree)?)?;
         Ok(())
     }
 
@@ -477,13 +490,21 @@ fn open_folder(parent: &Dir, name: &str) -> io::Result<Dir> {
 }
 
 /// Opens a file of our own staging to read and write, making it if needed, with the permissions it will keep.
-fn open_file(folder: &Dir, name: &str, executable: bool) -> io::Result<std::fs::File> {
+fn open_file(folder: &Dir, name: &str, executable: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).follow(FollowSymlinks::No);
     #[cfg(unix)]
     cap_std::fs::OpenOptionsExt::mode(&mut options, if executable { 0o755 } else { 0o644 });
+    #[cfg(not(unix))]
     let _ = executable;
     Ok(folder.open_with(name, &options)?.into_std())
+}
+
+/// A folder that can be synced: directory handles are opened for lookups only.
+#[cfg(unix)]
+fn readable(folder: &Dir) -> rustix::io::Result<rustix::fd::OwnedFd> {
+    use rustix::fs::{Mode, OFlags, openat};
+    openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
 }
 
 fn reading() -> &'static OpenOptions {
