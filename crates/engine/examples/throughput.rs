@@ -1,6 +1,7 @@
 //! How fast a file crosses from one folder to another over loopback TCP, without TLS: `cargo run --release --example
 //! throughput -p lanyard-engine -- FOLDER [MIB]`. The folder should be in memory, so that no disk is measured.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -29,7 +30,11 @@ async fn main() -> Outcome {
 async fn measure(folder: &Path, mebibytes: usize) -> Outcome {
     let big = folder.join("big");
     let noise: Vec<u8> = (0..1usize << 20).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-    std::fs::write(&big, noise.repeat(mebibytes))?;
+    let mut file = std::fs::File::create(&big)?;
+    for _ in 0..mebibytes {
+        file.write_all(&noise)?;
+    }
+    drop(file);
     report("one file", folder, &big).await?;
     std::fs::remove_file(&big)?;
 
@@ -49,7 +54,7 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
     shelf.put(TRANSFER, survey, Audience::Anyone).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let holder = tokio::spawn(async move {
         let (stream, _) = listener.accept().await?;
         serve(stream, RECEIVER, shelf, |_, _| {}, CancellationToken::new())
@@ -61,11 +66,18 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
     pull(stream, TRANSFER, &offer, &into, |_| {}, CancellationToken::new()).await?;
     holder.await??;
     let seconds = start.elapsed().as_secs_f64();
-    println!(
-        "{what}: {} bytes in {seconds:.2} s, {:.2} GB/s",
-        offer.bytes,
-        offer.bytes as f64 / seconds / 1e9
-    );
+    let gib = offer.bytes as f64 / (1u64 << 30) as f64;
+    let cpu = cpu_seconds().zip(cpu).map_or(f64::NAN, |(now, before)| (now - before) / gib);
+    println!("{what}: {gib:.2} GiB in {seconds:.2} s, {:.2} GB/s", offer.bytes as f64 / seconds / 1e9);
+    println!("{what}: {cpu:.2} CPU-seconds per GiB for both ends together");
     std::fs::remove_dir_all(&into)?;
     Ok(())
+}
+
+/// What this process has used so far, on Linux; in hundredths of a second, as `/proc` counts (proc_pid_stat(5)).
+fn cpu_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let ticks = [fields.get(11)?, fields.get(12)?].map(|field| field.parse::<f64>().unwrap_or(f64::NAN));
+    Some((ticks[0] + ticks[1]) / 100.0)
 }
