@@ -69,7 +69,12 @@ impl StoreError {
 
     /// A stored value that this version never writes.
     pub(super) fn unreadable(what: &str) -> StoreError {
-        StoreError::Damaged { path: PathBuf::new(), reason: format!("it holds {what} that makes no sense") }
+        StoreError::damaged(format!("it holds {what} that makes no sense"))
+    }
+
+    /// Damage whose file [`StoreError::locate`] names.
+    pub(super) fn damaged(reason: String) -> StoreError {
+        StoreError::Damaged { path: PathBuf::new(), reason }
     }
 }
 
@@ -81,9 +86,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(Sqlite::DiskFull) => StoreError::Full,
             _ if extended == Some(ffi::SQLITE_IOERR_SHMSIZE) => StoreError::Full,
             Some(Sqlite::NotADatabase) => StoreError::Foreign { path: PathBuf::new() },
-            Some(Sqlite::DatabaseCorrupt) => {
-                StoreError::Damaged { path: PathBuf::new(), reason: error.to_string() }
-            }
+            Some(Sqlite::DatabaseCorrupt) => StoreError::damaged(error.to_string()),
             _ => StoreError::Failed { reason: error.to_string() },
         }
     }

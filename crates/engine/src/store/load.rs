@@ -20,7 +20,7 @@ pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loa
     let before = Node::read(&connection).map_err(StoreError::opening(path))?;
     if before.as_ref().is_some_and(|node| node.running) {
         tracing::info!("the last run did not end well: checking the database");
-        schema::quick_check(&connection, path)?;
+        schema::quick_check(&connection).map_err(|error| error.locate(path))?;
     }
     let node = claim(&mut connection, path, before, now)?;
     let loaded = load(&connection, &node).map_err(|error| error.locate(path))?;
@@ -31,8 +31,8 @@ pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loa
 struct Node {
     boot: u64,
     nonce: u64,
-    witness: Vec<u8>,
-    witness_before: Vec<u8>,
+    witness: Option<[u8; 32]>,
+    witness_before: Option<[u8; 32]>,
     renew_nonce: bool,
     clock: Hlc,
     running: bool,
@@ -61,8 +61,8 @@ impl Node {
     }
 
     /// Whether the logs that this database wrote may go on.
-    fn continues(&self, seen: &[u8]) -> bool {
-        !self.renew_nonce && (self.witness == seen || self.witness_before == seen)
+    fn continues(&self, seen: Option<[u8; 32]>) -> bool {
+        !self.renew_nonce && seen.is_some() && (self.witness == seen || self.witness_before == seen)
     }
 }
 
@@ -78,7 +78,7 @@ fn claim(
     let seen = witness.proof();
     let mut witness = witness.renewed().map_err(unusable)?;
     let nonce = match &before {
-        Some(node) if node.continues(&seen) => node.nonce,
+        Some(node) if node.continues(seen) => node.nonce,
         _ => getrandom::u64().map_err(|error| schema::unusable(path, error))?,
     };
     let boot = before.as_ref().map_or(now.0, |node| now.0.max(node.boot.saturating_add(1)));

@@ -21,6 +21,9 @@ mod schema;
 mod witness;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -41,7 +44,6 @@ use writer::{Write, Writer};
 /// Reaches the database from any task. Clones reach the same one.
 #[derive(Clone)]
 pub struct Store {
-    path: Arc<Path>,
     writer: Writer,
     reader: Reader,
 }
@@ -103,7 +105,7 @@ impl Store {
         let (connection, loaded) = load::begin_run(database, now)?;
         let writer = Writer::start(database, connection)?;
         let reader = Reader::start(database, schema::open_for_reading(database)?)?;
-        Ok((Store { path: database.into(), writer, reader }, loaded))
+        Ok((Store { writer, reader }, loaded))
     }
 
     /// Queues records that belong together: all of them become durable, or none. Waits only while the queue is full.
@@ -211,8 +213,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] with what is wrong.
     pub async fn quick_check(&self) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        self.reader.ask(move |connection| schema::quick_check(connection, &path)).await
+        self.reader.ask(schema::quick_check).await
     }
 
     /// Ends the run well: everything queued before is durable, the write-ahead log is folded in, both threads end.

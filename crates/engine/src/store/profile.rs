@@ -106,3 +106,71 @@ fn storage(message: String) -> ApiError {
 
 /// Bytes of an Ed25519 seed (RFC 8032).
 const SEED_LEN: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_profile_and_its_key_belong_to_their_owner_and_stay_the_same() {
+        let home = tempfile::tempdir().unwrap();
+        let profile = home.path().join("data").join("profile");
+        prepare(&profile).unwrap();
+        let first = identity(&profile).unwrap().peer_id();
+        prepare(&profile).unwrap();
+        assert_eq!(identity(&profile).unwrap().peer_id(), first);
+        let names: Vec<_> = fs::read_dir(&profile).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["device.key"]);
+        #[cfg(unix)]
+        for (path, mode) in [(profile.clone(), 0o700), (profile.join("device.key"), 0o600)] {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, mode);
+        }
+        let other = home.path().join("other");
+        prepare(&other).unwrap();
+        assert_ne!(identity(&other).unwrap().peer_id(), first);
+    }
+
+    #[test]
+    fn a_damaged_key_is_named_and_left_as_it_is() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("device.key");
+        for damaged in [&[][..], &[1; 31], &[1; 33]] {
+            fs::write(&path, damaged).unwrap();
+            let error = identity(home.path()).err().expect("it is damaged");
+            assert_eq!(error.code, ErrorCode::Storage);
+            assert!(error.message.contains(&path.display().to_string()), "{error}");
+            assert!(error.message.contains("is damaged"), "{error}");
+            assert_eq!(fs::read(&path).unwrap(), damaged);
+        }
+    }
+
+    #[test]
+    fn a_key_half_written_by_a_start_that_was_cut_short_is_written_anew() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("device.key.new"), b"half").unwrap();
+        let first = identity(home.path()).unwrap().peer_id();
+        assert_eq!(identity(home.path()).unwrap().peer_id(), first);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_is_named_with_the_reason_and_the_way_out() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("file");
+        fs::write(&file, b"").unwrap();
+        for profile in [file.clone(), file.join("profile")] {
+            let error = prepare(&profile).expect_err("a file is not a folder");
+            assert_eq!(error.code, ErrorCode::Storage);
+            assert!(error.message.contains(&profile.display().to_string()), "{error}");
+            assert!(error.message.contains("--profile"), "{error}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_folder_that_cannot_be_written_is_told_from_one_that_cannot_be_made() {
+        // Nobody, root included, creates files there.
+        let error = prepare(Path::new("/proc/self")).expect_err("it is not writable");
+        assert!(error.message.starts_with("Lanyard cannot write in its folder /proc/self: "), "{error}");
+    }
+}

@@ -18,6 +18,7 @@ use super::{Cursor, NotedTransfer, Settings, Shown, TransferNote, schema};
 /// Reaches the reading thread.
 #[derive(Clone)]
 pub(super) struct Reader {
+    path: Arc<Path>,
     requests: mpsc::Sender<Request>,
 }
 
@@ -37,7 +38,7 @@ impl Reader {
             .name("store-reader".to_owned())
             .spawn(move || run(connection, queue))
             .map_err(|error| schema::unusable(path, error))?;
-        Ok(Reader { requests })
+        Ok(Reader { path: path.into(), requests })
     }
 
     /// Answers a question on the reading thread.
@@ -51,7 +52,8 @@ impl Reader {
             let _ = answer.send(question(connection));
         }));
         self.requests.send(ask).await.map_err(|_| StoreError::Closed)?;
-        answered.await.unwrap_or(Err(StoreError::Closed))
+        let answer = answered.await.unwrap_or(Err(StoreError::Closed));
+        answer.map_err(|error| error.locate(&self.path))
     }
 
     /// Ends the thread behind everything that was asked before.
@@ -146,12 +148,12 @@ pub(super) fn finished_transfers(
     connection: &Connection,
     limit: u32,
 ) -> Result<Vec<NotedTransfer>, StoreError> {
-    let sql = format!("{} WHERE state >= 3 ORDER BY transfer.id DESC LIMIT ?", noted_transfers());
+    let sql = format!("{} {FINISHED}", noted_transfers());
     collect(connection, &sql, [i64::from(limit)], noted_transfer)
 }
 
 pub(super) fn transfer(connection: &Connection, id: TransferId) -> Result<Option<NotedTransfer>, StoreError> {
-    let sql = format!("{} WHERE transfer.transfer = ?", noted_transfers());
+    let sql = format!("{} {BY_ID}", noted_transfers());
     Ok(collect(connection, &sql, [id.0], noted_transfer)?.pop())
 }
 
@@ -206,7 +208,8 @@ fn cursor(row: &Row) -> rusqlite::Result<Cursor> {
     })
 }
 
-fn noted_transfers() -> String {
+/// To be followed by [`FINISHED`] or [`BY_ID`].
+pub(super) fn noted_transfers() -> String {
     format!(
         "SELECT {TRANSFER_COLUMNS}, folder, sha256, coalesce(moved, 0), problem
          FROM transfer LEFT JOIN transfer_note ON transfer_note.transfer = transfer.transfer"
@@ -254,3 +257,7 @@ pub(super) const ENTRIES: &str = "SELECT bytes FROM entry
     AND seq BETWEEN ? AND ? ORDER BY seq";
 
 pub(super) const ENTRY: &str = "SELECT bytes, arrived FROM entry WHERE entry = ?";
+
+pub(super) const FINISHED: &str = "WHERE state >= 3 ORDER BY transfer.id DESC LIMIT ?";
+
+pub(super) const BY_ID: &str = "WHERE transfer.transfer = ?";

@@ -11,9 +11,10 @@ CREATE TABLE node (
     boot INTEGER NOT NULL,
     -- Names the logs that this database writes.
     nonce BLOB NOT NULL CHECK (length(nonce) = 8),
-    -- What the witness file must prove, now and if the latest start was cut short (witness.rs).
-    witness BLOB NOT NULL,
-    witness_before BLOB NOT NULL,
+    -- What the witness file proves (witness.rs),
+    witness BLOB NOT NULL CHECK (length(witness) = 32),
+    -- and what it proves if the latest start was cut short. NULL: nothing, there was no file.
+    witness_before BLOB CHECK (length(witness_before) = 32),
     -- Own entries were forgotten: their numbers must not be used again, so the next start takes a new nonce.
     renew_nonce INTEGER NOT NULL CHECK (renew_nonce IN (0, 1)),
     -- The newest hybrid clock reading that this device wrote.

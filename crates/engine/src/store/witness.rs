@@ -8,6 +8,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
 use cap_fs_ext::MetadataExt;
 use cap_std::fs::Metadata;
@@ -31,16 +32,20 @@ impl Witness {
         let mut file = private().create(true).truncate(false).open(&path)?;
         let mut token = Vec::new();
         (&mut file).take(TOKEN_LEN as u64 + 1).read_to_end(&mut token)?;
-        // The volume's number is left out: some systems number volumes anew at every start.
+        // The volume's number is left out: some systems number volumes anew at every start. The time of creation tells
+        // a restored file from the one whose inode it took over.
         let inode = Metadata::from_file(&file)?.ino().to_be_bytes();
+        let created = file.metadata()?.created().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+        let created = created.unwrap_or_default().as_nanos().to_be_bytes();
         let machine = machine_uid::get().unwrap_or_default();
-        let place = [inode.as_slice(), machine.as_bytes()].concat();
+        let place = [inode.as_slice(), &created, machine.as_bytes()].concat();
         Ok(Witness { file, path, place, token })
     }
 
-    /// What the database remembers if this token was the last one, here.
-    pub(super) fn proof(&self) -> Vec<u8> {
-        Sha256::new().chain_update(&self.token).chain_update(&self.place).finalize().to_vec()
+    /// What the database remembers if this token was the last one, here. Nothing is proven by a new file or a torn token.
+    pub(super) fn proof(&self) -> Option<[u8; 32]> {
+        let whole = self.token.len() == TOKEN_LEN;
+        whole.then(|| Sha256::new().chain_update(&self.token).chain_update(&self.place).finalize().into())
     }
 
     /// Chooses another token, not written yet.

@@ -1,7 +1,7 @@
 //! The thread that owns the writing connection. Whatever is queued when it looks becomes one transaction.
 
-use std::path::Path;
-use std::thread::{self, JoinHandle};
+use std::path::{Path, PathBuf};
+use std::thread;
 
 use lanyard_proto::effects::Record;
 use lanyard_proto::model::{RoomId, TransferId};
@@ -39,8 +39,14 @@ impl Writer {
     /// If the system has no thread left.
     pub(super) fn start(path: &Path, connection: Connection) -> Result<Writer, StoreError> {
         let (requests, queue) = mpsc::channel(QUEUE);
-        let thread = Thread { connection, queue, durability: Durability::PowerLoss, failed: None };
-        let _detached: JoinHandle<()> = thread::Builder::new()
+        let thread = Thread {
+            path: path.to_owned(),
+            connection,
+            queue,
+            durability: Durability::PowerLoss,
+            failed: None,
+        };
+        thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(|error| schema::unusable(path, error))?;
@@ -71,6 +77,7 @@ enum Durability {
 }
 
 struct Thread {
+    path: PathBuf,
     connection: Connection,
     queue: mpsc::Receiver<Request>,
     /// How the connection is set.
@@ -96,7 +103,7 @@ impl Thread {
         let (writes, answers): (Vec<Write>, Vec<Answer>) = batch.into_iter().unzip();
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
-            None => self.commit(&writes),
+            None => self.commit(&writes).map_err(|error| error.locate(&self.path)),
         };
         if let (Err(error), None) = (&outcome, &self.failed) {
             tracing::error!(%error, "the store stops");
@@ -194,3 +201,39 @@ const QUEUE: usize = 1024;
 /// Rows after which a transaction takes no further batch, so that the first of them does not wait long (PROTOCOL.md,
 /// "Storage"). A batch is never divided.
 const MAX_ROWS: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanyard_proto::model::{LogId, PeerId, Seq};
+
+    #[test]
+    fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {
+        let room = RoomId([1; 32]);
+        let covered = Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), seq: Seq(4) };
+        let told = Write::Records(vec![covered.clone(), covered.clone()]);
+        let left = Write::Records(vec![covered.clone(), Record::RoomLeft(room), covered]);
+        assert!(durability_of(&told) == Durability::ProgramEnd);
+        assert!(durability_of(&left) == Durability::PowerLoss);
+        assert!(durability_of(&Write::Settings(Settings::default())) == Durability::PowerLoss);
+        assert!(durability_of(&Write::Records(vec![])) == Durability::ProgramEnd);
+    }
+
+    #[test]
+    fn a_transaction_takes_what_waits_up_to_its_bound_and_nothing_behind_a_close() {
+        let (requests, mut queue) = mpsc::channel(1024);
+        let write = || {
+            Request::Write(Write::Records(vec![Record::RoomLeft(RoomId([1; 32])); 2]), oneshot::channel().0)
+        };
+        let send = |request| requests.try_send(request).expect("there is room");
+        for _ in 0..300 {
+            send(write());
+        }
+        send(Request::Close(oneshot::channel().0));
+        send(write());
+        let (batch, close) = gather(write(), &mut queue);
+        assert_eq!((batch.len(), close.is_some()), (MAX_ROWS / 2, false));
+        let (batch, close) = gather(write(), &mut queue);
+        assert_eq!((batch.len(), close.is_some()), (301 - MAX_ROWS / 2 + 1, true));
+    }
+}
