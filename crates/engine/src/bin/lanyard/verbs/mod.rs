@@ -128,9 +128,10 @@ async fn next(events: &mut Events) -> Event {
 async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiError> {
     let mut events = node.subscribe();
     let deadline = Instant::now() + FINDING;
+    let may_come = node.is_ours() && names_person(&command);
     loop {
         match node.call(command.clone()).await {
-            Err(error) if error.code == ErrorCode::NotFound && node.is_ours() => {
+            Err(error) if error.code == ErrorCode::NotFound && may_come => {
                 if timeout_at(deadline, somebody_changed(&mut events)).await.is_err() {
                     return Err(error);
                 }
@@ -138,6 +139,10 @@ async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiErro
             result => return result,
         }
     }
+}
+
+fn names_person(command: &Command) -> bool {
+    matches!(command, Command::Open { to } | Command::Say { to, .. } if !to.starts_with('#'))
 }
 
 async fn somebody_changed(events: &mut Events) {
