@@ -1,1 +1,5 @@
 //! Helpers for the tests that cross crates.
+
+pub mod files;
+pub mod hosts;
+pub mod process;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::model::{ConnId, EntryId, LogId, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use crate::model::{ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
 use crate::rooms::{Offer, RoomKind};
 use crate::transfer::{PullEnd, Receipt, TransferState};
 use crate::wire::entry::Entry;
@@ -51,7 +51,8 @@ pub enum Input<'a> {
     /// The set of interfaces or addresses changed: announce there at once.
     NetworkChanged,
     /// A TLS connection for chat sync stands; `peer` is proven.
-    Connected { conn: ConnId, peer: PeerId, remote: SocketAddr, direction: Direction },
+    /// `standing` connections are kept, because multicast may not reach the other side.
+    Connected { conn: ConnId, peer: PeerId, remote: SocketAddr, direction: Direction, standing: bool },
     /// A dial ended without a connection.
     DialFailed { peer: PeerId },
     /// A whole frame arrived on a sync connection: type byte and CBOR body, without the length.
@@ -62,6 +63,8 @@ pub enum Input<'a> {
     Closed { conn: ConnId },
     /// A file transfer's bulk work ended.
     Pull { transfer: TransferId, end: PullEnd },
+    /// All of an own offer was sent to somebody; `digest` as in [`PullEnd::Complete`].
+    Sent { transfer: TransferId, to: PeerId, digest: [u8; 32] },
 }
 
 /// Who opened a connection.
@@ -218,3 +221,40 @@ pub enum Event {
     /// A transfer is new or in another state.
     Transfer(TransferId),
 }
+
+/// What the store knew when the node started.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// This run's number: larger than that of every run before, durable already.
+    pub boot: u64,
+    /// Names this database's logs. A database that was copied or restored gets another one.
+    pub log_nonce: u64,
+    /// The newest reading that this device ever wrote.
+    pub clock: Hlc,
+    pub rooms: Vec<LoadedRoom>,
+    pub peers: Vec<PeerRecord>,
+    /// Those that are not over, and the newest of this device's own offers that were not withdrawn.
+    pub transfers: Vec<TransferRecord>,
+}
+
+#[derive(Clone, Debug)]
+pub struct LoadedRoom {
+    pub record: RoomRecord,
+    pub logs: Vec<LoadedLog>,
+    /// What others have signed to hold of this device's log under the current nonce.
+    pub covered: Vec<(PeerId, Seq)>,
+    /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.
+    pub recent: Vec<Arc<Entry>>,
+}
+
+/// One log, contiguous from 1 to `head`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadedLog {
+    pub author: PeerId,
+    pub nonce: u64,
+    pub head: Seq,
+    pub head_id: EntryId,
+}
+
+/// Entries of a room that are loaded at the start.
+pub const RECENT_ENTRIES: usize = 64;

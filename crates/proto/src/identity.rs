@@ -1,6 +1,8 @@
-//! This device's key, and what it proves.
+//! This device's key, what it proves, and what two devices share because of it.
 
-use ed25519_dalek::SigningKey;
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use hkdf::Hkdf;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::model::PeerId;
@@ -24,5 +26,85 @@ impl Identity {
     /// The public key, by which others know this device.
     pub fn peer_id(&self) -> PeerId {
         PeerId(self.key.verifying_key().to_bytes())
+    }
+
+    /// Signs the parts, in order, for one purpose. The purpose keeps a signature from meaning anything elsewhere.
+    pub fn sign(&self, purpose: Purpose, parts: &[&[u8]]) -> [u8; 64] {
+        self.key.sign(&purpose.message(parts)).to_bytes()
+    }
+
+    /// The secret that only this device and `peer` can compute: X25519 (RFC 7748) between both device keys, through
+    /// HKDF-SHA256 (RFC 5869) bound to both ids. `None` if the other key is degenerate.
+    pub fn agree(&self, peer: PeerId) -> Option<Zeroizing<[u8; 32]>> {
+        let theirs = VerifyingKey::from_bytes(&peer.0).ok().filter(|key| !key.is_weak())?.to_montgomery();
+        let shared = Zeroizing::new((theirs * self.key.to_scalar()).to_bytes());
+        let (low, high) = ordered(self.peer_id(), peer);
+        let mut secret = Zeroizing::new([0; 32]);
+        Hkdf::<Sha256>::new(Some(b"lanyard direct v1"), shared.as_slice())
+            .expand_multi_info(&[&low.0, &high.0], secret.as_mut_slice())
+            .expect("HKDF-SHA256 gives up to 8160 bytes");
+        Some(secret)
+    }
+}
+
+/// What a signature is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Datagram,
+    Entry,
+}
+
+impl Purpose {
+    fn message(self, parts: &[&[u8]]) -> Vec<u8> {
+        let context: &[u8] = match self {
+            Purpose::Datagram => b"LNY1 dgram v1\0",
+            Purpose::Entry => b"LNY1 entry v1\0",
+        };
+        [context].iter().chain(parts).copied().flatten().copied().collect()
+    }
+}
+
+/// Whether `peer` signed these parts for this purpose. Strict: no malleable signature and no weak key passes.
+pub fn verify(peer: PeerId, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 64]) -> bool {
+    VerifyingKey::from_bytes(&peer.0).is_ok_and(|key| {
+        key.verify_strict(&purpose.message(parts), &Signature::from_bytes(signature)).is_ok()
+    })
+}
+
+/// The two in the order that both sides agree on.
+pub fn ordered(one: PeerId, other: PeerId) -> (PeerId, PeerId) {
+    if one <= other { (one, other) } else { (other, one) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_devices_agree_on_a_secret_that_a_third_does_not_have() {
+        let [ann, bob, eve] = [1, 2, 3].map(|n| Identity::from_seed(&[n; 32]));
+        let secret = ann.agree(bob.peer_id());
+        assert!(secret.is_some());
+        assert_eq!(secret, bob.agree(ann.peer_id()));
+        assert_ne!(secret, eve.agree(ann.peer_id()));
+        assert_ne!(secret, eve.agree(bob.peer_id()));
+    }
+
+    #[test]
+    fn nobody_agrees_with_a_degenerate_key() {
+        let mut identity_point = [0; 32];
+        identity_point[0] = 1;
+        assert_eq!(Identity::from_seed(&[1; 32]).agree(PeerId(identity_point)), None);
+    }
+
+    #[test]
+    fn a_signature_counts_for_its_key_its_purpose_and_its_bytes_only() {
+        let ann = Identity::from_seed(&[1; 32]);
+        let signature = ann.sign(Purpose::Entry, &[b"tea", b"?"]);
+        let by_ann = |purpose, parts: &[&[u8]]| verify(ann.peer_id(), purpose, parts, &signature);
+        assert!(by_ann(Purpose::Entry, &[b"tea?"]));
+        assert!(!by_ann(Purpose::Datagram, &[b"tea?"]));
+        assert!(!by_ann(Purpose::Entry, &[b"tea!"]));
+        assert!(!verify(Identity::from_seed(&[2; 32]).peer_id(), Purpose::Entry, &[b"tea?"], &signature));
     }
 }

@@ -7,8 +7,12 @@
 //! A module imports those above it, never those below. The protocol on paper is `PROTOCOL.md` beside this crate.
 
 pub mod effects;
+pub mod expiring;
 pub mod identity;
+pub mod log;
 pub mod model;
+pub mod node;
+pub mod pacing;
 pub mod presence;
 pub mod rooms;
 pub mod transfer;

@@ -111,6 +111,27 @@ impl Seq {
     }
 }
 
+/// A hybrid logical clock reading: 48 bits of Unix milliseconds, then a 16-bit counter (Kulkarni et al., 2014).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Hlc(pub u64);
+
+impl Hlc {
+    /// The first reading of a millisecond.
+    pub fn at(time: UnixMillis) -> Hlc {
+        Hlc(time.0.min((1 << 48) - 1) << 16)
+    }
+
+    /// The wall-clock part.
+    pub fn unix(self) -> UnixMillis {
+        UnixMillis(self.0 >> 16)
+    }
+
+    /// The smallest reading above this one.
+    pub fn next(self) -> Hlc {
+        Hlc(self.0.saturating_add(1))
+    }
+}
+
 /// What a device says it runs on. A claim, like its name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Platform {

@@ -1,8 +1,10 @@
 //! The one task that owns the node, and the handle by which everybody else reaches it.
 
-mod handle;
+pub(crate) mod handle;
+mod lock;
 
 pub use handle::{Events, Handle};
+pub use lock::ProfileLock;
 
 use crate::Config;
 use crate::api::ApiError;

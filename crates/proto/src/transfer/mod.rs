@@ -1,4 +1,11 @@
 //! Offers and what becomes of them. This machine never sees file bytes.
+//!
+//! Everything is a pull by the receiver. What became of an offer is a receipt in the receiver's log, so it is signed,
+//! durable, and reaches the one who offered even if the two are never here at the same time again.
+
+mod table;
+
+pub use table::{Refusal, Transfers};
 
 /// Where a transfer stands on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,4 +65,14 @@ pub enum Receipt {
     Declined,
     Cancelled,
     Failed(Failure),
+}
+
+impl Failure {
+    /// The failure that travels as this number.
+    pub fn from_number(number: u8) -> Option<Failure> {
+        use Failure::*;
+        [DiskFull, Unwritable, SourceChanged, SourceGone, Corrupt, Refused, Protocol]
+            .into_iter()
+            .find(|failure| *failure as u8 == number)
+    }
 }

@@ -1,0 +1,258 @@
+//! The words of the command line.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
+
+/// Everyone on your network: who is there, rooms, messages and files, without a server.
+///
+/// A command talks to the node that is running for the profile (a window or `lanyard up`), or starts one for its own
+/// duration.
+#[derive(Debug, Parser)]
+#[command(name = "lanyard", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub struct Args {
+    /// Folder of the profile: the key, the messages and the settings of this device.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+
+    /// Print one JSON object a line.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// Only see devices that were started with the same name of a network. It is a filter, not a secret.
+    #[arg(long, global = true, value_name = "NAME", default_value = "default")]
+    pub network: String,
+
+    /// Say more on standard error; repeat for more still. LANYARD_LOG=debug does the same.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a node until Ctrl-C, printing what happens.
+    #[command(
+        after_help = "Example:\n  lanyard up --name 'Build server' --accept any --downloads /srv/incoming"
+    )]
+    Up(Up),
+    /// This device and its network.
+    #[command(after_help = "Example:\n  lanyard status")]
+    Status,
+    /// Who is on the network.
+    #[command(
+        after_help = "Examples:\n  lanyard peers --wait 5      exits with 3 if nobody comes within 5 seconds\n  \
+                            lanyard --json peers --watch"
+    )]
+    Peers {
+        /// Wait until somebody is there, for so many seconds at the most.
+        #[arg(long, value_name = "SECONDS", conflicts_with = "watch")]
+        wait: Option<u32>,
+        /// Go on telling who comes and goes until Ctrl-C.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// The rooms that this device is in.
+    #[command(after_help = "Example:\n  lanyard rooms")]
+    Rooms,
+    /// Join, leave or make a room.
+    #[command(subcommand)]
+    Room(RoomVerb),
+    /// Write a message.
+    #[command(after_help = "Examples:\n  lanyard say '#lobby' 'The build is up'\n  \
+                            lanyard say @Ann 'Lunch?'\n  make 2>&1 | tail -20 | lanyard say '#build' -")]
+    Say {
+        /// '#room' (quoted, or the shell takes it for a comment), or @person by name or first characters of the id.
+        to: String,
+        /// What to say; - reads it from standard input.
+        text: String,
+    },
+    /// Read what was said.
+    #[command(
+        after_help = "Examples:\n  lanyard log '#lobby' --limit 20\n  lanyard --json log @Ann --follow"
+    )]
+    Log {
+        /// '#room' or @person.
+        to: String,
+        /// Go on with what is said from now on, until Ctrl-C.
+        #[arg(long)]
+        follow: bool,
+        /// So many of the latest messages.
+        #[arg(long, value_name = "N", default_value_t = 50)]
+        limit: u32,
+    },
+    /// Offer files and folders.
+    #[command(after_help = "Examples:\n  lanyard send @Ann report.pdf photos/\n  \
+                            lanyard send '#build' setup.exe --wait && echo 'everybody has it'")]
+    Send {
+        /// '#room' or @person.
+        to: String,
+        /// Files and folders.
+        #[arg(required = true, value_name = "PATH")]
+        paths: Vec<PathBuf>,
+        /// End only when every receiver has a verified copy.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// What others offer to this device.
+    #[command(after_help = "Example:\n  lanyard offers")]
+    Offers,
+    /// Fetch what was offered, and wait until it is here.
+    #[command(after_help = "Example:\n  lanyard accept k3vq7m2a --into ~/Documents")]
+    Accept {
+        /// The offer, by the first characters of its id.
+        id: String,
+        /// Folder to put it into, instead of the download folder.
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Say no to an offer.
+    #[command(after_help = "Example:\n  lanyard decline k3vq7m2a")]
+    Decline {
+        /// The offer, by the first characters of its id.
+        id: String,
+    },
+    /// Running and finished transfers.
+    #[command(after_help = "Example:\n  lanyard transfers --watch")]
+    Transfers {
+        /// Go on showing them until Ctrl-C.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Stop a transfer, or withdraw an offer.
+    #[command(after_help = "Example:\n  lanyard cancel k3vq7m2a")]
+    Cancel {
+        /// The transfer, by the first characters of its id.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RoomVerb {
+    /// Take part in an open room. Anyone on this network can read it.
+    #[command(after_help = "Example:\n  lanyard room join design")]
+    Join {
+        /// Its name, with or without '#'.
+        name: String,
+    },
+    /// Make an open room: the same as joining it first.
+    #[command(after_help = "Example:\n  lanyard room create design")]
+    Create {
+        /// Its name, with or without '#'.
+        name: String,
+    },
+    /// Leave a room.
+    #[command(after_help = "Example:\n  lanyard room leave design")]
+    Leave {
+        /// Its name, with or without '#', or its id.
+        room: String,
+    },
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Up {
+    /// The name that others see.
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Folder for what is received.
+    #[arg(long, value_name = "DIR")]
+    pub downloads: Option<PathBuf>,
+    /// Which offers are fetched without asking.
+    #[arg(long, value_enum, default_value_t = Accept::Never)]
+    pub accept: Accept,
+    /// A device to reach by address, where multicast does not pass: host, host:port, ip or ip:port. Repeatable.
+    #[arg(long = "peer", value_name = "ADDR")]
+    pub peers: Vec<String>,
+    /// Use only this network interface. Repeatable.
+    #[arg(long = "interface", value_name = "IF")]
+    pub interfaces: Vec<String>,
+    /// Neither send nor listen to multicast; devices are then reached by --peer only.
+    #[arg(long)]
+    pub no_multicast: bool,
+    /// UDP and TCP port.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT)]
+    pub port: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Accept {
+    /// None.
+    Never,
+    /// Those of people whose key was compared.
+    Verified,
+    /// All: anyone on the network can then put files into the download folder.
+    Any,
+}
+
+impl From<Accept> for AcceptRule {
+    fn from(accept: Accept) -> AcceptRule {
+        match accept {
+            Accept::Never => AcceptRule::Never,
+            Accept::Verified => AcceptRule::Verified,
+            Accept::Any => AcceptRule::Any,
+        }
+    }
+}
+
+impl Up {
+    pub fn multicast(&self) -> Multicast {
+        if self.no_multicast { Multicast::Off } else { Multicast::On }
+    }
+}
+
+impl Verb {
+    /// Whether Ctrl-C is how it ends, and not a failure.
+    pub fn runs_until_interrupted(&self) -> bool {
+        matches!(
+            self,
+            Verb::Up(_)
+                | Verb::Peers { watch: true, .. }
+                | Verb::Log { follow: true, .. }
+                | Verb::Transfers { watch: true }
+        )
+    }
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 nobody there, 4 refused, 5 timed out.";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_verb_has_an_example() {
+        fn check(command: &clap::Command) {
+            let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
+            for verb in &verbs {
+                check(verb);
+            }
+            if verbs.is_empty() {
+                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+                let example = format!("lanyard {}", command.get_name());
+                let last_word = command.get_name();
+                assert!(
+                    help.contains("Example") && help.contains(last_word),
+                    "no example like {example}: {help}"
+                );
+            }
+        }
+        check(&Args::command());
+    }
+
+    #[test]
+    fn the_global_options_may_follow_the_verb() {
+        let args = Args::try_parse_from(["lanyard", "peers", "--json", "--profile", "/p"]).unwrap();
+        assert!(args.json);
+        assert_eq!(args.profile, Some("/p".into()));
+    }
+}

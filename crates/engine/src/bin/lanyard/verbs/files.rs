@@ -1,0 +1,173 @@
+//! `lanyard send`, `lanyard accept`: files move while the verb runs.
+
+use std::path::{Path, PathBuf};
+
+use lanyard_engine::api::{ApiError, Command, FileHandle, Reply, Room, RoomKind, Transfer, TransferState};
+use lanyard_engine::control::Node;
+
+use super::{ask, call_when_found, misunderstood, transfers};
+use crate::failure::{Exit, Failure};
+use crate::output::{GOOD, Output, QUIET, paint};
+use crate::text;
+
+pub async fn send(
+    node: &Node,
+    out: Output,
+    to: String,
+    paths: &[PathBuf],
+    wait: bool,
+) -> Result<(), Failure> {
+    let paths = paths.iter().map(|path| whole_path(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut events = node.subscribe();
+    let room: Room = ask!(call_when_found(node, Command::Open { to }) => Room)?;
+    let handles = admit(node, paths).await?;
+    let offer = Command::Offer { to: room.id.clone(), handles };
+    let transfer = ask!(node.call(offer) => Transfer)?;
+    if !wait && !node.is_ours() {
+        return out.item(&transfer, transfers::words);
+    }
+    if !wait {
+        out.note(
+            "Files are fetched from here, so a node has to stay, and none is running for this profile. Waiting until \
+             they were received; Ctrl-C ends it. With `lanyard up` running, this command returns at once.",
+        );
+    }
+    let receivers = receivers(&room);
+    let transfer =
+        transfers::follow(node, &mut events, transfer, |transfer| is_settled(transfer, receivers)).await?;
+    out.item(&transfer, transfers::words)?;
+    verdict(&transfer)
+}
+
+pub async fn accept(node: &Node, out: Output, id: String, into: Option<PathBuf>) -> Result<(), Failure> {
+    let into = match into {
+        Some(folder) => Some(admit_folder(node, &folder).await?),
+        None => None,
+    };
+    let mut events = node.subscribe();
+    let transfer = ask!(node.call(Command::Accept { transfer: id, into }) => Transfer)?;
+    if transfer.state == TransferState::Waiting {
+        out.note(&format!("{} cannot be reached right now. Waiting; Ctrl-C ends it.", transfer.from_name));
+    }
+    let transfer =
+        transfers::follow(node, &mut events, transfer, |transfer| transfers::has_ended(transfer.state))
+            .await?;
+    out.item(&transfer, received)?;
+    verdict(&transfer)
+}
+
+async fn admit(node: &Node, paths: Vec<String>) -> Result<Vec<String>, Failure> {
+    let handles: Vec<FileHandle> = ask!(node.call(Command::Admit { paths }) => Handles)?;
+    Ok(handles.into_iter().map(|handle| handle.handle).collect())
+}
+
+async fn admit_folder(node: &Node, folder: &Path) -> Result<String, Failure> {
+    std::fs::create_dir_all(folder)
+        .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display())))?;
+    let handles = admit(node, vec![whole_path(folder)?]).await?;
+    handles.into_iter().next().ok_or_else(|| misunderstood().into())
+}
+
+/// The node may run in another folder, so it is told whole paths, and only of what is there.
+fn whole_path(path: &Path) -> Result<String, Failure> {
+    let wrong = |why: String| Failure::new(Exit::WrongUse, format!("{}: {why}", path.display()));
+    path.metadata().map_err(|error| wrong(error.to_string()))?;
+    let whole = std::path::absolute(path)?;
+    whole.into_os_string().into_string().map_err(|_| wrong("this path is not Unicode text".to_owned()))
+}
+
+/// How many devices are to have a copy.
+fn receivers(room: &Room) -> usize {
+    match room.kind {
+        RoomKind::Direct => 1,
+        RoomKind::Lobby | RoomKind::Open => (room.members.saturating_sub(1) as usize).max(1),
+    }
+}
+
+/// Whether every receiver has a verified copy, or never will.
+fn is_settled(transfer: &Transfer, receivers: usize) -> bool {
+    let each = || transfer.receivers.iter().all(|receiver| transfers::has_ended(receiver.state));
+    match transfer.state {
+        TransferState::Cancelled | TransferState::Failed | TransferState::Declined => true,
+        TransferState::Done if receivers == 1 => true,
+        _ => transfer.receivers.len() >= receivers && each(),
+    }
+}
+
+fn verdict(transfer: &Transfer) -> Result<(), Failure> {
+    let states = || transfer.receivers.iter().map(|receiver| receiver.state);
+    let worst = states().find(|state| *state != TransferState::Done).unwrap_or(TransferState::Done);
+    let state = if transfers::has_ended(transfer.state) && transfer.state != TransferState::Done {
+        transfer.state
+    } else {
+        worst
+    };
+    let why = transfer.error.as_ref().map(|error| error.message.clone());
+    match state {
+        TransferState::Done => Ok(()),
+        TransferState::Declined => Err(Failure::new(Exit::Refused, why.unwrap_or("It was declined.".into()))),
+        TransferState::Cancelled => {
+            Err(Failure::new(Exit::Failed, why.unwrap_or("It was cancelled.".into())))
+        }
+        _ => Err(Failure::new(Exit::Failed, why.unwrap_or("It failed.".into()))),
+    }
+}
+
+fn received(transfer: &Transfer) -> String {
+    if transfer.state != TransferState::Done {
+        return transfers::words(transfer);
+    }
+    let folder = transfer.folder.as_deref().map(text::line).unwrap_or_default();
+    let sum = transfer.sha256.as_deref().map(|sum| paint(QUIET, &format!("  SHA-256 {sum}")));
+    format!("{} {} is in {folder}{}", paint(GOOD, "✓"), transfers::what(transfer), sum.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_engine::api::{Receiver, TransferDirection};
+
+    use super::*;
+
+    fn outgoing(state: TransferState, receivers: &[TransferState]) -> Transfer {
+        let receiver = |state: &TransferState| Receiver {
+            peer: "p".into(),
+            name: "Bob".into(),
+            state: *state,
+            moved: 0,
+        };
+        Transfer {
+            id: "id".into(),
+            room: "room".into(),
+            direction: TransferDirection::Out,
+            from: "me".into(),
+            from_name: "Ann".into(),
+            state,
+            names: vec!["a".into()],
+            files: 1,
+            bytes: 1,
+            moved: 0,
+            offered: 0,
+            folder: None,
+            sha256: None,
+            error: None,
+            receivers: receivers.iter().map(receiver).collect(),
+        }
+    }
+
+    #[test]
+    fn a_room_is_served_only_when_every_member_has_its_copy() {
+        use TransferState::{Declined, Done, Running};
+        assert!(!is_settled(&outgoing(Running, &[Done]), 2));
+        assert!(!is_settled(&outgoing(Running, &[Done, Running]), 2));
+        assert!(is_settled(&outgoing(Running, &[Done, Done]), 2));
+        assert!(is_settled(&outgoing(Running, &[Done, Declined]), 2));
+    }
+
+    #[test]
+    fn one_refusal_among_many_is_a_refusal() {
+        use TransferState::{Declined, Done, Running};
+        assert!(verdict(&outgoing(Running, &[Done, Done])).is_ok());
+        let failure = verdict(&outgoing(Running, &[Done, Declined])).unwrap_err();
+        assert!(matches!(failure, Failure::Said { exit: Exit::Refused, .. }));
+    }
+}

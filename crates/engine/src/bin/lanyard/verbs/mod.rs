@@ -1,0 +1,159 @@
+//! The verbs: each asks the node, prints what it answers, and ends with the exit code that fits.
+
+mod chat;
+mod files;
+mod peers;
+mod rooms;
+mod status;
+mod transfers;
+mod up;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lanyard_engine::api::{ApiError, Command, ErrorCode, Event, Peer, Reply, Room, Snapshot, Transfer};
+use lanyard_engine::control::Node;
+use lanyard_engine::{Config, Events};
+use tokio::time::{Instant, timeout_at};
+
+use crate::args::{Args, RoomVerb, Verb};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+use crate::signals;
+
+/// Carries out the command line.
+pub async fn run(args: Args) -> Result<(), Failure> {
+    let out = if args.json { Output::Program } else { Output::Person };
+    let mut config = Config::new(profile(args.profile)?);
+    config.network = args.network;
+    let node = match &args.verb {
+        Verb::Up(options) => Node::start(up::configure(config, options)?).await?,
+        _ => Node::open(config).await?,
+    };
+    let until_interrupted = args.verb.runs_until_interrupted();
+    let result = tokio::select! {
+        result = perform(&node, out, args.verb) => result,
+        asked = signals::asked_to_end() => match asked {
+            Ok(()) if until_interrupted => Ok(()),
+            Ok(()) => Err(Failure::new(Exit::Failed, "Stopped before it was done.")),
+            Err(error) => Err(error.into()),
+        },
+        () = node.ended() => ended(&node, until_interrupted),
+    };
+    // Why the node could not go on explains more than what the verb made of it.
+    node.finish().await?;
+    result
+}
+
+/// A node of our own that ends was told to by another program; why it failed comes from [`Node::finish`].
+fn ended(node: &Node, until_interrupted: bool) -> Result<(), Failure> {
+    if node.is_ours() && until_interrupted {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Failed, "The node of this profile has ended meanwhile."))
+}
+
+async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
+    match verb {
+        Verb::Up(_) => up::run(node, out).await,
+        Verb::Status => status::run(node, out).await,
+        Verb::Peers { watch: true, .. } => peers::watch(node, out).await,
+        Verb::Peers { wait, .. } => peers::list(node, out, wait).await,
+        Verb::Rooms => rooms::list(node, out).await,
+        Verb::Room(RoomVerb::Join { name } | RoomVerb::Create { name }) => {
+            rooms::join(node, out, &name).await
+        }
+        Verb::Room(RoomVerb::Leave { room }) => rooms::leave(node, out, &room).await,
+        Verb::Say { to, text } => chat::say(node, out, to, text).await,
+        Verb::Log { to, follow, limit } => chat::log(node, out, to, follow, limit).await,
+        Verb::Send { to, paths, wait } => files::send(node, out, to, &paths, wait).await,
+        Verb::Offers => transfers::offers(node, out).await,
+        Verb::Accept { id, into } => files::accept(node, out, id, into).await,
+        Verb::Decline { id } => transfers::decline(node, out, id).await,
+        Verb::Transfers { watch: true } => transfers::watch(node, out).await,
+        Verb::Transfers { watch: false } => transfers::list(node, out).await,
+        Verb::Cancel { id } => transfers::cancel(node, out, id).await,
+    }
+}
+
+fn profile(given: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    let none = "This system does not say where programs keep their data. Name a folder with --profile.";
+    let profile = given.or_else(Config::default_profile).ok_or_else(|| Failure::new(Exit::WrongUse, none))?;
+    Ok(std::path::absolute(profile)?)
+}
+
+/// Asks, and takes the value out of the reply that belongs to the command.
+macro_rules! ask {
+    ($asked:expr => $reply:ident) => {
+        match $asked.await? {
+            Reply::$reply(value) => Ok::<_, ApiError>(value),
+            _ => Err(misunderstood()),
+        }
+    };
+}
+use ask;
+
+async fn snapshot(node: &Node) -> Result<Snapshot, ApiError> {
+    ask!(node.call(Command::Snapshot {}) => Snapshot).map(|snapshot| *snapshot)
+}
+
+async fn all_peers(node: &Node) -> Result<Vec<Peer>, ApiError> {
+    ask!(node.call(Command::Peers {}) => Peers)
+}
+
+async fn all_rooms(node: &Node) -> Result<Vec<Room>, ApiError> {
+    ask!(node.call(Command::Rooms {}) => Rooms)
+}
+
+async fn all_transfers(node: &Node) -> Result<Vec<Transfer>, ApiError> {
+    ask!(node.call(Command::Transfers {}) => Transfers)
+}
+
+fn misunderstood() -> ApiError {
+    ApiError::new(
+        ErrorCode::Internal,
+        "The node gave an answer that does not belong to the question. Update it.",
+    )
+}
+
+/// The next event; for ever pending once there are no more, because then the end of the node ends the verb.
+async fn next(events: &mut Events) -> Event {
+    match events.next().await {
+        Some(event) => event,
+        None => std::future::pending().await,
+    }
+}
+
+/// Carries out a command that names a person. A node that has just been started needs a moment to find them.
+async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiError> {
+    let mut events = node.subscribe();
+    let deadline = Instant::now() + FINDING;
+    let may_come = node.is_ours() && names_person(&command);
+    loop {
+        match node.call(command.clone()).await {
+            Err(error) if error.code == ErrorCode::NotFound && may_come => {
+                if timeout_at(deadline, somebody_changed(&mut events)).await.is_err() {
+                    return Err(error);
+                }
+            }
+            result => return result,
+        }
+    }
+}
+
+fn names_person(command: &Command) -> bool {
+    matches!(command, Command::Open { to } | Command::Say { to, .. } if !to.starts_with('#'))
+}
+
+async fn somebody_changed(events: &mut Events) {
+    while !matches!(
+        next(events).await,
+        Event::PeerOnline { .. }
+            | Event::PeerOffline { .. }
+            | Event::PeerChanged { .. }
+            | Event::Lagged { .. }
+    ) {}
+}
+
+/// Three announcements of a device that is there.
+const FINDING: Duration = Duration::from_secs(3);

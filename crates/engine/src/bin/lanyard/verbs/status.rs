@@ -1,0 +1,59 @@
+//! `lanyard status`: this device and its network.
+
+use lanyard_engine::api::{Snapshot, TransferState};
+use lanyard_engine::control::Node;
+
+use super::snapshot;
+use crate::failure::Failure;
+use crate::output::{Output, STRONG, paint};
+use crate::text;
+
+pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
+    if node.is_ours() {
+        out.note("No node is running for this profile. This is what one that starts right now sees.");
+    }
+    out.item(&snapshot(node).await?, words)
+}
+
+fn words(snapshot: &Snapshot) -> String {
+    let Snapshot { me, network, peers, rooms, transfers } = snapshot;
+    let online = peers.iter().filter(|peer| peer.online).count() as u64;
+    let open = transfers.iter().filter(|transfer| is_open(transfer.state)).count() as u64;
+    let mut lines = vec![
+        format!(
+            "{} ({}), Lanyard {}",
+            paint(STRONG, &text::line(&me.name)),
+            me.short,
+            text::line(&me.version)
+        ),
+        format!("Received files go to {}", text::line(&me.downloads)),
+        format!(
+            "UDP port {}, TCP port {}, multicast {}",
+            network.port,
+            network.tcp_port,
+            if network.multicast { "on" } else { "off" }
+        ),
+    ];
+    for interface in &network.interfaces {
+        lines.push(format!(
+            "{}: {}",
+            text::line(&interface.name),
+            text::line(&interface.addresses.join(", "))
+        ));
+    }
+    for dropped in &network.dropped {
+        let datagrams = text::count(dropped.count, "datagram", "datagrams");
+        lines.push(format!("{datagrams} not taken: {}", text::line(&dropped.reason)));
+    }
+    lines.push(format!(
+        "{}, {}, {}",
+        text::count(online, "other device online", "other devices online"),
+        text::count(rooms.len() as u64, "room", "rooms"),
+        text::count(open, "open transfer", "open transfers"),
+    ));
+    lines.join("\n")
+}
+
+fn is_open(state: TransferState) -> bool {
+    matches!(state, TransferState::Offered | TransferState::Waiting | TransferState::Running)
+}

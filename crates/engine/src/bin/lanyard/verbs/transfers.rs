@@ -1,0 +1,232 @@
+//! `lanyard offers`, `transfers`, `decline`, `cancel`: files on their way, without moving any.
+
+use lanyard_engine::Events;
+use lanyard_engine::api::{
+    ApiError, Command, Event, Progress, Reply, Transfer, TransferDirection, TransferState,
+};
+use lanyard_engine::control::Node;
+
+use super::{all_transfers, ask, misunderstood, next};
+use crate::failure::Failure;
+use crate::output::{BAD, GOOD, Output, QUIET, STRONG, paint};
+use crate::progress::Bars;
+use crate::text;
+
+pub async fn offers(node: &Node, out: Output) -> Result<(), Failure> {
+    let open = |transfer: &Transfer| {
+        transfer.direction == TransferDirection::In && transfer.state == TransferState::Offered
+    };
+    for transfer in all_transfers(node).await?.into_iter().filter(open) {
+        out.item(&transfer, words)?;
+    }
+    Ok(())
+}
+
+pub async fn list(node: &Node, out: Output) -> Result<(), Failure> {
+    for transfer in all_transfers(node).await? {
+        out.item(&transfer, words)?;
+    }
+    Ok(())
+}
+
+pub async fn decline(node: &Node, out: Output, id: String) -> Result<(), Failure> {
+    let transfer = ask!(node.call(Command::Decline { transfer: id }) => Transfer)?;
+    out.item(&transfer, words)
+}
+
+pub async fn cancel(node: &Node, out: Output, id: String) -> Result<(), Failure> {
+    let transfer = ask!(node.call(Command::Cancel { transfer: id }) => Transfer)?;
+    out.item(&transfer, words)
+}
+
+/// Each transfer whenever it changes; how far it is only on a terminal, by bars, or for a program.
+pub async fn watch(node: &Node, out: Output) -> Result<(), Failure> {
+    let mut events = node.subscribe();
+    let mut shown = all_transfers(node).await?;
+    let mut bars = Bars::new();
+    for transfer in &shown {
+        out.item(transfer, words)?;
+    }
+    loop {
+        let changed = match next(&mut events).await {
+            Event::Offer { transfer }
+            | Event::TransferChanged { transfer }
+            | Event::TransferFinished { transfer } => vec![transfer],
+            Event::Progress { progress } => {
+                show_progress(out, &mut bars, &mut shown, &progress)?;
+                continue;
+            }
+            Event::Lagged { .. } => all_transfers(node).await?,
+            _ => continue,
+        };
+        for transfer in changed {
+            if shown.contains(&transfer) {
+                continue;
+            }
+            if has_ended(transfer.state) {
+                bars.end(&transfer.id);
+            }
+            out.item(&transfer, words)?;
+            shown.retain(|known| known.id != transfer.id);
+            shown.push(transfer);
+        }
+    }
+}
+
+fn show_progress(
+    out: Output,
+    bars: &mut Bars,
+    shown: &mut [Transfer],
+    progress: &[Progress],
+) -> Result<(), Failure> {
+    for progress in progress {
+        let Some(transfer) = shown.iter_mut().find(|known| known.id == progress.transfer) else { continue };
+        // To several receivers: the furthest.
+        transfer.moved = transfer.moved.max(progress.moved);
+        match out {
+            Output::Person => bars.show(progress, || label(transfer)),
+            Output::Program => out.item(transfer, words)?,
+        }
+    }
+    Ok(())
+}
+
+/// Shows the progress of one transfer until `done` says that it has come to where the caller wants it.
+pub async fn follow(
+    node: &Node,
+    events: &mut Events,
+    mut transfer: Transfer,
+    done: impl Fn(&Transfer) -> bool,
+) -> Result<Transfer, ApiError> {
+    let mut bars = Bars::new();
+    while !done(&transfer) {
+        match next(events).await {
+            Event::TransferChanged { transfer: new } | Event::TransferFinished { transfer: new }
+                if new.id == transfer.id =>
+            {
+                transfer = new;
+            }
+            Event::Progress { progress } => {
+                for progress in progress.iter().filter(|progress| progress.transfer == transfer.id) {
+                    bars.show(progress, || label(&transfer));
+                }
+            }
+            Event::Lagged { .. } => {
+                let now = all_transfers(node).await?.into_iter().find(|known| known.id == transfer.id);
+                transfer = now.unwrap_or(transfer);
+            }
+            _ => {}
+        }
+    }
+    Ok(transfer)
+}
+
+/// Whether nothing more will happen to it.
+pub fn has_ended(state: TransferState) -> bool {
+    match state {
+        TransferState::Offered | TransferState::Waiting | TransferState::Running => false,
+        TransferState::Done | TransferState::Declined | TransferState::Cancelled | TransferState::Failed => {
+            true
+        }
+    }
+}
+
+/// What is transferred: `report.pdf (1.2 MB)`, `3 files: a, b, c (1.2 GB)`.
+pub fn what(transfer: &Transfer) -> String {
+    let names: Vec<_> = transfer.names.iter().map(|name| text::line(name)).collect();
+    let size = text::bytes(transfer.bytes);
+    match transfer.files {
+        0 | 1 if names.len() == 1 => format!("{} ({size})", names[0]),
+        files => format!("{}: {} ({size})", text::count(files, "file", "files"), names.join(", ")),
+    }
+}
+
+/// A state, as words.
+pub fn state(state: TransferState) -> &'static str {
+    match state {
+        TransferState::Offered => "offered",
+        TransferState::Waiting => "waiting for the other side",
+        TransferState::Running => "running",
+        TransferState::Done => "done",
+        TransferState::Declined => "declined",
+        TransferState::Cancelled => "cancelled",
+        TransferState::Failed => "failed",
+    }
+}
+
+/// One line about a transfer.
+pub fn words(transfer: &Transfer) -> String {
+    let id = paint(STRONG, text::short(&transfer.id));
+    let direction = match transfer.direction {
+        TransferDirection::In => format!("from {}", text::line(&transfer.from_name)),
+        TransferDirection::Out => match transfer.receivers.as_slice() {
+            [] => "from here".to_owned(),
+            [one] => format!("to {}", text::line(&one.name)),
+            several => format!("to {} devices", several.len()),
+        },
+    };
+    let style = match transfer.state {
+        TransferState::Done => GOOD,
+        TransferState::Failed | TransferState::Declined | TransferState::Cancelled => BAD,
+        TransferState::Offered | TransferState::Waiting | TransferState::Running => QUIET,
+    };
+    let mut state = paint(style, state(transfer.state));
+    if transfer.state == TransferState::Running && transfer.bytes > 0 {
+        let percent = u128::from(transfer.moved) * 100 / u128::from(transfer.bytes);
+        state.push_str(&format!(" {percent} %"));
+    }
+    if let Some(error) = &transfer.error {
+        state.push_str(&format!(": {}", text::line(&error.message)));
+    }
+    format!("{id}  {}  {direction}  {state}", what(transfer))
+}
+
+fn label(transfer: &Transfer) -> String {
+    match transfer.names.as_slice() {
+        [one] => text::line(one),
+        _ => text::count(transfer.files, "file", "files"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transfer(names: &[&str], files: u64) -> Transfer {
+        Transfer {
+            id: "k3vq7m2abcdefgh".into(),
+            room: "room".into(),
+            direction: TransferDirection::In,
+            from: "ann".into(),
+            from_name: "Ann".into(),
+            state: TransferState::Running,
+            names: names.iter().map(|&name| name.into()).collect(),
+            files,
+            bytes: 1_200_000,
+            moved: 600_000,
+            offered: 0,
+            folder: None,
+            sha256: None,
+            error: None,
+            receivers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_line_about_a_transfer_says_what_from_whom_and_how_far() {
+        let shown = words(&transfer(&["report.pdf"], 1));
+        let plain = anstream::adapter::strip_str(&shown).to_string();
+        assert_eq!(plain, "k3vq7m2a  report.pdf (1.2 MB)  from Ann  running 50 %");
+    }
+
+    #[test]
+    fn several_files_are_counted_and_named() {
+        assert_eq!(what(&transfer(&["a", "b"], 2)), "2 files: a, b (1.2 MB)");
+        assert_eq!(what(&transfer(&["photos"], 40)), "40 files: photos (1.2 MB)");
+    }
+
+    #[test]
+    fn a_file_name_cannot_carry_an_escape_sequence() {
+        assert_eq!(what(&transfer(&["a\x1b[2Jb"], 1)), "a\u{FFFD}[2Jb (1.2 MB)");
+    }
+}

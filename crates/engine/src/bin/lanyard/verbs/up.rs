@@ -1,0 +1,172 @@
+//! `lanyard up`: a node until Ctrl-C.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lanyard_engine::Config;
+use lanyard_engine::api::{
+    Event, Message, MessageKind, Room, RoomKind, Transfer, TransferDirection, TransferState,
+};
+use lanyard_engine::control::Node;
+
+use super::{next, snapshot, transfers};
+use crate::args::Up;
+use crate::failure::Failure;
+use crate::output::{BAD, GOOD, Output, QUIET, STRONG, paint};
+use crate::text;
+
+/// What the options say.
+pub fn configure(mut config: Config, options: &Up) -> Result<Config, Failure> {
+    config.name = options.name.clone();
+    config.downloads = options.downloads.as_deref().map(std::path::absolute).transpose()?;
+    config.accept = options.accept.into();
+    config.peers = options.peers.clone();
+    config.interfaces = Some(options.interfaces.clone()).filter(|names| !names.is_empty());
+    config.multicast = options.multicast();
+    config.port = options.port;
+    Ok(config)
+}
+
+/// Prints what happens, from the state at the start on: first that the node is ready, and everyone who is there.
+pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
+    let mut events = node.subscribe();
+    let mut teller = Teller::default();
+    let now = snapshot(node).await?;
+    for room in now.rooms {
+        teller.rooms.insert(room.id.clone(), room);
+    }
+    let ready = Event::Ready { me: now.me, network: now.network };
+    teller.tell(out, &ready)?;
+    for peer in now.peers.into_iter().filter(|peer| peer.online) {
+        teller.tell(out, &Event::PeerOnline { peer })?;
+    }
+    loop {
+        let event = next(&mut events).await;
+        if !teller.was_told(&event) {
+            teller.tell(out, &event)?;
+        }
+    }
+}
+
+/// Tells events, each once although the state at the start and the first events overlap.
+#[derive(Default)]
+struct Teller {
+    online: BTreeSet<String>,
+    rooms: BTreeMap<String, Room>,
+}
+
+impl Teller {
+    fn was_told(&self, event: &Event) -> bool {
+        match event {
+            Event::Ready { .. } => true,
+            Event::PeerOnline { peer } => self.online.contains(&peer.id),
+            _ => false,
+        }
+    }
+
+    fn tell(&mut self, out: Output, event: &Event) -> Result<(), Failure> {
+        match event {
+            Event::PeerOnline { peer } => drop(self.online.insert(peer.id.clone())),
+            Event::PeerOffline { peer } => drop(self.online.remove(&peer.id)),
+            Event::RoomChanged { room } => drop(self.rooms.insert(room.id.clone(), room.clone())),
+            _ => {}
+        }
+        match (out, self.words(event)) {
+            (Output::Person, None) => Ok(()),
+            (_, words) => out.item(event, |_| words.unwrap_or_default()),
+        }
+    }
+
+    /// What a person wants to read of it, if anything.
+    fn words(&self, event: &Event) -> Option<String> {
+        let words = match event {
+            Event::Ready { me, network } => {
+                let name = paint(STRONG, &text::line(&me.name));
+                format!("{name} ({}) is on the network, port {}. Ctrl-C ends it.", me.short, network.tcp_port)
+            }
+            Event::PeerOnline { peer } => {
+                let address = peer.addresses.first().map_or("", String::as_str);
+                let name = paint(STRONG, &text::line(&peer.name));
+                format!("{} {name} ({}) is here  {}", paint(GOOD, "●"), peer.short, paint(QUIET, address))
+            }
+            Event::PeerOffline { peer } => {
+                format!("{} {} ({}) has left", paint(QUIET, "○"), text::line(&peer.name), peer.short)
+            }
+            Event::Message { message } => self.message(message),
+            Event::Offer { transfer } => {
+                let hint = format!("lanyard accept {}", text::short(&transfer.id));
+                let from = paint(STRONG, &text::line(&transfer.from_name));
+                format!("{from} offers {}  {}", transfers::what(transfer), paint(QUIET, &hint))
+            }
+            Event::TransferFinished { transfer } => finished(transfer),
+            Event::RoomLeft { room } => format!("You have left {}", self.room(room)),
+            Event::Notice { error } => paint(BAD, &text::line(&error.message)),
+            Event::Lagged { missed } => format!("{missed} events came too fast to be shown"),
+            Event::PeerChanged { .. }
+            | Event::RoomChanged { .. }
+            | Event::Delivered { .. }
+            | Event::TransferChanged { .. }
+            | Event::Progress { .. }
+            | Event::MeChanged { .. }
+            | Event::NetworkChanged { .. } => return None,
+        };
+        Some(words)
+    }
+
+    fn message(&self, message: &Message) -> String {
+        let time = paint(QUIET, &text::moment(message.time));
+        let name = paint(STRONG, &text::line(&message.name));
+        let said = match message.kind {
+            MessageKind::Text => text::paragraph(&message.text, "    "),
+            MessageKind::Offer => format!("offers {}", text::line(&message.text)),
+            MessageKind::Unknown => "wrote something that only a newer version can show".to_owned(),
+        };
+        format!("{time} {} {name}: {said}", self.room(&message.room))
+    }
+
+    fn room(&self, id: &str) -> String {
+        match self.rooms.get(id) {
+            Some(room) if room.kind == RoomKind::Direct => format!("@{}", text::line(&room.name)),
+            Some(room) => format!("#{}", text::line(&room.name)),
+            None => text::short(id).to_owned(),
+        }
+    }
+}
+
+fn finished(transfer: &Transfer) -> String {
+    let what = transfers::what(transfer);
+    let from = text::line(&transfer.from_name);
+    match (transfer.direction, transfer.state) {
+        (TransferDirection::In, TransferState::Done) => {
+            let folder = transfer.folder.as_deref().map(text::line).unwrap_or_default();
+            format!("{} {what} from {from} is in {folder}", paint(GOOD, "✓"))
+        }
+        (TransferDirection::Out, TransferState::Done) => format!("{} {what} was received", paint(GOOD, "✓")),
+        (_, state) => {
+            let why = transfer.error.as_ref().map(|error| format!(": {}", text::line(&error.message)));
+            format!("{} {what}: {}{}", paint(BAD, "✗"), transfers::state(state), why.unwrap_or_default())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lanyard_engine::api::{ApiError, ErrorCode};
+
+    use super::*;
+
+    fn plain(words: Option<String>) -> String {
+        anstream::adapter::strip_str(&words.expect("words")).to_string()
+    }
+
+    #[test]
+    fn a_notice_is_shown_without_its_escape_sequences() {
+        let error = ApiError::new(ErrorCode::Network, "cut\x1b[2J off");
+        let words = Teller::default().words(&Event::Notice { error });
+        assert_eq!(plain(words), "cut\u{FFFD}[2J off");
+    }
+
+    #[test]
+    fn progress_is_for_programs_only() {
+        assert_eq!(Teller::default().words(&Event::Progress { progress: Vec::new() }), None);
+    }
+}

@@ -1,0 +1,487 @@
+//! What to say in a room and when: new entries, repairs, nacks, heads.
+//!
+//! Nothing is queued as packets. Intents are kept, and a packet is built from them at the moment it may be sent, so
+//! that it says what is true then ("late binding"): queued packets made a storm of every loss.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::log::logs::Logs;
+use crate::model::{Instant, LogId, PeerId, Seq};
+use crate::pacing::{Dice, earliest};
+use crate::wire::datagram::{Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
+use crate::wire::entry::Entry;
+
+/// The intents of one room.
+pub struct Repair {
+    me: PeerId,
+    /// Own entries that were not multicast yet.
+    new: VecDeque<Arc<Entry>>,
+    /// Entries that somebody asked for, and when.
+    repairs: BTreeMap<(LogId, Seq), Instant>,
+    repair_at: Option<Instant>,
+    /// Entries that were asked for, here or by others: not again until then.
+    holds: BTreeMap<(LogId, Seq), Hold>,
+    nack_at: Option<Instant>,
+    missing_since: Option<Instant>,
+    heads_at: Option<Instant>,
+    digest_at: Option<Instant>,
+    tail: Option<Tail>,
+    /// The next heads say that something has to be fetched over TCP.
+    fetch: bool,
+    cache: Cache,
+}
+
+#[derive(Clone, Copy)]
+struct Hold {
+    until: Instant,
+    tries: u32,
+}
+
+/// Own entries are spoken of again and again until everybody has them: nobody notices the loss of a last entry.
+#[derive(Clone, Copy)]
+struct Tail {
+    step: usize,
+    next: Instant,
+    ends: Instant,
+}
+
+/// In the order in which packets are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    New,
+    Repair,
+    Nack,
+    Heads,
+}
+
+impl Priority {
+    pub const ALL: [Priority; 4] = [Priority::New, Priority::Repair, Priority::Nack, Priority::Heads];
+}
+
+impl Repair {
+    pub fn new(me: PeerId) -> Repair {
+        Repair {
+            me,
+            new: VecDeque::new(),
+            repairs: BTreeMap::new(),
+            repair_at: None,
+            holds: BTreeMap::new(),
+            nack_at: None,
+            missing_since: None,
+            heads_at: None,
+            digest_at: None,
+            tail: None,
+            fetch: false,
+            cache: Cache::default(),
+        }
+    }
+
+    /// Keeps an entry at hand for repairs, as at the start.
+    pub fn remember(&mut self, entry: Arc<Entry>) {
+        self.cache.insert(entry, None);
+    }
+
+    /// This device wrote an entry.
+    pub fn wrote(&mut self, entry: &Arc<Entry>, overhead: usize, now: Instant) {
+        self.cache.insert(entry.clone(), None);
+        if entry.len_in_room() + ENTRY_FRAMING > capacity(overhead) {
+            self.fetch_by_tcp(now);
+        } else {
+            self.new.push_back(entry.clone());
+            let queued: usize = self.new.iter().map(|entry| entry.len_in_room()).sum();
+            if queued > MAX_QUEUED_DATAGRAMS * capacity(overhead) {
+                // Faster than the air allows: speak of it, and let the others fetch it over TCP.
+                self.new.clear();
+                self.fetch_by_tcp(now);
+            }
+        }
+        self.tail = Some(Tail { step: 0, next: now + TAIL_FIRST, ends: now + TAIL_ENDS });
+    }
+
+    /// Entries were added, from whoever.
+    pub fn appended(&mut self, entries: &[Arc<Entry>]) {
+        for entry in entries {
+            self.holds.remove(&(entry.log(), entry.header.seq));
+            self.cache.insert(entry.clone(), None);
+        }
+    }
+
+    /// An entry was heard by multicast, new or not: nobody needs to repair it now.
+    pub fn heard(&mut self, log: LogId, seq: Seq, now: Instant) {
+        self.cache.heard(log, seq, now);
+        self.repairs.remove(&(log, seq));
+    }
+
+    /// Something may be missing now: decide when to ask.
+    pub fn check_gaps(&mut self, logs: &Logs, group: usize, now: Instant, dice: &mut Dice) {
+        if !logs.is_missing() {
+            self.missing_since = None;
+            self.nack_at = None;
+            self.holds.clear();
+            return;
+        }
+        self.missing_since.get_or_insert(now);
+        if self.nack_at.is_none() {
+            let free = logs
+                .missing(MAX_NACKED)
+                .iter()
+                .flat_map(places)
+                .map(|place| self.holds.get(&place).map_or(now, |hold| hold.until))
+                .min();
+            let back_off = dice.back_off(NACK_BACK_OFF, group as f64 * ASSUMED_LOSS);
+            self.nack_at = Some(free.unwrap_or(now).max(now) + back_off);
+        }
+    }
+
+    /// Whether what is missing should rather be fetched over TCP.
+    pub fn wants_pull(&self, logs: &Logs, now: Instant) -> bool {
+        let Some(since) = self.missing_since else { return false };
+        now.since(since) >= PULL_AFTER
+            || self.holds.values().any(|hold| hold.tries >= PULL_AFTER_NACKS)
+            || logs.missing(MAX_NACKED + 1).iter().map(|wanted| wanted.count as usize).sum::<usize>()
+                > MAX_NACKED
+    }
+
+    /// When [`Repair::wants_pull`] may turn true by itself.
+    pub fn pull_deadline(&self) -> Option<Instant> {
+        self.missing_since.map(|since| since + PULL_AFTER)
+    }
+
+    /// Somebody misses entries: repair what is here, and do not ask for what is asked for already.
+    pub fn nacked(&mut self, wanted: &[Wanted], logs: &mut Logs, now: Instant, dice: &mut Dice) {
+        for (log, seq) in wanted.iter().flat_map(places).take(MAX_NACKED) {
+            if let Some(entry) = self.cache.get(log, seq) {
+                let by_me = entry.header.author == self.me;
+                self.repairs.entry((log, seq)).or_insert(now);
+                let wait = if by_me {
+                    dice.span(Duration::ZERO..REPAIR_BY_AUTHOR)
+                } else {
+                    REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, self.repairs.len() as f64)
+                };
+                self.repair_at.get_or_insert(now + wait);
+            } else if logs.lacks(log, seq) {
+                let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
+                hold.until = hold.until.max(now + HOLD);
+            }
+        }
+    }
+
+    /// Say what is here, soon; several reasons make one packet.
+    pub fn want_heads(&mut self, at: Instant) {
+        self.heads_at = earliest(self.heads_at, Some(at));
+    }
+
+    /// Somebody said just what this device would say.
+    pub fn heads_said(&mut self) {
+        if !self.fetch {
+            self.heads_at = None;
+        }
+    }
+
+    /// Everybody who is here has all own entries.
+    pub fn covered(&mut self) {
+        self.tail = None;
+    }
+
+    /// Starts or stops the regular digests. `group` counts this device.
+    pub fn set_company(&mut self, group: usize, now: Instant, dice: &mut Dice) {
+        if group < 2 {
+            self.digest_at = None;
+        } else if self.digest_at.is_none() {
+            self.digest_at = Some(now + dice.around(digest_interval(group)));
+        }
+    }
+
+    /// Turns what is due into intents.
+    pub fn timer(&mut self, group: usize, now: Instant, dice: &mut Dice) {
+        if self.digest_at.is_some_and(|at| at <= now) {
+            self.digest_at = Some(now + dice.around(digest_interval(group)));
+            self.want_heads(now);
+        }
+        if let Some(tail) = self.tail.filter(|tail| tail.next <= now) {
+            if tail.step == 0 && self.new.is_empty() {
+                // The first reminder repeats the entry itself: two chances cost one packet more.
+                self.new.extend(self.cache.newest_by(self.me));
+            } else {
+                self.want_heads(now);
+            }
+            let step = tail.step + 1;
+            let wait = TAIL.get(step).copied().unwrap_or(TAIL_LAST).mul_f64(0.8 + 0.4 * dice.fraction());
+            self.tail = (now < tail.ends).then_some(Tail { step, next: now + wait, ..tail });
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        let timers = earliest(self.digest_at, self.tail.map(|tail| tail.next));
+        earliest(timers, self.next_packet_at())
+    }
+
+    /// When there is something to send, bucket permitting.
+    pub fn next_packet_at(&self) -> Option<Instant> {
+        let asked = earliest(self.repair_at, self.nack_at);
+        let new = (!self.new.is_empty()).then_some(Instant(0));
+        earliest(new, earliest(asked, self.heads_at))
+    }
+
+    /// Builds the packet of this priority, if one is due and still makes sense.
+    pub fn packet(
+        &mut self,
+        priority: Priority,
+        logs: &mut Logs,
+        overhead: usize,
+        group: usize,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Option<RoomPacket> {
+        match priority {
+            Priority::New => self.new_packet(logs, overhead, now),
+            Priority::Repair => self.repair_packet(overhead, now),
+            Priority::Nack => {
+                let packet = self.nack_packet(logs, now, dice);
+                self.check_gaps(logs, group, now, dice);
+                packet
+            }
+            Priority::Heads => self.heads_packet(logs, now),
+        }
+    }
+
+    fn new_packet(&mut self, logs: &Logs, overhead: usize, now: Instant) -> Option<RoomPacket> {
+        let mut entries: Vec<Arc<Entry>> = Vec::new();
+        let mut left = capacity(overhead);
+        while let Some(entry) = self.new.front() {
+            let cost = entry.len_in_room() + ENTRY_FRAMING;
+            if cost > capacity(overhead) {
+                // A reminder of an entry that no datagram can carry.
+                self.new.pop_front();
+                self.fetch_by_tcp(now);
+                continue;
+            }
+            if cost > left || entries.len() == MAX_ENTRIES {
+                break;
+            }
+            left -= cost;
+            entries.extend(self.new.pop_front());
+        }
+        if entries.is_empty() {
+            return None;
+        }
+        let heads = logs.heads((left / HEAD_BYTES).min(DATA_HEADS));
+        left -= heads.len() * HEAD_BYTES;
+        // Whatever room is left repeats the newest other entries: redundancy that costs no packet.
+        for entry in self.cache.recent(now) {
+            let cost = entry.len_in_room() + ENTRY_FRAMING;
+            if entries.len() < MAX_ENTRIES
+                && cost <= left
+                && entries.iter().all(|chosen| chosen.id() != entry.id())
+            {
+                left -= cost;
+                entries.push(entry.clone());
+            }
+        }
+        for entry in &entries {
+            self.cache.heard(entry.log(), entry.header.seq, now);
+        }
+        Some(data(&entries, heads))
+    }
+
+    fn repair_packet(&mut self, overhead: usize, now: Instant) -> Option<RoomPacket> {
+        if self.repair_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        let mut entries: Vec<Arc<Entry>> = Vec::new();
+        let mut left = capacity(overhead);
+        while let Some((&(log, seq), &asked)) = self.repairs.first_key_value() {
+            let entry = self.cache.get(log, seq).filter(|_| {
+                now.since(asked) < REPAIR_ENDS
+                    && self.cache.heard_at(log, seq).is_none_or(|heard| heard < asked)
+            });
+            if let Some(entry) = entry {
+                let cost = entry.len_in_room() + ENTRY_FRAMING;
+                if entries.len() == MAX_ENTRIES || (cost > left && !entries.is_empty()) {
+                    break;
+                }
+                // An entry too large for any datagram is left to TCP.
+                if cost <= left {
+                    left -= cost;
+                    entries.push(entry.clone());
+                }
+            }
+            self.repairs.pop_first();
+        }
+        self.repair_at = (!self.repairs.is_empty()).then_some(now);
+        for entry in &entries {
+            self.cache.heard(entry.log(), entry.header.seq, now);
+        }
+        (!entries.is_empty()).then(|| data(&entries, Vec::new()))
+    }
+
+    fn nack_packet(&mut self, logs: &Logs, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
+        if self.nack_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        self.nack_at = None;
+        let mut wanted: Vec<Wanted> = Vec::new();
+        for (log, seq) in logs.missing(MAX_NACKED).iter().flat_map(places) {
+            let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
+            if hold.until > now {
+                continue;
+            }
+            let full = wanted.len() == MAX_WANTED;
+            match wanted.last_mut() {
+                Some(last) if last.log == log && last.from.0 + u64::from(last.count) == seq.0 => {
+                    last.count += 1
+                }
+                _ if full => break,
+                _ => wanted.push(Wanted { log, from: seq, count: 1 }),
+            }
+            let span = HOLD.mul_f64(HOLD_GROWTH.powi(hold.tries as i32)).min(MAX_HOLD);
+            hold.until = now + span.mul_f64(0.8 + 0.5 * dice.fraction());
+            hold.tries += 1;
+        }
+        (!wanted.is_empty()).then_some(RoomPacket::Nack { wanted })
+    }
+
+    fn heads_packet(&mut self, logs: &mut Logs, now: Instant) -> Option<RoomPacket> {
+        if self.heads_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        self.heads_at = None;
+        let fetch = std::mem::take(&mut self.fetch);
+        Some(RoomPacket::Heads(Heads {
+            digest: logs.digest(),
+            logs: logs.count(),
+            heads: logs.heads(MAX_HEADS),
+            fetch,
+        }))
+    }
+
+    fn fetch_by_tcp(&mut self, now: Instant) {
+        self.fetch = true;
+        self.want_heads(now);
+    }
+}
+
+/// Entries kept at hand for repairs: the newest that came.
+#[derive(Default)]
+struct Cache {
+    entries: BTreeMap<(LogId, Seq), Cached>,
+    order: VecDeque<(LogId, Seq)>,
+    bytes: usize,
+}
+
+struct Cached {
+    entry: Arc<Entry>,
+    heard: Option<Instant>,
+}
+
+impl Cache {
+    fn insert(&mut self, entry: Arc<Entry>, heard: Option<Instant>) {
+        let place = (entry.log(), entry.header.seq);
+        if self.entries.contains_key(&place) {
+            return;
+        }
+        self.bytes += entry.body.len();
+        self.order.push_back(place);
+        self.entries.insert(place, Cached { entry, heard });
+        while self.order.len() > CACHED_ENTRIES || self.bytes > CACHED_BYTES {
+            let oldest = self.order.pop_front().and_then(|place| self.entries.remove(&place));
+            self.bytes -= oldest.map_or(0, |cached| cached.entry.body.len());
+        }
+    }
+
+    fn get(&self, log: LogId, seq: Seq) -> Option<&Arc<Entry>> {
+        self.entries.get(&(log, seq)).map(|cached| &cached.entry)
+    }
+
+    fn heard(&mut self, log: LogId, seq: Seq, now: Instant) {
+        if let Some(cached) = self.entries.get_mut(&(log, seq)) {
+            cached.heard = Some(now);
+        }
+    }
+
+    fn heard_at(&self, log: LogId, seq: Seq) -> Option<Instant> {
+        self.entries.get(&(log, seq)).and_then(|cached| cached.heard)
+    }
+
+    /// The newest first, as long as they were heard within [`REDUNDANT`].
+    fn recent(&self, now: Instant) -> impl Iterator<Item = &Arc<Entry>> {
+        let newest = self.order.iter().rev().take(32).filter_map(|place| self.entries.get(place));
+        newest
+            .filter(move |cached| cached.heard.is_some_and(|heard| now.since(heard) < REDUNDANT))
+            .map(|cached| &cached.entry)
+    }
+
+    fn newest_by(&self, author: PeerId) -> Option<Arc<Entry>> {
+        let newest = self.order.iter().rev().filter_map(|place| self.entries.get(place));
+        newest.map(|cached| &cached.entry).find(|entry| entry.header.author == author).cloned()
+    }
+}
+
+fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {
+    let (log, from) = (wanted.log, wanted.from.0);
+    (from..from.saturating_add(u64::from(wanted.count).min(MAX_NACKED as u64)))
+        .map(move |seq| (log, Seq(seq)))
+}
+
+fn data(entries: &[Arc<Entry>], heads: Vec<(LogId, Seq)>) -> RoomPacket {
+    RoomPacket::Data { entries: entries.iter().map(|entry| entry.encode_in_room()).collect(), heads }
+}
+
+/// Bytes for entries and heads in one room packet whose room adds `overhead` bytes.
+fn capacity(overhead: usize) -> usize {
+    MAX_BODY - TAG_BYTES - overhead - PACKET_FRAMING
+}
+
+fn digest_interval(group: usize) -> Duration {
+    (Duration::from_millis(500) * group as u32).clamp(MIN_DIGEST_INTERVAL, MAX_DIGEST_INTERVAL)
+}
+
+/// Bytes of the room's tag in front of a packet.
+const TAG_BYTES: usize = 8;
+/// Bytes of CBOR around the lists of a packet, and around one entry.
+const PACKET_FRAMING: usize = 16;
+const ENTRY_FRAMING: usize = 3;
+/// Bytes of one head at most.
+const HEAD_BYTES: usize = 19;
+/// Heads that travel with entries.
+const DATA_HEADS: usize = 8;
+/// Entries that are asked for by multicast; more are fetched over TCP.
+const MAX_NACKED: usize = 64;
+/// Own datagrams that may wait for the bucket before the others are told to fetch.
+const MAX_QUEUED_DATAGRAMS: usize = 4;
+/// Reminders after the last own entry; the first repeats the entry.
+const TAIL_FIRST: Duration = Duration::from_millis(100);
+const TAIL: [Duration; 5] = [
+    Duration::from_millis(100),
+    Duration::from_millis(300),
+    Duration::from_millis(900),
+    Duration::from_millis(2_700),
+    Duration::from_secs(8),
+];
+const TAIL_LAST: Duration = Duration::from_secs(30);
+const TAIL_ENDS: Duration = Duration::from_secs(600);
+/// About two digests a second in a whole room.
+const MIN_DIGEST_INTERVAL: Duration = Duration::from_secs(5);
+const MAX_DIGEST_INTERVAL: Duration = Duration::from_secs(300);
+const NACK_BACK_OFF: Duration = Duration::from_millis(100);
+/// The part of a group that misses the same entry, for the back-off's group size.
+const ASSUMED_LOSS: f64 = 0.1;
+/// After a nack was sent or heard, the entry is not asked for again until this has passed; longer each time.
+const HOLD: Duration = Duration::from_millis(120);
+const HOLD_GROWTH: f64 = 1.4;
+const MAX_HOLD: Duration = Duration::from_secs(2);
+/// The author answers first, others only if it does not.
+const REPAIR_BY_AUTHOR: Duration = Duration::from_millis(4);
+const REPAIR_BY_OTHERS: Duration = Duration::from_millis(8);
+const REPAIR_BACK_OFF: Duration = Duration::from_millis(80);
+/// A repair that could not be sent for so long is no longer wanted, or is asked for again.
+const REPAIR_ENDS: Duration = Duration::from_secs(1);
+/// Entries heard so recently fill the room that is left in a datagram.
+const REDUNDANT: Duration = Duration::from_secs(3);
+const PULL_AFTER: Duration = Duration::from_secs(3);
+const PULL_AFTER_NACKS: u32 = 8;
+/// Kept at hand per room: a few minutes of lively chat.
+const CACHED_ENTRIES: usize = 512;
+const CACHED_BYTES: usize = 1 << 20;

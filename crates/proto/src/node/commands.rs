@@ -1,0 +1,211 @@
+//! What people do.
+
+use crate::effects::{Effects, Event, Record};
+use crate::model::{Hlc, Now, PeerId, RoomId, TransferId};
+use crate::node::{MAX_ROOMS, Node};
+use crate::rooms::{self, Content, LOBBY, MAX_TEXT, Offer, RoomKind};
+use crate::transfer;
+use crate::wire::datagram::{MAX_NAME, Query};
+use crate::wire::entry::{Entry, Header};
+use crate::wire::text;
+
+/// Why something cannot be done. The engine turns it into a sentence for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("this room is not one of yours")]
+    NoRoom,
+    #[error("there is nothing in this message")]
+    EmptyMessage,
+    #[error("a message has at most {MAX_TEXT} bytes")]
+    LongMessage,
+    #[error("a room needs a name")]
+    NoName,
+    #[error("nobody leaves the lobby")]
+    Lobby,
+    #[error("you take part in too many rooms: leave one first")]
+    TooManyRooms,
+    #[error("this is your own device")]
+    Yourself,
+    #[error("the key of this device is not a usable one")]
+    BadKey,
+    #[error(transparent)]
+    Transfer(#[from] transfer::Refusal),
+}
+
+impl Node {
+    /// Takes part in the open room of a name. Joining twice is no error.
+    ///
+    /// # Errors
+    /// If the name is empty, or there are too many rooms.
+    pub fn join(&mut self, name: &str, now: Now) -> Result<(RoomId, Effects), Refusal> {
+        let name = rooms::normal_name(name).ok_or(Refusal::NoName)?;
+        let id = rooms::open_room_id(&self.profile.network, &name);
+        self.enter(id, RoomKind::Open, &name, now)
+    }
+
+    /// Opens the direct conversation with a device, known or not.
+    ///
+    /// # Errors
+    /// If it is this device, its key is degenerate, or there are too many rooms.
+    pub fn converse(&mut self, peer: PeerId, now: Now) -> Result<(RoomId, Effects), Refusal> {
+        if peer == self.me {
+            return Err(Refusal::Yourself);
+        }
+        self.identity.agree(peer).ok_or(Refusal::BadKey)?;
+        self.enter(rooms::direct_room_id(self.me, peer), RoomKind::Direct(peer), "", now)
+    }
+
+    /// Forgets a room and all that was written in it, on this device.
+    ///
+    /// # Errors
+    /// If it is the lobby, or none of this device's rooms.
+    pub fn leave(&mut self, room: RoomId) -> Result<Effects, Refusal> {
+        let held = self.rooms.get(&room).ok_or(Refusal::NoRoom)?;
+        if held.record.kind == RoomKind::Open && held.record.name == LOBBY {
+            return Err(Refusal::Lobby);
+        }
+        self.rooms.remove(&room);
+        self.tags.hour = None;
+        let (commit, tell) = (vec![Record::RoomLeft(room)], vec![Event::RoomLeft(room)]);
+        Ok(Effects { commit, tell, ..Effects::default() })
+    }
+
+    /// Writes a message. It is sent once it is on disk, as every entry.
+    ///
+    /// # Errors
+    /// If it is empty or too long, or the room is none of this device's.
+    pub fn say(
+        &mut self,
+        room: RoomId,
+        message: &str,
+        now: Now,
+    ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
+        if message.len() > MAX_TEXT {
+            return Err(Refusal::LongMessage);
+        }
+        let clean = text::clean_text(message, MAX_TEXT);
+        if clean.is_empty() {
+            return Err(Refusal::EmptyMessage);
+        }
+        let (entry, mut effects) = self.write(room, &Content::Text(clean), now)?;
+        effects.extend(self.advance(now));
+        Ok((entry, effects))
+    }
+
+    /// Offers files to everybody in a room.
+    ///
+    /// # Errors
+    /// If the room is none of this device's.
+    pub fn offer(
+        &mut self,
+        room: RoomId,
+        transfer: TransferId,
+        offer: Offer,
+        now: Now,
+    ) -> Result<Effects, Refusal> {
+        let (entry, mut effects) = self.write(room, &Content::Offer { transfer, offer }, now)?;
+        effects.extend(self.understand(room, &entry));
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Fetches what was offered.
+    ///
+    /// # Errors
+    /// If there is no such offer, or it is over.
+    pub fn accept(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
+        let mut effects = self.transfers.accept(transfer, now.instant)?;
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// # Errors
+    /// If there is no such offer, or it is over.
+    pub fn decline(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
+        let (mut effects, said) = self.transfers.decline(transfer)?;
+        effects.extend(self.say_if_in_room(said, now));
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Stops an incoming transfer, or withdraws an offer of this device.
+    ///
+    /// # Errors
+    /// If there is no such transfer, or it is over.
+    pub fn cancel(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
+        let (mut effects, said) = self.transfers.cancel(transfer)?;
+        effects.extend(self.say_if_in_room(said, now));
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Calls this device something else, and tells the others.
+    pub fn rename(&mut self, name: &str, now: Now) -> Effects {
+        self.profile.name = text::clean_line(name, MAX_NAME);
+        let mut effects = self.announce(Query::No, crate::effects::Reach::Group);
+        effects.extend(self.advance(now));
+        effects
+    }
+
+    pub(super) fn say_if_in_room(&mut self, said: Option<(RoomId, Content)>, now: Now) -> Effects {
+        // Without the room there is nobody to say it to.
+        said.and_then(|(room, content)| self.write(room, &content, now).ok())
+            .map(|(_, effects)| effects)
+            .unwrap_or_default()
+    }
+
+    fn enter(
+        &mut self,
+        id: RoomId,
+        kind: RoomKind,
+        name: &str,
+        now: Now,
+    ) -> Result<(RoomId, Effects), Refusal> {
+        if self.rooms.contains_key(&id) {
+            return Ok((id, Effects::default()));
+        }
+        if self.rooms.len() >= MAX_ROOMS {
+            return Err(Refusal::TooManyRooms);
+        }
+        let mut effects = self.add_room(id, kind, name, now);
+        let standing: Vec<_> = self.sessions.values().filter(|s| s.standing).map(|s| s.conn).collect();
+        for conn in standing {
+            effects.extend(self.ask(conn, id));
+        }
+        effects.extend(self.advance(now));
+        Ok((id, effects))
+    }
+
+    fn write(
+        &mut self,
+        room: RoomId,
+        content: &Content,
+        now: Now,
+    ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
+        let hlc = self.clock.next().max(Hlc::at(now.unix));
+        let sealing = self.dice.bytes();
+        let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
+        let (seq, prev) = held.replica.next_own();
+        let header = Header {
+            room,
+            author: self.me,
+            nonce: self.log_nonce,
+            epoch: 0,
+            seq,
+            prev: prev.0,
+            hlc,
+            deps: Vec::new(),
+            kind: content.kind(),
+        };
+        let body = held.keys.seal_body(&header, sealing, &content.encode());
+        let entry = Entry::write(&self.identity, header, body);
+        let written = held.replica.wrote(entry, now.instant);
+        let entry = written.first().expect("an own entry continues its log").clone();
+        self.clock = hlc;
+        let mut effects = Effects::default();
+        effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived: now.unix });
+        effects.extend(self.pass_on(room, &written, None));
+        effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });
+        Ok((entry, effects))
+    }
+}

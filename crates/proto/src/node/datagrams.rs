@@ -1,0 +1,158 @@
+//! Presence and rooms over UDP.
+
+use std::net::SocketAddr;
+
+use crate::effects::{Effects, Event, Reach, Transmit};
+use crate::model::{Now, PeerId, RoomId};
+use crate::node::{Node, Profile};
+use crate::rooms::RoomTag;
+use crate::wire::codec::DecodeError;
+use crate::wire::datagram::{Announcement, Envelope, Query, RoomPacket, Unverified, kind};
+
+/// Why something from the network was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dropped {
+    /// A datagram that is not one of ours, or not intact.
+    Datagram(DecodeError),
+    /// Heard before, from ourselves, or from somebody blocked.
+    Replay,
+    /// A body that does not fit its kind or did not unseal.
+    Body,
+    /// A frame on a connection.
+    Frame,
+    /// An entry that is not genuine, or contradicts its log.
+    Entry,
+}
+
+impl Node {
+    pub(super) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Now) -> Effects {
+        match Unverified::decode(bytes, self.network) {
+            Ok(datagram) => self.known_datagram(datagram, from, now),
+            Err(error) => self.drop(Dropped::Datagram(error)),
+        }
+    }
+
+    fn known_datagram(&mut self, datagram: Unverified<'_>, from: SocketAddr, now: Now) -> Effects {
+        let claimed = *datagram.envelope();
+        if claimed.sender == self.me {
+            return Effects::default();
+        }
+        if !self.presence.is_fresh(&claimed) {
+            if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {
+                return self.another_address(datagram, from);
+            }
+            return self.drop(Dropped::Replay);
+        }
+        let (envelope, body) = match datagram.verify() {
+            Ok(verified) => verified,
+            Err(error) => return self.drop(Dropped::Datagram(error)),
+        };
+        match envelope.kind {
+            kind::ANNOUNCE => match Announcement::decode(body) {
+                Ok(said) => self.announced(&envelope, &said, from, now),
+                Err(_) => self.drop(Dropped::Body),
+            },
+            kind::BYE => {
+                self.presence.heard(&envelope, now);
+                let effects = self.presence.left(&envelope);
+                self.notice_departures(&effects, now);
+                effects
+            }
+            kind::DATA | kind::HEADS | kind::NACK => {
+                self.presence.heard(&envelope, now);
+                self.room_packet(&envelope, body, now)
+            }
+            _ => Effects::default(),
+        }
+    }
+
+    fn announced(&mut self, envelope: &Envelope, said: &Announcement, from: SocketAddr, now: Now) -> Effects {
+        let effects = self.presence.announced(envelope, said, from, now, &mut self.dice);
+        for event in &effects.tell {
+            if let Event::PeerOnline(peer) = event {
+                self.transfers.peer_came(*peer, now.instant);
+                self.greet_rooms(Some(*peer), now);
+            }
+        }
+        effects
+    }
+
+    fn another_address(&mut self, datagram: Unverified<'_>, from: SocketAddr) -> Effects {
+        if let Ok((envelope, body)) = datagram.verify()
+            && let Ok(said) = Announcement::decode(body)
+        {
+            self.presence.add_address(envelope.sender, &said, from);
+        }
+        Effects::default()
+    }
+
+    fn room_packet(&mut self, envelope: &Envelope, body: &[u8], now: Now) -> Effects {
+        let Some(tag) = body.first_chunk::<{ size_of::<RoomTag>() }>() else {
+            return self.drop(Dropped::Body);
+        };
+        // Rooms that this device does not take part in are none of its business.
+        let Some(id) = self.room_of_tag(*tag, envelope.sender, now.unix) else { return Effects::default() };
+        let mut effects = self.room_with(id, envelope.sender, now);
+        let Some(room) = self.rooms.get_mut(&id) else { return Effects::default() };
+        if !room.is_open_to(envelope.sender) {
+            return self.drop(Dropped::Body);
+        }
+        let packet = room.keys.open_packet(envelope, body);
+        let Some(packet) = packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) else {
+            return self.drop(Dropped::Body);
+        };
+        let received = room.replica.packet(envelope.sender, packet, now.instant, &mut self.dice);
+        effects.extend(self.absorb(id, envelope.sender, received, now));
+        effects
+    }
+
+    /// The datagram of a room's packet; the room is looked up for its keys.
+    pub(super) fn seal_packet(&mut self, id: RoomId, packet: &RoomPacket, now: Now) -> Option<Transmit> {
+        let envelope = self.envelope(packet.kind());
+        let room = self.rooms.get(&id)?;
+        let tag = room.keys.tag(id, now.unix);
+        let body = room.keys.seal_packet(&envelope, tag, &packet.encode());
+        let bytes = envelope.sign(&self.identity, &body);
+        self.bucket.spend(bytes.len(), now.instant);
+        Some(Transmit::Multicast { reach: Reach::Group, bytes })
+    }
+
+    /// This device's announcement as a signed datagram.
+    pub(super) fn announcement(&mut self, query: Query) -> Vec<u8> {
+        let interval = self.presence.interval().as_secs().try_into().unwrap_or(u16::MAX);
+        let peers = self.presence.online_count().try_into().unwrap_or(u16::MAX);
+        let Profile { name, platform, tcp_port, .. } = &self.profile;
+        let said = Announcement::new(name, *platform, *tcp_port, interval, peers, query);
+        self.envelope(kind::ANNOUNCE).sign(&self.identity, &said.encode())
+    }
+
+    /// Says goodbye: others need not wait for the lease to end. Twice in small groups, where a loss would be noticed.
+    pub fn goodbye(&mut self) -> Effects {
+        let times = if self.presence.online_count() < SMALL_GROUP { 2 } else { 1 };
+        let byes = (0..times).map(|_| {
+            let bytes = self.envelope(kind::BYE).sign(&self.identity, &[]);
+            Transmit::Multicast { reach: Reach::GroupAndBroadcast, bytes }
+        });
+        let send = byes.collect();
+        Effects { send, ..Effects::default() }
+    }
+
+    fn envelope(&mut self, kind: u8) -> Envelope {
+        self.counter += 1;
+        let (boot, counter, network, sender) = (self.boot, self.counter, self.network, self.me);
+        Envelope { kind, boot, counter, network, sender }
+    }
+
+    pub(super) fn drop(&mut self, reason: Dropped) -> Effects {
+        self.count(reason, 1);
+        Effects::default()
+    }
+
+    /// Whether a device was found by multicast or told of itself otherwise in this run.
+    pub fn is_online(&self, peer: PeerId) -> bool {
+        self.presence.is_online(peer)
+    }
+}
+
+/// Up to so many devices a goodbye is said twice.
+const SMALL_GROUP: usize = 50;

@@ -1,0 +1,456 @@
+//! The whole device: holds the machines, routes what happens to them, joins what they want done.
+//!
+//! ```text
+//!   datagrams  presence and rooms over UDP
+//!   links      catching up over TCP
+//!   commands   what people do
+//! ```
+
+mod commands;
+mod datagrams;
+mod links;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
+use crate::identity::Identity;
+use crate::log::{Priority, Received, Replica, Session};
+use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use crate::pacing::{Dice, TokenBucket, earliest};
+use crate::presence::{MAX_PEERS, Presence};
+use crate::rooms::{self, Content, LOBBY, RoomKeys, RoomKind, RoomTag};
+use crate::transfer::{TransferState, Transfers};
+use crate::wire::datagram::{NetworkTag, Query};
+use crate::wire::entry::{Entry, log_id};
+
+pub use commands::Refusal;
+pub use datagrams::Dropped;
+
+/// A device on the network, without its sockets, clock and disk.
+pub struct Node {
+    identity: Identity,
+    me: PeerId,
+    profile: Profile,
+    network: NetworkTag,
+    boot: u64,
+    counter: u64,
+    log_nonce: u64,
+    clock: Hlc,
+    dice: Dice,
+    bucket: TokenBucket,
+    presence: Presence,
+    rooms: BTreeMap<RoomId, Room>,
+    tags: Tags,
+    sessions: BTreeMap<ConnId, Session>,
+    /// Rooms that wait for a connection that is being dialled.
+    dialling: BTreeMap<PeerId, Vec<RoomId>>,
+    /// When standing connections are next told what is here.
+    remind_at: Option<Instant>,
+    transfers: Transfers,
+    dropped: BTreeMap<Dropped, u64>,
+}
+
+/// What this device says about itself.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    pub name: String,
+    pub platform: Platform,
+    /// Where this device accepts TLS connections.
+    pub tcp_port: u16,
+    /// Devices of other networks' names do not see each other.
+    pub network: String,
+}
+
+/// A room that this device takes part in.
+pub struct Room {
+    record: RoomRecord,
+    keys: RoomKeys,
+    replica: Replica,
+}
+
+/// Which room a tag on the wire means at this hour.
+#[derive(Default)]
+struct Tags {
+    hour: Option<u64>,
+    rooms: BTreeMap<RoomTag, RoomId>,
+    /// Tags of direct conversations that senders of unknown tags might begin.
+    strangers: BTreeMap<PeerId, Vec<RoomTag>>,
+}
+
+impl Node {
+    /// Starts where the last run ended. The lobby is joined if it was not.
+    pub fn new(
+        identity: Identity,
+        profile: Profile,
+        loaded: Loaded,
+        seed: [u8; 32],
+        now: Now,
+    ) -> (Node, Effects) {
+        let me = identity.peer_id();
+        let mut dice = Dice::seeded(seed);
+        let mut node = Node {
+            me,
+            network: NetworkTag::of(&profile.network),
+            profile,
+            boot: loaded.boot,
+            counter: 0,
+            log_nonce: loaded.log_nonce,
+            clock: loaded.clock,
+            bucket: TokenBucket::new(HOST_BYTES_PER_SECOND, HOST_BURST_BYTES, now.instant),
+            presence: Presence::new(me, loaded.peers, now, &mut dice),
+            dice,
+            rooms: BTreeMap::new(),
+            tags: Tags::default(),
+            sessions: BTreeMap::new(),
+            dialling: BTreeMap::new(),
+            remind_at: None,
+            transfers: Transfers::new(me),
+            dropped: BTreeMap::new(),
+            identity,
+        };
+        let mut effects = Effects::default();
+        for room in &loaded.rooms {
+            node.load_room(room);
+        }
+        for record in loaded.transfers {
+            if let Some(kind) = node.rooms.get(&record.room).map(|room| room.record.kind) {
+                effects.extend(node.transfers.load(record, kind, now.instant));
+            }
+        }
+        let lobby = rooms::open_room_id(&node.profile.network, LOBBY);
+        if !node.rooms.contains_key(&lobby) {
+            effects.extend(node.add_room(lobby, RoomKind::Open, LOBBY, now));
+        }
+        (node, effects)
+    }
+
+    /// Something happened.
+    pub fn handle(&mut self, input: Input<'_>, now: Now) -> Effects {
+        let mut effects = match input {
+            Input::Datagram { from, bytes } => self.datagram(from, bytes, now),
+            Input::Timer => Effects::default(),
+            Input::NetworkChanged => {
+                self.presence.network_changed(now.instant, &mut self.dice);
+                self.greet_rooms(None, now);
+                Effects::default()
+            }
+            Input::Connected { conn, peer, remote, direction, standing } => {
+                self.connected(conn, peer, remote, direction, standing, now)
+            }
+            Input::DialFailed { peer } => self.dial_failed(peer, now),
+            Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
+            Input::Served { conn } => self.served(conn),
+            Input::Closed { conn } => self.closed(conn, now),
+            Input::Pull { transfer, end } => {
+                let (mut effects, said) = self.transfers.pulled(transfer, end, now.instant);
+                effects.extend(self.say_if_in_room(said, now));
+                effects
+            }
+            Input::Sent { transfer, to, digest } => {
+                self.transfers.sent(transfer, to, digest);
+                Effects::default()
+            }
+        };
+        effects.extend(self.advance(now));
+        effects
+    }
+
+    /// When to call again with [`Input::Timer`] at the latest.
+    pub fn deadline(&mut self, now: Now) -> Option<Instant> {
+        let timers = self.rooms.values().filter_map(|room| room.replica.deadline()).min();
+        // What is due now and was not sent waits for the bucket.
+        let timers =
+            timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
+        let machines = earliest(self.presence.deadline(), self.transfers.deadline());
+        earliest(earliest(timers, machines), self.remind_at)
+    }
+
+    pub fn me(&self) -> PeerId {
+        self.me
+    }
+
+    pub fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// The rooms that this device takes part in, in the order of their ids.
+    pub fn rooms(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.values()
+    }
+
+    pub fn room(&self, id: RoomId) -> Option<&Room> {
+        self.rooms.get(&id)
+    }
+
+    pub fn transfer(&self, id: TransferId) -> Option<&TransferRecord> {
+        self.transfers.get(id)
+    }
+
+    pub fn transfers(&self) -> impl Iterator<Item = &TransferRecord> {
+        self.transfers.iter()
+    }
+
+    /// Datagrams, frames and entries that were not understood or not believed, by reason.
+    pub fn dropped(&self) -> impl Iterator<Item = (Dropped, u64)> {
+        self.dropped.iter().map(|(reason, count)| (*reason, *count))
+    }
+
+    /// What every machine wants now: timers first, then whatever may be sent.
+    fn advance(&mut self, now: Now) -> Effects {
+        let (mut effects, due) = self.presence.timer(now, &mut self.dice);
+        self.notice_departures(&effects, now);
+        if let Some(due) = due {
+            effects.extend(self.announce(due.query, due.reach));
+        }
+        for room in self.rooms.values_mut() {
+            room.replica.timer(now.instant, &mut self.dice);
+        }
+        effects.extend(self.start_pulls(now));
+        effects.extend(self.remind(now));
+        let presence = &self.presence;
+        let reach =
+            |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };
+        effects.extend(self.transfers.start_due(now.instant, reach));
+        effects.extend(self.send_packets(now));
+        effects
+    }
+
+    /// Sends what the bucket allows, the most important first over all rooms.
+    fn send_packets(&mut self, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        for priority in Priority::ALL {
+            let waiting: Vec<RoomId> = self
+                .rooms
+                .iter()
+                .filter(|(_, room)| room.replica.next_packet_at().is_some_and(|at| at <= now.instant))
+                .map(|(id, _)| *id)
+                .collect();
+            for id in waiting {
+                while self.packet_allowed_at(now.instant) <= now.instant {
+                    let Some(room) = self.rooms.get_mut(&id) else { break };
+                    let Some(packet) = room.replica.next_packet(priority, now.instant, &mut self.dice) else {
+                        break;
+                    };
+                    effects.send.extend(self.seal_packet(id, &packet, now));
+                }
+            }
+        }
+        effects
+    }
+
+    fn packet_allowed_at(&mut self, now: Instant) -> Instant {
+        self.bucket.ready_at(crate::wire::datagram::MAX_DATAGRAM, now)
+    }
+
+    /// Commits and tells what was received in a room.
+    fn absorb(&mut self, room: RoomId, from: PeerId, received: Received, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        if received.refused > 0 {
+            self.count(Dropped::Entry, u64::from(received.refused));
+        }
+        for entry in &received.appended {
+            if entry.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
+                self.clock = self.clock.max(entry.header.hlc);
+            }
+            effects.commit.push(Record::Entry { room, entry: entry.clone(), own: false, arrived: now.unix });
+            effects.extend(self.understand(room, entry));
+            effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });
+        }
+        effects.extend(self.pass_on(room, &received.appended, Some(from)));
+        if let (Some(seq), Some(held)) = (received.covered, self.rooms.get(&room)) {
+            effects.commit.push(Record::Covered { room, peer: from, log: held.replica.own_log(), seq });
+            effects.tell.push(Event::Covered { room, peer: from });
+        }
+        effects
+    }
+
+    /// What an entry of somebody else, or an offer of our own, means for transfers.
+    fn understand(&mut self, room: RoomId, entry: &Entry) -> Effects {
+        let Some(held) = self.rooms.get(&room) else { return Effects::default() };
+        let kind = held.record.kind;
+        match held.read(entry) {
+            Content::Offer { transfer, offer } => {
+                let record = TransferRecord {
+                    id: transfer,
+                    room,
+                    entry: entry.id(),
+                    from: entry.header.author,
+                    offer,
+                    state: TransferState::Offered,
+                    offered: entry.header.hlc.unix(),
+                    receipts: Vec::new(),
+                };
+                self.transfers.offered(record, kind)
+            }
+            Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
+                self.transfers.receipt(entry.header.author, transfer, receipt)
+            }
+            _ => Effects::default(),
+        }
+    }
+
+    fn load_room(&mut self, loaded: &LoadedRoom) {
+        if let Some(mut room) = self.make_room(loaded.record.clone()) {
+            room.replica.load(loaded);
+            self.rooms.insert(loaded.record.id, room);
+        }
+    }
+
+    fn add_room(&mut self, id: RoomId, kind: RoomKind, name: &str, now: Now) -> Effects {
+        let record = RoomRecord { id, kind, name: name.to_owned(), joined: now.unix };
+        let Some(mut room) = self.make_room(record.clone()) else { return Effects::default() };
+        room.replica.somebody_came(self.presence.online_count(), now.instant, &mut self.dice);
+        self.rooms.insert(id, room);
+        self.tags.hour = None;
+        Effects {
+            commit: vec![Record::Room(record)],
+            tell: vec![Event::RoomJoined(id)],
+            ..Effects::default()
+        }
+    }
+
+    /// `None` if the key of the other side of a direct conversation is degenerate.
+    fn make_room(&self, record: RoomRecord) -> Option<Room> {
+        let (keys, only) = match record.kind {
+            RoomKind::Open => (RoomKeys::Open, None),
+            RoomKind::Direct(peer) => (RoomKeys::Sealed(self.identity.agree(peer)?), Some((self.me, peer))),
+        };
+        let own = log_id(self.me, self.log_nonce);
+        let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
+        Some(Room { record, keys, replica })
+    }
+
+    /// Somebody came or the network changed: say in each room what is here.
+    fn greet_rooms(&mut self, came: Option<PeerId>, now: Now) {
+        let company = self.presence.online_count();
+        for room in self.rooms.values_mut().filter(|room| room.concerns(came)) {
+            room.replica.somebody_came(company, now.instant, &mut self.dice);
+        }
+    }
+
+    fn notice_departures(&mut self, effects: &Effects, now: Now) {
+        for event in &effects.tell {
+            if let Event::PeerOffline(peer) = event {
+                for room in self.rooms.values_mut() {
+                    room.replica.somebody_left(*peer, now.instant, &mut self.dice);
+                }
+            }
+        }
+    }
+
+    /// The room that a tag means. A direct conversation that the other side begins is none of ours yet.
+    fn room_of_tag(&mut self, tag: RoomTag, sender: PeerId, now: UnixMillis) -> Option<RoomId> {
+        let hour = now.0 / 3_600_000;
+        if self.tags.hour != Some(hour) {
+            let tags = self.rooms.iter().flat_map(|(id, room)| {
+                room.keys.accepted_tags(*id, now).into_iter().map(move |tag| (tag, *id))
+            });
+            self.tags = Tags { hour: Some(hour), rooms: tags.collect(), strangers: BTreeMap::new() };
+        }
+        self.tags.rooms.get(&tag).copied().or_else(|| {
+            let begun = rooms::direct_room_id(self.me, sender);
+            if !self.tags.strangers.contains_key(&sender) && self.tags.strangers.len() < MAX_PEERS {
+                let keys = RoomKeys::Sealed(self.identity.agree(sender)?);
+                self.tags.strangers.insert(sender, keys.accepted_tags(begun, now));
+            }
+            let theirs = self.tags.strangers.get(&sender)?;
+            theirs.contains(&tag).then_some(begun)
+        })
+    }
+
+    /// The room, which is made if it is the direct conversation with `peer` and that has begun.
+    fn room_with(&mut self, id: RoomId, peer: PeerId, now: Now) -> Effects {
+        if self.rooms.contains_key(&id)
+            || id != rooms::direct_room_id(self.me, peer)
+            || self.rooms.len() >= MAX_ROOMS
+        {
+            return Effects::default();
+        }
+        self.add_room(id, RoomKind::Direct(peer), "", now)
+    }
+
+    fn announce(&mut self, query: Query, reach: crate::effects::Reach) -> Effects {
+        let datagram = self.announcement(query);
+        let mut effects = self.announce_on_links(&datagram);
+        effects.send.insert(0, crate::effects::Transmit::Multicast { reach, bytes: datagram });
+        effects
+    }
+
+    fn count(&mut self, reason: Dropped, times: u64) {
+        *self.dropped.entry(reason).or_default() += times;
+    }
+}
+
+impl Room {
+    pub fn record(&self) -> &RoomRecord {
+        &self.record
+    }
+
+    /// What an entry of this room says.
+    pub fn read(&self, entry: &Entry) -> Content {
+        let plain = self.keys.open_body(&entry.header, &entry.body);
+        plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok()).unwrap_or(Content::Unknown)
+    }
+
+    /// Devices other than this one that were heard in the room.
+    pub fn members(&self) -> Vec<PeerId> {
+        match self.record.kind {
+            RoomKind::Direct(peer) => vec![peer],
+            RoomKind::Open => self.replica.members().collect(),
+        }
+    }
+
+    /// Devices that have signed to hold an entry of this device; `None` for entries of others.
+    pub fn holders(&self, entry: &Entry) -> Option<Vec<PeerId>> {
+        (entry.log() == self.replica.own_log()).then(|| self.holders_of(entry.header.seq))
+    }
+
+    /// Devices that have signed to hold this device's log up to `seq`.
+    pub fn holders_of(&self, seq: Seq) -> Vec<PeerId> {
+        self.replica.holders(seq).collect()
+    }
+
+    /// This device's log in the room.
+    pub fn own_log(&self) -> LogId {
+        self.replica.own_log()
+    }
+
+    fn concerns(&self, peer: Option<PeerId>) -> bool {
+        match (self.record.kind, peer) {
+            (RoomKind::Direct(other), Some(peer)) => peer == other,
+            _ => true,
+        }
+    }
+
+    /// Whether a device may be given this room's entries.
+    fn is_open_to(&self, peer: PeerId) -> bool {
+        match self.record.kind {
+            RoomKind::Open => true,
+            RoomKind::Direct(other) => peer == other,
+        }
+    }
+}
+
+/// Where a device can be dialled, with nothing that it cannot be dialled at.
+fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
+    let addresses = presence.addresses(peer);
+    (presence.is_online(peer) && !addresses.is_empty()).then(|| addresses.to_vec())
+}
+
+/// Entries shared between the disk, the network and the screen.
+type Entries = [Arc<Entry>];
+
+/// What one host may multicast for rooms: one seventh of what a 2.4 GHz access point's slowest rate carries.
+const HOST_BYTES_PER_SECOND: u32 = 16_000;
+/// Several messages at once go out at once.
+const HOST_BURST_BYTES: u32 = 8_192;
+/// Rooms of one device.
+const MAX_ROOMS: usize = 512;
+/// A clock further ahead than this is wrong, and not followed.
+const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

@@ -1,0 +1,395 @@
+//! Who is here: announcements and leases in, roster of live peers out.
+//!
+//! Rates are scaled to the number of peers and reconsidered when a timer expires (RFC 3550, section 6.3), so that the
+//! network carries about ten announcements a second however many devices there are.
+
+mod replay;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::effects::{Effects, Event, PeerRecord, Reach, Record, Trust};
+use crate::expiring::Expiring;
+use crate::model::{Instant, Now, PeerId, Platform};
+use crate::pacing::{Dice, earliest};
+use crate::wire::datagram::{Announcement, Envelope, Query};
+
+pub use replay::ReplayWindow;
+
+/// What is known of the other devices, and when to speak of this one.
+pub struct Presence {
+    me: PeerId,
+    peers: BTreeMap<PeerId, Peer>,
+    leases: Expiring<PeerId>,
+    /// Announcements made since the start or since the network changed.
+    made: u32,
+    announce_at: Option<Instant>,
+    answer_at: Option<Instant>,
+    answered: Option<Instant>,
+    /// Announcements heard in the current second, to hold back when everybody starts at once.
+    heard: (Instant, u32),
+}
+
+#[derive(Debug)]
+struct Peer {
+    record: PeerRecord,
+    window: ReplayWindow,
+    lease: Duration,
+    /// Counter of its newest announcement: copies of it that come another way tell more addresses.
+    announced: u64,
+}
+
+/// An announcement that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    pub query: Query,
+    pub reach: Reach,
+}
+
+impl Presence {
+    pub fn new(me: PeerId, known: Vec<PeerRecord>, now: Now, dice: &mut Dice) -> Presence {
+        let peers = known.into_iter().take(MAX_PEERS).map(|record| {
+            let window = ReplayWindow::starting_after(record.boot, record.counter);
+            (record.id, Peer { window, record, lease: MIN_LEASE, announced: 0 })
+        });
+        let announce_at = Some(now.instant + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT));
+        Presence {
+            me,
+            peers: peers.collect(),
+            leases: Expiring::default(),
+            made: 0,
+            announce_at,
+            answer_at: None,
+            answered: None,
+            heard: (now.instant, 0),
+        }
+    }
+
+    /// Whether a datagram is worth the check of its signature: of somebody else, not blocked, not heard before.
+    pub fn is_fresh(&self, envelope: &Envelope) -> bool {
+        envelope.sender != self.me
+            && match self.peers.get(&envelope.sender) {
+                Some(peer) => {
+                    peer.record.trust != Trust::Blocked
+                        && peer.window.is_fresh(envelope.boot, envelope.counter)
+                }
+                None => self.peers.len() < MAX_PEERS || self.forgettable().is_some(),
+            }
+    }
+
+    /// Whether this is another copy of a sender's newest announcement that shows an address not known yet.
+    pub fn shows_address(&self, envelope: &Envelope, from: SocketAddr) -> bool {
+        self.peers.get(&envelope.sender).is_some_and(|peer| {
+            peer.window.boot() == envelope.boot
+                && peer.announced == envelope.counter
+                && peer.record.addresses.len() < MAX_ADDRESSES
+                && peer.record.addresses.iter().all(|address| address.ip() != from.ip())
+        })
+    }
+
+    /// Adds the address that a copy of the newest announcement came from.
+    pub fn add_address(&mut self, sender: PeerId, said: &Announcement, from: SocketAddr) {
+        if let (Some(peer), Some(address)) = (self.peers.get_mut(&sender), dialable(said, from)) {
+            remember(&mut peer.record.addresses, address, Place::Last);
+        }
+    }
+
+    /// Takes note of any verified datagram: it is heard from now on, and its sender is alive.
+    pub fn heard(&mut self, envelope: &Envelope, now: Now) {
+        if let Some(peer) = self.peers.get_mut(&envelope.sender) {
+            peer.window.mark(envelope.boot, envelope.counter);
+            if self.leases.contains(&envelope.sender) {
+                peer.record.last_seen = now.unix;
+                self.leases.renew(envelope.sender, now.instant + peer.lease);
+            }
+        }
+    }
+
+    /// A verified announcement.
+    pub fn announced(
+        &mut self,
+        envelope: &Envelope,
+        said: &Announcement,
+        from: SocketAddr,
+        now: Now,
+        dice: &mut Dice,
+    ) -> Effects {
+        self.count_heard(now.instant);
+        let sender = envelope.sender;
+        let mut effects = Effects::default();
+        let known = self.peers.contains_key(&sender);
+        if !known && !self.make_room() {
+            return effects;
+        }
+        let lease = Duration::from_secs(u64::from(said.interval))
+            .mul_f64(LEASE_INTERVALS)
+            .clamp(MIN_LEASE, MAX_LEASE);
+        let peer = self.peers.entry(sender).or_insert_with(|| Peer::first_seen(sender, now));
+        let before = peer.record.clone();
+        peer.window.mark(envelope.boot, envelope.counter);
+        peer.lease = lease;
+        peer.announced = envelope.counter;
+        peer.record.name.clone_from(&said.name);
+        peer.record.platform = said.platform();
+        peer.record.last_seen = now.unix;
+        (peer.record.boot, peer.record.counter) = (peer.window.boot(), peer.window.newest());
+        if let Some(address) = dialable(said, from) {
+            remember(&mut peer.record.addresses, address, Place::First);
+        }
+        let (claims_before, claims) = (claims(&before), claims(&peer.record));
+        let online = self.leases.contains(&sender);
+        self.leases.renew(sender, now.instant + lease);
+        if !known || claims_before != claims || (!online && before.addresses != peer.record.addresses) {
+            effects.commit.push(Record::Peer(peer.record.clone()));
+        }
+        if !online {
+            effects.tell.push(Event::PeerOnline(sender));
+        } else if before.name != peer.record.name || before.addresses != peer.record.addresses {
+            effects.tell.push(Event::PeerChanged(sender));
+        }
+        if said.query() == Query::Yes {
+            self.consider_answer(now.instant, dice);
+        }
+        effects
+    }
+
+    /// A verified goodbye.
+    pub fn left(&mut self, envelope: &Envelope) -> Effects {
+        if self.leases.remove(&envelope.sender) { self.gone(envelope.sender) } else { Effects::default() }
+    }
+
+    /// The device's key was proven in a TLS handshake, at this address if it was us who dialled.
+    pub fn proven(&mut self, id: PeerId, reached: Option<SocketAddr>, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        if !self.peers.contains_key(&id) && !self.make_room() {
+            return effects;
+        }
+        let peer = self.peers.entry(id).or_insert_with(|| Peer::first_seen(id, now));
+        if let Some(address) = reached {
+            remember(&mut peer.record.addresses, address, Place::First);
+        }
+        if peer.record.trust == Trust::Unknown {
+            peer.record.trust = Trust::Pinned;
+            effects.commit.push(Record::Peer(peer.record.clone()));
+            effects.tell.push(Event::PeerChanged(id));
+        }
+        effects
+    }
+
+    /// What a deadline brought: leases that ended, and perhaps an announcement that is due.
+    pub fn timer(&mut self, now: Now, dice: &mut Dice) -> (Effects, Option<Due>) {
+        let mut effects = Effects::default();
+        while let Some(id) = self.leases.pop_ended(now.instant) {
+            effects.extend(self.gone(id));
+        }
+        (effects, self.due(now.instant, dice))
+    }
+
+    /// Announce this device at once, as at the start: an interface or an address is new.
+    pub fn network_changed(&mut self, now: Instant, dice: &mut Dice) {
+        self.made = 0;
+        self.announce_at = Some(now + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT));
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        earliest(earliest(self.announce_at, self.answer_at), self.leases.deadline())
+    }
+
+    /// Everybody that is known, in the order of their keys.
+    pub fn peers(&self) -> impl Iterator<Item = &PeerRecord> {
+        self.peers.values().map(|peer| &peer.record)
+    }
+
+    pub fn peer(&self, id: PeerId) -> Option<&PeerRecord> {
+        self.peers.get(&id).map(|peer| &peer.record)
+    }
+
+    pub fn is_online(&self, id: PeerId) -> bool {
+        self.leases.contains(&id)
+    }
+
+    /// Those who are here, without this device, in the order of their keys.
+    pub fn online(&self) -> impl Iterator<Item = PeerId> {
+        self.leases.keys().copied()
+    }
+
+    pub fn online_count(&self) -> usize {
+        self.leases.len()
+    }
+
+    /// Where to dial a device that is known, best first.
+    pub fn addresses(&self, id: PeerId) -> &[SocketAddr] {
+        self.peers.get(&id).map_or(&[], |peer| &peer.record.addresses)
+    }
+
+    /// Seconds until this device's next announcement, on average, as its announcements say.
+    pub fn interval(&self) -> Duration {
+        let group = self.leases.len() as u32 + 1;
+        (Duration::from_secs(1) * group / ANNOUNCEMENTS_PER_SECOND).clamp(MIN_INTERVAL, MAX_INTERVAL)
+    }
+
+    fn due(&mut self, now: Instant, dice: &mut Dice) -> Option<Due> {
+        if self.announce_at.is_some_and(|at| at <= now) {
+            if let Some(held) = self.hold_back(now, dice) {
+                self.announce_at = Some(held);
+                return None;
+            }
+            let query = if self.made < QUERIES { Query::Yes } else { Query::No };
+            let reach = if self.made.is_multiple_of(BROADCAST_EVERY) {
+                Reach::GroupAndBroadcast
+            } else {
+                Reach::Group
+            };
+            let wait = STARTING.get(self.made as usize).copied();
+            self.announce_at = Some(now + wait.unwrap_or_else(|| dice.around(self.interval())));
+            self.made = self.made.saturating_add(1);
+            self.answer_at = None;
+            return Some(Due { query, reach });
+        }
+        if self.answer_at.is_some_and(|at| at <= now) {
+            self.answer_at = None;
+            self.answered = Some(now);
+            return Some(Due { query: Query::No, reach: Reach::Group });
+        }
+        None
+    }
+
+    /// Somebody asks who is here: answer, unless enough others will.
+    fn consider_answer(&mut self, now: Instant, dice: &mut Dice) {
+        let group = self.leases.len().max(1) as f64;
+        let spacing =
+            (Duration::from_millis(50) * group as u32).clamp(MIN_ANSWER_SPACING, MAX_ANSWER_SPACING);
+        let rested = self.answered.is_none_or(|at| now.since(at) >= spacing);
+        if rested && self.answer_at.is_none() && dice.fraction() < ANSWERS / group {
+            self.answer_at = Some(now + dice.span(Duration::ZERO..ANSWER_DELAY));
+        }
+    }
+
+    /// When everybody starts at once, wait in proportion to how many speak.
+    fn hold_back(&mut self, now: Instant, dice: &mut Dice) -> Option<Instant> {
+        let rate = if now.since(self.heard.0) <= RATE_SPAN { self.heard.1 } else { 0 };
+        (rate > CROWDED).then(|| {
+            self.heard = (now, 0);
+            now + dice.span(Duration::ZERO..RATE_SPAN * rate / CROWDED)
+        })
+    }
+
+    fn count_heard(&mut self, now: Instant) {
+        if now.since(self.heard.0) > RATE_SPAN {
+            self.heard = (now, 0);
+        }
+        self.heard.1 += 1;
+    }
+
+    fn gone(&mut self, id: PeerId) -> Effects {
+        let mut effects = Effects::default();
+        if let Some(peer) = self.peers.get_mut(&id) {
+            (peer.record.boot, peer.record.counter) = (peer.window.boot(), peer.window.newest());
+            effects.commit.push(Record::Peer(peer.record.clone()));
+        }
+        effects.tell.push(Event::PeerOffline(id));
+        effects
+    }
+
+    /// Somebody who can be forgotten: not here, and never met.
+    fn forgettable(&self) -> Option<PeerId> {
+        self.peers
+            .values()
+            .filter(|peer| peer.record.trust == Trust::Unknown && !self.leases.contains(&peer.record.id))
+            .min_by_key(|peer| (peer.record.last_seen, peer.record.id))
+            .map(|peer| peer.record.id)
+    }
+
+    fn make_room(&mut self) -> bool {
+        if self.peers.len() < MAX_PEERS {
+            return true;
+        }
+        let forgotten = self.forgettable();
+        forgotten.is_some_and(|id| self.peers.remove(&id).is_some())
+    }
+}
+
+impl Peer {
+    fn first_seen(id: PeerId, now: Now) -> Peer {
+        let record = PeerRecord {
+            id,
+            name: String::new(),
+            platform: Platform::Other,
+            trust: Trust::Unknown,
+            first_seen: now.unix,
+            last_seen: now.unix,
+            boot: 0,
+            counter: 0,
+            addresses: Vec::new(),
+        };
+        Peer { record, window: ReplayWindow::starting_after(0, 0), lease: MIN_LEASE, announced: 0 }
+    }
+}
+
+fn claims(record: &PeerRecord) -> (&str, Platform) {
+    (&record.name, record.platform)
+}
+
+/// Where the announcement says that it can be reached: where it came from, at an unprivileged port, so that nobody can
+/// make this device knock at the system services of others.
+fn dialable(said: &Announcement, from: SocketAddr) -> Option<SocketAddr> {
+    let mut address = from;
+    address.set_port(said.tcp_port);
+    (said.tcp_port >= 1024).then_some(address)
+}
+
+enum Place {
+    First,
+    Last,
+}
+
+/// Keeps one address per IP, at most [`MAX_ADDRESSES`].
+fn remember(addresses: &mut Vec<SocketAddr>, address: SocketAddr, place: Place) {
+    if let (Place::Last, Some(known)) =
+        (&place, addresses.iter_mut().find(|known| known.ip() == address.ip()))
+    {
+        *known = address;
+        return;
+    }
+    addresses.retain(|known| known.ip() != address.ip());
+    match place {
+        Place::First => addresses.insert(0, address),
+        Place::Last => addresses.push(address),
+    }
+    addresses.truncate(MAX_ADDRESSES);
+}
+
+/// Devices remembered. About 400 bytes each: 6 MiB at the most.
+pub const MAX_PEERS: usize = 16_384;
+/// Addresses remembered of one device.
+pub const MAX_ADDRESSES: usize = 8;
+/// The first announcement comes within this after the start.
+const FIRST_ANNOUNCEMENT: Duration = Duration::from_millis(100);
+/// Waits after the first announcements: a lost one must not hide a device for a whole interval.
+const STARTING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// How many of the first announcements ask the others to answer.
+const QUERIES: u32 = 2;
+/// Every third announcement also goes to the subnets' broadcast addresses, for networks that eat multicast.
+const BROADCAST_EVERY: u32 = 3;
+/// What all devices together may send in the steady state.
+const ANNOUNCEMENTS_PER_SECOND: u32 = 10;
+const MIN_INTERVAL: Duration = Duration::from_secs(10);
+const MAX_INTERVAL: Duration = Duration::from_secs(600);
+/// A device is gone after so many missed intervals,
+const LEASE_INTERVALS: f64 = 3.5;
+/// but never before this, and after this whatever it says.
+const MIN_LEASE: Duration = Duration::from_secs(35);
+const MAX_LEASE: Duration = Duration::from_secs(2100);
+/// How many devices answer one query: in a small office everybody, so that a newcomer sees all at once.
+const ANSWERS: f64 = 20.0;
+const ANSWER_DELAY: Duration = Duration::from_millis(200);
+/// Nobody answers more often than this, scaled by the size of the group in between: 50 ms for each device.
+const MIN_ANSWER_SPACING: Duration = Duration::from_millis(500);
+const MAX_ANSWER_SPACING: Duration = Duration::from_secs(5);
+/// Announcements a second from which on one's own is held back.
+const CROWDED: u32 = 50;
+const RATE_SPAN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,138 @@
+use super::*;
+use crate::model::UnixMillis;
+use crate::wire::datagram::{NetworkTag, kind};
+
+struct Watcher {
+    presence: Presence,
+    dice: Dice,
+    now: Now,
+}
+
+const ANN: PeerId = PeerId([1; 32]);
+const BOB: PeerId = PeerId([2; 32]);
+
+impl Watcher {
+    fn new() -> Watcher {
+        let now = Now { instant: Instant(1_000_000), unix: UnixMillis(1_700_000_000_000) };
+        let mut dice = Dice::seeded([7; 32]);
+        Watcher { presence: Presence::new(ANN, Vec::new(), now, &mut dice), dice, now }
+    }
+
+    fn wait(&mut self, span: Duration) {
+        self.now.instant = self.now.instant + span;
+    }
+
+    fn hear(&mut self, sender: PeerId, counter: u64, query: Query) -> Vec<Event> {
+        let envelope = envelope(sender, counter);
+        if !self.presence.is_fresh(&envelope) {
+            return Vec::new();
+        }
+        let said = Announcement::new("Bob", Platform::Linux, 24417, 10, 0, query);
+        self.presence.announced(&envelope, &said, from(sender), self.now, &mut self.dice).tell
+    }
+}
+
+fn envelope(sender: PeerId, counter: u64) -> Envelope {
+    Envelope { kind: kind::ANNOUNCE, boot: 1, counter, network: NetworkTag::of("default"), sender }
+}
+
+fn from(sender: PeerId) -> SocketAddr {
+    SocketAddr::from(([10, 0, sender.0[1], sender.0[0]], 5000))
+}
+
+#[test]
+fn somebody_who_announces_is_online_until_the_lease_ends() {
+    let mut ann = Watcher::new();
+    assert!(matches!(ann.hear(BOB, 1, Query::No)[..], [Event::PeerOnline(BOB)]));
+    assert_eq!(ann.presence.addresses(BOB), [SocketAddr::from(([10, 0, 2, 2], 24417))]);
+    ann.wait(Duration::from_secs(34));
+    let (effects, _) = ann.presence.timer(ann.now, &mut ann.dice);
+    assert!(effects.tell.is_empty() && ann.presence.is_online(BOB));
+    ann.wait(Duration::from_secs(2));
+    let (effects, _) = ann.presence.timer(ann.now, &mut ann.dice);
+    assert!(matches!(effects.tell[..], [Event::PeerOffline(BOB)]) && !ann.presence.is_online(BOB));
+}
+
+#[test]
+fn any_datagram_keeps_somebody_online_and_goodbye_ends_it_at_once() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 1, Query::No);
+    ann.wait(Duration::from_secs(30));
+    ann.presence.heard(&envelope(BOB, 2), ann.now);
+    ann.wait(Duration::from_secs(30));
+    assert!(ann.presence.timer(ann.now, &mut ann.dice).0.tell.is_empty());
+    assert!(matches!(ann.presence.left(&envelope(BOB, 3)).tell[..], [Event::PeerOffline(BOB)]));
+    assert!(ann.presence.left(&envelope(BOB, 4)).is_empty());
+}
+
+#[test]
+fn a_replayed_announcement_brings_nobody_back() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 5, Query::No);
+    let _ = ann.presence.left(&envelope(BOB, 6));
+    assert!(ann.hear(BOB, 5, Query::No).is_empty());
+    assert!(!ann.presence.is_online(BOB));
+}
+
+#[test]
+fn a_newcomers_question_is_answered_within_a_fifth_of_a_second() {
+    let mut ann = Watcher::new();
+    while ann.presence.made < 3 {
+        ann.now.instant = ann.presence.deadline().unwrap();
+        let _ = ann.presence.timer(ann.now, &mut ann.dice);
+    }
+    ann.hear(BOB, 1, Query::Yes);
+    let deadline = ann.presence.deadline().unwrap();
+    assert!(deadline.since(ann.now.instant) <= ANSWER_DELAY);
+    ann.now.instant = deadline;
+    assert!(ann.presence.timer(ann.now, &mut ann.dice).1.is_some());
+}
+
+#[test]
+fn a_copy_that_comes_another_way_adds_an_address_and_nothing_else() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 5, Query::No);
+    let other: SocketAddr = "[fe80::2%3]:6000".parse().unwrap();
+    assert!(!ann.presence.is_fresh(&envelope(BOB, 5)));
+    assert!(ann.presence.shows_address(&envelope(BOB, 5), other));
+    let said = Announcement::new("Bob", Platform::Linux, 24417, 10, 0, Query::No);
+    ann.presence.add_address(BOB, &said, other);
+    assert_eq!(ann.presence.addresses(BOB).len(), 2);
+    assert!(!ann.presence.shows_address(&envelope(BOB, 5), other));
+    assert!(!ann.presence.shows_address(&envelope(BOB, 4), from(ANN)));
+}
+
+#[test]
+fn nobody_is_dialled_at_a_system_port() {
+    let said = Announcement::new("Eve", Platform::Linux, 22, 10, 0, Query::No);
+    assert_eq!(dialable(&said, from(BOB)), None);
+}
+
+#[test]
+fn the_table_is_bounded_and_those_who_are_here_or_were_met_stay() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 1, Query::No);
+    let stranger = |n: u32| {
+        let mut id = [9; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        PeerId(id)
+    };
+    for n in 0..MAX_PEERS as u32 + 10 {
+        let id = stranger(n);
+        ann.hear(id, 1, Query::No);
+        let _ = ann.presence.left(&envelope(id, 2));
+    }
+    assert_eq!(ann.presence.peers.len(), MAX_PEERS);
+    assert!(ann.presence.is_online(BOB));
+}
+
+#[test]
+fn a_thousand_peers_announce_ten_times_a_second_all_together() {
+    let mut ann = Watcher::new();
+    for n in 0..999u32 {
+        let mut id = [3; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        ann.hear(PeerId(id), 1, Query::No);
+    }
+    assert_eq!(ann.presence.interval(), Duration::from_secs(100));
+}

@@ -1,0 +1,213 @@
+//! What an entry says, once its body is readable.
+
+use minicbor::bytes::ByteArray;
+use minicbor::{Decode, Encode};
+
+use crate::model::TransferId;
+use crate::transfer::{Failure, Receipt};
+use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
+use crate::wire::text;
+
+/// What an entry is, as its header says (PROTOCOL.md, "Entries"). Kinds that this version does not know are kept,
+/// passed on, and shown as written by a newer version.
+pub mod kind {
+    pub const TEXT: u8 = 1;
+    pub const OFFER: u8 = 5;
+    pub const RECEIPT: u8 = 15;
+}
+
+/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead.
+pub fn is_message(kind: u8) -> bool {
+    kind != kind::RECEIPT
+}
+
+/// The meaning of an entry's body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A message, safe to show, never empty.
+    Text(String),
+    Offer {
+        transfer: TransferId,
+        offer: Offer,
+    },
+    /// What became of an offer at the author of the entry.
+    Receipt {
+        transfer: TransferId,
+        receipt: Receipt,
+    },
+    /// Of a kind that this version does not know, or sealed with a key that this device does not have.
+    Unknown,
+}
+
+/// What an offer of files says. The entry that holds it commits, by `manifest`, to every name and size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// The first names at the top, at most [`MAX_OFFER_NAMES`], each at most [`MAX_OFFER_NAME_BYTES`] bytes.
+    pub names: Vec<String>,
+    pub files: u64,
+    pub folders: u64,
+    pub bytes: u64,
+    /// SHA-256 of the encoded manifest.
+    pub manifest: [u8; 32],
+}
+
+impl Content {
+    /// The kind that stands in the header.
+    ///
+    /// # Panics
+    /// For [`Content::Unknown`], which nobody writes.
+    pub fn kind(&self) -> u8 {
+        match self {
+            Content::Text(_) => kind::TEXT,
+            Content::Offer { .. } => kind::OFFER,
+            Content::Receipt { .. } => kind::RECEIPT,
+            Content::Unknown => unreachable!("nobody writes what nobody knows"),
+        }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Content::Text(text) => to_cbor(&TextBody { text: text.clone() }),
+            Content::Offer { transfer, offer } => to_cbor(&OfferBody {
+                transfer: transfer.0.into(),
+                names: offer.names.clone(),
+                files: offer.files,
+                folders: offer.folders,
+                bytes: offer.bytes,
+                manifest: offer.manifest.into(),
+            }),
+            Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
+            Content::Unknown => Vec::new(),
+        }
+    }
+
+    /// # Errors
+    /// If the body does not fit its kind. A kind that is not known is [`Content::Unknown`], no error.
+    pub fn decode(kind: u8, body: &[u8]) -> Result<Content, DecodeError> {
+        match kind {
+            kind::TEXT => {
+                let text = text::clean_text(&from_cbor::<TextBody>(body)?.text, MAX_TEXT);
+                if text.is_empty() { Err(DecodeError::Malformed) } else { Ok(Content::Text(text)) }
+            }
+            kind::OFFER => {
+                let said: OfferBody = from_cbor(body)?;
+                let names = at_most(said.names, MAX_OFFER_NAMES)?
+                    .iter()
+                    .map(|name| text::clean_line(name, MAX_OFFER_NAME_BYTES))
+                    .collect();
+                let (files, folders, bytes) = (said.files, said.folders, said.bytes);
+                let offer = Offer { names, files, folders, bytes, manifest: said.manifest.into() };
+                Ok(Content::Offer { transfer: TransferId(said.transfer.into()), offer })
+            }
+            kind::RECEIPT => from_cbor::<ReceiptBody>(body)?.meaning(),
+            _ => Ok(Content::Unknown),
+        }
+    }
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct TextBody {
+    #[n(0)]
+    text: String,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct OfferBody {
+    #[n(0)]
+    transfer: ByteArray<16>,
+    #[n(1)]
+    names: Vec<String>,
+    #[n(2)]
+    files: u64,
+    #[n(3)]
+    folders: u64,
+    #[n(4)]
+    bytes: u64,
+    #[n(5)]
+    manifest: ByteArray<32>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct ReceiptBody {
+    #[n(0)]
+    transfer: ByteArray<16>,
+    #[n(1)]
+    what: u8,
+    #[n(2)]
+    digest: Option<ByteArray<32>>,
+    #[n(3)]
+    failure: Option<u8>,
+}
+
+impl ReceiptBody {
+    fn new(transfer: TransferId, receipt: Receipt) -> ReceiptBody {
+        let (what, digest, failure) = match receipt {
+            Receipt::Received { digest } => (1, Some(digest.into()), None),
+            Receipt::Declined => (2, None, None),
+            Receipt::Cancelled => (3, None, None),
+            Receipt::Failed(failure) => (4, None, Some(failure as u8)),
+        };
+        ReceiptBody { transfer: transfer.0.into(), what, digest, failure }
+    }
+
+    fn meaning(self) -> Result<Content, DecodeError> {
+        let receipt = match (self.what, self.digest, self.failure) {
+            (1, Some(digest), _) => Receipt::Received { digest: digest.into() },
+            (2, ..) => Receipt::Declined,
+            (3, ..) => Receipt::Cancelled,
+            (4, _, Some(failure)) => {
+                Receipt::Failed(Failure::from_number(failure).ok_or(DecodeError::Malformed)?)
+            }
+            _ => return Err(DecodeError::Malformed),
+        };
+        Ok(Content::Receipt { transfer: TransferId(self.transfer.into()), receipt })
+    }
+}
+
+/// Bytes of one message.
+pub const MAX_TEXT: usize = 16_384;
+/// Names that an offer shows before it is accepted.
+pub const MAX_OFFER_NAMES: usize = 8;
+/// Bytes of one of them: with all eight, the offer still fits one datagram's worth of TCP and is cheap to keep.
+pub const MAX_OFFER_NAME_BYTES: usize = 120;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_meaning_reads_back() {
+        let transfer = TransferId([5; 16]);
+        let offer =
+            Offer {
+                names: vec!["图纸.dwg".into()], files: 3, folders: 1, bytes: 1 << 40, manifest: [6; 32]
+            };
+        let receipts = [
+            Receipt::Received { digest: [1; 32] },
+            Receipt::Declined,
+            Receipt::Cancelled,
+            Receipt::Failed(Failure::DiskFull),
+        ];
+        let mut meanings = vec![Content::Text("tea?".into()), Content::Offer { transfer, offer }];
+        meanings.extend(receipts.map(|receipt| Content::Receipt { transfer, receipt }));
+        for content in meanings {
+            assert_eq!(Content::decode(content.kind(), &content.encode()), Ok(content));
+        }
+    }
+
+    #[test]
+    fn what_a_newer_version_writes_is_unknown_and_no_error() {
+        assert_eq!(Content::decode(200, b"whatever"), Ok(Content::Unknown));
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(kind: u8, body: Vec<u8>) {
+            let _ = Content::decode(kind, &body);
+        }
+    }
+}

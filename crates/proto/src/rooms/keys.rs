@@ -1,0 +1,233 @@
+//! Who can read a room: keys of sealed rooms, and what they seal.
+//!
+//! Open rooms have no key: anyone on this network can read them. In a sealed room an entry's body is sealed by its
+//! author once, and each datagram is sealed again for its way, so that the network shows neither ids nor names.
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::model::{PeerId, RoomId, UnixMillis};
+use crate::wire::datagram::Envelope;
+use crate::wire::entry::Header;
+
+/// Says on the wire which room a datagram belongs to. In sealed rooms it changes every hour.
+pub type RoomTag = [u8; 8];
+
+/// What is needed to read and write in a room.
+pub enum RoomKeys {
+    Open,
+    /// One key for the room's whole life: direct conversations.
+    Sealed(Zeroizing<[u8; 32]>),
+}
+
+impl RoomKeys {
+    /// The tag to send with now.
+    pub fn tag(&self, room: RoomId, now: UnixMillis) -> RoomTag {
+        match self {
+            RoomKeys::Open => open_tag(room),
+            RoomKeys::Sealed(key) => sealed_tag(key, hour(now)),
+        }
+    }
+
+    /// The tags to accept now: clocks of others may be in the hour before or after.
+    pub fn accepted_tags(&self, room: RoomId, now: UnixMillis) -> Vec<RoomTag> {
+        match self {
+            RoomKeys::Open => vec![open_tag(room)],
+            RoomKeys::Sealed(key) => {
+                let hour = hour(now);
+                [hour.saturating_sub(1), hour, hour + 1].map(|hour| sealed_tag(key, hour)).to_vec()
+            }
+        }
+    }
+
+    /// Bytes that sealing adds to a datagram's body.
+    pub fn datagram_overhead(&self) -> usize {
+        match self {
+            RoomKeys::Open => 0,
+            RoomKeys::Sealed(_) => 16,
+        }
+    }
+
+    /// The body of a room's datagram: tag, then the packet, sealed where the room is.
+    pub fn seal_packet(&self, envelope: &Envelope, tag: RoomTag, packet: &[u8]) -> Vec<u8> {
+        let body = match self {
+            RoomKeys::Open => packet.to_vec(),
+            RoomKeys::Sealed(key) => {
+                let aad = envelope.encode(tag.len() + packet.len() + 16);
+                seal(&datagram_key(key, envelope), &datagram_nonce(envelope), packet, &aad)
+            }
+        };
+        [tag.as_slice(), &body].concat()
+    }
+
+    /// The packet behind the tag of a datagram's body; `None` if it was not sealed by a member for this datagram.
+    pub fn open_packet(&self, envelope: &Envelope, body: &[u8]) -> Option<Vec<u8>> {
+        let sealed = body.get(size_of::<RoomTag>()..)?;
+        match self {
+            RoomKeys::Open => Some(sealed.to_vec()),
+            RoomKeys::Sealed(key) => {
+                let aad = envelope.encode(body.len());
+                open(&datagram_key(key, envelope), &datagram_nonce(envelope), sealed, &aad)
+            }
+        }
+    }
+
+    /// An entry's body as it is signed, stored and sent. `nonce` must never be used twice: 24 random bytes.
+    pub fn seal_body(&self, header: &Header, nonce: [u8; 24], plain: &[u8]) -> Vec<u8> {
+        match self {
+            RoomKeys::Open => plain.to_vec(),
+            RoomKeys::Sealed(key) => {
+                let sealed = seal(&entry_key(key, header.author), &nonce, plain, &entry_aad(header));
+                [nonce.as_slice(), &sealed].concat()
+            }
+        }
+    }
+
+    /// Bytes that sealing adds to an entry's body.
+    pub fn body_overhead(&self) -> usize {
+        match self {
+            RoomKeys::Open => 0,
+            RoomKeys::Sealed(_) => 24 + 16,
+        }
+    }
+
+    /// What [`RoomKeys::seal_body`] sealed; `None` if it was sealed otherwise or for another entry.
+    pub fn open_body(&self, header: &Header, body: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            RoomKeys::Open => Some(body.to_vec()),
+            RoomKeys::Sealed(key) => {
+                let (nonce, sealed) = body.split_first_chunk::<24>()?;
+                open(&entry_key(key, header.author), nonce, sealed, &entry_aad(header))
+            }
+        }
+    }
+}
+
+fn seal(key: &[u8; 32], nonce: &[u8; 24], plain: &[u8], aad: &[u8]) -> Vec<u8> {
+    XChaCha20Poly1305::new(&Key::from(*key))
+        .encrypt(&XNonce::from(*nonce), Payload { msg: plain, aad })
+        .expect("ChaCha20-Poly1305 seals up to 256 GiB")
+}
+
+fn open(key: &[u8; 32], nonce: &[u8; 24], sealed: &[u8], aad: &[u8]) -> Option<Vec<u8>> {
+    XChaCha20Poly1305::new(&Key::from(*key)).decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).ok()
+}
+
+fn derive(key: &[u8; 32], info: &[&[u8]]) -> Zeroizing<[u8; 32]> {
+    let mut derived = Zeroizing::new([0; 32]);
+    Hkdf::<Sha256>::new(None, key)
+        .expand_multi_info(info, derived.as_mut_slice())
+        .expect("HKDF-SHA256 gives up to 8160 bytes");
+    derived
+}
+
+fn entry_key(key: &[u8; 32], author: PeerId) -> Zeroizing<[u8; 32]> {
+    derive(key, &[b"entry", &author.0])
+}
+
+/// One key per sender and boot, so that (boot, counter) never repeats under a key.
+fn datagram_key(key: &[u8; 32], envelope: &Envelope) -> Zeroizing<[u8; 32]> {
+    derive(key, &[b"dgram", &envelope.sender.0, &envelope.boot.to_be_bytes()])
+}
+
+fn datagram_nonce(envelope: &Envelope) -> [u8; 24] {
+    let mut nonce = [0; 24];
+    nonce[..8].copy_from_slice(&envelope.boot.to_be_bytes());
+    nonce[8..16].copy_from_slice(&envelope.counter.to_be_bytes());
+    nonce
+}
+
+/// Binds a sealed body to its place in its log: moved elsewhere it does not open.
+fn entry_aad(header: &Header) -> Vec<u8> {
+    let mut aad = Vec::with_capacity(96);
+    aad.extend(header.room.0);
+    aad.extend(header.author.0);
+    aad.extend(header.nonce.to_be_bytes());
+    aad.extend(header.epoch.to_be_bytes());
+    aad.extend(header.seq.0.to_be_bytes());
+    aad.push(header.kind);
+    aad
+}
+
+fn open_tag(room: RoomId) -> RoomTag {
+    core::array::from_fn(|i| room.0[i])
+}
+
+fn sealed_tag(key: &[u8; 32], hour: u64) -> RoomTag {
+    let tag_key = derive(key, &[b"tag"]);
+    let mut mac = Hmac::<Sha256>::new_from_slice(tag_key.as_slice()).expect("HMAC takes keys of any length");
+    mac.update(&hour.to_be_bytes());
+    let tag = mac.finalize().into_bytes();
+    core::array::from_fn(|i| tag[i])
+}
+
+fn hour(now: UnixMillis) -> u64 {
+    now.0 / 3_600_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Hlc, Seq};
+    use crate::wire::datagram::{NetworkTag, kind};
+
+    fn sealed(n: u8) -> RoomKeys {
+        RoomKeys::Sealed(Zeroizing::new([n; 32]))
+    }
+
+    fn header(seq: u64) -> Header {
+        Header {
+            room: RoomId([9; 32]),
+            author: PeerId([1; 32]),
+            nonce: 7,
+            epoch: 0,
+            seq: Seq(seq),
+            prev: [0; 32],
+            hlc: Hlc(0),
+            deps: vec![],
+            kind: 1,
+        }
+    }
+
+    fn envelope(counter: u64) -> Envelope {
+        let network = NetworkTag::of("default");
+        Envelope { kind: kind::DATA, boot: 5, counter, network, sender: PeerId([1; 32]) }
+    }
+
+    #[test]
+    fn a_sealed_body_opens_in_its_place_with_its_key_only() {
+        let body = sealed(1).seal_body(&header(3), [8; 24], b"tea?");
+        assert_eq!(body.len(), 4 + sealed(1).body_overhead());
+        assert_eq!(sealed(1).open_body(&header(3), &body).as_deref(), Some(b"tea?".as_slice()));
+        assert_eq!(sealed(1).open_body(&header(4), &body), None);
+        assert_eq!(sealed(2).open_body(&header(3), &body), None);
+        assert_eq!(sealed(1).open_body(&header(3), &body[..20]), None);
+    }
+
+    #[test]
+    fn a_sealed_packet_opens_in_its_datagram_only() {
+        let tag = [3; 8];
+        let body = sealed(1).seal_packet(&envelope(1), tag, b"packet");
+        assert_eq!(body.len(), 8 + 6 + sealed(1).datagram_overhead());
+        assert_eq!(sealed(1).open_packet(&envelope(1), &body).as_deref(), Some(b"packet".as_slice()));
+        assert_eq!(sealed(1).open_packet(&envelope(2), &body), None);
+        assert_eq!(sealed(2).open_packet(&envelope(1), &body), None);
+        assert_eq!(sealed(1).open_packet(&envelope(1), &body[..4]), None);
+    }
+
+    #[test]
+    fn tags_of_a_sealed_room_change_every_hour_and_clocks_may_differ_by_one() {
+        let room = RoomId([9; 32]);
+        let at = |hours: u64| UnixMillis(hours * 3_600_000 + 5);
+        let tag = sealed(1).tag(room, at(100));
+        assert_ne!(tag, sealed(1).tag(room, at(101)));
+        for hours in 99..=101 {
+            assert!(sealed(1).accepted_tags(room, at(hours)).contains(&tag));
+        }
+        assert!(!sealed(1).accepted_tags(room, at(102)).contains(&tag));
+    }
+}

@@ -1,0 +1,82 @@
+//! What the logs mean: which rooms there are, who can read them, what their entries say.
+
+mod content;
+mod keys;
+
+use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
+
+pub use content::{Content, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, Offer, is_message, kind};
+pub use keys::{RoomKeys, RoomTag};
+
+use crate::identity::ordered;
+use crate::model::{PeerId, RoomId};
+use crate::wire::text;
+
+/// What kind of room it is, which decides who can read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomKind {
+    /// Found by its name; anyone on this network can read it. The lobby is one.
+    Open,
+    /// This device and one other, sealed.
+    Direct(PeerId),
+}
+
+/// The name of the room that everybody is in.
+pub const LOBBY: &str = "lobby";
+
+/// The form in which names of open rooms are the same room: NFKC, lower case, single spaces, no leading `#`, at most
+/// [`MAX_ROOM_NAME`] bytes. `None` if nothing is left.
+pub fn normal_name(name: &str) -> Option<String> {
+    let folded: String = text::cut(name, 4 * MAX_ROOM_NAME).nfkc().collect::<String>().to_lowercase();
+    let line =
+        text::clean_line(folded.trim_start_matches(|c: char| c == '#' || c.is_whitespace()), MAX_ROOM_NAME);
+    (!line.is_empty()).then_some(line)
+}
+
+/// The open room of a name, already in its normal form.
+pub fn open_room_id(network: &str, normal_name: &str) -> RoomId {
+    room_id(b"lanyard open room v1", &[network.as_bytes(), normal_name.as_bytes()])
+}
+
+/// The direct conversation of two devices, the same for both.
+pub fn direct_room_id(one: PeerId, other: PeerId) -> RoomId {
+    let (low, high) = ordered(one, other);
+    room_id(b"lanyard direct room v1", &[&low.0, &high.0])
+}
+
+fn room_id(label: &[u8], parts: &[&[u8]]) -> RoomId {
+    let mut hash = Sha256::new().chain_update(label);
+    for part in parts {
+        // The length keeps ("ab", "c") and ("a", "bc") apart.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    RoomId(hash.finalize().into())
+}
+
+/// Bytes of a room's name.
+pub const MAX_ROOM_NAME: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_read_alike_are_one_room() {
+        for name in ["design", "#design", " # Design ", "ＤＥＳＩＧＮ", "de\u{200B}sign"] {
+            assert_eq!(normal_name(name).as_deref(), Some("design"), "{name:?}");
+        }
+        assert_eq!(normal_name("设计 组"), Some("设计 组".to_owned()));
+        assert_eq!(normal_name(" # "), None);
+    }
+
+    #[test]
+    fn rooms_differ_by_name_by_network_and_by_people() {
+        let [ann, bob, cyd] = [1, 2, 3].map(|n| PeerId([n; 32]));
+        assert_ne!(open_room_id("default", "a"), open_room_id("default", "b"));
+        assert_ne!(open_room_id("ab", "c"), open_room_id("a", "bc"));
+        assert_eq!(direct_room_id(ann, bob), direct_room_id(bob, ann));
+        assert_ne!(direct_room_id(ann, bob), direct_room_id(ann, cyd));
+    }
+}

@@ -1,0 +1,400 @@
+//! The transfers that this device knows, and what to do about each.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::effects::{Audience, Effects, Event, Job, Record, Staged, TransferRecord};
+use crate::model::{Instant, PeerId, RoomId, TransferId};
+use crate::rooms::{Content, RoomKind};
+use crate::transfer::{Failure, PullEnd, Receipt, TransferState};
+
+pub struct Transfers {
+    me: PeerId,
+    open: BTreeMap<TransferId, Open>,
+}
+
+struct Open {
+    record: TransferRecord,
+    audience: Audience,
+    /// When a waiting pull may be tried again.
+    retry_at: Option<Instant>,
+    tries: u32,
+    /// What our server sent to whom, to hold receipts against.
+    sent: BTreeMap<PeerId, [u8; 32]>,
+}
+
+/// Why a command about a transfer cannot be carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("there is no such transfer")]
+    Unknown,
+    #[error("this is your own offer")]
+    Own,
+    #[error("the transfer is over, or already under way")]
+    Over,
+}
+
+/// Effects, and what this device has to say about the offer in its log.
+pub type Spoken = (Effects, Option<(RoomId, Content)>);
+
+impl Transfers {
+    pub fn new(me: PeerId) -> Transfers {
+        Transfers { me, open: BTreeMap::new() }
+    }
+
+    /// Takes up a transfer as the last run left it: what ran then waits now.
+    pub fn load(&mut self, mut record: TransferRecord, kind: RoomKind, now: Instant) -> Effects {
+        let mut effects = Effects::default();
+        let audience = audience(kind);
+        let mine = record.from == self.me;
+        if mine && record.state != TransferState::Cancelled {
+            effects.run.push(Job::Shelve { transfer: record.id, audience });
+        }
+        if record.state == TransferState::Running {
+            record.state = TransferState::Waiting;
+        }
+        let retry_at = (record.state == TransferState::Waiting).then_some(now);
+        self.open.insert(record.id, Open { record, audience, retry_at, tries: 0, sent: BTreeMap::new() });
+        effects
+    }
+
+    /// An offer was written, by this device or by another.
+    pub fn offered(&mut self, record: TransferRecord, kind: RoomKind) -> Effects {
+        let mut effects = Effects::default();
+        // The id is chosen by whoever offers: an offer that reuses one is ignored.
+        if self.open.contains_key(&record.id) {
+            return effects;
+        }
+        let audience = audience(kind);
+        if record.from == self.me {
+            effects.run.push(Job::Shelve { transfer: record.id, audience });
+        }
+        effects.commit.push(Record::Transfer(record.clone()));
+        effects.tell.push(Event::Transfer(record.id));
+        self.open
+            .insert(record.id, Open { record, audience, retry_at: None, tries: 0, sent: BTreeMap::new() });
+        effects
+    }
+
+    /// A receipt was written by somebody else.
+    pub fn receipt(&mut self, author: PeerId, transfer: TransferId, receipt: Receipt) -> Effects {
+        let Some(open) = self.open.get_mut(&transfer) else { return Effects::default() };
+        if open.record.from == self.me {
+            if !open.may_fetch(author) {
+                return Effects::default();
+            }
+            let receipt = match (receipt, open.sent.get(&author)) {
+                // It has something, but not what was sent to it.
+                (Receipt::Received { digest }, Some(sent)) if digest != *sent => {
+                    Receipt::Failed(Failure::Corrupt)
+                }
+                (receipt, _) => receipt,
+            };
+            open.record.receipts.retain(|(peer, _)| *peer != author);
+            open.record.receipts.push((author, receipt));
+            if let (Audience::Peer(_), true) = (open.audience, open.record.state != TransferState::Cancelled)
+            {
+                open.record.state = state_after(receipt);
+            }
+            return open.changed();
+        }
+        let withdrawn = author == open.record.from && receipt == Receipt::Cancelled;
+        if !withdrawn || open.record.state == TransferState::Done {
+            return Effects::default();
+        }
+        let mut effects = open.stop(TransferState::Cancelled);
+        effects.extend(open.changed());
+        effects
+    }
+
+    /// Fetch it: at once if the holder is here, else as soon as it is.
+    ///
+    /// # Errors
+    /// If there is nothing to fetch.
+    pub fn accept(&mut self, transfer: TransferId, now: Instant) -> Result<Effects, Refusal> {
+        let open = self.incoming(transfer)?;
+        match open.record.state {
+            TransferState::Offered | TransferState::Declined | TransferState::Failed(_) => {}
+            _ => return Err(Refusal::Over),
+        }
+        open.record.state = TransferState::Waiting;
+        open.retry_at = Some(now);
+        open.tries = 0;
+        Ok(open.changed())
+    }
+
+    /// Do not fetch it, and say so.
+    ///
+    /// # Errors
+    /// If it is not an open offer of somebody else.
+    pub fn decline(&mut self, transfer: TransferId) -> Result<Spoken, Refusal> {
+        let open = self.incoming(transfer)?;
+        if open.record.state != TransferState::Offered {
+            return Err(Refusal::Over);
+        }
+        open.record.state = TransferState::Declined;
+        Ok((open.changed(), open.say(Receipt::Declined)))
+    }
+
+    /// Stop fetching, or withdraw an own offer; and say so.
+    ///
+    /// # Errors
+    /// If it is over.
+    pub fn cancel(&mut self, transfer: TransferId) -> Result<Spoken, Refusal> {
+        let me = self.me;
+        let open = self.open.get_mut(&transfer).ok_or(Refusal::Unknown)?;
+        let mut effects = if open.record.from == me {
+            if open.record.state == TransferState::Cancelled {
+                return Err(Refusal::Over);
+            }
+            open.record.state = TransferState::Cancelled;
+            Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() }
+        } else {
+            if !matches!(open.record.state, TransferState::Waiting | TransferState::Running) {
+                return Err(Refusal::Over);
+            }
+            open.stop(TransferState::Cancelled)
+        };
+        effects.extend(open.changed());
+        Ok((effects, open.say(Receipt::Cancelled)))
+    }
+
+    /// The bulk work of an incoming transfer ended.
+    pub fn pulled(&mut self, transfer: TransferId, end: PullEnd, now: Instant) -> Spoken {
+        let Some(open) =
+            self.open.get_mut(&transfer).filter(|open| open.record.state == TransferState::Running)
+        else {
+            return Spoken::default();
+        };
+        let receipt = match end {
+            PullEnd::Complete { digest } => Receipt::Received { digest },
+            PullEnd::Failed(failure) => Receipt::Failed(failure),
+            PullEnd::Lost => {
+                open.record.state = TransferState::Waiting;
+                open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
+                open.tries = (open.tries + 1).min(10);
+                return (open.changed(), None);
+            }
+        };
+        open.record.state = state_after(receipt);
+        (open.changed(), open.say(receipt))
+    }
+
+    /// All of an own offer was sent to somebody, with this digest.
+    pub fn sent(&mut self, transfer: TransferId, to: PeerId, digest: [u8; 32]) {
+        if let Some(open) = self.open.get_mut(&transfer) {
+            open.sent.insert(to, digest);
+        }
+    }
+
+    /// Somebody is here again: what waits for them need not wait longer.
+    pub fn peer_came(&mut self, peer: PeerId, now: Instant) {
+        for open in self.open.values_mut().filter(|open| open.record.from == peer && open.retry_at.is_some())
+        {
+            open.retry_at = Some(now);
+        }
+    }
+
+    /// Waiting pulls whose time has come, and whose holder is reachable.
+    pub fn start_due(
+        &mut self,
+        now: Instant,
+        reach: impl Fn(PeerId) -> Vec<std::net::SocketAddr>,
+    ) -> Effects {
+        let mut effects = Effects::default();
+        let running = self.open.values().filter(|open| open.record.state == TransferState::Running).count();
+        let mut free = MAX_RUNNING.saturating_sub(running);
+        for (id, open) in &mut self.open {
+            if free == 0 || open.retry_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            let holder = open.record.from;
+            let addresses = reach(holder);
+            if addresses.is_empty() {
+                open.retry_at = Some(now + MAX_RETRY);
+                continue;
+            }
+            free -= 1;
+            open.retry_at = None;
+            open.record.state = TransferState::Running;
+            effects.run.push(Job::Pull { transfer: *id, holder, addresses });
+            effects.extend(open.changed());
+        }
+        effects
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        let running = self.open.values().filter(|open| open.record.state == TransferState::Running).count();
+        let waiting = self.open.values().filter_map(|open| open.retry_at).min();
+        waiting.filter(|_| running < MAX_RUNNING)
+    }
+
+    pub fn get(&self, transfer: TransferId) -> Option<&TransferRecord> {
+        self.open.get(&transfer).map(|open| &open.record)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &TransferRecord> {
+        self.open.values().map(|open| &open.record)
+    }
+
+    fn incoming(&mut self, transfer: TransferId) -> Result<&mut Open, Refusal> {
+        let me = self.me;
+        let open = self.open.get_mut(&transfer).ok_or(Refusal::Unknown)?;
+        if open.record.from == me { Err(Refusal::Own) } else { Ok(open) }
+    }
+}
+
+impl Open {
+    fn changed(&self) -> Effects {
+        Effects {
+            commit: vec![Record::Transfer(self.record.clone())],
+            tell: vec![Event::Transfer(self.record.id)],
+            ..Effects::default()
+        }
+    }
+
+    /// Ends an incoming transfer before it is complete.
+    fn stop(&mut self, state: TransferState) -> Effects {
+        let mut effects = Effects::default();
+        if matches!(self.record.state, TransferState::Running | TransferState::Waiting) {
+            effects.run.push(Job::StopPull { transfer: self.record.id, staged: Staged::Discard });
+        }
+        self.record.state = state;
+        self.retry_at = None;
+        effects
+    }
+
+    fn say(&self, receipt: Receipt) -> Option<(RoomId, Content)> {
+        Some((self.record.room, Content::Receipt { transfer: self.record.id, receipt }))
+    }
+
+    fn may_fetch(&self, peer: PeerId) -> bool {
+        match self.audience {
+            Audience::Peer(only) => peer == only,
+            Audience::Anyone => true,
+        }
+    }
+}
+
+fn audience(kind: RoomKind) -> Audience {
+    match kind {
+        RoomKind::Open => Audience::Anyone,
+        RoomKind::Direct(peer) => Audience::Peer(peer),
+    }
+}
+
+fn state_after(receipt: Receipt) -> TransferState {
+    match receipt {
+        Receipt::Received { .. } => TransferState::Done,
+        Receipt::Declined => TransferState::Declined,
+        Receipt::Cancelled => TransferState::Cancelled,
+        Receipt::Failed(failure) => TransferState::Failed(failure),
+    }
+}
+
+/// Pulls at the same time; more would only share the same wire and disk.
+const MAX_RUNNING: usize = 4;
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const MAX_RETRY: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{EntryId, UnixMillis};
+    use crate::rooms::Offer;
+
+    const ANN: PeerId = PeerId([1; 32]);
+    const BOB: PeerId = PeerId([2; 32]);
+    const EVE: PeerId = PeerId([6; 32]);
+    const ID: TransferId = TransferId([5; 16]);
+
+    fn record(from: PeerId) -> TransferRecord {
+        let offer = Offer { names: vec!["a".into()], files: 1, folders: 0, bytes: 9, manifest: [0; 32] };
+        let (room, entry, state) = (RoomId([3; 32]), EntryId([4; 32]), TransferState::Offered);
+        TransferRecord { id: ID, room, entry, from, offer, state, offered: UnixMillis(0), receipts: vec![] }
+    }
+
+    fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {
+        let mut transfers = Transfers::new(me);
+        let _ = transfers.offered(record(from), kind);
+        transfers
+    }
+
+    fn here(_: PeerId) -> Vec<std::net::SocketAddr> {
+        vec!["10.0.0.1:24417".parse().unwrap()]
+    }
+
+    fn state(transfers: &Transfers) -> TransferState {
+        transfers.get(ID).unwrap().state
+    }
+
+    #[test]
+    fn an_accepted_offer_is_pulled_and_its_receipt_said() {
+        let mut bob = offered(BOB, ANN, RoomKind::Direct(ANN));
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let effects = bob.start_due(Instant(0), here);
+        assert!(matches!(effects.run[..], [Job::Pull { transfer: ID, holder: ANN, .. }]));
+        let (_, said) = bob.pulled(ID, PullEnd::Complete { digest: [7; 32] }, Instant(1));
+        let receipt = Receipt::Received { digest: [7; 32] };
+        assert_eq!(said, Some((RoomId([3; 32]), Content::Receipt { transfer: ID, receipt })));
+        assert_eq!(state(&bob), TransferState::Done);
+        assert_eq!(bob.accept(ID, Instant(2)).unwrap_err(), Refusal::Over);
+    }
+
+    #[test]
+    fn a_lost_pull_is_tried_again_and_at_once_when_the_holder_returns() {
+        let mut bob = offered(BOB, ANN, RoomKind::Direct(ANN));
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let _ = bob.start_due(Instant(0), here);
+        let _ = bob.pulled(ID, PullEnd::Lost, Instant(0));
+        assert_eq!(state(&bob), TransferState::Waiting);
+        assert!(bob.start_due(Instant(0), here).is_empty());
+        assert_eq!(bob.deadline(), Some(Instant(0) + FIRST_RETRY));
+        bob.peer_came(ANN, Instant(5));
+        assert_eq!(bob.start_due(Instant(5), here).run.len(), 1);
+    }
+
+    #[test]
+    fn delivered_means_the_receivers_receipt_over_what_was_sent() {
+        let mut ann = offered(ANN, ANN, RoomKind::Direct(BOB));
+        ann.sent(ID, BOB, [7; 32]);
+        assert!(ann.receipt(EVE, ID, Receipt::Received { digest: [7; 32] }).is_empty());
+        let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [8; 32] });
+        assert_eq!(state(&ann), TransferState::Failed(Failure::Corrupt));
+        let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [7; 32] });
+        assert_eq!(state(&ann), TransferState::Done);
+    }
+
+    #[test]
+    fn a_withdrawn_offer_stops_the_pull_and_only_its_author_can_withdraw_it() {
+        let mut bob = offered(BOB, ANN, RoomKind::Open);
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let _ = bob.start_due(Instant(0), here);
+        assert!(bob.receipt(EVE, ID, Receipt::Cancelled).is_empty());
+        let effects = bob.receipt(ANN, ID, Receipt::Cancelled);
+        assert!(matches!(effects.run[..], [Job::StopPull { staged: Staged::Discard, .. }]));
+        assert_eq!(state(&bob), TransferState::Cancelled);
+        let (effects, said) = bob.pulled(ID, PullEnd::Complete { digest: [7; 32] }, Instant(1));
+        assert!(effects.is_empty() && said.is_none());
+    }
+
+    #[test]
+    fn after_a_restart_what_ran_goes_on_and_what_was_offered_is_served() {
+        let mut bob = Transfers::new(BOB);
+        let running = TransferRecord { state: TransferState::Running, ..record(ANN) };
+        assert!(bob.load(running, RoomKind::Open, Instant(9)).is_empty());
+        assert_eq!(bob.start_due(Instant(9), here).run.len(), 1);
+        let mut ann = Transfers::new(ANN);
+        assert!(matches!(ann.load(record(ANN), RoomKind::Open, Instant(9)).run[..], [Job::Shelve { .. }]));
+    }
+
+    #[test]
+    fn an_offer_cannot_be_accepted_by_its_author_or_twice() {
+        let mut ann = offered(ANN, ANN, RoomKind::Open);
+        assert_eq!(ann.accept(ID, Instant(0)).unwrap_err(), Refusal::Own);
+        let mut bob = offered(BOB, ANN, RoomKind::Open);
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        assert_eq!(bob.accept(ID, Instant(0)).unwrap_err(), Refusal::Over);
+        assert_eq!(bob.decline(ID).unwrap_err(), Refusal::Over);
+    }
+}

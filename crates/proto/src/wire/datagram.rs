@@ -1,0 +1,464 @@
+//! UDP datagrams: a signed envelope, and what is in it.
+//!
+//! ```text
+//!   0 "LNY1" | 4 version | 5 kind | 6 body length u16 | 8 boot u64 | 16 counter u64 | 24 network tag | 28 sender[32]
+//!  60 body | signature[64] over everything before it
+//! ```
+//!
+//! Cheap checks come first, so that a flood of foreign bytes costs nothing but the reading.
+
+use minicbor::{Decode, Encode};
+use sha2::{Digest, Sha256};
+
+use crate::identity::{self, Identity, Purpose};
+use crate::model::{LogId, PeerId, Platform, Seq};
+use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
+use crate::wire::text;
+
+/// Which network a datagram belongs to: a cheap filter, not a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetworkTag(pub [u8; 4]);
+
+impl NetworkTag {
+    pub fn of(network: &str) -> NetworkTag {
+        let digest = Sha256::digest([b"lanyard-net", network.as_bytes()].concat());
+        NetworkTag(core::array::from_fn(|i| digest[i]))
+    }
+}
+
+/// The fixed part of a datagram, in front of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Envelope {
+    pub kind: u8,
+    pub boot: u64,
+    pub counter: u64,
+    pub network: NetworkTag,
+    pub sender: PeerId,
+}
+
+impl Envelope {
+    /// The 60 bytes in front of a body of this length; also the associated data of sealed bodies.
+    pub fn encode(&self, body_len: usize) -> [u8; ENVELOPE_LEN] {
+        let mut bytes = [0; ENVELOPE_LEN];
+        bytes[..4].copy_from_slice(MAGIC);
+        bytes[4] = VERSION;
+        bytes[5] = self.kind;
+        bytes[6..8].copy_from_slice(&(body_len as u16).to_be_bytes());
+        bytes[8..16].copy_from_slice(&self.boot.to_be_bytes());
+        bytes[16..24].copy_from_slice(&self.counter.to_be_bytes());
+        bytes[24..28].copy_from_slice(&self.network.0);
+        bytes[28..60].copy_from_slice(&self.sender.0);
+        bytes
+    }
+
+    /// The whole datagram, signed.
+    ///
+    /// # Panics
+    /// If the body is longer than [`MAX_BODY`]: whoever builds a body fills it up to that at the most.
+    pub fn sign(&self, identity: &Identity, body: &[u8]) -> Vec<u8> {
+        assert!(body.len() <= MAX_BODY, "a datagram has bounds");
+        let head = self.encode(body.len());
+        let signature = identity.sign(Purpose::Datagram, &[&head, body]);
+        [head.as_slice(), body, &signature].concat()
+    }
+}
+
+/// A datagram that looks like one of ours; nobody has proven to have sent it.
+#[derive(Clone, Copy, Debug)]
+pub struct Unverified<'a> {
+    envelope: Envelope,
+    signed: &'a [u8],
+    signature: &'a [u8; 64],
+}
+
+impl<'a> Unverified<'a> {
+    /// Takes the envelope apart.
+    ///
+    /// # Errors
+    /// Whatever is not a datagram of this version and network.
+    pub fn decode(bytes: &'a [u8], network: NetworkTag) -> Result<Unverified<'a>, DecodeError> {
+        if bytes.len() < ENVELOPE_LEN + 64 {
+            return Err(DecodeError::Truncated);
+        }
+        if bytes.len() > MAX_DATAGRAM {
+            return Err(DecodeError::TooLong);
+        }
+        let mut reader = Reader::new(bytes);
+        if reader.take(4)? != MAGIC {
+            return Err(DecodeError::Foreign);
+        }
+        if reader.u8()? != VERSION {
+            return Err(DecodeError::Version);
+        }
+        let kind = reader.u8()?;
+        let body_len = usize::from(reader.u16()?);
+        let envelope = Envelope {
+            kind,
+            boot: reader.u64()?,
+            counter: reader.u64()?,
+            network: NetworkTag(reader.array()?),
+            sender: PeerId(reader.array()?),
+        };
+        if envelope.network != network {
+            return Err(DecodeError::OtherNetwork);
+        }
+        let (signed, signature) = bytes.split_last_chunk::<64>().ok_or(DecodeError::Truncated)?;
+        if signed.len() != ENVELOPE_LEN + body_len {
+            return Err(DecodeError::Malformed);
+        }
+        Ok(Unverified { envelope, signed, signature })
+    }
+
+    /// What it claims about itself: enough to drop replays before the signature is paid for.
+    pub fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The envelope and the body, once the sender's signature is checked.
+    ///
+    /// # Errors
+    /// [`DecodeError::Signature`] if the sender did not sign it.
+    pub fn verify(self) -> Result<(Envelope, &'a [u8]), DecodeError> {
+        if identity::verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
+            Ok((self.envelope, &self.signed[ENVELOPE_LEN..]))
+        } else {
+            Err(DecodeError::Signature)
+        }
+    }
+}
+
+/// What a device says about itself. Everything in it is a claim; the sender's key is proven.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Announcement {
+    /// Lowest and highest protocol version that it speaks over TCP.
+    #[n(0)]
+    pub min_version: u8,
+    #[n(1)]
+    pub max_version: u8,
+    /// Where it accepts TLS connections.
+    #[n(2)]
+    pub tcp_port: u16,
+    /// At most [`MAX_NAME`] bytes, safe to show.
+    #[n(3)]
+    pub name: String,
+    #[n(4)]
+    platform: u8,
+    /// Seconds until the next announcement, on average.
+    #[n(5)]
+    pub interval: u16,
+    /// Live peers that it knows.
+    #[n(6)]
+    pub peers: u16,
+    #[n(7)]
+    flags: u8,
+}
+
+impl Announcement {
+    pub fn new(
+        name: &str,
+        platform: Platform,
+        tcp_port: u16,
+        interval: u16,
+        peers: u16,
+        query: Query,
+    ) -> Announcement {
+        let platform = match platform {
+            Platform::Other => 0,
+            Platform::Linux => 1,
+            Platform::Macos => 2,
+            Platform::Windows => 3,
+        };
+        let flags = if query == Query::Yes { FLAG_QUERY } else { 0 };
+        let name = text::clean_line(name, MAX_NAME);
+        Announcement { min_version: 1, max_version: 1, tcp_port, name, platform, interval, peers, flags }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        to_cbor(self)
+    }
+
+    /// # Errors
+    /// If it is not an announcement.
+    pub fn decode(body: &[u8]) -> Result<Announcement, DecodeError> {
+        let mut said: Announcement = from_cbor(body)?;
+        said.name = text::clean_line(&said.name, MAX_NAME);
+        Ok(said)
+    }
+
+    pub fn platform(&self) -> Platform {
+        match self.platform {
+            1 => Platform::Linux,
+            2 => Platform::Macos,
+            3 => Platform::Windows,
+            _ => Platform::Other,
+        }
+    }
+
+    /// Whether the sender is new and asks who else is here.
+    pub fn query(&self) -> Query {
+        if self.flags & FLAG_QUERY != 0 { Query::Yes } else { Query::No }
+    }
+}
+
+/// Whether an announcement asks others to announce themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Query {
+    Yes,
+    No,
+}
+
+/// What a datagram says inside a room, after the room's tag and, in sealed rooms, after unsealing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RoomPacket {
+    /// Entries as [`crate::wire::entry::Entry::encode_in_room`] writes them, and recent heads.
+    Data { entries: Vec<Vec<u8>>, heads: Vec<(LogId, Seq)> },
+    /// What the sender holds without gaps.
+    Heads(Heads),
+    /// What the sender misses: `count` entries of a log from a place on.
+    Nack { wanted: Vec<Wanted> },
+}
+
+/// What the sender of a room packet holds without gaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// First 16 bytes of SHA-256 over all logs' (id, seq, head id), sorted.
+    pub digest: [u8; 16],
+    /// How many logs the digest speaks of.
+    pub logs: u32,
+    /// The most recently active logs; at most [`MAX_HEADS`].
+    pub heads: Vec<(LogId, Seq)>,
+    /// The sender wrote something too large for datagrams: fetch it over TCP.
+    pub fetch: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    pub log: LogId,
+    pub from: Seq,
+    pub count: u32,
+}
+
+impl RoomPacket {
+    /// The kind that stands in the envelope.
+    pub fn kind(&self) -> u8 {
+        match self {
+            RoomPacket::Data { .. } => kind::DATA,
+            RoomPacket::Heads(_) => kind::HEADS,
+            RoomPacket::Nack { .. } => kind::NACK,
+        }
+    }
+
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            RoomPacket::Data { entries, heads } => to_cbor(&DataBody {
+                entries: entries.iter().map(|entry| entry.clone().into()).collect(),
+                heads: heads.iter().map(head_to_body).collect(),
+            }),
+            RoomPacket::Heads(heads) => to_cbor(&HeadsBody {
+                digest: heads.digest.into(),
+                logs: heads.logs,
+                heads: heads.heads.iter().map(head_to_body).collect(),
+                fetch: heads.fetch.then_some(true),
+            }),
+            RoomPacket::Nack { wanted } => to_cbor(&NackBody {
+                wanted: wanted
+                    .iter()
+                    .map(|w| WantedBody { log: w.log.0.into(), from: w.from.0, count: w.count })
+                    .collect(),
+            }),
+        }
+    }
+
+    /// # Errors
+    /// If the body is not of this kind, or breaks a bound.
+    pub fn decode(kind: u8, body: &[u8]) -> Result<RoomPacket, DecodeError> {
+        match kind {
+            kind::DATA => {
+                let data: DataBody = from_cbor(body)?;
+                let entries = at_most(data.entries, MAX_ENTRIES)?.into_iter().map(Vec::from).collect();
+                let heads = heads_from_body(data.heads)?;
+                Ok(RoomPacket::Data { entries, heads })
+            }
+            kind::HEADS => {
+                let said: HeadsBody = from_cbor(body)?;
+                let heads = heads_from_body(said.heads)?;
+                Ok(RoomPacket::Heads(Heads {
+                    digest: said.digest.into(),
+                    logs: said.logs,
+                    heads,
+                    fetch: said.fetch == Some(true),
+                }))
+            }
+            kind::NACK => {
+                let nack: NackBody = from_cbor(body)?;
+                let wanted = at_most(nack.wanted, MAX_WANTED)?
+                    .into_iter()
+                    .map(|w| Wanted { log: LogId(w.log.into()), from: Seq(w.from), count: w.count })
+                    .collect();
+                Ok(RoomPacket::Nack { wanted })
+            }
+            _ => Err(DecodeError::Foreign),
+        }
+    }
+}
+
+fn head_to_body((log, seq): &(LogId, Seq)) -> HeadBody {
+    HeadBody { log: log.0.into(), seq: seq.0 }
+}
+
+fn heads_from_body(heads: Vec<HeadBody>) -> Result<Vec<(LogId, Seq)>, DecodeError> {
+    Ok(at_most(heads, MAX_HEADS)?.into_iter().map(|head| (LogId(head.log.into()), Seq(head.seq))).collect())
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct DataBody {
+    #[n(0)]
+    entries: Vec<minicbor::bytes::ByteVec>,
+    #[n(1)]
+    heads: Vec<HeadBody>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct HeadsBody {
+    #[n(0)]
+    digest: minicbor::bytes::ByteArray<16>,
+    #[n(1)]
+    logs: u32,
+    #[n(2)]
+    heads: Vec<HeadBody>,
+    #[n(3)]
+    fetch: Option<bool>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct HeadBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct NackBody {
+    #[n(0)]
+    wanted: Vec<WantedBody>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct WantedBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    from: u64,
+    #[n(2)]
+    count: u32,
+}
+
+/// Kinds of datagrams. Others are ignored, so that versions can differ on one network.
+pub mod kind {
+    pub const ANNOUNCE: u8 = 1;
+    pub const BYE: u8 = 2;
+    pub const DATA: u8 = 16;
+    pub const HEADS: u8 = 17;
+    pub const NACK: u8 = 18;
+}
+
+const MAGIC: &[u8; 4] = b"LNY1";
+const VERSION: u8 = 1;
+const FLAG_QUERY: u8 = 1;
+/// Bytes in front of the body.
+pub const ENVELOPE_LEN: usize = 60;
+/// Bytes of a whole datagram: fits every link's MTU with IPv6, UDP and tunnel headers (RFC 8200 asks for 1280).
+pub const MAX_DATAGRAM: usize = 1200;
+/// Bytes of the longest body.
+pub const MAX_BODY: usize = MAX_DATAGRAM - ENVELOPE_LEN - 64;
+/// Bytes of a device's name.
+pub const MAX_NAME: usize = 48;
+/// Most heads in one packet.
+pub const MAX_HEADS: usize = 48;
+/// Most entries in one packet; the smallest entry has more than 200 bytes.
+pub const MAX_ENTRIES: usize = 8;
+/// Most ranges in one nack.
+pub const MAX_WANTED: usize = 40;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn envelope(ann: &Identity) -> Envelope {
+        Envelope {
+            kind: kind::ANNOUNCE,
+            boot: 1,
+            counter: 2,
+            network: NetworkTag::of("default"),
+            sender: ann.peer_id(),
+        }
+    }
+
+    #[test]
+    fn a_datagram_is_believed_only_as_its_sender_signed_it() {
+        let ann = Identity::from_seed(&[1; 32]);
+        let sent = envelope(&ann).sign(&ann, b"hello");
+        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default")).unwrap().verify().unwrap();
+        assert_eq!((read, body), (envelope(&ann), b"hello".as_slice()));
+        for bit in 0..sent.len() * 8 {
+            let mut forged = sent.clone();
+            forged[bit / 8] ^= 1 << (bit % 8);
+            let believed =
+                Unverified::decode(&forged, NetworkTag::of("default")).and_then(Unverified::verify);
+            assert!(believed.is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_datagram_of_another_network_or_length_is_dropped_before_its_signature() {
+        let ann = Identity::from_seed(&[1; 32]);
+        let sent = envelope(&ann).sign(&ann, b"hello");
+        let dropped = |bytes: &[u8], network| Unverified::decode(bytes, NetworkTag::of(network)).unwrap_err();
+        assert_eq!(dropped(&sent, "other"), DecodeError::OtherNetwork);
+        assert_eq!(dropped(&sent[..sent.len() - 1], "default"), DecodeError::Malformed);
+        assert_eq!(dropped(&sent[..60], "default"), DecodeError::Truncated);
+        assert_eq!(dropped(&[&sent[..], &[0; 1200]].concat(), "default"), DecodeError::TooLong);
+        assert_eq!(dropped(&[b"XXXX".as_slice(), &sent[4..]].concat(), "default"), DecodeError::Foreign);
+    }
+
+    #[test]
+    fn packets_read_back() {
+        let heads = vec![(LogId([1; 8]), Seq(u64::MAX)); MAX_HEADS];
+        let packets = [
+            RoomPacket::Data { entries: vec![vec![1; 300], vec![2; 400]], heads: heads[..8].to_vec() },
+            RoomPacket::Heads(Heads { digest: [7; 16], logs: 3, heads, fetch: true }),
+            RoomPacket::Nack {
+                wanted: vec![Wanted { log: LogId([3; 8]), from: Seq(9), count: 80 }; MAX_WANTED],
+            },
+        ];
+        for packet in packets {
+            let body = packet.encode();
+            assert!(body.len() <= MAX_BODY - 64, "{} bytes", body.len());
+            assert_eq!(RoomPacket::decode(packet.kind(), &body), Ok(packet));
+        }
+    }
+
+    #[test]
+    fn an_announcement_reads_back_and_its_name_is_made_safe() {
+        let said = Announcement::new("Ana\u{202E}", Platform::Linux, 24417, 10, 3, Query::Yes);
+        let read = Announcement::decode(&said.encode()).unwrap();
+        assert_eq!((read.name.as_str(), read.platform(), read.query()), ("Ana", Platform::Linux, Query::Yes));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>, kind: u8) {
+            let _ = Unverified::decode(&bytes, NetworkTag::of("default"));
+            let _ = Announcement::decode(&bytes);
+            let _ = RoomPacket::decode(kind, &bytes);
+        }
+    }
+}

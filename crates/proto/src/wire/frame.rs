@@ -1,0 +1,200 @@
+//! Frames of a sync connection (ALPN `lanyard-sync/1`): a type byte and a CBOR body. The length before them is the
+//! engine's affair.
+
+use minicbor::bytes::{ByteArray, ByteVec};
+use minicbor::{Decode, Encode};
+
+use crate::model::{LogId, RoomId, Seq};
+use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
+
+/// What two devices say to each other over a sync connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The first of each side.
+    Hello(Hello),
+    /// What the sender holds of a room without gaps: send me what is beyond it.
+    Have { room: RoomId, logs: Vec<(LogId, Seq)> },
+    /// Entries in the order of their logs, as [`crate::wire::entry::Entry::encode_in_room`] writes them.
+    Entries { room: RoomId, entries: Vec<Vec<u8>> },
+    /// All that the other side's `Have` asked for was sent.
+    Done { room: RoomId },
+    /// Signed ANNOUNCE datagrams, for peers that multicast does not reach.
+    Announcements(Vec<Vec<u8>>),
+    /// Nothing to say; the connection is alive.
+    Ping,
+}
+
+/// How a side wants to use the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hello {
+    pub min_version: u8,
+    pub max_version: u8,
+    /// Keep the connection and pass new entries on at once: multicast may not connect us.
+    pub standing: bool,
+}
+
+impl Frame {
+    pub fn encode(&self) -> Vec<u8> {
+        let (kind, body) = match self {
+            Frame::Hello(hello) => (HELLO, to_cbor(&HelloBody::from(*hello))),
+            Frame::Have { room, logs } => {
+                let logs = logs.iter().map(|(log, seq)| HaveLog { log: log.0.into(), seq: seq.0 }).collect();
+                (HAVE, to_cbor(&HaveBody { room: room.0.into(), logs }))
+            }
+            Frame::Entries { room, entries } => {
+                let entries = entries.iter().map(|entry| entry.clone().into()).collect();
+                (ENTRIES, to_cbor(&EntriesBody { room: room.0.into(), entries }))
+            }
+            Frame::Done { room } => (DONE, to_cbor(&DoneBody { room: room.0.into() })),
+            Frame::Announcements(datagrams) => {
+                let datagrams = datagrams.iter().map(|datagram| datagram.clone().into()).collect();
+                (ANNOUNCEMENTS, to_cbor(&AnnouncementsBody { datagrams }))
+            }
+            Frame::Ping => (PING, Vec::new()),
+        };
+        [&[kind], body.as_slice()].concat()
+    }
+
+    /// `None` for a type that this version does not know: it is passed over.
+    ///
+    /// # Errors
+    /// If the body does not fit its type, or breaks a bound.
+    pub fn decode(bytes: &[u8]) -> Result<Option<Frame>, DecodeError> {
+        let (kind, body) = bytes.split_first().ok_or(DecodeError::Truncated)?;
+        Ok(Some(match *kind {
+            HELLO => Frame::Hello(from_cbor::<HelloBody>(body)?.into()),
+            HAVE => {
+                let said: HaveBody = from_cbor(body)?;
+                let logs = at_most(said.logs, MAX_LOGS)?;
+                let logs = logs.into_iter().map(|have| (LogId(have.log.into()), Seq(have.seq))).collect();
+                Frame::Have { room: RoomId(said.room.into()), logs }
+            }
+            ENTRIES => {
+                let said: EntriesBody = from_cbor(body)?;
+                let entries = at_most(said.entries, MAX_ENTRIES)?.into_iter().map(Vec::from).collect();
+                Frame::Entries { room: RoomId(said.room.into()), entries }
+            }
+            DONE => Frame::Done { room: RoomId(from_cbor::<DoneBody>(body)?.room.into()) },
+            ANNOUNCEMENTS => {
+                let said: AnnouncementsBody = from_cbor(body)?;
+                let datagrams = at_most(said.datagrams, MAX_ANNOUNCEMENTS)?;
+                Frame::Announcements(datagrams.into_iter().map(Vec::from).collect())
+            }
+            PING => Frame::Ping,
+            _ => return Ok(None),
+        }))
+    }
+}
+
+impl From<Hello> for HelloBody {
+    fn from(hello: Hello) -> HelloBody {
+        let standing = hello.standing.then_some(true);
+        HelloBody { min_version: hello.min_version, max_version: hello.max_version, standing }
+    }
+}
+
+impl From<HelloBody> for Hello {
+    fn from(body: HelloBody) -> Hello {
+        let standing = body.standing == Some(true);
+        Hello { min_version: body.min_version, max_version: body.max_version, standing }
+    }
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct HelloBody {
+    #[n(0)]
+    min_version: u8,
+    #[n(1)]
+    max_version: u8,
+    #[n(2)]
+    standing: Option<bool>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct HaveBody {
+    #[n(0)]
+    room: ByteArray<32>,
+    #[n(1)]
+    logs: Vec<HaveLog>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct HaveLog {
+    #[n(0)]
+    log: ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct EntriesBody {
+    #[n(0)]
+    room: ByteArray<32>,
+    #[n(1)]
+    entries: Vec<ByteVec>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct DoneBody {
+    #[n(0)]
+    room: ByteArray<32>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct AnnouncementsBody {
+    #[n(0)]
+    datagrams: Vec<ByteVec>,
+}
+
+const HELLO: u8 = 1;
+const HAVE: u8 = 2;
+const ENTRIES: u8 = 3;
+const DONE: u8 = 4;
+const ANNOUNCEMENTS: u8 = 5;
+const PING: u8 = 6;
+
+/// Bytes of a frame that carries several entries: enough to keep a link busy, little enough to answer quickly.
+pub const ENTRIES_BYTES: usize = 64 * 1024;
+/// Most entries in one frame.
+pub const MAX_ENTRIES: usize = 512;
+/// Most logs of one room.
+pub const MAX_LOGS: usize = 16_384;
+/// Most announcements in one frame.
+pub const MAX_ANNOUNCEMENTS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn frames_read_back() {
+        let room = RoomId([4; 32]);
+        let frames = [
+            Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true }),
+            Frame::Have { room, logs: vec![(LogId([1; 8]), Seq(9)); 100] },
+            Frame::Entries { room, entries: vec![vec![7; 300]; 20] },
+            Frame::Done { room },
+            Frame::Announcements(vec![vec![1; 215]; 3]),
+            Frame::Ping,
+        ];
+        for frame in frames {
+            assert_eq!(Frame::decode(&frame.encode()), Ok(Some(frame)));
+        }
+        assert_eq!(Frame::decode(&[200, 1, 2]), Ok(None));
+        assert_eq!(Frame::decode(&[]), Err(DecodeError::Truncated));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            let _ = Frame::decode(&bytes);
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! What of other people's text may reach a screen.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// One line of text, safe to show: NFC, no control, direction, invisible or private-use characters, white space folded
+/// to single spaces, at most `max_bytes` bytes and cut between characters. May be empty.
+pub fn clean_line(text: &str, max_bytes: usize) -> String {
+    // Bounded before it is normalised: NFC may grow text by a factor of three at most.
+    let bounded = cut(text, max_bytes.saturating_mul(4));
+    let visible: String =
+        bounded.nfc().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| is_visible(*c)).collect();
+    let folded = visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    cut(&folded, max_bytes).trim_end().to_owned()
+}
+
+/// A message, safe to show: as [`clean_line`], but lines and the spaces in them stay as they were written.
+pub fn clean_text(text: &str, max_bytes: usize) -> String {
+    let unified = cut(text, max_bytes).replace("\r\n", "\n").replace('\r', "\n");
+    let visible: String = unified.nfc().filter(|c| matches!(c, '\n' | '\t') || is_visible(*c)).collect();
+    cut(&visible, max_bytes).trim_matches('\n').trim_end().to_owned()
+}
+
+/// Whether a character shows itself and nothing else. Direction marks, invisible joiners outside emoji, and
+/// private-use characters do not (Unicode TR36, TR39). The emoji joiner and variation selectors stay.
+pub fn is_visible(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c,
+            '\u{00AD}' | '\u{034F}' | '\u{061C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}' | '\u{180B}'..='\u{180F}'
+            | '\u{200B}' | '\u{200C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{3164}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{E000}'..='\u{F8FF}'
+            | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{10FFFF}')
+}
+
+/// The longest start of `text` that has at most `max_bytes` bytes.
+pub fn cut(text: &str, max_bytes: usize) -> &str {
+    &text[..text.floor_char_boundary(max_bytes)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_line_keeps_what_can_be_seen_and_loses_what_deceives() {
+        for (given, shown) in [
+            ("Ana", "Ana"),
+            ("  Ana \t\n Lee  ", "Ana Lee"),
+            ("张伟", "张伟"),
+            ("e\u{301}", "é"),
+            ("gpj.\u{202E}exe", "gpj.exe"),
+            ("A\u{200B}n\u{FEFF}a", "Ana"),
+            ("\u{1b}[31mred", "[31mred"),
+            ("👩\u{200D}💻", "👩\u{200D}💻"),
+            ("\u{202E}\u{2066}", ""),
+        ] {
+            assert_eq!(clean_line(given, 48), shown, "{given:?}");
+        }
+        assert_eq!(clean_line("ääääää", 5), "ää");
+    }
+
+    #[test]
+    fn a_message_keeps_its_lines() {
+        assert_eq!(clean_text("\r\nfn main() {\r\n\tgo()\n}\n\n", 100), "fn main() {\n\tgo()\n}");
+        assert_eq!(clean_text("a\u{202E}b\u{0}c", 100), "abc");
+    }
+
+    proptest! {
+        #[test]
+        fn a_clean_line_is_bounded_and_clean_already(text: String, max in 0usize..64) {
+            let line = clean_line(&text, max);
+            prop_assert!(line.len() <= max);
+            prop_assert_eq!(clean_line(&line, max), line);
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The four measurements.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use lanyard_tests::files::write_random;
+use lanyard_tests::hosts::{Host, Lan, built_beside};
+use lanyard_tests::process::Process;
+use serde_json::{Value, json};
+
+/// Carries out the command line and prints the table.
+pub fn run() -> ExitCode {
+    let mut gib = 1;
+    let mut named = Vec::new();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--gib" => match words.next().and_then(|number| number.parse().ok()) {
+                Some(number) => gib = number,
+                None => return wrong_use(),
+            },
+            "found" | "latency" | "file" | "idle" => named.push(word),
+            _ => return wrong_use(),
+        }
+    }
+    if let Err(why) = Lan::available() {
+        println!("skipped: {why}");
+        return ExitCode::SUCCESS;
+    }
+    let wanted = |name: &str| named.is_empty() || named.iter().any(|named| named == name);
+    println!("| what | Lanyard | bare network | ratio |\n|---|---|---|---|");
+    if wanted("found") {
+        found();
+    }
+    if wanted("latency") {
+        latency();
+    }
+    if wanted("file") {
+        file(gib);
+    }
+    if wanted("idle") {
+        idle();
+    }
+    ExitCode::SUCCESS
+}
+
+fn wrong_use() -> ExitCode {
+    eprintln!("usage: bench [--gib N] [found] [latency] [file] [idle]");
+    ExitCode::from(2)
+}
+
+/// How long until a device that has just started is on another one's list.
+fn found() {
+    let lan = Lan::new();
+    let ann = Node::up(&lan.host("ann"), &[]);
+    let (mut since_start, mut since_ready) = (Vec::new(), Vec::new());
+    for round in 0..FOUND_ROUNDS {
+        let name = format!("guest {round}");
+        let start = Instant::now();
+        let guest = Node::up(&lan.host(&name), &[]);
+        let (ready, _) = guest.process.wait_timed("ready", LONG, |event| event["event"] == "ready");
+        let came = |event: &Value| event["event"] == "peer-online" && event["peer"]["name"] == name.as_str();
+        let (seen, _) = ann.process.wait_timed(&name, LONG, came);
+        since_start.push(milliseconds(seen.saturating_duration_since(start)));
+        since_ready.push(milliseconds(seen.saturating_duration_since(ready)));
+    }
+    row("found after it is ready, median", &format!("{:.1} ms", median(since_ready)), "", "");
+    row("found after its program starts, median", &format!("{:.1} ms", median(since_start)), "", "");
+}
+
+/// From the command on one host's control socket to the event on another's, against half a bare round trip.
+fn latency() {
+    let lan = Lan::new();
+    let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name), &[]));
+    ann.sees("bob");
+    bob.sees("ann");
+    let (mut saying, mut hearing) = (Control::connect(&ann.host), Control::connect(&bob.host));
+    hearing.call("subscribe");
+    let mut texts = Vec::new();
+    for round in 0..LATENCY_ROUNDS {
+        let text = format!("round {round}");
+        let sent = Instant::now();
+        saying.ask("say", &json!({ "to": "#lobby", "text": text }));
+        hearing.read_until(|line| line["params"]["message"]["text"] == text.as_str());
+        texts.push(milliseconds(sent.elapsed()));
+        saying.read_until(|line| line.get("id").is_some());
+    }
+    let bare = bare_latency(&ann.host, &bob.host);
+    for (name, share) in [("median", 0.5), ("99th percentile", 0.99)] {
+        let (text, bare) = (quantile(texts.clone(), share), quantile(bare.clone(), share));
+        let (shown, shown_bare) = (format!("{text:.2} ms"), format!("{bare:.3} ms"));
+        row(&format!("text, one way, {name}"), &shown, &shown_bare, &format!("{:.1}", text / bare));
+    }
+}
+
+fn bare_latency(one: &Host, other: &Host) -> Vec<f64> {
+    let probe = built_beside("probe");
+    let echo = Process::start("echo", other.command(&probe).args(["echo", &other.address()]));
+    echo.wait_for("echo", LONG, |line| line["ready"] == true);
+    let rounds = LATENCY_ROUNDS.to_string();
+    let ping =
+        Process::start("ping", one.command(&probe).args(["ping", &one.address(), &rounds])).finish(LONG);
+    assert_eq!(ping.code, Some(0), "the bare ping failed: {}", ping.stderr);
+    ping.lines.iter().filter_map(|line| line["one_way_us"].as_f64()).map(|us| us / 1000.0).collect()
+}
+
+/// One file from disk to disk, encrypted and verified, against iperf3 with the same number of bytes.
+fn file(gib: u64) {
+    let lan = Lan::new();
+    let (ann, bob) = (Node::up(&lan.host("ann"), &[]), Node::up(&lan.host("bob"), &["--accept", "any"]));
+    ann.sees("bob");
+    let path = ann.host.folder().join("large.iso");
+    let size = gib << 30;
+    write_random(&path, size, 1).expect("the file is written");
+    let (mut sent, mut wire, mut work) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..FILE_ROUNDS {
+        let before = cpu_seconds(&ann.process) + cpu_seconds(&bob.process);
+        let start = Instant::now();
+        let words = ["send", "@bob", path.to_str().expect("Unicode"), "--wait"];
+        let ended = ann.host.spawn(&words).finish(Duration::from_secs(60 * gib + 60));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        sent.push(size as f64 / 1e9 / start.elapsed().as_secs_f64());
+        work.push((cpu_seconds(&ann.process) + cpu_seconds(&bob.process) - before) / gib as f64);
+        wire.push(iperf3(&ann.host, &bob.host, size));
+        for received in std::fs::read_dir(bob.host.downloads()).expect("a folder").flatten() {
+            std::fs::remove_file(received.path()).expect("it can be removed");
+        }
+    }
+    let (sent, wire) = (median(sent), median(wire));
+    let ratio = format!("{:.2}", sent / wire);
+    row(&format!("one file of {gib} GiB"), &format!("{sent:.2} GB/s"), &format!("{wire:.2} GB/s"), &ratio);
+    row("its work on both hosts", &format!("{:.2} CPU-s per GiB", median(work)), "", "");
+    for (name, node) in [("sender", &ann), ("receiver", &bob)] {
+        row(
+            &format!("most memory of the {name}"),
+            &format!("{:.0} MB", memory(&node.process, "VmHWM:")),
+            "",
+            "",
+        );
+    }
+}
+
+/// GB/s of one stream.
+fn iperf3(from: &Host, to: &Host, bytes: u64) -> f64 {
+    let server =
+        Process::start("iperf3 server", to.command("iperf3").args(["--server", "--one-off", "--forceflush"]));
+    // It says so in words and not in JSON, so the client tries until it is there.
+    let bytes = bytes.to_string();
+    let words = ["--client", &to.address(), "--bytes", &bytes, "--json", "--connect-timeout", "2000"];
+    let deadline = Instant::now() + LONG;
+    loop {
+        let output = from.command("iperf3").args(words).output().expect("iperf3 is installed");
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        if let Some(bits) = told["end"]["sum_received"]["bits_per_second"].as_f64() {
+            server.finish(LONG);
+            return bits / 8e9;
+        }
+        assert!(Instant::now() < deadline, "iperf3 fails: {}", told["error"]);
+    }
+}
+
+/// What a node costs while nothing happens.
+fn idle() {
+    let lan = Lan::new();
+    let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name), &[]));
+    ann.sees("bob");
+    bob.sees("ann");
+    let before = cpu_seconds(&ann.process);
+    let start = Instant::now();
+    std::thread::sleep(IDLE);
+    let share = (cpu_seconds(&ann.process) - before) / start.elapsed().as_secs_f64() * 100.0;
+    row("an idle node's share of one core", &format!("{share:.2} %"), "", "");
+    row("an idle node's memory", &format!("{:.0} MB", memory(&ann.process, "VmRSS:")), "", "");
+}
+
+struct Node {
+    host: Host,
+    process: Process,
+}
+
+impl Node {
+    fn up(host: &Host, options: &[&str]) -> Node {
+        let downloads = host.downloads();
+        let downloads = downloads.to_str().expect("Unicode");
+        let words = [&["up", "--name", host.name(), "--downloads", downloads], options].concat();
+        let process = host.spawn(&words);
+        process.wait_for("ready", LONG, |event| event["event"] == "ready");
+        Node { host: host.clone(), process }
+    }
+
+    fn sees(&self, name: &str) {
+        let came = |event: &Value| event["event"] == "peer-online" && event["peer"]["name"] == name;
+        self.process.wait_for(name, LONG, came);
+    }
+}
+
+/// A node's control socket, without a program in between.
+struct Control {
+    lines: BufReader<UnixStream>,
+}
+
+impl Control {
+    fn connect(host: &Host) -> Control {
+        let socket = host.folder().join("profile/control.sock");
+        let stream = UnixStream::connect(socket).expect("a running node");
+        stream.set_read_timeout(Some(LONG)).expect("a time limit");
+        Control { lines: BufReader::new(stream) }
+    }
+
+    fn ask(&mut self, method: &str, params: &Value) {
+        let line = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        writeln!(self.lines.get_mut(), "{line}").expect("the node reads");
+    }
+
+    fn call(&mut self, method: &str) {
+        self.ask(method, &json!({}));
+        self.read_until(|line| line.get("id").is_some());
+    }
+
+    fn read_until(&mut self, fits: impl Fn(&Value) -> bool) {
+        loop {
+            let mut line = String::new();
+            self.lines.read_line(&mut line).expect("the node answers in time");
+            let line: Value = serde_json::from_str(&line).expect("JSON");
+            assert!(line.get("error").is_none(), "{line}");
+            if fits(&line) {
+                return;
+            }
+        }
+    }
+}
+
+/// What the process has used of all cores, in user and kernel.
+fn cpu_seconds(process: &Process) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("a running process");
+    // The name in parentheses may hold anything; after it come the fields from the third on.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: f64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / TICKS_PER_SECOND
+}
+
+/// A line of the kernel's about the process's memory, in MB.
+fn memory(process: &Process, line: &str) -> f64 {
+    let status =
+        std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("a running process");
+    let kib =
+        status.lines().find_map(|known| known.strip_prefix(line)?.trim().strip_suffix(" kB")?.parse().ok());
+    kib.unwrap_or(0.0) * 1024.0 / 1e6
+}
+
+fn row(what: &str, ours: &str, bare: &str, ratio: &str) {
+    println!("| {what} | {ours} | {bare} | {ratio} |");
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+fn median(values: Vec<f64>) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let index = ((values.len() - 1) as f64 * share).round() as usize;
+    values[index]
+}
+
+const FOUND_ROUNDS: usize = 10;
+const LATENCY_ROUNDS: usize = 200;
+const FILE_ROUNDS: usize = 3;
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Far beyond what is measured: only a failure takes as long.
+const LONG: Duration = Duration::from_secs(60);
+
+/// USER_HZ, the same on every Linux that Lanyard runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
