@@ -1,3 +1,72 @@
-//! The developer's own door.
+//! The developer's own door: `cargo xtask run | test | bench | build`.
+//!
+//! It installs what is missing, says why, and runs the same commands that a person could type.
 
-fn main() {}
+mod machine;
+mod process;
+mod steps;
+mod window;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::process::{cargo, run};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds, runs and checks Lanyard")]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Install what is missing, build everything, and open the window; without a display, the terminal program
+    Run {
+        /// Handed to the program, behind `--`
+        #[arg(last = true)]
+        arguments: Vec<String>,
+    },
+    /// Install what is missing and run every check, up to the first failure
+    Test {
+        /// Only these steps; `--list` names them
+        steps: Vec<String>,
+        /// Name the steps and stop
+        #[arg(long)]
+        list: bool,
+    },
+    /// Measure, in release
+    Bench {
+        /// Handed to the bench program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build both programs in release and say where they are
+    Build,
+}
+
+fn main() -> ExitCode {
+    let outcome = match Options::parse().task {
+        Task::Run { arguments } => window::open(&arguments),
+        Task::Test { list: true, .. } => {
+            steps::list();
+            Ok(())
+        }
+        Task::Test { steps, list: false } => steps::check(&steps),
+        Task::Bench { arguments } => bench(&arguments),
+        Task::Build => window::build_release(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(arguments: &[String]) -> Result<()> {
+    run(cargo(["run", "--release", "--package", "lanyard-tests", "--bin", "bench", "--"]).args(arguments))
+}

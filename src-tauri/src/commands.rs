@@ -1,0 +1,135 @@
+//! Everything that the page can ask for.
+
+use std::path::PathBuf;
+
+use lanyard_engine::api::{ApiError, Command, ErrorCode, Event, FileHandle, Reply};
+use rfd::AsyncFileDialog;
+use tauri::ipc::Channel;
+use tauri::{State, WebviewWindow};
+
+use crate::events::Subscription;
+use crate::links;
+use crate::node::Node;
+
+/// Carries out a command of the engine's API.
+#[tauri::command]
+pub async fn call(node: State<'_, Node>, command: Command) -> Result<Reply, ApiError> {
+    allowed(&command)?;
+    node.call(command).await
+}
+
+/// Sends every event from now on into the channel, in batches. Answers once none can be missed any more.
+#[tauri::command]
+pub async fn subscribe(
+    node: State<'_, Node>,
+    subscription: State<'_, Subscription>,
+    channel: Channel<Vec<Event>>,
+) -> Result<(), ApiError> {
+    let events = node.running().await?.subscribe();
+    subscription.replace(node.inner().clone(), events, channel);
+    Ok(())
+}
+
+/// Lets a person choose files, or folders, and answers with their handles; none when they changed their mind.
+#[tauri::command]
+pub async fn pick_files(
+    window: WebviewWindow,
+    node: State<'_, Node>,
+    folders: bool,
+) -> Result<Vec<FileHandle>, ApiError> {
+    let dialog = AsyncFileDialog::new().set_parent(&window);
+    let picked = if folders { dialog.pick_folders().await } else { dialog.pick_files().await };
+    admit(&node, picked.unwrap_or_default().iter().map(|file| file.path().to_owned()).collect()).await
+}
+
+/// Lets a person choose one folder.
+#[tauri::command]
+pub async fn pick_folder(
+    window: WebviewWindow,
+    node: State<'_, Node>,
+) -> Result<Option<FileHandle>, ApiError> {
+    let picked = AsyncFileDialog::new().set_parent(&window).pick_folder().await;
+    let handles = admit(&node, picked.iter().map(|folder| folder.path().to_owned()).collect()).await?;
+    Ok(handles.into_iter().next())
+}
+
+/// Shows where the files of a received transfer are.
+#[tauri::command]
+pub async fn reveal(node: State<'_, Node>, transfer: String) -> Result<(), ApiError> {
+    match node.call(Command::Transfers {}).await? {
+        Reply::Transfers(transfers) => links::reveal(&transfers, &transfer).await,
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Opens a link outside of this program.
+#[tauri::command]
+pub async fn open_link(url: String) -> Result<(), ApiError> {
+    links::open(&url).await
+}
+
+/// Turns paths that a person chose into handles.
+///
+/// # Errors
+/// What the engine says, and [`ErrorCode::Invalid`] for a path that is no text.
+pub async fn admit(node: &Node, paths: Vec<PathBuf>) -> Result<Vec<FileHandle>, ApiError> {
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let paths = paths.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
+    match node.call(Command::Admit { paths }).await? {
+        Reply::Handles(handles) => Ok(handles),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// What a page must not ask for, whatever runs in it: a path is a person's choice, made outside of the page.
+fn allowed(command: &Command) -> Result<(), ApiError> {
+    match command {
+        Command::Admit { .. } => {
+            Err(ApiError::new(ErrorCode::Refused, "Files are chosen by picking or dropping them."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn text(path: PathBuf) -> Result<String, ApiError> {
+    path.into_os_string().into_string().map_err(|path| {
+        let shown = path.to_string_lossy().into_owned();
+        ApiError::new(
+            ErrorCode::Invalid,
+            format!("The name {shown} is not readable text. Rename it, then try again."),
+        )
+    })
+}
+
+fn unexpected(reply: &Reply) -> ApiError {
+    tracing::error!(?reply, "the engine answered something else than was asked");
+    ApiError::new(ErrorCode::Internal, "Lanyard gave itself a wrong answer. Start it again.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_cannot_name_paths() {
+        let admit = Command::Admit { paths: vec!["/etc/passwd".to_owned()] };
+        assert_eq!(allowed(&admit).unwrap_err().code, ErrorCode::Refused);
+    }
+
+    #[test]
+    fn a_page_cannot_name_paths_in_the_form_it_sends_either() {
+        let sent = serde_json::json!({ "method": "admit", "params": { "paths": ["/etc/passwd"] } });
+        let command: Command = serde_json::from_value(sent).unwrap();
+        assert_eq!(allowed(&command).unwrap_err().code, ErrorCode::Refused);
+    }
+
+    #[test]
+    fn a_page_can_ask_for_the_rest() {
+        let say = Command::Say { to: "#lobby".to_owned(), text: "hello".to_owned() };
+        for command in [Command::Snapshot {}, Command::Transfers {}, say] {
+            assert_eq!(allowed(&command), Ok(()));
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Every check, in the order that fails soonest.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::machine::{Purpose, makes_namespaces, prepare};
+use crate::process::{cargo, npm, output, root, run};
+use crate::window::pages;
+
+struct Step {
+    name: &'static str,
+    what: &'static str,
+    check: fn() -> Result<()>,
+    needs: Needs,
+}
+
+/// What a step needs beyond installed packages.
+#[derive(PartialEq, Eq)]
+enum Needs {
+    Nothing,
+    /// Linux, and the right to make network namespaces.
+    Hosts,
+    Linux,
+}
+
+const STEPS: &[Step] = &[
+    step("format", "the sources are formatted", format, Needs::Nothing),
+    step("purity", "the protocol knows no sockets and no runtime", purity, Needs::Nothing),
+    step("pages", "the window's pages: types, components, build", ui, Needs::Nothing),
+    step("clippy", "no warnings anywhere", clippy, Needs::Nothing),
+    step("build", "everything, once", build, Needs::Nothing),
+    step("tidy", "the house keeps its own rules", tidy, Needs::Nothing),
+    step("units", "every crate alone", units, Needs::Nothing),
+    step("docs", "the examples in the documentation", docs, Needs::Nothing),
+    step("stories", "people on a simulated network", stories, Needs::Nothing),
+    step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
+    step("window", "the real window, alone", window, Needs::Linux),
+    step("windows", "two real windows on two hosts", windows, Needs::Hosts),
+];
+
+const fn step(name: &'static str, what: &'static str, check: fn() -> Result<()>, needs: Needs) -> Step {
+    Step { name, what, check, needs }
+}
+
+/// Prints the names of the steps.
+pub fn list() {
+    for step in STEPS {
+        println!("{:10} {}", step.name, step.what);
+    }
+}
+
+/// Runs the named steps, or all of them, up to the first failure.
+///
+/// # Errors
+/// When a step fails, or a name names none.
+pub fn check(names: &[String]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| STEPS.iter().all(|step| step.name != **name)) {
+        bail!("there is no step `{unknown}`: `cargo xtask test --list` names them");
+    }
+    prepare(Purpose::Test)?;
+    let (mut passed, mut skipped) = (0, 0);
+    let begun = Instant::now();
+    for step in STEPS.iter().filter(|step| names.is_empty() || names.iter().any(|name| name == step.name)) {
+        if let Some(obstacle) = step.needs.obstacle() {
+            println!("==> {}: skipped, {obstacle}", step.name);
+            skipped += 1;
+            continue;
+        }
+        println!("==> {}: {}", step.name, step.what);
+        let start = Instant::now();
+        if let Err(error) = (step.check)() {
+            println!("==> {}: FAILED after {:.1} s", step.name, start.elapsed().as_secs_f32());
+            println!("{passed} passed, 1 failed, {skipped} skipped");
+            return Err(error.context(format!("step `{}` failed", step.name)));
+        }
+        println!("==> {}: passed in {:.1} s", step.name, start.elapsed().as_secs_f32());
+        passed += 1;
+    }
+    println!("All in {:.0} s.", begun.elapsed().as_secs_f32());
+    println!("{passed} passed, 0 failed, {skipped} skipped");
+    Ok(())
+}
+
+impl Needs {
+    fn obstacle(&self) -> Option<&'static str> {
+        let needs_linux = *self != Needs::Nothing;
+        if needs_linux && cfg!(not(target_os = "linux")) {
+            Some("it needs Linux")
+        } else if *self == Needs::Hosts && !makes_namespaces() {
+            Some("this machine does not let us make network namespaces (run it as root)")
+        } else {
+            None
+        }
+    }
+}
+
+fn format() -> Result<()> {
+    run(&mut cargo(["fmt", "--all", "--check"]))
+}
+
+fn purity() -> Result<()> {
+    let tree = ["tree", "--package", "lanyard-proto", "--edges", "normal,build", "--prefix", "none"];
+    let tree = output(&mut cargo(tree)).context("cargo cannot say what lanyard-proto depends on")?;
+    let impure = |package: &&str| ["tokio", "mio", "socket2", "rusqlite", "libsqlite3-sys"].contains(package);
+    match tree.lines().filter_map(|line| line.split(' ').next()).find(impure) {
+        Some(package) => bail!("lanyard-proto depends on {package}: the protocol touches nothing by itself"),
+        None => Ok(()),
+    }
+}
+
+fn ui() -> Result<()> {
+    run(&mut npm(["ci", "--no-audit", "--no-fund"]))?;
+    run(&mut npm(["run", "check"]))?;
+    run(&mut npm(["test"]))?;
+    pages()
+}
+
+fn clippy() -> Result<()> {
+    run(&mut cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+}
+
+/// Always the whole workspace: another choice of packages is another choice of features, and builds the webview's
+/// bindings a second time.
+fn build() -> Result<()> {
+    run(&mut cargo(["build", "--workspace", "--all-targets"]))
+}
+
+fn tidy() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "tidy"]))
+}
+
+fn units() -> Result<()> {
+    let mut test = cargo(["test", "--workspace", "--lib", "--bins"]);
+    for name in crate_tests()? {
+        test.args(["--test", &name]);
+    }
+    run(&mut test)
+}
+
+/// The integration tests of the crates; those of the tests package are steps of their own.
+fn crate_tests() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for krate in fs::read_dir(root().join("crates")).context("crates/ is missing")? {
+        let Ok(tests) = fs::read_dir(krate?.path().join("tests")) else {
+            continue;
+        };
+        for test in tests {
+            let path = test?.path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+            }
+        }
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+fn docs() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--doc"]))
+}
+
+fn stories() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "stories"]))
+}
+
+fn hosts() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "hosts"]))
+}
+
+fn window() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "window", "--", "alone::"]))
+}
+
+fn windows() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "window", "--", "together::"]))
+}
