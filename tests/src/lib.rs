@@ -1,8 +1,6 @@
-//! What the tests stand on: a simulated network.
-
-pub mod sim;
-//! Helpers for the tests that cross crates.
+//! What the tests stand on: a simulated network, hosts in network namespaces, real windows.
 
 pub mod files;
 pub mod hosts;
 pub mod process;
+pub mod sim;

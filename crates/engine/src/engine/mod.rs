@@ -1,17 +1,35 @@
 //! The one task that owns the node, and the handle by which everybody else reaches it.
+//!
+//! ```text
+//!   cause -> run -> node -> effects -> gate: commit -> perform: send, run, tell
+//! ```
+//!
+//! The task never waits for a disk or a peer: what takes long is a task of its own that reports back as a cause.
 
+mod bulk;
+mod commands;
+mod events;
+mod gate;
 pub(crate) mod handle;
+mod links;
 mod lock;
+mod progress;
+mod run;
+mod start;
+mod view;
 
 pub use handle::{Events, Handle};
 pub use lock::ProfileLock;
 
+use tokio::task::JoinHandle;
+
 use crate::Config;
-use crate::api::ApiError;
+use crate::api::{ApiError, ErrorCode};
 
 /// A running node.
 pub struct Engine {
     handle: Handle,
+    task: JoinHandle<Result<(), ApiError>>,
 }
 
 /// Why a node could not start: a sentence that says what and what next.
@@ -21,10 +39,12 @@ impl Engine {
     /// Opens the profile and the sockets, announces this device, and runs until [`Handle::shutdown`].
     ///
     /// # Errors
-    /// [`crate::api::ErrorCode::ProfileInUse`] when another node runs the profile; `Storage` when the folder or the
+    /// [`ErrorCode::ProfileInUse`] when another node runs the profile; `Storage` when the folder or the
     /// database cannot be used; `Network` when no socket could be opened.
-    pub async fn start(_config: Config) -> Result<Engine, StartError> {
-        unimplemented!("replaced before it is merged")
+    pub async fn start(config: Config) -> Result<Engine, StartError> {
+        let (run, handle) = start::start(config).await?;
+        let task = tokio::spawn(run.until_shutdown());
+        Ok(Engine { handle, task })
     }
 
     /// Reaches the node from any task or thread.
@@ -37,6 +57,11 @@ impl Engine {
     /// # Errors
     /// The reason, if it could not go on.
     pub async fn ended(self) -> Result<(), ApiError> {
-        unimplemented!("replaced before it is merged")
+        self.task.await.unwrap_or_else(|error| {
+            Err(ApiError::new(
+                ErrorCode::Internal,
+                format!("Lanyard stopped because of a mistake of its own: {error}"),
+            ))
+        })
     }
 }

@@ -66,6 +66,8 @@ impl Node {
         }
         self.rooms.remove(&room);
         self.tags.hour = None;
+        // Whoever comes back does not know where their log ended: it must be another log.
+        self.log_nonce = u64::from_be_bytes(self.dice.bytes());
         let (commit, tell) = (vec![Record::RoomLeft(room)], vec![Event::RoomLeft(room)]);
         Ok(Effects { commit, tell, ..Effects::default() })
     }
@@ -189,7 +191,7 @@ impl Node {
         let header = Header {
             room,
             author: self.me,
-            nonce: self.log_nonce,
+            nonce: held.nonce,
             epoch: 0,
             seq,
             prev: prev.0,

@@ -66,6 +66,8 @@ pub struct Profile {
 /// A room that this device takes part in.
 pub struct Room {
     record: RoomRecord,
+    /// Names this device's log in the room.
+    nonce: u64,
     keys: RoomKeys,
     replica: Replica,
 }
@@ -323,7 +325,7 @@ impl Node {
         };
         let own = log_id(self.me, self.log_nonce);
         let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
-        Some(Room { record, keys, replica })
+        Some(Room { record, nonce: self.log_nonce, keys, replica })
     }
 
     /// Somebody came or the network changed: say in each room what is here.

@@ -3,6 +3,6 @@
 pub mod codec;
 pub mod datagram;
 pub mod entry;
+pub mod file;
 pub mod frame;
 pub mod text;
-pub mod file;

@@ -1,0 +1,425 @@
+//! What user interfaces ask for.
+
+use std::path::PathBuf;
+
+use lanyard_proto::effects::{Audience, Effects};
+use lanyard_proto::model::{PeerId, RoomId, TransferId};
+use lanyard_proto::node::Refusal;
+use lanyard_proto::rooms::{self, Offer, RoomKind};
+use lanyard_proto::wire::datagram::MAX_NAME;
+use lanyard_proto::wire::text::clean_line;
+use tokio::sync::oneshot;
+
+use crate::api::{ApiError, Command, ErrorCode, Event, Page, Reply};
+use crate::engine::gate::{Answer, Answering};
+use crate::engine::run::{Report, Run};
+use crate::files::{SurveyError, survey};
+use crate::store::{Cursor, StoreError};
+
+type To = oneshot::Sender<Result<Reply, ApiError>>;
+
+/// Files that were looked at, and can be offered now.
+pub struct Offering {
+    room: RoomId,
+    result: Result<(TransferId, Offer), ApiError>,
+    answer: To,
+}
+
+/// What a command comes to: an answer now, or effects first.
+enum Outcome {
+    Now(Reply),
+    After(Effects, Answering),
+}
+
+impl Run {
+    pub async fn command(&mut self, command: Command, to: To) -> Result<(), StoreError> {
+        match command {
+            Command::Log { to: whose, before, limit } => {
+                match self.find_room(&whose) {
+                    Ok(room) => self.read_page(room, before.as_deref(), limit, to),
+                    Err(error) => drop(to.send(Err(error))),
+                }
+                Ok(())
+            }
+            Command::Offer { to: whom, handles } => self.offer(&whom, &handles, to).await,
+            command => match self.carry_out(command).await {
+                Ok(Outcome::Now(reply)) => {
+                    // Whoever asked may be gone.
+                    let _ = to.send(Ok(reply));
+                    Ok(())
+                }
+                Ok(Outcome::After(effects, with)) => self.enter(effects, Some(Answer { to, with })).await,
+                Err(error) => {
+                    let _ = to.send(Err(error));
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    async fn carry_out(&mut self, command: Command) -> Result<Outcome, ApiError> {
+        let now = self.clock.now();
+        match command {
+            Command::Snapshot {} => Ok(Outcome::Now(Reply::Snapshot(Box::new(self.snapshot())))),
+            Command::Peers {} => Ok(Outcome::Now(Reply::Peers(self.peers()))),
+            Command::Rooms {} => Ok(Outcome::Now(Reply::Rooms(self.rooms()))),
+            Command::Transfers {} => Ok(Outcome::Now(Reply::Transfers(self.transfers()))),
+            Command::JoinRoom { name } => {
+                let (room, effects) = self.node.join(&name, now).map_err(refused)?;
+                Ok(Outcome::After(effects, Answering::Room(room)))
+            }
+            Command::LeaveRoom { room } => {
+                let room = self.find_room(&room)?;
+                Ok(done(self.node.leave(room).map_err(refused)?))
+            }
+            Command::Open { to } => {
+                let (room, effects) = self.resolve(&to)?;
+                Ok(Outcome::After(effects, Answering::Room(room)))
+            }
+            Command::Say { to, text } => {
+                let (room, mut effects) = self.resolve(&to)?;
+                let (entry, said) = self.node.say(room, &text, now).map_err(refused)?;
+                effects.extend(said);
+                Ok(Outcome::After(effects, Answering::Message(entry, now.unix)))
+            }
+            Command::MarkRead { room, cursor } => {
+                let room = self.find_room(&room)?;
+                let cursor = Cursor::parse(&cursor).map_err(|error| invalid(error.to_string()))?;
+                self.mark_read(room, cursor);
+                Ok(Outcome::Now(Reply::Done))
+            }
+            Command::Admit { paths } => {
+                let admitted: Result<Vec<_>, ApiError> = paths.iter().map(|path| self.admit(path)).collect();
+                Ok(Outcome::Now(Reply::Handles(admitted?)))
+            }
+            Command::Accept { transfer, into } => {
+                let transfer = self.find_transfer(&transfer)?;
+                let folder = into.map(|handle| self.folder(&handle)).transpose()?;
+                let effects = self.node.accept(transfer, now).map_err(refused)?;
+                let downloads = folder.unwrap_or_else(|| self.download_folder());
+                self.view.transfer(transfer).note.folder = Some(downloads);
+                self.view.transfer(transfer).note.problem = None;
+                self.keep_note(transfer);
+                Ok(Outcome::After(effects, Answering::Transfer(transfer)))
+            }
+            Command::Decline { transfer } => {
+                let transfer = self.find_transfer(&transfer)?;
+                let effects = self.node.decline(transfer, now).map_err(refused)?;
+                Ok(Outcome::After(effects, Answering::Transfer(transfer)))
+            }
+            Command::Cancel { transfer } => {
+                let transfer = self.find_transfer(&transfer)?;
+                let effects = self.node.cancel(transfer, now).map_err(refused)?;
+                Ok(Outcome::After(effects, Answering::Transfer(transfer)))
+            }
+            Command::Configure { name, downloads } => self.configure(name, downloads).await,
+            Command::AddPeer { address } => {
+                if address.trim().is_empty() {
+                    return Err(invalid("An address is missing: give an IP address or a host name."));
+                }
+                self.dial_address(address.trim().to_owned());
+                Ok(Outcome::Now(Reply::Done))
+            }
+            Command::Log { .. } | Command::Offer { .. } => unreachable!("answered later, see `command`"),
+        }
+    }
+
+    /// Gives the answer that was waiting for its effects.
+    pub fn answer(&mut self, answer: Answer) {
+        let gone = || ApiError::new(ErrorCode::NotFound, "It is no longer there.");
+        let reply = match answer.with {
+            Answering::Ready(reply) => Ok(*reply),
+            Answering::Message(entry, arrived) => {
+                let cursor = Cursor::of(&entry.header, arrived);
+                let room = entry.header.room;
+                let shown = crate::store::Shown { entry, arrived, cursor };
+                self.message(room, &shown).map(Reply::Message).ok_or_else(gone)
+            }
+            Answering::Room(room) => self.room(room).map(Reply::Room).ok_or_else(gone),
+            Answering::Transfer(transfer) => self.transfer(transfer).map(Reply::Transfer).ok_or_else(gone),
+            Answering::Me => Ok(Reply::Me(self.me())),
+        };
+        let _ = answer.to.send(reply);
+    }
+
+    /// Files were looked at: write the offer.
+    pub async fn surveyed(&mut self, offering: Offering) -> Result<(), StoreError> {
+        let Offering { room, result, answer } = offering;
+        let offered = result.and_then(|(transfer, offer)| {
+            let effects = self.node.offer(room, transfer, offer, self.clock.now()).map_err(refused)?;
+            Ok((transfer, effects))
+        });
+        match offered {
+            Ok((transfer, effects)) => {
+                self.enter(effects, Some(Answer { to: answer, with: Answering::Transfer(transfer) })).await
+            }
+            Err(error) => {
+                let _ = answer.send(Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    pub async fn accepted_by_rule(&mut self, transfer: TransferId) -> Result<(), StoreError> {
+        match self.node.accept(transfer, self.clock.now()) {
+            Ok(effects) => {
+                self.view.transfer(transfer).note.folder = Some(self.download_folder());
+                self.keep_note(transfer);
+                self.enter(effects, None).await
+            }
+            // A person was faster.
+            Err(_) => Ok(()),
+        }
+    }
+
+    async fn offer(&mut self, whom: &str, handles: &[String], answer: To) -> Result<(), StoreError> {
+        let (room, effects) = match self.resolve(whom) {
+            Ok(resolved) => resolved,
+            Err(error) => {
+                let _ = answer.send(Err(error));
+                return Ok(());
+            }
+        };
+        self.enter(effects, None).await?;
+        let paths: Result<Vec<PathBuf>, ApiError> = handles.iter().map(|handle| self.path(handle)).collect();
+        let audience = match self.node.room(room).map(|room| room.record().kind) {
+            Some(RoomKind::Direct(peer)) => Audience::Peer(peer),
+            _ => Audience::Anyone,
+        };
+        let (shelf, reports) = (self.shelf.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let result = async {
+                let found = survey(paths?).await.map_err(unoffered)?;
+                let mut id = [0; 16];
+                getrandom::fill(&mut id)
+                    .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+                let (transfer, offer) = (TransferId(id), found.offer.clone());
+                shelf.put(transfer, found, audience).await.map_err(|error| {
+                    ApiError::new(ErrorCode::Storage, format!("The offer could not be saved: {error}."))
+                })?;
+                Ok((transfer, offer))
+            };
+            let result = result.await;
+            let _ = reports.send(Report::Surveyed(Box::new(Offering { room, result, answer }))).await;
+        });
+        Ok(())
+    }
+
+    fn read_page(&self, room: RoomId, before: Option<&str>, limit: u32, answer: To) {
+        let before = match before.map(Cursor::parse).transpose() {
+            Ok(before) => before,
+            Err(error) => return drop(answer.send(Err(invalid(error.to_string())))),
+        };
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let page = store.page(room, before, limit.clamp(1, MAX_PAGE)).await;
+            let show = move |run: &Run| {
+                let reply = page.map_err(ApiError::from).map(|(shown, more)| {
+                    let messages = shown.iter().filter_map(|shown| run.message(room, shown)).collect();
+                    Reply::Page(Page { messages, more })
+                });
+                let _ = answer.send(reply);
+            };
+            let _ = reports.send(Report::Read(Box::new(show))).await;
+        });
+    }
+
+    fn mark_read(&mut self, room: RoomId, cursor: Cursor) {
+        let view = self.view.room(room);
+        if view.read.is_some_and(|read| read >= cursor) {
+            return;
+        }
+        view.read = Some(cursor);
+        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
+        tokio::spawn(async move {
+            let counted = async {
+                store.mark_read(room, cursor).await?;
+                store.unread(room, me).await
+            };
+            let report = match counted.await {
+                Ok(unread) => Report::Unread { room, unread },
+                Err(error) => Report::Failed(error),
+            };
+            let _ = reports.send(report).await;
+        });
+    }
+
+    async fn configure(
+        &mut self,
+        name: Option<String>,
+        downloads: Option<String>,
+    ) -> Result<Outcome, ApiError> {
+        let mut settings = self.settings.clone();
+        if let Some(name) = &name {
+            let clean = clean_line(name, MAX_NAME);
+            if clean.is_empty() {
+                return Err(invalid("A name needs at least one character that can be seen."));
+            }
+            settings.name = Some(clean);
+            settings.named = true;
+        }
+        if let Some(handle) = &downloads {
+            settings.downloads = Some(self.folder(handle)?);
+        }
+        self.settings = settings.clone();
+        let mut effects = Effects::default();
+        if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
+            effects.extend(self.node.rename(name, self.clock.now()));
+        }
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store.set_settings(settings).await {
+                let _ = reports.send(Report::Failed(error)).await;
+            }
+        });
+        let me = self.me();
+        self.tell(Event::MeChanged { me });
+        Ok(Outcome::After(effects, Answering::Me))
+    }
+
+    /// The room that `to` means; a direct conversation is opened if it was not.
+    fn resolve(&mut self, to: &str) -> Result<(RoomId, Effects), ApiError> {
+        let Some(person) = to.strip_prefix('@') else {
+            return self.find_room(to).map(|room| (room, Effects::default()));
+        };
+        let peer = self.find_peer(person)?;
+        self.node.converse(peer, self.clock.now()).map_err(refused)
+    }
+
+    /// A room that this device takes part in: `#name`, or a whole id; `@person` where the conversation is open.
+    fn find_room(&self, to: &str) -> Result<RoomId, ApiError> {
+        if let Some(person) = to.strip_prefix('@') {
+            let peer = self.find_peer(person)?;
+            let room = rooms::direct_room_id(self.node.me(), peer);
+            return match self.node.room(room) {
+                Some(_) => Ok(room),
+                None => Err(ApiError::new(
+                    ErrorCode::NotFound,
+                    format!("Nothing was said to or by {person} yet."),
+                )),
+            };
+        }
+        if let Some(room) = RoomId::parse(to).filter(|room| self.node.room(*room).is_some()) {
+            return Ok(room);
+        }
+        let name = to.strip_prefix('#').and_then(rooms::normal_name);
+        let Some(name) = name else {
+            let sentence = format!("“{to}” is neither a room nor a person. Write #room or @person.");
+            return Err(invalid(sentence));
+        };
+        let room = rooms::open_room_id(&self.config.network, &name);
+        match self.node.room(room) {
+            Some(_) => Ok(room),
+            None => {
+                let sentence = format!("You are not in #{name}. Join it first: lanyard room join {name}");
+                Err(ApiError::new(ErrorCode::NotFound, sentence))
+            }
+        }
+    }
+
+    /// The one person that a name or the beginning of an id means.
+    fn find_peer(&self, wanted: &str) -> Result<PeerId, ApiError> {
+        if let Some(peer) = PeerId::parse(wanted) {
+            return Ok(peer);
+        }
+        let named = |name: &str| name.to_lowercase() == wanted.to_lowercase();
+        let prefix = wanted.to_lowercase();
+        let mut found: Vec<PeerId> =
+            self.node.presence().peers().filter(|peer| named(&peer.name)).map(|peer| peer.id).collect();
+        if found.is_empty() && prefix.len() >= MIN_ID_PREFIX {
+            let by_id = self.node.presence().peers().filter(|peer| peer.id.to_string().starts_with(&prefix));
+            found = by_id.map(|peer| peer.id).collect();
+        }
+        match found[..] {
+            [one] => Ok(one),
+            [] => {
+                let sentence = format!("Nobody here is called “{wanted}”. See who is: lanyard peers");
+                Err(ApiError::new(ErrorCode::NotFound, sentence))
+            }
+            _ => {
+                let choices: Vec<String> = found.iter().map(|peer| format!("@{}", peer.short())).collect();
+                let sentence =
+                    format!("Several people are called “{wanted}”. Choose one: {}", choices.join(", "));
+                Err(invalid(sentence))
+            }
+        }
+    }
+
+    fn find_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
+        if let Some(id) = TransferId::parse(wanted).filter(|id| self.node.transfer(*id).is_some()) {
+            return Ok(id);
+        }
+        let prefix = wanted.to_lowercase();
+        let matching =
+            self.node.transfers().map(|record| record.id).filter(|id| id.to_string().starts_with(&prefix));
+        let found: Vec<TransferId> = matching.take(2).collect();
+        match found[..] {
+            [one] if !prefix.is_empty() => Ok(one),
+            [] => {
+                let sentence = format!("There is no open transfer “{wanted}”. See them: lanyard transfers");
+                Err(ApiError::new(ErrorCode::NotFound, sentence))
+            }
+            _ => Err(invalid(format!("Several transfers begin with “{wanted}”: write more of the id."))),
+        }
+    }
+
+    fn admit(&mut self, path: &str) -> Result<crate::api::FileHandle, ApiError> {
+        let path = PathBuf::from(path);
+        self.handles.admit(&path).map_err(|error| {
+            let code = match error.kind() {
+                std::io::ErrorKind::NotFound => ErrorCode::NotFound,
+                _ => ErrorCode::Storage,
+            };
+            ApiError::new(code, format!("{} cannot be used: {error}.", path.display()))
+        })
+    }
+
+    fn path(&self, handle: &str) -> Result<PathBuf, ApiError> {
+        self.handles
+            .path(handle)
+            .ok_or_else(|| invalid("This choice of files is no longer known. Choose them again."))
+    }
+
+    fn folder(&self, handle: &str) -> Result<PathBuf, ApiError> {
+        let path = self.path(handle)?;
+        if path.is_dir() { Ok(path) } else { Err(invalid(format!("{} is not a folder.", path.display()))) }
+    }
+
+    fn download_folder(&self) -> PathBuf {
+        self.settings.downloads.clone().unwrap_or_else(|| self.config.profile.join("downloads"))
+    }
+}
+
+fn done(effects: Effects) -> Outcome {
+    Outcome::After(effects, Answering::Ready(Box::new(Reply::Done)))
+}
+
+fn invalid(sentence: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorCode::Invalid, sentence)
+}
+
+fn refused(refusal: Refusal) -> ApiError {
+    let sentence = refusal.to_string();
+    let mut characters = sentence.chars();
+    let capital: String =
+        characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
+    let code = match refusal {
+        Refusal::NoRoom | Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NotFound,
+        Refusal::Transfer(lanyard_proto::transfer::Refusal::Over) => ErrorCode::Refused,
+        _ => ErrorCode::Invalid,
+    };
+    ApiError::new(code, format!("{capital}."))
+}
+
+fn unoffered(error: SurveyError) -> ApiError {
+    let code = match error {
+        SurveyError::Unreadable { .. } => ErrorCode::Storage,
+        _ => ErrorCode::Invalid,
+    };
+    ApiError::new(code, format!("Nothing was offered: {error}."))
+}
+
+/// Messages of one page.
+const MAX_PAGE: u32 = 500;
+/// Fewer characters of an id are too likely to mean somebody else.
+const MIN_ID_PREFIX: usize = 4;

@@ -1,0 +1,120 @@
+//! Facts of the node become events of the API.
+
+use lanyard_proto::effects::Event as Fact;
+use lanyard_proto::model::{PeerId, RoomId, TransferId};
+use lanyard_proto::rooms;
+use lanyard_proto::transfer::TransferState;
+
+use crate::api::{Event, Progress, TransferDirection};
+use crate::config::AcceptRule;
+use crate::engine::run::{Report, Run};
+use crate::engine::view::SENT_WATCHED;
+use crate::store::{Cursor, Shown};
+
+impl Run {
+    pub fn translate(&mut self, fact: Fact) {
+        match fact {
+            Fact::PeerOnline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOnline { peer }),
+            Fact::PeerOffline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOffline { peer }),
+            Fact::PeerChanged(peer) => self.tell_of_peer(peer, |peer| Event::PeerChanged { peer }),
+            Fact::RoomJoined(room) => self.tell_of_room(room),
+            Fact::RoomLeft(room) => {
+                self.view.rooms.remove(&room);
+                self.tell(Event::RoomLeft { room: room.to_string() });
+            }
+            Fact::Entry { room, entry, arrived } => {
+                if rooms::is_message(entry.header.kind) {
+                    let cursor = Cursor::of(&entry.header, arrived);
+                    self.tell_of_message(room, Shown { entry, arrived, cursor });
+                }
+            }
+            Fact::Covered { room, .. } => self.tell_of_delivery(room),
+            Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
+        }
+    }
+
+    pub fn progress_event(&mut self) -> Event {
+        let changed = self.progress.take_changed();
+        let progress = changed.into_iter().map(|((transfer, peer), moving)| Progress {
+            transfer: transfer.to_string(),
+            peer: peer.to_string(),
+            moved: moving.moved,
+            bytes: moving.bytes,
+            rate: moving.rate as u64,
+        });
+        Event::Progress { progress: progress.collect() }
+    }
+
+    fn tell_of_peer(&self, peer: PeerId, event: impl FnOnce(crate::api::Peer) -> Event) {
+        if let Some(peer) = self.peer(peer) {
+            self.tell(event(peer));
+        }
+    }
+
+    pub fn tell_of_room(&self, room: RoomId) {
+        if let Some(room) = self.room(room) {
+            self.tell(Event::RoomChanged { room });
+        }
+    }
+
+    fn tell_of_message(&mut self, room: RoomId, shown: Shown) {
+        let mine = shown.entry.header.author == self.node.me();
+        let Some(message) = self.message(room, &shown) else { return };
+        let view = self.view.room(room);
+        if mine {
+            view.sent.push_back((shown.entry.header.seq, shown.entry.id(), 0));
+            if view.sent.len() > SENT_WATCHED {
+                view.sent.pop_front();
+            }
+        } else if view.read.is_none_or(|read| shown.cursor > read) {
+            view.unread = view.unread.saturating_add(1);
+        }
+        if view.last.as_ref().is_none_or(|last| shown.cursor > last.cursor) {
+            view.last = Some(shown);
+        }
+        self.tell(Event::Message { message });
+        self.tell_of_room(room);
+    }
+
+    /// Messages of ours that more devices hold than were told of.
+    fn tell_of_delivery(&mut self, room: RoomId) {
+        let Some(held) = self.node.room(room) else { return };
+        let mut more = Vec::new();
+        for (seq, id, told) in &mut self.view.room(room).sent {
+            let holders = held.holders_of(*seq);
+            if holders.len() > *told {
+                *told = holders.len();
+                more.push((*id, holders));
+            }
+        }
+        for (id, holders) in more {
+            let delivered = self.delivery(room, &holders);
+            self.tell(Event::Delivered { room: room.to_string(), message: id.to_string(), delivered });
+        }
+    }
+
+    fn tell_of_transfer(&mut self, id: TransferId) {
+        let Some(record) = self.node.transfer(id).cloned() else { return };
+        let before = self.view.transfer(id).told.replace(record.state);
+        let Some(transfer) = self.transfer(id) else { return };
+        let over =
+            !matches!(record.state, TransferState::Offered | TransferState::Waiting | TransferState::Running);
+        let incoming = transfer.direction == TransferDirection::In;
+        match before {
+            None if incoming && record.state == TransferState::Offered => {
+                self.tell(Event::Offer { transfer });
+                if self.config.accept == AcceptRule::Any {
+                    self.accept_by_rule(id);
+                }
+            }
+            before if over && before != Some(record.state) => self.tell(Event::TransferFinished { transfer }),
+            _ => self.tell(Event::TransferChanged { transfer }),
+        }
+    }
+
+    /// The rule says yes in the place of a person. As a report, because effects are being performed right now.
+    fn accept_by_rule(&self, transfer: TransferId) {
+        let reports = self.reports.clone();
+        tokio::spawn(async move { reports.send(Report::AcceptByRule(transfer)).await });
+    }
+}

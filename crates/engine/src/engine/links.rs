@@ -1,0 +1,170 @@
+//! Sync connections: dialling, accepting, and serving entries over them.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use lanyard_proto::effects::{Direction, Input};
+use lanyard_proto::model::{ConnId, LogId, PeerId, RoomId, Seq};
+use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
+
+use crate::engine::run::{Report, Run};
+use crate::net::framing::{SyncEvent, spawn_sync};
+use crate::net::stream::{Secure, dial, dial_any};
+use crate::net::tls::Purpose;
+use crate::store::{Store, StoreError};
+
+/// How a dial ended.
+pub struct Dialled {
+    /// The device that was wanted, or the address that a person gave.
+    pub wanted: Wanted,
+    pub result: io::Result<Secure>,
+}
+
+pub enum Wanted {
+    Peer(PeerId),
+    Address(String),
+}
+
+impl Run {
+    pub fn dial_configured_peers(&self) {
+        for address in self.config.peers.clone() {
+            self.dial_address(address);
+        }
+    }
+
+    pub fn dial(&self, peer: PeerId, addresses: Vec<SocketAddr>) {
+        let (credentials, reports) = (self.credentials.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let result = dial(&credentials, peer, &addresses, Purpose::Sync).await;
+            // The engine's task may have ended.
+            let _ = reports.send(Report::Dialled(Dialled { wanted: Wanted::Peer(peer), result })).await;
+        });
+    }
+
+    /// Connects to a peer that a person named by address, and stays connected.
+    pub fn dial_address(&self, address: String) {
+        let (credentials, reports, port) = (self.credentials.clone(), self.reports.clone(), self.config.port);
+        tokio::spawn(async move {
+            let result = dial_any(&credentials, &address, port, Purpose::Sync).await;
+            let _ = reports.send(Report::Dialled(Dialled { wanted: Wanted::Address(address), result })).await;
+        });
+    }
+
+    pub async fn dialled(&mut self, dialled: Dialled) -> Result<(), StoreError> {
+        match (dialled.wanted, dialled.result) {
+            (Wanted::Peer(_), Ok(secure)) => self.connected(secure, Direction::Dialled, None).await,
+            (Wanted::Peer(peer), Err(error)) => {
+                tracing::debug!(peer = %peer.short(), %error, "could not connect");
+                self.handle(Input::DialFailed { peer }).await
+            }
+            (Wanted::Address(address), Ok(secure)) => {
+                self.connected(secure, Direction::Dialled, Some(address)).await
+            }
+            (Wanted::Address(address), Err(error)) => {
+                tracing::info!(address, %error, "could not connect");
+                // Another device of ours, or this one itself: there is no point in trying again.
+                if error.kind() != io::ErrorKind::PermissionDenied {
+                    self.redial_later(address);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    pub async fn arrived(&mut self, secure: Secure) -> Result<(), StoreError> {
+        match secure.purpose {
+            Purpose::Sync => self.connected(secure, Direction::Accepted, None).await,
+            Purpose::File => {
+                self.serve_files(secure);
+                Ok(())
+            }
+        }
+    }
+
+    pub async fn synced(&mut self, event: SyncEvent) -> Result<(), StoreError> {
+        match event {
+            SyncEvent::Frame { conn, bytes } => self.handle(Input::Frame { conn, bytes: &bytes }).await,
+            SyncEvent::Closed { conn } => {
+                self.conns.remove(&conn);
+                if let Some(address) = self.standing.remove(&conn) {
+                    self.redial_later(address);
+                }
+                self.handle(Input::Closed { conn }).await
+            }
+        }
+    }
+
+    pub fn send_frame(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        let Some(writer) = self.conns.get(&conn) else { return };
+        if let Err(error) = writer.try_send(bytes) {
+            // It comes back and compares what it has: nothing is lost but time.
+            tracing::debug!(conn = conn.0, %error, "closing a connection that does not keep up");
+            writer.close();
+        }
+    }
+
+    /// Streams entries from the store to a connection, as fast as the other side takes them.
+    pub fn serve_entries(&self, conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)>) {
+        let Some(writer) = self.conns.get(&conn).cloned() else { return };
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            for (log, range) in wanted {
+                let mut next = *range.start();
+                while next <= *range.end() {
+                    let batch = match batch(&store, room, log, next..=*range.end()).await {
+                        Ok(batch) => batch,
+                        Err(error) => {
+                            let _ = reports.send(Report::Failed(error)).await;
+                            return;
+                        }
+                    };
+                    let Some(last) = batch.last().map(|entry| entry.header.seq) else { break };
+                    let entries = batch.iter().map(|entry| entry.encode_in_room()).collect();
+                    if writer.send(Frame::Entries { room, entries }.encode()).await.is_err() {
+                        return;
+                    }
+                    next = last.0 + 1;
+                }
+            }
+            let _ = reports.send(Report::Served(conn)).await;
+        });
+    }
+
+    async fn connected(
+        &mut self,
+        secure: Secure,
+        direction: Direction,
+        address: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.next_conn += 1;
+        let conn = ConnId(self.next_conn);
+        let (peer, remote, standing) = (secure.peer, secure.remote, address.is_some());
+        self.conns.insert(conn, spawn_sync(conn, secure, self.sync_events.clone()));
+        if let Some(address) = address {
+            self.standing.insert(conn, address);
+        }
+        self.handle(Input::Connected { conn, peer, remote, direction, standing }).await
+    }
+
+    fn redial_later(&self, address: String) {
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(REDIAL).await;
+            let _ = reports.send(Report::Redial(address)).await;
+        });
+    }
+}
+
+async fn batch(
+    store: &Store,
+    room: RoomId,
+    log: LogId,
+    range: RangeInclusive<u64>,
+) -> Result<Vec<std::sync::Arc<lanyard_proto::wire::entry::Entry>>, StoreError> {
+    store.entries(room, log, Seq(*range.start()), Seq(*range.end()), ENTRIES_BYTES).await
+}
+
+/// Between two tries to reach a peer that was given by address: soon enough after it was switched on.
+const REDIAL: Duration = Duration::from_secs(5);

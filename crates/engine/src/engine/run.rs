@@ -1,0 +1,311 @@
+//! The engine's task: waits for a cause, calls the node, and lets the effects pass.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use lanyard_proto::effects::{Effects, Input, Job, Transmit};
+use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId};
+use lanyard_proto::node::Node;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{ApiError, Event};
+use crate::config::Config;
+use crate::engine::bulk::{PullReport, Serving};
+use crate::engine::commands::Offering;
+use crate::engine::gate::{Answer, Gate, Passing};
+use crate::engine::handle::Request;
+use crate::engine::links::Dialled;
+use crate::engine::lock::ProfileLock;
+use crate::engine::progress::ProgressBoard;
+use crate::engine::view::View;
+use crate::files::{Handles, Shelf};
+use crate::net::framing::{SyncEvent, SyncWriter};
+use crate::net::interfaces::Watch;
+use crate::net::multicast::Sockets;
+use crate::net::stream::{self, Secure};
+use crate::net::tls::Credentials;
+use crate::store::{Settings, Store, StoreError};
+
+/// Everything that the engine's task owns.
+pub struct Run {
+    pub config: Config,
+    pub settings: Settings,
+    pub clock: Clock,
+    pub node: Node,
+    pub store: Store,
+    pub shelf: Shelf,
+    pub handles: Handles,
+    pub gate: Gate,
+    pub sockets: Sockets,
+    pub watch: Watch,
+    pub credentials: Credentials,
+    pub tcp_port: u16,
+    /// What the node does not keep and user interfaces want to see.
+    pub view: View,
+    pub progress: ProgressBoard,
+    pub conns: HashMap<ConnId, SyncWriter>,
+    pub next_conn: u64,
+    /// Connections to peers that were given by address, to be dialled again when they end.
+    pub standing: HashMap<ConnId, String>,
+    pub pulls: HashMap<TransferId, CancellationToken>,
+    pub serves: HashMap<u64, Serving>,
+    pub next_serve: u64,
+    pub requests: mpsc::Receiver<Request>,
+    pub arrivals: mpsc::Receiver<Secure>,
+    pub reports: mpsc::Sender<Report>,
+    pub reported: mpsc::Receiver<Report>,
+    pub sync_events: mpsc::Sender<SyncEvent>,
+    pub synced: mpsc::Receiver<SyncEvent>,
+    pub events: broadcast::Sender<Event>,
+    pub _serving: stream::Serving,
+    pub _lock: ProfileLock,
+}
+
+/// What a task that took long has to say.
+pub enum Report {
+    Dialled(Dialled),
+    Redial(String),
+    Served(ConnId),
+    Pulled(PullReport),
+    Sent {
+        transfer: TransferId,
+        to: PeerId,
+        digest: [u8; 32],
+    },
+    Moved {
+        transfer: TransferId,
+        peer: PeerId,
+        moved: u64,
+        serve: Option<u64>,
+    },
+    ServeEnded(u64),
+    /// Something read from the store, to be shown with what the node knows.
+    Read(Box<dyn FnOnce(&Run) + Send>),
+    Surveyed(Box<Offering>),
+    Unread {
+        room: RoomId,
+        unread: u32,
+    },
+    AcceptByRule(TransferId),
+    Failed(StoreError),
+}
+
+/// Both clocks of this process.
+pub struct Clock {
+    start: std::time::Instant,
+}
+
+impl Clock {
+    pub fn start() -> Clock {
+        Clock { start: std::time::Instant::now() }
+    }
+
+    pub fn now(&self) -> Now {
+        let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        // Beginning at a second lets the protocol look back without meeting zero.
+        Now { instant: Instant(micros) + Duration::from_secs(1), unix: super::start::unix_now() }
+    }
+
+    fn when(&self, instant: Instant) -> tokio::time::Instant {
+        let since_start = instant.since(Instant(0) + Duration::from_secs(1));
+        tokio::time::Instant::from_std(self.start + since_start)
+    }
+}
+
+impl Run {
+    /// Runs until a shell says so, or the store fails.
+    pub async fn until_shutdown(mut self) -> Result<(), ApiError> {
+        let ready = Event::Ready { me: self.me(), network: self.network() };
+        self.tell(ready);
+        match self.turn_until_shutdown().await {
+            Ok(ended) => {
+                let closed = self.say_goodbye().await;
+                drop(self);
+                if let Some(ended) = ended {
+                    // Whoever asked may be gone.
+                    let _ = ended.send(());
+                }
+                closed
+            }
+            Err(error) => {
+                let error = ApiError::from(error);
+                self.tell(Event::Notice { error: error.clone() });
+                Err(error)
+            }
+        }
+    }
+
+    async fn turn_until_shutdown(&mut self) -> Result<Option<tokio::sync::oneshot::Sender<()>>, StoreError> {
+        let mut datagram = vec![0; DATAGRAM_BUFFER];
+        let mut refresh = tokio::time::interval(REFRESH_GROUPS);
+        let mut tick = tokio::time::interval(PROGRESS);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            self.let_pass();
+            let deadline = self.node.deadline(self.clock.now());
+            let wake = deadline.map(|at| self.clock.when(at));
+            tokio::select! {
+                opened = self.gate.opened() => opened?,
+                request = self.requests.recv() => match request {
+                    Some(Request::Call(command, answer)) => self.command(command, answer).await?,
+                    Some(Request::Shutdown(done)) => return Ok(Some(done)),
+                    None => return Ok(None),
+                },
+                (length, from) = self.sockets.recv(&mut datagram) => {
+                    let input = Input::Datagram { from, bytes: &datagram[..length] };
+                    let effects = self.node.handle(input, self.clock.now());
+                    self.enter(effects, None).await?;
+                }
+                Some(secure) = self.arrivals.recv() => self.arrived(secure).await?,
+                Some(event) = self.synced.recv() => self.synced(event).await?,
+                Some(report) = self.reported.recv() => self.report(report).await?,
+                _ = self.watch.next() => {
+                    self.sockets.update(self.watch.current());
+                    self.handle(Input::NetworkChanged).await?;
+                    let network = self.network();
+                    self.tell(Event::NetworkChanged { network });
+                }
+                _ = refresh.tick() => {
+                    self.sockets.refresh();
+                    // Tries again what failed before.
+                    self.sockets.update(self.watch.current());
+                }
+                _ = tick.tick(), if self.progress.is_dirty() => {
+                    let event = self.progress_event();
+                    self.tell(event);
+                }
+                () = sleep_until(wake) => self.handle(Input::Timer).await?,
+            }
+        }
+    }
+
+    /// Says goodbye and makes everything durable.
+    async fn say_goodbye(&mut self) -> Result<(), ApiError> {
+        for stop in self.pulls.values().chain(self.serves.values().map(|serving| &serving.stop)) {
+            stop.cancel();
+        }
+        let effects = self.node.goodbye();
+        self.enter(effects, None).await?;
+        self.let_pass();
+        while !self.gate.is_empty() {
+            self.gate.opened().await?;
+            self.let_pass();
+        }
+        for writer in self.conns.values() {
+            writer.close();
+        }
+        Ok(self.store.close().await?)
+    }
+
+    pub async fn handle(&mut self, input: Input<'_>) -> Result<(), StoreError> {
+        let effects = self.node.handle(input, self.clock.now());
+        self.enter(effects, None).await
+    }
+
+    /// Queues effects behind those that came before.
+    pub async fn enter(&mut self, effects: Effects, answer: Option<Answer>) -> Result<(), StoreError> {
+        if effects.is_empty() && answer.is_none() {
+            return Ok(());
+        }
+        self.gate.enter(&self.store, effects, answer).await
+    }
+
+    fn let_pass(&mut self) {
+        while let Some(passing) = self.gate.pass() {
+            self.perform(passing);
+        }
+    }
+
+    /// Does what the node wants, in its order.
+    fn perform(&mut self, passing: Passing) {
+        for transmit in passing.send {
+            match transmit {
+                Transmit::Multicast { reach, bytes } => {
+                    self.sockets.send(reach, &bytes);
+                }
+                Transmit::Frame { conn, bytes } => self.send_frame(conn, bytes),
+            }
+        }
+        for job in passing.run {
+            self.start(job);
+        }
+        for event in passing.tell {
+            self.translate(event);
+        }
+        if let Some(answer) = passing.answer {
+            self.answer(answer);
+        }
+    }
+
+    fn start(&mut self, job: Job) {
+        match job {
+            Job::Dial { peer, addresses } => self.dial(peer, addresses),
+            Job::HangUp { conn } => {
+                if let Some(writer) = self.conns.get(&conn) {
+                    writer.close();
+                }
+            }
+            Job::Serve { conn, room, wanted } => self.serve_entries(conn, room, wanted),
+            Job::Pull { transfer, holder, addresses } => self.start_pull(transfer, holder, addresses),
+            Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
+            // The shelf knows the audience since before the offer was written.
+            Job::Shelve { .. } => {}
+            Job::Unshelve { transfer } => self.unshelve(transfer),
+        }
+    }
+
+    async fn report(&mut self, report: Report) -> Result<(), StoreError> {
+        match report {
+            Report::Dialled(dialled) => self.dialled(dialled).await,
+            Report::Redial(address) => {
+                self.dial_address(address);
+                Ok(())
+            }
+            Report::Served(conn) => self.handle(Input::Served { conn }).await,
+            Report::Pulled(report) => self.pulled(report).await,
+            Report::Sent { transfer, to, digest } => self.handle(Input::Sent { transfer, to, digest }).await,
+            Report::Moved { transfer, peer, moved, serve } => {
+                self.moved(transfer, peer, moved, serve);
+                Ok(())
+            }
+            Report::ServeEnded(id) => {
+                self.serve_ended(id);
+                Ok(())
+            }
+            Report::Read(show) => {
+                show(self);
+                Ok(())
+            }
+            Report::Surveyed(offering) => self.surveyed(*offering).await,
+            Report::Unread { room, unread } => {
+                self.view.room(room).unread = unread;
+                self.tell_of_room(room);
+                Ok(())
+            }
+            Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
+            Report::Failed(error) => Err(error),
+        }
+    }
+
+    pub fn tell(&self, event: Event) {
+        // Nobody listens right now: then nobody needs to know.
+        let _ = self.events.send(event);
+    }
+}
+
+async fn sleep_until(wake: Option<tokio::time::Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Reports of tasks that wait for the engine's task.
+pub const CAUSES: usize = 1024;
+/// A datagram of ours has 1200 bytes at the most; a longer one is cut and then dropped.
+const DATAGRAM_BUFFER: usize = 2048;
+/// Switches without a querier forget groups after some minutes.
+const REFRESH_GROUPS: Duration = Duration::from_secs(120);
+/// Ten times a second is as fast as a progress bar needs to move.
+const PROGRESS: Duration = Duration::from_millis(100);

@@ -1,0 +1,204 @@
+//! From a configuration to a node that runs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+
+use lanyard_proto::model::{Platform, RoomId, UnixMillis};
+use lanyard_proto::node::{Node, Profile};
+use lanyard_proto::wire::datagram::MAX_NAME;
+use lanyard_proto::wire::text::clean_line;
+use tokio::sync::{broadcast, mpsc};
+
+use crate::api::{ApiError, ErrorCode};
+use crate::config::{Config, Multicast};
+use crate::engine::gate::Gate;
+use crate::engine::handle::{COMMANDS, EVENTS, Handle};
+use crate::engine::lock::ProfileLock;
+use crate::engine::progress::ProgressBoard;
+use crate::engine::run::{CAUSES, Clock, Run};
+use crate::engine::view::{RoomView, TransferView, View};
+use crate::files::{Handles, Shelf};
+use crate::net::interfaces::Watch;
+use crate::net::multicast::Sockets;
+use crate::net::stream::Listener;
+use crate::net::tls::Credentials;
+use crate::store::{Settings, Store, StoreError, profile};
+
+/// Opens everything that can fail before the node is told to be running.
+pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
+    let lock = ProfileLock::take(&config.profile)?;
+    profile::prepare(&config.profile)?;
+    let identity = profile::identity(&config.profile)?;
+    let clock = Clock::start();
+    let database = Config::database(&config.profile);
+    let wall = clock.now().unix;
+    // SQLite may have to recover, which takes as long as it takes.
+    let (store, loaded) = tokio::task::spawn_blocking(move || Store::open(&database, wall))
+        .await
+        .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))??;
+    let settings = chosen(&store, &config).await?;
+    let shelf = Shelf::open(&config.profile).map_err(|error| {
+        let sentence = format!("Lanyard cannot use its folder {}: {error}.", config.profile.display());
+        ApiError::new(ErrorCode::Storage, sentence)
+    })?;
+
+    let mut sockets = open_sockets(&config)?;
+    let (listener, tcp_port) = Listener::bind(config.port).map_err(|error| {
+        let sentence =
+            format!("Lanyard cannot accept connections: {error}. Check the firewall and free ports.");
+        ApiError::new(ErrorCode::Network, sentence)
+    })?;
+    let credentials = Credentials::new(&identity);
+    let (arriving, arrivals) = mpsc::channel(ARRIVALS);
+    let serving = listener.serve(&credentials, arriving);
+    let watch = Watch::new(config.interfaces.clone());
+    sockets.update(watch.current());
+
+    let platform = match std::env::consts::OS {
+        "linux" => Platform::Linux,
+        "macos" => Platform::Macos,
+        "windows" => Platform::Windows,
+        _ => Platform::Other,
+    };
+    let me = Profile {
+        name: settings.name.clone().unwrap_or_default(),
+        platform,
+        tcp_port,
+        network: config.network.clone(),
+    };
+    let view =
+        load_view(&store, &loaded.rooms.iter().map(|room| room.record.id).collect::<Vec<_>>(), &identity)
+            .await?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
+    let (node, effects) = Node::new(identity, me, loaded, seed, clock.now());
+
+    let (requests, requested) = mpsc::channel(COMMANDS);
+    let (events, _) = broadcast::channel(EVENTS);
+    let (reports, reported) = mpsc::channel(CAUSES);
+    let (sync_events, synced) = mpsc::channel(CAUSES);
+    let handle = Handle { requests, events: events.clone() };
+    let mut run = Run {
+        config,
+        settings,
+        clock,
+        node,
+        store,
+        shelf,
+        handles: Handles::new(),
+        gate: Gate::default(),
+        sockets,
+        watch,
+        credentials,
+        tcp_port,
+        view,
+        progress: ProgressBoard::default(),
+        conns: HashMap::new(),
+        next_conn: 0,
+        standing: HashMap::new(),
+        pulls: HashMap::new(),
+        serves: HashMap::new(),
+        next_serve: 0,
+        requests: requested,
+        arrivals,
+        reports,
+        reported,
+        sync_events,
+        synced,
+        events,
+        _serving: serving,
+        _lock: lock,
+    };
+    run.enter(effects, None).await?;
+    run.dial_configured_peers();
+    Ok((run, handle))
+}
+
+fn open_sockets(config: &Config) -> Result<Sockets, ApiError> {
+    if config.multicast == Multicast::Off {
+        return Ok(Sockets::none());
+    }
+    Sockets::open(config.port).map_err(|error| {
+        let port = config.port;
+        let sentence = format!(
+            "Lanyard {error}. Another program may have the port: end it, or choose another with --port; all devices \
+             of a network need the same (now {port})."
+        );
+        ApiError::new(ErrorCode::Network, sentence)
+    })
+}
+
+/// Stored settings, with what this run's configuration overrides, and what the system suggests where nothing is set.
+async fn chosen(store: &Store, config: &Config) -> Result<Settings, ApiError> {
+    let stored = store.settings().await?;
+    let mut settings = stored.clone();
+    if let Some(name) =
+        config.name.as_deref().map(|name| clean_line(name, MAX_NAME)).filter(|name| !name.is_empty())
+    {
+        settings.name = Some(name);
+        settings.named = true;
+    }
+    if let Some(downloads) = &config.downloads {
+        settings.downloads = Some(std::path::absolute(downloads).unwrap_or_else(|_| downloads.clone()));
+    }
+    if settings != stored {
+        store.set_settings(settings.clone()).await?;
+    }
+    if settings.name.is_none() {
+        settings.name = Some(suggested_name());
+    }
+    settings.downloads.get_or_insert_with(|| suggested_downloads(config));
+    Ok(settings)
+}
+
+fn suggested_name() -> String {
+    let names = [whoami::realname().ok(), whoami::username().ok(), whoami::hostname().ok()];
+    let mut usable =
+        names.into_iter().flatten().map(|name| clean_line(&name, MAX_NAME)).filter(|name| !name.is_empty());
+    usable.next().unwrap_or_else(|| "Somebody".to_owned())
+}
+
+fn suggested_downloads(config: &Config) -> PathBuf {
+    let user = directories::UserDirs::new();
+    let folder = user.as_ref().and_then(|user| {
+        user.download_dir().map(PathBuf::from).or_else(|| Some(user.home_dir().join("Downloads")))
+    });
+    folder.unwrap_or_else(|| config.profile.join("downloads"))
+}
+
+async fn load_view(
+    store: &Store,
+    rooms: &[RoomId],
+    identity: &lanyard_proto::identity::Identity,
+) -> Result<View, StoreError> {
+    let mut views = BTreeMap::new();
+    for room in rooms {
+        let view = RoomView {
+            unread: store.unread(*room, identity.peer_id()).await?,
+            read: store.read_mark(*room).await?,
+            last: store.last(*room).await?,
+            ..RoomView::default()
+        };
+        views.insert(*room, view);
+    }
+    let finished = store.transfers(FINISHED_TRANSFERS).await?;
+    let mut transfers = BTreeMap::new();
+    for noted in finished {
+        let over = TransferView { note: noted.note, record: Some(noted.record), ..TransferView::default() };
+        if let Some(record) = &over.record {
+            transfers.insert(record.id, over);
+        }
+    }
+    Ok(View { rooms: views, transfers })
+}
+
+/// Wall-clock milliseconds, or zero on a device whose clock stands before 1970.
+pub fn unix_now() -> UnixMillis {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Proven connections that wait for the engine's task.
+const ARRIVALS: usize = 64;
+/// Finished transfers that are listed.
+const FINISHED_TRANSFERS: u32 = 200;

@@ -1,0 +1,355 @@
+//! What user interfaces see: the node's state and the store's, as values of the API.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
+use lanyard_proto::model::{self, EntryId, PeerId, RoomId, Seq, TransferId};
+use lanyard_proto::node::Dropped as NodeDropped;
+use lanyard_proto::rooms::{self, Content, LOBBY};
+use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
+
+use crate::api::{
+    ApiError, Delivery, Dropped, ErrorCode, Interface, Me, Message, MessageKind, Network, Peer, Platform,
+    Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
+};
+use crate::config::Multicast;
+use crate::engine::run::Run;
+use crate::files::shown;
+use crate::store::{Cursor, Shown, TransferNote};
+
+/// What the node does not keep and user interfaces want to see.
+#[derive(Default)]
+pub struct View {
+    pub rooms: BTreeMap<RoomId, RoomView>,
+    pub transfers: BTreeMap<TransferId, TransferView>,
+}
+
+#[derive(Default)]
+pub struct RoomView {
+    pub unread: u32,
+    pub read: Option<Cursor>,
+    pub last: Option<Shown>,
+    /// The newest messages of ours, and of how many holders was told.
+    pub sent: VecDeque<(Seq, EntryId, usize)>,
+}
+
+#[derive(Default)]
+pub struct TransferView {
+    pub note: TransferNote,
+    /// What arrived, under its final names; only in the run in which it did.
+    pub paths: Vec<PathBuf>,
+    /// The state that was last told.
+    pub told: Option<NodeState>,
+    /// A transfer of an earlier run that was over then; the node knows the others.
+    pub record: Option<TransferRecord>,
+}
+
+impl View {
+    pub fn room(&mut self, room: RoomId) -> &mut RoomView {
+        self.rooms.entry(room).or_default()
+    }
+
+    pub fn transfer(&mut self, transfer: TransferId) -> &mut TransferView {
+        self.transfers.entry(transfer).or_default()
+    }
+}
+
+impl Run {
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            me: self.me(),
+            network: self.network(),
+            peers: self.peers(),
+            rooms: self.rooms(),
+            transfers: self.transfers(),
+        }
+    }
+
+    pub fn me(&self) -> Me {
+        let me = self.node.me();
+        Me {
+            id: me.to_string(),
+            short: me.short(),
+            name: self.node.profile().name.clone(),
+            downloads: self
+                .settings
+                .downloads
+                .as_ref()
+                .map(|path| path.display().to_string())
+                .unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            named: self.settings.named,
+        }
+    }
+
+    pub fn network(&self) -> Network {
+        let interfaces = self.watch.current().iter().map(|interface| {
+            let v4 = interface.v4.iter().map(|v4| v4.address.to_string());
+            let v6 = interface.v6.iter().map(|address| address.to_string());
+            Interface { name: interface.name.clone(), addresses: v4.chain(v6).collect() }
+        });
+        let dropped =
+            self.node.dropped().map(|(reason, count)| Dropped { reason: dropped_reason(reason), count });
+        Network {
+            port: self.config.port,
+            tcp_port: self.tcp_port,
+            multicast: self.config.multicast == Multicast::On,
+            interfaces: interfaces.collect(),
+            dropped: dropped.collect(),
+        }
+    }
+
+    pub fn peers(&self) -> Vec<Peer> {
+        self.node.presence().peers().filter_map(|record| self.peer(record.id)).collect()
+    }
+
+    pub fn peer(&self, id: PeerId) -> Option<Peer> {
+        let record = self.node.presence().peer(id)?;
+        Some(Peer {
+            id: id.to_string(),
+            short: id.short(),
+            name: self.name_of(id),
+            online: self.node.is_online(id),
+            addresses: record.addresses.iter().map(ToString::to_string).collect(),
+            platform: match record.platform {
+                model::Platform::Linux => Platform::Linux,
+                model::Platform::Macos => Platform::Macos,
+                model::Platform::Windows => Platform::Windows,
+                model::Platform::Other => Platform::Other,
+            },
+            trust: match record.trust {
+                NodeTrust::Unknown => Trust::Unknown,
+                NodeTrust::Pinned => Trust::Pinned,
+                NodeTrust::Verified => Trust::Verified,
+                NodeTrust::Blocked => Trust::Blocked,
+            },
+            last_seen: record.last_seen.0,
+        })
+    }
+
+    /// What a device calls itself, or its short id where it has not said.
+    pub fn name_of(&self, id: PeerId) -> String {
+        let name = if id == self.node.me() {
+            Some(self.node.profile().name.clone())
+        } else {
+            self.node.presence().peer(id).map(|record| record.name.clone())
+        };
+        name.filter(|name| !name.is_empty()).unwrap_or_else(|| id.short())
+    }
+
+    pub fn rooms(&self) -> Vec<Room> {
+        self.node.rooms().filter_map(|room| self.room(room.record().id)).collect()
+    }
+
+    pub fn room(&self, id: RoomId) -> Option<Room> {
+        let held = self.node.room(id)?;
+        let record = held.record();
+        let (kind, name, peer) = match record.kind {
+            rooms::RoomKind::Direct(peer) => (RoomKind::Direct, self.name_of(peer), Some(peer.to_string())),
+            rooms::RoomKind::Open if record.name == LOBBY => (RoomKind::Lobby, record.name.clone(), None),
+            rooms::RoomKind::Open => (RoomKind::Open, record.name.clone(), None),
+        };
+        let view = self.view.rooms.get(&id);
+        Some(Room {
+            id: id.to_string(),
+            kind,
+            name,
+            peer,
+            unread: view.map_or(0, |view| view.unread),
+            last: view.and_then(|view| view.last.as_ref()).and_then(|last| self.message(id, last)),
+            read: view.and_then(|view| view.read).map(|read| read.to_string()),
+            members: 1 + u32::try_from(held.members().len()).unwrap_or(u32::MAX),
+        })
+    }
+
+    pub fn message(&self, room: RoomId, shown_entry: &Shown) -> Option<Message> {
+        let held = self.node.room(room)?;
+        let entry = &shown_entry.entry;
+        let (kind, text, transfer) = match held.read(entry) {
+            Content::Text(text) => (MessageKind::Text, text, None),
+            Content::Offer { transfer, offer } => {
+                let names: Vec<String> = offer.names.iter().map(|name| shown(name)).collect();
+                (MessageKind::Offer, names.join(", "), Some(transfer.to_string()))
+            }
+            Content::Receipt { .. } | Content::Unknown => (MessageKind::Unknown, String::new(), None),
+        };
+        let author = entry.header.author;
+        Some(Message {
+            id: entry.id().to_string(),
+            room: room.to_string(),
+            author: author.to_string(),
+            name: self.name_of(author),
+            mine: author == self.node.me(),
+            time: entry.header.hlc.unix().0,
+            kind,
+            text,
+            transfer,
+            cursor: shown_entry.cursor.to_string(),
+            delivered: held.holders(entry).map(|holders| self.delivery(room, &holders)),
+        })
+    }
+
+    pub fn delivery(&self, room: RoomId, holders: &[PeerId]) -> Delivery {
+        let members = self.node.room(room).map_or(0, |held| held.members().len());
+        let of = u32::try_from(members.max(holders.len())).unwrap_or(u32::MAX);
+        Delivery { to: holders.iter().map(ToString::to_string).collect(), of }
+    }
+
+    /// Open transfers and the latest that are over, newest first.
+    pub fn transfers(&self) -> Vec<Transfer> {
+        let known = self.node.transfers().map(|record| record.id);
+        let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some()).map(|(id, _)| *id);
+        let ids: std::collections::BTreeSet<TransferId> = known.chain(earlier).collect();
+        let mut transfers: Vec<Transfer> = ids.into_iter().filter_map(|id| self.transfer(id)).collect();
+        transfers.sort_by(|one, other| other.offered.cmp(&one.offered).then_with(|| one.id.cmp(&other.id)));
+        transfers
+    }
+
+    pub fn transfer(&self, id: TransferId) -> Option<Transfer> {
+        let view = self.view.transfers.get(&id);
+        let record = self.node.transfer(id).or_else(|| view.and_then(|view| view.record.as_ref()))?;
+        let outgoing = record.from == self.node.me();
+        let receivers = if outgoing { self.receivers(record) } else { Vec::new() };
+        let busy = receivers.iter().any(|receiver| receiver.state == TransferState::Running);
+        let state = match record.state {
+            NodeState::Offered if busy => TransferState::Running,
+            state => api_state(state),
+        };
+        let moved = match state {
+            TransferState::Done => record.offer.bytes,
+            _ => view.map_or(0, |view| view.note.moved),
+        };
+        let sha256 = view.and_then(|view| view.note.sha256).or_else(|| received_digest(record));
+        let folder = view.and_then(|view| view.note.folder.as_ref()).filter(|_| !outgoing);
+        Some(Transfer {
+            id: id.to_string(),
+            room: record.room.to_string(),
+            direction: if outgoing { TransferDirection::Out } else { TransferDirection::In },
+            from: record.from.to_string(),
+            from_name: self.name_of(record.from),
+            state,
+            names: record.offer.names.iter().map(|name| shown(name)).collect(),
+            files: record.offer.files,
+            bytes: record.offer.bytes,
+            moved,
+            offered: record.offered.0,
+            folder: folder.map(|folder| folder.display().to_string()),
+            sha256: sha256.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
+            error: self.problem(record, view.and_then(|view| view.note.problem.as_deref())),
+            receivers,
+        })
+    }
+
+    fn receivers(&self, record: &TransferRecord) -> Vec<Receiver> {
+        let bytes = record.offer.bytes;
+        let receipts = record.receipts.iter().map(|(peer, receipt)| {
+            let state = receipt_state(*receipt);
+            (*peer, state, if state == TransferState::Done { bytes } else { 0 })
+        });
+        let settled: Vec<_> = receipts.collect();
+        let moving = self.progress.of(record.id);
+        let moving = moving.filter(|(peer, _)| settled.iter().all(|(done, ..)| done != peer));
+        let moving = moving.map(|(peer, moving)| (peer, TransferState::Running, moving.moved));
+        let all = settled.clone().into_iter().chain(moving);
+        all.map(|(peer, state, moved)| Receiver {
+            peer: peer.to_string(),
+            name: self.name_of(peer),
+            state,
+            moved,
+        })
+        .collect()
+    }
+
+    /// Why a transfer failed or waits: what was noted here, or what the state says.
+    fn problem(&self, record: &TransferRecord, noted: Option<&str>) -> Option<ApiError> {
+        let other = self.name_of(record.from);
+        match record.state {
+            NodeState::Failed(failure) => {
+                let mut sentence = failure_sentence(failure).to_owned();
+                if let Some(noted) = noted {
+                    sentence = format!("{sentence} ({noted})");
+                }
+                Some(ApiError::new(failure_code(failure), sentence))
+            }
+            NodeState::Waiting if !self.node.is_online(record.from) => Some(ApiError::new(
+                ErrorCode::Network,
+                format!("{other} is not here. It goes on when {other} is back."),
+            )),
+            NodeState::Waiting => noted.map(|noted| {
+                ApiError::new(
+                    ErrorCode::Network,
+                    format!("The connection to {other} was lost; trying again. ({noted})"),
+                )
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// The digest of a single file is its SHA-256: an own offer knows it from the receipt.
+fn received_digest(record: &TransferRecord) -> Option<[u8; 32]> {
+    let single = record.offer.files == 1;
+    record.receipts.iter().filter(|_| single).find_map(|(_, receipt)| match receipt {
+        Receipt::Received { digest } => Some(*digest),
+        _ => None,
+    })
+}
+
+fn api_state(state: NodeState) -> TransferState {
+    match state {
+        NodeState::Offered => TransferState::Offered,
+        NodeState::Waiting => TransferState::Waiting,
+        NodeState::Running => TransferState::Running,
+        NodeState::Done => TransferState::Done,
+        NodeState::Declined => TransferState::Declined,
+        NodeState::Cancelled => TransferState::Cancelled,
+        NodeState::Failed(_) => TransferState::Failed,
+    }
+}
+
+fn receipt_state(receipt: Receipt) -> TransferState {
+    match receipt {
+        Receipt::Received { .. } => TransferState::Done,
+        Receipt::Declined => TransferState::Declined,
+        Receipt::Cancelled => TransferState::Cancelled,
+        Receipt::Failed(_) => TransferState::Failed,
+    }
+}
+
+fn failure_sentence(failure: Failure) -> &'static str {
+    match failure {
+        Failure::DiskFull => {
+            "There is not enough space where the files should go. Free some, then accept again."
+        }
+        Failure::Unwritable => "The files cannot be written where they should go. Choose another folder.",
+        Failure::SourceChanged => "A file changed while it was sent. Ask for it to be sent again.",
+        Failure::SourceGone => "A file is no longer there at the sender. Ask for it to be sent again.",
+        Failure::Corrupt => "What arrived is not what was sent. Accept again to repeat it.",
+        Failure::Refused => "The sender no longer offers it to you. Ask for it to be sent again.",
+        Failure::Protocol => "The sender's program sent something that makes no sense. Update both programs.",
+    }
+}
+
+fn failure_code(failure: Failure) -> ErrorCode {
+    match failure {
+        Failure::DiskFull | Failure::Unwritable | Failure::SourceChanged | Failure::SourceGone => {
+            ErrorCode::Storage
+        }
+        Failure::Refused => ErrorCode::Refused,
+        Failure::Corrupt | Failure::Protocol => ErrorCode::Network,
+    }
+}
+
+fn dropped_reason(reason: NodeDropped) -> String {
+    match reason {
+        NodeDropped::Datagram(error) => format!("datagram {error}"),
+        NodeDropped::Replay => "datagram heard before".to_owned(),
+        NodeDropped::Body => "datagram with a body that makes no sense".to_owned(),
+        NodeDropped::Frame => "frame that makes no sense".to_owned(),
+        NodeDropped::Entry => "entry that is not genuine".to_owned(),
+    }
+}
+
+/// Own messages per room whose delivery is watched.
+pub const SENT_WATCHED: usize = 128;
