@@ -151,6 +151,8 @@ impl Sockets {
     /// is cut. Cancel-safe, and fair to both families.
     pub async fn recv(&self, buffer: &mut [u8]) -> (usize, SocketAddr) {
         loop {
+            // In a flood there is always another datagram, and nothing else below would let other tasks run.
+            tokio::task::coop::consume_budget().await;
             let socket = tokio::select! {
                 socket = readable(self.v4.as_ref()) => socket,
                 socket = readable(self.v6.as_ref()) => socket,

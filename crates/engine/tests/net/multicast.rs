@@ -82,6 +82,22 @@ async fn a_network_that_eats_multicast_is_crossed_by_broadcast() {
 }
 
 #[tokio::test]
+async fn a_flood_does_not_keep_a_receiver_from_everything_else() {
+    let Some([ann]) = hosts() else { return };
+    let (flooding, flooded) = (ann.sockets(), ann.sockets());
+    let mut buffer = [0; 64];
+    let receiving = async {
+        // Twice as many come as are taken, so there is always another; without the bound a failure would hang.
+        for _ in 0..1_000_000 {
+            flooding.send(Reach::Group, b"more");
+            flooding.send(Reach::Group, b"and more");
+            flooded.recv(&mut buffer).await;
+        }
+    };
+    assert!(timeout(Duration::from_millis(100), receiving).await.is_err(), "time stood still");
+}
+
+#[tokio::test]
 async fn an_interface_that_comes_is_used_and_one_that_goes_is_no_loss() {
     let Some([ann, bob]) = hosts() else { return };
     let (mut at_ann, mut at_bob) = (ann.sockets(), bob.sockets());
