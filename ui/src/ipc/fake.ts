@@ -111,7 +111,9 @@ export class FakeBackend implements Backend {
     this.opened.push(url);
   }
 
-  drop(signal: DropSignal): void {
+  /** As the shell would tell it: what was dropped is known from then on. */
+  dropped(signal: DropSignal): void {
+    for (const handle of signal.handles ?? []) known.set(handle.handle, handle);
     for (const listener of this.dropListeners) listener(signal);
   }
 

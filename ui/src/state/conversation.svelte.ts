@@ -15,6 +15,8 @@ export class Conversation {
   seen = $state.raw<Seen | null>(null);
   /** Whether the last change put older messages in front, so that what is on screen must stay where it is. */
   prepended = $state(false);
+  /** Whether the newest message is in view, so that whatever comes next is seen as well. */
+  following = $state(true);
   draft = $state('');
 
   rows = $derived.by(() => rowsOf(this.messages, this.pending, this.seen, this.me()));

@@ -228,7 +228,7 @@ export class Session {
         this.conversations.get(event.room)?.delivered(event.message, event.delivered);
         break;
       case 'room-changed':
-        if (event.room.id === this.current && this.attentive()) void this.markRead();
+        if (event.room.id === this.current && this.looking()) void this.markRead();
         break;
       case 'room-left':
         this.conversations.delete(event.room);
@@ -248,12 +248,16 @@ export class Session {
 
   private hear(message: Message): void {
     const conversation = this.conversations.get(message.room);
-    const looking = message.room === this.current && this.attentive();
-    if (conversation && message.room === this.current && !looking && !message.mine) {
+    if (conversation && message.room === this.current && !message.mine && !this.looking()) {
       conversation.seen ??= { upTo: conversation.messages.at(-1)?.cursor ?? null };
     }
     if (conversation?.loaded) conversation.receive(message);
     if (!message.mine) this.heard = message;
+  }
+
+  /** Whether a person has the end of the open conversation before them. */
+  private looking(): boolean {
+    return this.attentive() && (this.conversation?.following ?? false);
   }
 
   /** Events that come while the snapshot is under way are newer than what it replaces: they wait for it. */

@@ -43,13 +43,14 @@ function spanOf(match: RegExpExecArray): { made: Span; length: number } | null {
   return { made: { kind: 'link', text: url, url }, length: url.length };
 }
 
-const FENCE = /```(?:[\w+-]*\n)?([^]*?)\n?```\n?/g;
+const FENCE = /```(?:[\w+-]*\n)?([^]+?)\n?```\n?/g;
+/** Emphasis is bounded, so that a text of a million openings without an end is still read quickly. */
 const INLINE = new RegExp(
   [
     '`(?<code>[^`\\n]+)`',
-    '\\*\\*(?=\\S)(?<bold>[^\\n]+?)(?<=\\S)\\*\\*',
-    '~~(?=\\S)(?<strike>[^~\\n]+?)(?<=\\S)~~',
-    '(?<![\\w*])\\*(?=[^\\s*])(?<italic>[^*\\n]+?)(?<=\\S)\\*(?![\\w*])',
+    '\\*\\*(?=\\S)(?<bold>[^\\n]{1,1000}?)(?<=\\S)\\*\\*',
+    '~~(?=\\S)(?<strike>[^~\\n]{1,1000}?)(?<=\\S)~~',
+    '(?<![\\w*])\\*(?=[^\\s*])(?<italic>[^*\\n]{1,1000}?)(?<=\\S)\\*(?![\\w*])',
     '(?<link>https?://[^\\s<>"\'`，。；：！？）】」』、]+)',
   ].join('|'),
   'g',
