@@ -23,5 +23,5 @@ export default ts.config(
     files: ['**/*.svelte', '**/*.svelte.ts'],
     languageOptions: { parserOptions: { parser: ts.parser, svelteConfig } },
   },
-  { files: ['src/ipc/**'], rules: { 'no-restricted-imports': 'off' } },
+  { files: ['src/ipc/**', 'tests/state/tauri.test.ts'], rules: { 'no-restricted-imports': 'off' } },
 );

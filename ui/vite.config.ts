@@ -6,7 +6,7 @@ export default defineConfig({
   clearScreen: false,
   server: { port: 1420, strictPort: true },
   build: {
-    target: ['es2022', 'safari16', 'chrome110'],
+    target: ['es2022', 'safari16.4', 'chrome110'],
     modulePreload: { polyfill: false },
     // The content security policy forbids data: in scripts and styles, and fonts are the system's own.
     assetsInlineLimit: 0,

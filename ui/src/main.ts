@@ -8,7 +8,7 @@ import Window from './views/Window.svelte';
 
 /** In a browser there is no engine, so development and tests make one up; the program's own bundle has no such branch. */
 async function choose(): Promise<Backend> {
-  if ((import.meta.env.DEV && !inTauri()) || import.meta.env.MODE === 'fake') {
+  if (import.meta.env.MODE !== 'production' && !inTauri()) {
     return (await import('./ipc/fake')).fakeBackend(location.search);
   }
   return tauriBackend();

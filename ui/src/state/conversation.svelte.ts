@@ -32,11 +32,15 @@ export class Conversation {
     this.me = me;
   }
 
-  /** Fetches the newest page, anew if there was one: after a gap only the newest is known to be whole. */
+  /**
+   * Fetches the newest page, anew if there was one: after a gap only the newest is known to be whole. What came in
+   * meanwhile stays.
+   */
   async load(): Promise<void> {
     await this.page(undefined, (messages) => {
       this.prepended = false;
-      this.messages = messages;
+      const newest = messages.at(-1)?.cursor ?? '';
+      this.messages = [...messages, ...this.messages.filter(({ cursor }) => cursor > newest)];
       this.loaded = true;
     });
   }

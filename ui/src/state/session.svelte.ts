@@ -240,6 +240,8 @@ export class Session {
       case 'notice':
         this.notice(event.error);
         break;
+      // What was asked before the node ran may have been refused.
+      case 'ready':
       case 'lagged':
         void this.attempt(() => this.refresh());
         break;
@@ -251,7 +253,7 @@ export class Session {
     if (conversation && message.room === this.current && !message.mine && !this.looking()) {
       conversation.seen ??= { upTo: conversation.messages.at(-1)?.cursor ?? null };
     }
-    if (conversation?.loaded) conversation.receive(message);
+    conversation?.receive(message);
     if (!message.mine) this.heard = message;
   }
 

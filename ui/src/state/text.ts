@@ -39,8 +39,16 @@ function spanOf(match: RegExpExecArray): { made: Span; length: number } | null {
   if (strike !== undefined) return { made: { kind: 'strike', spans: inline(strike) }, length };
   if (italic !== undefined) return { made: { kind: 'italic', spans: inline(italic) }, length };
   const url = link?.replace(TRAILING, '');
-  if (!url || !URL.canParse(url)) return null;
+  if (!url || !isUrl(url)) return null;
   return { made: { kind: 'link', text: url, url }, length: url.length };
+}
+
+function isUrl(text: string): boolean {
+  try {
+    return new URL(text).host !== '';
+  } catch {
+    return false;
+  }
 }
 
 const FENCE = /```(?:[\w+-]*\n)?([^]+?)\n?```\n?/g;
