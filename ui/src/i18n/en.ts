@@ -120,6 +120,7 @@ export const en = {
     cancelled: 'Cancelled',
     failed: 'Failed',
   },
+  stateQueued: 'Waiting',
   stateReceived: 'Received and verified',
   stateDelivered: 'Delivered',
   stateOfferedToYou: 'Nothing is written to disk before you accept.',

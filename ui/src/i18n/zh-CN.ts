@@ -117,6 +117,7 @@ export const zhCN: Catalogue = {
     cancelled: '已取消',
     failed: '失败',
   },
+  stateQueued: '等待中',
   stateReceived: '已接收并校验',
   stateDelivered: '已送达',
   stateOfferedToYou: '在你接收之前，不会写入磁盘。',
