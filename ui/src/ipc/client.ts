@@ -1,0 +1,38 @@
+import type { Command, Event, FileHandle, Reply, ReplyKind, ReplyValue } from './contract';
+
+/** Files over the window. `x` and `y` are CSS pixels; handles arrive only with the drop itself. */
+export interface DropSignal {
+  kind: 'enter' | 'over' | 'leave' | 'drop';
+  x: number;
+  y: number;
+  handles?: FileHandle[];
+}
+
+export type Unsubscribe = () => void;
+
+/** All that the window can do to the world. One implementation talks to the engine, one makes a world up. */
+export interface Backend {
+  /** Rejects with an `ApiError`. */
+  call(command: Command): Promise<Reply>;
+  subscribe(onEvents: (events: Event[]) => void): Promise<Unsubscribe>;
+  /** Empty when the person cancelled. */
+  pickFiles(folders: boolean): Promise<FileHandle[]>;
+  pickFolder(): Promise<FileHandle | null>;
+  onDrop(onSignal: (signal: DropSignal) => void): Promise<Unsubscribe>;
+  /** Shows a finished transfer in the system's file manager. */
+  reveal(transfer: string): Promise<void>;
+  openLink(url: string): Promise<void>;
+}
+
+/** Calls and unpacks the one kind of reply that the command has. */
+export async function ask<K extends ReplyKind>(
+  backend: Backend,
+  command: Command,
+  kind: K,
+): Promise<ReplyValue<K>> {
+  const reply = await backend.call(command);
+  if (reply.reply !== kind) {
+    throw new Error(`${command.method} was answered by ${reply.reply} instead of ${kind}`);
+  }
+  return ('value' in reply ? reply.value : undefined) as ReplyValue<K>;
+}

@@ -1,0 +1,25 @@
+import { Channel, invoke, isTauri } from '@tauri-apps/api/core';
+import { listen } from '@tauri-apps/api/event';
+import type { Backend, DropSignal } from './client';
+import type { Event } from './contract';
+
+export const inTauri = isTauri;
+
+export function tauriBackend(): Backend {
+  return {
+    call: (command) => invoke('call', { command }),
+    async subscribe(onEvents) {
+      const channel = new Channel<Event[]>();
+      channel.onmessage = onEvents;
+      await invoke('subscribe', { channel });
+      return () => {
+        channel.onmessage = () => undefined;
+      };
+    },
+    pickFiles: (folders) => invoke('pick_files', { folders }),
+    pickFolder: () => invoke('pick_folder'),
+    onDrop: (onSignal) => listen<DropSignal>('drop', ({ payload }) => onSignal(payload)),
+    reveal: (transfer) => invoke('reveal', { transfer }),
+    openLink: (url) => invoke('open_link', { url }),
+  };
+}

@@ -1,0 +1,295 @@
+import { ask, type Backend } from '../ipc/client';
+import {
+  asApiError,
+  type ApiError,
+  type Command,
+  type Event,
+  type FileHandle,
+  type Message,
+  type ReplyKind,
+  type ReplyValue,
+  type Room,
+  type Transfer,
+} from '../ipc/contract';
+import { Conversation } from './conversation.svelte';
+import { World } from './world.svelte';
+
+export type Panel = 'about' | 'transfers' | 'network' | 'settings';
+
+export interface Notice {
+  id: number;
+  error: ApiError;
+}
+
+/** Where files go: a room, or a person with whom there may be no conversation yet. */
+export interface Destination {
+  to: string;
+  name: string;
+  person: boolean;
+}
+
+/** Files that wait for a person's yes before they are offered. */
+export interface Proposal {
+  destination: Destination;
+  handles: FileHandle[];
+}
+
+/** More than this in one drop is offered only after a question. */
+const ASK_ABOVE_BYTES = 1_000_000_000;
+
+/** Notices that are shown together; older ones give way. */
+const NOTICES = 3;
+
+/** One person in front of one window: what is open, and every command it can give. */
+export class Session {
+  readonly world = new World();
+  current = $state<string | null>(null);
+  panel = $state<Panel | null>(null);
+  notices = $state.raw<Notice[]>([]);
+  proposal = $state.raw<Proposal | null>(null);
+  /** The newest message elsewhere than on screen, for those who listen instead of look. */
+  heard = $state.raw<Message | null>(null);
+
+  room = $derived(this.current === null ? undefined : this.world.rooms.get(this.current));
+  conversation = $state.raw<Conversation | undefined>(undefined);
+
+  /** Set by the window: whether a person is looking at it now. */
+  attentive = () => true;
+
+  private readonly conversations = new Map<string, Conversation>();
+  private readonly backend: Backend;
+  private waiting: Event[] | null = [];
+  private noticed = 0;
+
+  constructor(backend: Backend) {
+    this.backend = backend;
+  }
+
+  async start(): Promise<void> {
+    await this.backend.subscribe((events) => this.receive(events));
+    await this.refresh();
+  }
+
+  destination(room: Room): Destination {
+    const person = room.kind === 'direct';
+    return { to: room.id, name: person ? room.name : `#${room.name}`, person };
+  }
+
+  async openRoom(id: string): Promise<void> {
+    const room = this.world.rooms.get(id);
+    if (!room) return;
+    const left = this.conversation;
+    if (left && left.room !== id) left.seen = null;
+    const conversation = this.conversationOf(id);
+    if (room.unread > 0) conversation.seen ??= { upTo: room.read };
+    this.current = id;
+    this.conversation = conversation;
+    if (!conversation.loaded) await this.attempt(() => conversation.load());
+    await this.markRead();
+  }
+
+  async openPerson(peer: string): Promise<void> {
+    const known = this.world.directRooms.get(peer);
+    const room = known ?? (await this.attempt(() => this.ask({ method: 'open', params: { to: `@${peer}` } }, 'room')));
+    if (!room) return;
+    if (!known) this.world.rooms.set(room.id, room);
+    await this.openRoom(room.id);
+  }
+
+  /** Whether it worked, so that a dialog knows to close. */
+  async join(name: string): Promise<boolean> {
+    const room = await this.attempt(() => this.ask({ method: 'join-room', params: { name } }, 'room'));
+    if (!room) return false;
+    this.world.rooms.set(room.id, room);
+    await this.openRoom(room.id);
+    return true;
+  }
+
+  async leave(room: string): Promise<void> {
+    await this.attempt(() => this.ask({ method: 'leave-room', params: { room } }, 'done'));
+  }
+
+  async markRead(): Promise<void> {
+    const room = this.room;
+    if (!room || room.unread === 0) return;
+    const newest = room.last ?? this.conversation?.messages.at(-1);
+    if (!newest) return;
+    await this.attempt(() => this.ask({ method: 'mark-read', params: { room: room.id, cursor: newest.cursor } }, 'done'));
+  }
+
+  async configure(name: string | undefined, downloads: string | undefined): Promise<boolean> {
+    const params = { ...(name === undefined ? {} : { name }), ...(downloads === undefined ? {} : { downloads }) };
+    const me = await this.attempt(() => this.ask({ method: 'configure', params }, 'me'));
+    if (me) this.world.me = me;
+    return me !== undefined;
+  }
+
+  async addPeer(address: string): Promise<boolean> {
+    return (await this.attempt(async () => {
+      await this.ask({ method: 'add-peer', params: { address } }, 'done');
+      return true;
+    })) ?? false;
+  }
+
+  pickFolder(): Promise<FileHandle | null | undefined> {
+    return this.attempt(() => this.backend.pickFolder());
+  }
+
+  async pickAndOffer(folders: boolean): Promise<void> {
+    const room = this.room;
+    if (!room) return;
+    const handles = await this.attempt(() => this.backend.pickFiles(folders));
+    // Whoever went through a picker has already said what and to whom.
+    if (handles?.length) await this.offer(this.destination(room), handles);
+  }
+
+  /** A drop is easily a slip: a large one is shown before anything is offered. */
+  async propose(destination: Destination, handles: FileHandle[]): Promise<void> {
+    if (handles.length === 0) return;
+    const size = handles.reduce((sum, handle) => sum + handle.size, 0);
+    if (handles.length > 1 || size > ASK_ABOVE_BYTES) this.proposal = { destination, handles };
+    else await this.offer(destination, handles);
+  }
+
+  async offer(destination: Destination, handles: FileHandle[]): Promise<void> {
+    this.proposal = null;
+    const params = { to: destination.to, handles: handles.map(({ handle }) => handle) };
+    const transfer = await this.attempt(() => this.ask({ method: 'offer', params }, 'transfer'));
+    if (!transfer) return;
+    this.world.setTransfer(transfer);
+    if (!this.world.rooms.has(transfer.room)) {
+      const room = await this.attempt(() => this.ask({ method: 'open', params: { to: destination.to } }, 'room'));
+      if (room) this.world.rooms.set(room.id, room);
+    }
+    await this.openRoom(transfer.room);
+  }
+
+  async accept(transfer: string): Promise<void> {
+    await this.changeTransfer(() => this.ask({ method: 'accept', params: { transfer } }, 'transfer'));
+  }
+
+  async acceptInto(transfer: string): Promise<void> {
+    const folder = await this.pickFolder();
+    if (!folder) return;
+    await this.changeTransfer(() => this.ask({ method: 'accept', params: { transfer, into: folder.handle } }, 'transfer'));
+  }
+
+  async decline(transfer: string): Promise<void> {
+    await this.changeTransfer(() => this.ask({ method: 'decline', params: { transfer } }, 'transfer'));
+  }
+
+  async cancel(transfer: string): Promise<void> {
+    await this.changeTransfer(() => this.ask({ method: 'cancel', params: { transfer } }, 'transfer'));
+  }
+
+  async reveal(transfer: string): Promise<void> {
+    await this.attempt(() => this.backend.reveal(transfer));
+  }
+
+  async openLink(url: string): Promise<void> {
+    await this.attempt(() => this.backend.openLink(url));
+  }
+
+  togglePanel(panel: Panel): void {
+    this.panel = this.panel === panel ? null : panel;
+  }
+
+  dismiss(id: number): void {
+    this.notices = this.notices.filter((notice) => notice.id !== id);
+  }
+
+  /** Runs what may fail and shows why it did; nothing then. */
+  async attempt<T>(act: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await act();
+    } catch (thrown) {
+      this.notice(asApiError(thrown));
+      return undefined;
+    }
+  }
+
+  private async changeTransfer(act: () => Promise<Transfer>): Promise<void> {
+    const transfer = await this.attempt(act);
+    if (transfer) this.world.setTransfer(transfer);
+  }
+
+  private receive(events: Event[]): void {
+    if (this.waiting) this.waiting.push(...events);
+    else for (const event of events) this.handle(event);
+  }
+
+  private handle(event: Event): void {
+    this.world.handle(event);
+    switch (event.event) {
+      case 'message':
+        this.hear(event.message);
+        break;
+      case 'delivered':
+        this.conversations.get(event.room)?.delivered(event.message, event.delivered);
+        break;
+      case 'room-changed':
+        if (event.room.id === this.current && this.looking()) void this.markRead();
+        break;
+      case 'room-left':
+        this.conversations.delete(event.room);
+        if (this.current === event.room) {
+          this.current = null;
+          this.conversation = undefined;
+        }
+        break;
+      case 'notice':
+        this.notice(event.error);
+        break;
+      // What was asked before the node ran may have been refused.
+      case 'ready':
+      case 'lagged':
+        void this.attempt(() => this.refresh());
+        break;
+    }
+  }
+
+  private hear(message: Message): void {
+    const conversation = this.conversations.get(message.room);
+    if (conversation && message.room === this.current && !message.mine && !this.looking()) {
+      conversation.seen ??= { upTo: conversation.messages.at(-1)?.cursor ?? null };
+    }
+    conversation?.receive(message);
+    if (!message.mine) this.heard = message;
+  }
+
+  /** Whether a person has the end of the open conversation before them. */
+  private looking(): boolean {
+    return this.attentive() && (this.conversation?.following ?? false);
+  }
+
+  /** Events that come while the snapshot is under way are newer than what it replaces: they wait for it. */
+  private async refresh(): Promise<void> {
+    this.waiting ??= [];
+    try {
+      this.world.apply(await this.ask({ method: 'snapshot', params: {} }, 'snapshot'));
+      await Promise.all([...this.conversations.values()].filter(({ loaded }) => loaded).map((one) => one.load()));
+    } finally {
+      const events = this.waiting ?? [];
+      this.waiting = null;
+      for (const event of events) this.handle(event);
+    }
+  }
+
+  private conversationOf(room: string): Conversation {
+    let conversation = this.conversations.get(room);
+    if (!conversation) {
+      conversation = new Conversation(this.backend, room, () => this.world.me?.id ?? null);
+      this.conversations.set(room, conversation);
+    }
+    return conversation;
+  }
+
+  private notice(error: ApiError): void {
+    this.noticed += 1;
+    this.notices = [...this.notices, { id: this.noticed, error }].slice(-NOTICES);
+  }
+
+  private ask<K extends ReplyKind>(command: Command, kind: K): Promise<ReplyValue<K>> {
+    return ask(this.backend, command, kind);
+  }
+}

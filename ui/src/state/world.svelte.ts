@@ -1,0 +1,130 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { Event, Me, Network, Peer, Progress, Room, Snapshot, Transfer } from '../ipc/contract';
+
+/** What the engine says there is: a snapshot, kept current by events. Nothing is decided here. */
+export class World {
+  me = $state.raw<Me | null>(null);
+  network = $state.raw<Network | null>(null);
+  readonly peers = new SvelteMap<string, Peer>();
+  readonly rooms = new SvelteMap<string, Room>();
+  readonly transfers = new SvelteMap<string, Transfer>();
+  /** Bytes per second of each transfer that is moving. */
+  readonly rates = new SvelteMap<string, number>();
+
+  /** Rooms with a name, the lobby first. */
+  namedRooms = $derived(
+    [...this.rooms.values()]
+      .filter((room) => room.kind !== 'direct')
+      .sort((a, b) => Number(b.kind === 'lobby') - Number(a.kind === 'lobby') || byName(a, b)),
+  );
+
+  directRooms = $derived(
+    new Map([...this.rooms.values()].flatMap((room) => (room.peer ? [[room.peer, room] as const] : []))),
+  );
+
+  /** Everybody who is here, then everybody who was. */
+  people = $derived(
+    [...this.peers.values()].sort(
+      (a, b) =>
+        Number(b.online) - Number(a.online) ||
+        (a.online ? byName(a, b) : b.lastSeen - a.lastSeen) ||
+        (a.id < b.id ? -1 : 1),
+    ),
+  );
+
+  online = $derived(this.people.filter((peer) => peer.online).length);
+
+  /** Names that more than one person here goes by, oneself included. */
+  sharedNames = $derived.by(() => {
+    const seen = new Set(this.me ? [this.me.name] : []);
+    const shared = new Set<string>();
+    for (const { name } of this.peers.values()) (seen.has(name) ? shared : seen).add(name);
+    return shared;
+  });
+
+  transferList = $derived([...this.transfers.values()].sort((a, b) => b.offered - a.offered));
+
+  moving = $derived(this.transferList.filter(({ state }) => state === 'running' || state === 'waiting'));
+
+  unread = $derived([...this.rooms.values()].reduce((sum, room) => sum + room.unread, 0));
+
+  apply(snapshot: Snapshot): void {
+    this.me = snapshot.me;
+    this.network = snapshot.network;
+    replace(this.peers, snapshot.peers);
+    replace(this.rooms, snapshot.rooms);
+    replace(this.transfers, snapshot.transfers);
+    this.rates.clear();
+  }
+
+  handle(event: Event): void {
+    switch (event.event) {
+      case 'ready':
+        this.me = event.me;
+        this.network = event.network;
+        break;
+      case 'me-changed':
+        this.me = event.me;
+        break;
+      case 'network-changed':
+        this.network = event.network;
+        break;
+      case 'peer-online':
+      case 'peer-offline':
+      case 'peer-changed':
+        this.peers.set(event.peer.id, event.peer);
+        break;
+      case 'room-changed':
+        this.rooms.set(event.room.id, event.room);
+        break;
+      case 'room-left':
+        this.rooms.delete(event.room);
+        break;
+      case 'offer':
+      case 'transfer-changed':
+      case 'transfer-finished':
+        this.setTransfer(event.transfer);
+        break;
+      case 'progress':
+        this.advance(event.progress);
+        break;
+    }
+  }
+
+  setTransfer(transfer: Transfer): void {
+    this.transfers.set(transfer.id, transfer);
+    if (transfer.state !== 'running') this.rates.delete(transfer.id);
+  }
+
+  personName(id: string): string {
+    if (id === this.me?.id) return this.me.name;
+    return this.peers.get(id)?.name ?? id.slice(0, 8);
+  }
+
+  private advance(progress: Progress[]): void {
+    const rates = new Map<string, number>();
+    for (const { transfer: id, peer, moved, rate } of progress) {
+      rates.set(id, (rates.get(id) ?? 0) + rate);
+      const transfer = this.transfers.get(id);
+      if (!transfer) continue;
+      this.transfers.set(id, {
+        ...transfer,
+        moved: Math.max(transfer.moved, moved),
+        receivers: transfer.receivers.map((receiver) =>
+          receiver.peer === peer ? { ...receiver, moved } : receiver,
+        ),
+      });
+    }
+    for (const [id, rate] of rates) this.rates.set(id, rate);
+  }
+}
+
+function replace<T extends { id: string }>(map: SvelteMap<string, T>, items: T[]): void {
+  const kept = new Set(items.map((item) => item.id));
+  for (const id of [...map.keys()]) if (!kept.has(id)) map.delete(id);
+  for (const item of items) map.set(item.id, item);
+}
+
+function byName(a: { name: string }, b: { name: string }): number {
+  return a.name.localeCompare(b.name);
+}

@@ -1,0 +1,72 @@
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import type { AxeResults, RunOptions } from 'axe-core';
+import type { Page } from 'playwright-core';
+import { describe, expect, test } from 'vitest';
+import { useBrowser } from './browser';
+
+const { open } = useBrowser();
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+describe.each([
+  { language: 'en', theme: 'light' },
+  { language: 'en', theme: 'dark' },
+  { language: 'zh-CN', theme: 'light' },
+  { language: 'zh-CN', theme: 'dark' },
+] as const)('in $language, $theme', (look) => {
+  test('a conversation with files, and every panel beside it', async () => {
+    const page = await open(look);
+    await check(page, 'nothing open');
+    await page.locator('[data-testid=room][data-name=design]').click();
+    await page.getByTestId('offer').last().waitFor();
+    await check(page, 'a room');
+    await page.locator('[data-testid=person][data-name=Ana]').first().click();
+    await page.getByTestId('details').click();
+    await check(page, 'a person and details');
+    for (const panel of ['transfers', 'network', 'settings']) {
+      await page.getByTestId(panel).click();
+      await check(page, panel);
+    }
+  });
+
+  test('the dialogs, trouble, and files over the window', async () => {
+    const page = await open({ ...look, world: 'fresh' });
+    await page.getByTestId('first-run').waitFor();
+    await check(page, 'first run');
+    await page.getByTestId('first-run-start').click();
+    await page.getByTestId('join-room').click();
+    await check(page, 'join');
+    await page.keyboard.press('Escape');
+    await page.getByTestId('search').click();
+    await check(page, 'switcher');
+    await page.keyboard.press('Escape');
+    await page.evaluate(() => {
+      const fake = window.lanyardFake;
+      fake.emit({ event: 'network-changed', network: { ...fake.scene.network, multicast: false } });
+      fake.emit({ event: 'notice', error: { code: 'storage', message: 'The disk is full.' } });
+    });
+    await page.getByTestId('notice').waitFor();
+    await page.locator('[data-testid=room][data-name=lobby]').click();
+    await check(page, 'trouble');
+    await page.evaluate(() => window.lanyardFake.dropped({ kind: 'over', x: 700, y: 300 }));
+    await check(page, 'drop');
+  });
+});
+
+test('an empty network', async () => {
+  const page = await open({ world: 'lonely' });
+  await page.locator('[data-testid=room][data-name=lobby]').click();
+  await page.getByTestId('transfers').click();
+  await check(page, 'nobody there');
+});
+
+async function check(page: Page, view: string): Promise<void> {
+  await page.evaluate(axe);
+  const options: RunOptions = { resultTypes: ['violations'] };
+  const { violations } = await page.evaluate(
+    (options) => (window as unknown as { axe: { run(o: RunOptions): Promise<AxeResults> } }).axe.run(options),
+    options,
+  );
+  const found = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${view}: ${id}: ${node.html} ${node.failureSummary}`));
+  expect(found).toEqual([]);
+}

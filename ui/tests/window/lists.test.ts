@@ -1,0 +1,97 @@
+import type { Page } from 'playwright-core';
+import { expect, test } from 'vitest';
+import { useBrowser } from './browser';
+
+const { open } = useBrowser();
+
+test('of a long history only what is visible is in the page, down to its first message', async () => {
+  const page = await open({ messages: 1_000 });
+  await openLobby(page);
+  const rows = page.getByTestId('message');
+  for (let turn = 0; !(await rows.filter({ hasText: /^.*Line 1 of the log/s }).count()); turn += 1) {
+    expect(turn).toBeLessThan(40);
+    const before = await fetched(page);
+    await scrollTo(page, 0);
+    if (!(await atBeginning(page))) await expect.poll(() => fetched(page)).toBeGreaterThan(before);
+    expect(await rows.count()).toBeLessThan(60);
+  }
+  await page.getByTestId('jump').click();
+  await page.getByText('好的，我带茶。').waitFor();
+  expect(await rows.count()).toBeLessThan(60);
+});
+
+test('older messages come in above without moving what is read', async () => {
+  const page = await open({ messages: 600 });
+  await openLobby(page);
+  await scrollTo(page, 700);
+  const inView = () =>
+    page.evaluate(() => {
+      const texts = [...document.querySelectorAll('[data-testid=message-text]')];
+      return texts.find((text) => text.getBoundingClientRect().top > 150 && text.checkVisibility({ visibilityProperty: true }))?.textContent;
+    });
+  await expect.poll(inView).toBeTruthy();
+  const anchor = (await inView())!;
+  const count = await fetched(page);
+  const before = await page.evaluate((anchor) => {
+    const texts = [...document.querySelectorAll('[data-testid=message-text]')];
+    document.querySelector('[role=log]')?.scrollTo(0, 580);
+    return texts.find(({ textContent }) => textContent === anchor)!.getBoundingClientRect().top;
+  }, anchor);
+  await expect.poll(() => fetched(page)).toBeGreaterThan(count);
+  const topOf = () => page.getByText(anchor, { exact: true }).evaluate((text) => text.getBoundingClientRect().top);
+  await expect.poll(async () => Math.abs((await topOf()) - before)).toBeLessThan(2);
+});
+
+test('the end follows new messages, but not while older ones are read', async () => {
+  const page = await open({ messages: 300 });
+  await openLobby(page);
+  await page.evaluate(() => void window.lanyardFake.hear('lobby', 'Bo', 'here I am'));
+  await page.getByText('here I am').waitFor();
+  await expect.poll(() => distanceToEnd(page)).toBeLessThan(2);
+  await page.evaluate(() => document.querySelector('[role=log]')?.scrollBy(0, -1_000));
+  await page.getByTestId('jump').waitFor();
+  await page.evaluate(() => void window.lanyardFake.hear('lobby', 'Bo', 'and again'));
+  await page.getByTestId('jump').filter({ hasText: '1 unread' }).waitFor();
+  expect(await distanceToEnd(page)).toBeGreaterThan(500);
+  await page.getByTestId('jump').click();
+  await page.getByText('and again').waitFor();
+  await page.getByTestId('jump').waitFor({ state: 'detached' });
+  await page.locator('[data-testid=room][data-name=lobby]').getByTestId('unread').waitFor({ state: 'detached' });
+});
+
+test('ten thousand people are as cheap as ten', async () => {
+  const page = await open({ people: 10_000 });
+  expect(await page.getByTestId('person').count()).toBeLessThan(60);
+  await page.keyboard.press('Control+K');
+  await page.getByTestId('switcher-input').fill('Guest 9999');
+  await page.getByRole('option', { name: 'Guest 9999' }).click();
+  await page.getByTestId('title').getByText('Guest 9999').waitFor();
+});
+
+async function openLobby(page: Page): Promise<void> {
+  await page.locator('[data-testid=room][data-name=lobby]').click();
+  await expect.poll(() => distanceToEnd(page)).toBeLessThan(2);
+  await page.getByText('好的，我带茶。').waitFor();
+}
+
+function scrollTo(page: Page, top: number): Promise<void> {
+  return page.evaluate((top) => document.querySelector('[role=log]')?.scrollTo(0, top), top);
+}
+
+function distanceToEnd(page: Page): Promise<number> {
+  return page.evaluate(() => {
+    const list = document.querySelector('[role=log]');
+    return list ? list.scrollHeight - list.clientHeight - list.scrollTop : Infinity;
+  });
+}
+
+function fetched(page: Page): Promise<number> {
+  return page.evaluate(() => window.lanyardFake.calls.filter(({ method }) => method === 'log').length);
+}
+
+function atBeginning(page: Page): Promise<boolean> {
+  return page.evaluate(() => {
+    const last = window.lanyardFake.calls.findLast((call) => call.method === 'log');
+    return last?.method === 'log' && last.params.before !== undefined && Number(last.params.before) <= 100;
+  });
+}

@@ -1,0 +1,34 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  plugins: [svelte()],
+  clearScreen: false,
+  server: { port: 1420, strictPort: true },
+  build: {
+    target: ['es2022', 'safari16.4', 'chrome110'],
+    modulePreload: { polyfill: false },
+    // The content security policy forbids data: in scripts and styles, and fonts are the system's own.
+    assetsInlineLimit: 0,
+  },
+  test: {
+    projects: [
+      {
+        extends: true,
+        resolve: { conditions: ['browser'] },
+        test: { name: 'state', include: ['tests/state/*.test.ts'] },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'window',
+          include: ['tests/window/*.test.ts'],
+          globalSetup: 'tests/window/setup.ts',
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
