@@ -1,3 +1,6 @@
+//! What the tests stand on: a simulated network.
+
+pub mod sim;
 //! Helpers for the tests that cross crates.
 
 pub mod files;

@@ -33,7 +33,7 @@ impl PeerId {
         if !digits.is_ascii() || (digits.len() != 52 && digits.len() != 56) {
             return None;
         }
-        let key = BASE32_NOPAD.decode(digits[..52].as_bytes()).ok()?;
+        let key = BASE32_NOPAD.decode(&digits.as_bytes()[..52]).ok()?;
         let peer = PeerId(key.try_into().ok()?);
         (digits.len() == 52 || digits[52..] == peer.check_characters()).then_some(peer)
     }

@@ -1,1 +1,18 @@
-//! Sockets: interfaces, multicast, TCP and TLS.
+//! Sockets: which interfaces there are, multicast on them, and proven TLS connections.
+//!
+//! ```text
+//!   interfaces::Watch -> [Interface] -> multicast::Sockets -> datagrams, proof of nothing
+//!
+//!   stream::Listener \                    / framing: sync frames
+//!   stream::dial     /  tls -> Secure -> <
+//!                                         \ files: raw stream
+//! ```
+//!
+//! Nothing here knows the protocol: bytes come up, bytes go down. What a datagram says is checked by the node; who is
+//! at the other end of a connection is known before the first byte of it is given to anybody.
+
+pub mod framing;
+pub mod interfaces;
+pub mod multicast;
+pub mod stream;
+pub mod tls;

@@ -1,1 +1,235 @@
-//! SQLite on one thread: commit a batch, read a page.
+//! What this device remembers, in SQLite.
+//!
+//! ```text
+//!   engine task --commit--> writer thread --+
+//!        |                  (owns the only  |--> lanyard.db (WAL)
+//!        |                  writing end)    |
+//!        +------page, …---> reader thread --+
+//! ```
+//!
+//! Neither thread is ever waited for on the engine's task: both are asked over bounded channels. A failed commit ends
+//! the store, so that memory never runs ahead of disk.
+
+mod columns;
+mod cursor;
+mod error;
+mod load;
+pub mod profile;
+mod reader;
+mod records;
+mod schema;
+mod witness;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use lanyard_proto::effects::{Loaded, PeerRecord, Record, TransferRecord};
+use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::wire::entry::Entry;
+use tokio::sync::oneshot;
+
+pub use cursor::{Cursor, NotACursor};
+pub use error::StoreError;
+
+use reader::Reader;
+use writer::{Write, Writer};
+
+/// Reaches the database from any task. Clones reach the same one.
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    reader: Reader,
+}
+
+/// Ends once the batch is on disk, or could not be written.
+///
+/// Dropping it does not take the batch back.
+#[derive(Debug)]
+#[must_use = "nobody may be told of a batch before it is durable"]
+pub struct Durable(oneshot::Receiver<Result<(), StoreError>>);
+
+/// An entry with what this device knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub entry: Arc<Entry>,
+    /// By this device's clock.
+    pub arrived: UnixMillis,
+    pub cursor: Cursor,
+}
+
+/// What a person chose; `None` where nothing was chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    pub name: Option<String>,
+    pub downloads: Option<PathBuf>,
+    /// Whether a person was asked for the name.
+    pub named: bool,
+}
+
+/// What only this device knows of a transfer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TransferNote {
+    /// Where the files are or will be.
+    pub folder: Option<PathBuf>,
+    /// SHA-256 of the file, where one file was offered.
+    pub sha256: Option<[u8; 32]>,
+    /// Bytes that are here, or that were sent to the furthest receiver.
+    pub moved: u64,
+    /// Why it failed or waits, for people.
+    pub problem: Option<String>,
+}
+
+/// A transfer with this device's note on it, empty if none was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotedTransfer {
+    pub record: TransferRecord,
+    pub note: TransferNote,
+}
+
+impl Store {
+    /// Opens or creates the database, begins a new run and loads what the node needs.
+    ///
+    /// Blocks for milliseconds; for seconds where the run before ended badly and the database is large. Two stores must
+    /// not be open on one database: the caller holds the profile's lock.
+    ///
+    /// # Errors
+    /// A sentence for a person: the file cannot be used, is damaged, or is another program's or a newer version's.
+    pub fn open(database: &Path, now: UnixMillis) -> Result<(Store, Loaded), StoreError> {
+        let (connection, loaded) = load::begin_run(database, now)?;
+        let writer = Writer::start(database, connection)?;
+        let reader = Reader::start(database, schema::open_for_reading(database)?)?;
+        Ok((Store { writer, reader }, loaded))
+    }
+
+    /// Queues records that belong together: all of them become durable, or none. Waits only while the queue is full.
+    ///
+    /// Batches become durable in the order of the calls. An entry that is there already is ignored.
+    ///
+    /// # Errors
+    /// The error that ended the store before, or [`StoreError::Closed`]. [`Durable`] tells those of the batch itself.
+    pub async fn commit(&self, records: Vec<Record>) -> Result<Durable, StoreError> {
+        self.writer.queue(Write::Records(records)).await
+    }
+
+    /// The newest messages of a room, or those right before `before`; oldest first. Whether there are more before them.
+    pub async fn page(
+        &self,
+        room: RoomId,
+        before: Option<Cursor>,
+        limit: u32,
+    ) -> Result<(Vec<Shown>, bool), StoreError> {
+        self.reader.ask(move |connection| reader::page(connection, room, before, limit)).await
+    }
+
+    /// The newest message of a room.
+    pub async fn last(&self, room: RoomId) -> Result<Option<Shown>, StoreError> {
+        let (mut newest, _) = self.page(room, None, 1).await?;
+        Ok(newest.pop())
+    }
+
+    /// How many messages of others stand after the read mark of a room.
+    pub async fn unread(&self, room: RoomId, me: PeerId) -> Result<u32, StoreError> {
+        self.reader.ask(move |connection| reader::unread(connection, room, me)).await
+    }
+
+    /// Where the last message stands that was seen in a room.
+    pub async fn read_mark(&self, room: RoomId) -> Result<Option<Cursor>, StoreError> {
+        self.reader.ask(move |connection| reader::read_mark(connection, room)).await
+    }
+
+    /// Moves the read mark of a room forwards; never backwards. A room that was left has none.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub async fn mark_read(&self, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
+        self.writer.queue(Write::ReadMark(room, cursor)).await?.await
+    }
+
+    /// The entries of one log from `from` to `to`, both included, in order: as many as fit `max_bytes` as they travel
+    /// within their room, but one at least. Ends early where the log ends.
+    pub async fn entries(
+        &self,
+        room: RoomId,
+        log: LogId,
+        from: Seq,
+        to: Seq,
+        max_bytes: usize,
+    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        self.reader.ask(move |connection| reader::entries(connection, room, log, from..=to, max_bytes)).await
+    }
+
+    /// The entry of this id, message or not.
+    pub async fn entry(&self, id: EntryId) -> Result<Option<Shown>, StoreError> {
+        self.reader.ask(move |connection| reader::entry(connection, id)).await
+    }
+
+    /// The transfers that are over, newest first.
+    pub async fn transfers(&self, limit: u32) -> Result<Vec<NotedTransfer>, StoreError> {
+        self.reader.ask(move |connection| reader::finished_transfers(connection, limit)).await
+    }
+
+    /// The transfer of this id, over or not.
+    pub async fn transfer(&self, id: TransferId) -> Result<Option<NotedTransfer>, StoreError> {
+        self.reader.ask(move |connection| reader::transfer(connection, id)).await
+    }
+
+    /// Notes what only this device knows of a transfer, in place of what was noted before.
+    ///
+    /// Survives the end of the program at once, and the loss of power with the next record that must.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub async fn note_transfer(&self, id: TransferId, note: TransferNote) -> Result<(), StoreError> {
+        self.writer.queue(Write::Note(id, note)).await?.await
+    }
+
+    /// Every device that is remembered, by id.
+    pub async fn peers(&self) -> Result<Vec<PeerRecord>, StoreError> {
+        self.reader.ask(reader::peers).await
+    }
+
+    /// What a person chose.
+    pub async fn settings(&self) -> Result<Settings, StoreError> {
+        self.reader.ask(reader::settings).await
+    }
+
+    /// Replaces what a person chose.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub async fn set_settings(&self, settings: Settings) -> Result<(), StoreError> {
+        self.writer.queue(Write::Settings(settings)).await?.await
+    }
+
+    /// Checks the structure of the whole database, which takes a second for each few hundred megabytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] with what is wrong.
+    pub async fn quick_check(&self) -> Result<(), StoreError> {
+        self.reader.ask(schema::quick_check).await
+    }
+
+    /// Ends the run well: everything queued before is durable, the write-ahead log is folded in, both threads end.
+    ///
+    /// # Errors
+    /// The error that ended the store before, or why the log could not be folded in.
+    pub async fn close(&self) -> Result<(), StoreError> {
+        self.reader.close().await;
+        self.writer.close().await
+    }
+}
+
+impl Future for Durable {
+    type Output = Result<(), StoreError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context).map(|answer| answer.unwrap_or(Err(StoreError::Closed)))
+    }
+}

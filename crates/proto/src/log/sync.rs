@@ -4,6 +4,7 @@
 //! a `Have` that it is behind asks in turn, so one connection brings both into step.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 
 use crate::effects::{Direction, Job};
@@ -13,6 +14,8 @@ use crate::wire::frame::{Frame, Hello};
 pub struct Session {
     pub conn: ConnId,
     pub peer: PeerId,
+    /// The other end of the connection; its port means nothing if it dialled.
+    pub remote: SocketAddr,
     pub direction: Direction,
     /// Kept open, and new entries passed on at once.
     pub standing: bool,
@@ -28,10 +31,17 @@ pub struct Session {
 type Ranges = Vec<(LogId, RangeInclusive<u64>)>;
 
 impl Session {
-    pub fn new(conn: ConnId, peer: PeerId, direction: Direction, standing: bool) -> Session {
+    pub fn new(
+        conn: ConnId,
+        peer: PeerId,
+        remote: SocketAddr,
+        direction: Direction,
+        standing: bool,
+    ) -> Session {
         Session {
             conn,
             peer,
+            remote,
             direction,
             standing,
             greeted: false,

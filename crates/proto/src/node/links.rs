@@ -25,7 +25,7 @@ impl Node {
         }
         let reached = (direction == Direction::Dialled).then_some(remote);
         let mut effects = self.presence.proven(peer, reached, now);
-        let session = Session::new(conn, peer, direction, standing);
+        let session = Session::new(conn, peer, remote, direction, standing);
         effects.send.push(frame(conn, &session.hello()));
         self.sessions.insert(conn, session);
         for room in self.dialling.remove(&peer).unwrap_or_default() {
@@ -97,7 +97,7 @@ impl Node {
                 self.hang_up_if_idle(conn)
             }
             Frame::Announcements(datagrams) => {
-                let Some(remote) = self.presence.addresses(peer).first().copied() else {
+                let Some(remote) = self.sessions.get(&conn).map(|session| session.remote) else {
                     return Effects::default();
                 };
                 let mut effects = Effects::default();

@@ -5,3 +5,4 @@ pub mod datagram;
 pub mod entry;
 pub mod frame;
 pub mod text;
+pub mod file;

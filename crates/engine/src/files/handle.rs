@@ -1,0 +1,101 @@
+//! Opaque handles: what a window holds instead of paths.
+
+use std::collections::{HashMap, VecDeque};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use data_encoding::HEXLOWER;
+
+use super::names::shown;
+use crate::api::FileHandle;
+
+/// The paths behind the handles of this run, at most [`MAX_HANDLES`]; the oldest are forgotten.
+#[derive(Debug, Default)]
+pub struct Handles {
+    paths: HashMap<String, PathBuf>,
+    order: VecDeque<String>,
+}
+
+/// More than anybody drops at once; a handle costs about 200 bytes.
+pub const MAX_HANDLES: usize = 16_384;
+
+impl Handles {
+    pub fn new() -> Handles {
+        Handles::default()
+    }
+
+    /// A handle for a file or folder that a person chose. The name in it is safe to show.
+    ///
+    /// # Errors
+    /// If there is nothing, if it cannot be looked at, or if it is neither a file nor a folder; and if the system has no
+    /// randomness to give.
+    pub fn admit(&mut self, path: &Path) -> io::Result<FileHandle> {
+        let path = std::path::absolute(path)?;
+        let about = fs::metadata(&path)?;
+        if !about.is_file() && !about.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"));
+        }
+        let mut id = [0; 16];
+        getrandom::fill(&mut id).map_err(io::Error::other)?;
+        let handle = HEXLOWER.encode(&id);
+        let name = path.file_name().map_or_else(|| path.to_string_lossy(), |name| name.to_string_lossy());
+        let admitted = FileHandle {
+            handle: handle.clone(),
+            name: shown(&name),
+            folder: about.is_dir(),
+            size: if about.is_file() { about.len() } else { 0 },
+        };
+        if self.order.len() >= MAX_HANDLES
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.paths.remove(&oldest);
+        }
+        self.order.push_back(handle.clone());
+        self.paths.insert(handle, path);
+        Ok(admitted)
+    }
+
+    /// The path behind a handle of this run.
+    pub fn path(&self, handle: &str) -> Option<PathBuf> {
+        self.paths.get(handle).cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handle_leads_back_to_its_path_and_tells_nothing_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("report.pdf");
+        fs::write(&file, b"12345").unwrap();
+        let mut handles = Handles::new();
+        let admitted = handles.admit(&file).unwrap();
+        assert_eq!((admitted.name.as_str(), admitted.folder, admitted.size), ("report.pdf", false, 5));
+        assert_eq!(admitted.handle.len(), 32);
+        assert_eq!(handles.path(&admitted.handle), Some(file));
+        assert!(handles.admit(folder.path()).unwrap().folder);
+        assert_eq!(handles.path("0123"), None);
+    }
+
+    #[test]
+    fn what_is_not_there_gets_no_handle() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Handles::new().admit(&folder.path().join("nothing")).is_err());
+    }
+
+    #[test]
+    fn the_oldest_handle_goes_when_there_are_too_many() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut handles = Handles::new();
+        let first = handles.admit(folder.path()).unwrap().handle;
+        let second = handles.admit(folder.path()).unwrap().handle;
+        for _ in 1..MAX_HANDLES {
+            handles.admit(folder.path()).unwrap();
+        }
+        assert_eq!(handles.path(&first), None);
+        assert!(handles.path(&second).is_some());
+    }
+}

@@ -1,0 +1,204 @@
+//! The survey of what a person chose to offer: every file and folder, as the manifest lists them.
+//!
+//! Symbolic links inside a chosen folder are not followed, and neither they nor sockets, pipes and devices are offered;
+//! they are counted. Nothing is read or hashed yet.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use lanyard_proto::rooms::{MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, Offer};
+use lanyard_proto::wire::file::{Item, ItemKind, MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST, MAX_PATH_BYTES};
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+use super::names::{folded, head, numbered};
+
+/// What was found.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// What the log entry says of it.
+    pub offer: Offer,
+    /// Symbolic links and special files that are not part of it.
+    pub skipped: u64,
+    /// All items, encoded one behind the other.
+    pub(super) manifest: Vec<u8>,
+    pub(super) sources: Sources,
+}
+
+/// Where the items of a manifest are on this device.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources {
+    /// The first component of the items below it, and where that is.
+    pub tops: Vec<(String, PathBuf)>,
+    /// Files whose names are not Unicode, by their number in the manifest, in order: the manifest cannot spell them.
+    pub odd: Vec<(u32, PathBuf)>,
+}
+
+/// Why nothing can be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum SurveyError {
+    #[error("{path} cannot be read: {error}")]
+    Unreadable { path: PathBuf, error: io::Error },
+    #[error("these are more than {MAX_ITEMS} files and folders")]
+    TooMany,
+    #[error("{0} lies too deep or has too long a path")]
+    TooDeep(PathBuf),
+    #[error("there is nothing to offer")]
+    Nothing,
+}
+
+/// Looks at everything that `paths` mean, in their order. A chosen path that is a link stands for what it leads to.
+///
+/// # Errors
+/// [`SurveyError`]; half an offer is never made.
+pub async fn survey(paths: Vec<PathBuf>) -> Result<Survey, SurveyError> {
+    tokio::task::spawn_blocking(move || survey_now(&paths)).await.expect("a survey does not panic")
+}
+
+/// Nanoseconds since 1970, where the file system knows and a signed 64-bit number can hold them.
+pub(super) fn modified_of(about: &Metadata) -> Option<i64> {
+    let modified = about.modified().ok()?;
+    match modified.duration_since(UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_nanos()).ok(),
+        Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|nanos| -nanos),
+    }
+}
+
+fn survey_now(paths: &[PathBuf]) -> Result<Survey, SurveyError> {
+    let mut found = Found::default();
+    for path in paths {
+        found.top(path).map_err(|error| match error {
+            Stop::Io(path, error) => SurveyError::Unreadable { path, error },
+            Stop::Survey(error) => error,
+        })?;
+    }
+    if found.files + found.folders == 0 {
+        return Err(SurveyError::Nothing);
+    }
+    let names = found.sources.tops.iter().take(MAX_OFFER_NAMES);
+    let offer = Offer {
+        names: names.map(|(name, _)| head(name, MAX_OFFER_NAME_BYTES).to_owned()).collect(),
+        files: found.files,
+        folders: found.folders,
+        bytes: found.bytes,
+        manifest: Sha256::digest(&found.manifest).into(),
+    };
+    Ok(Survey { offer, skipped: found.skipped, manifest: found.manifest, sources: found.sources })
+}
+
+#[derive(Default)]
+struct Found {
+    manifest: Vec<u8>,
+    sources: Sources,
+    taken: HashSet<String>,
+    files: u64,
+    folders: u64,
+    bytes: u64,
+    skipped: u64,
+}
+
+enum Stop {
+    Io(PathBuf, io::Error),
+    Survey(SurveyError),
+}
+
+impl Found {
+    fn top(&mut self, chosen: &Path) -> Result<(), Stop> {
+        let unreadable = |error| Stop::Io(chosen.to_owned(), error);
+        let path = fs::canonicalize(chosen).map_err(unreadable)?;
+        let name = self.top_name(chosen.file_name().or_else(|| path.file_name()));
+        self.sources.tops.push((name.clone(), path.clone()));
+        let mut components = vec![name];
+        for entry in WalkDir::new(&path).follow_links(false).sort_by_file_name() {
+            let entry = entry.map_err(|error| {
+                let at = error.path().unwrap_or(&path).to_owned();
+                Stop::Io(at, error.into())
+            })?;
+            components.truncate(entry.depth().max(1));
+            if entry.depth() > 0 {
+                components.push(spelled(entry.file_name()));
+            }
+            let about = entry.metadata().map_err(|error| Stop::Io(entry.path().to_owned(), error.into()))?;
+            self.item(entry.path(), &path, &components, &about).map_err(Stop::Survey)?;
+        }
+        Ok(())
+    }
+
+    fn item(
+        &mut self,
+        path: &Path,
+        top: &Path,
+        names: &[String],
+        about: &Metadata,
+    ) -> Result<(), SurveyError> {
+        let kind = match about {
+            _ if about.is_dir() => ItemKind::Folder,
+            _ if about.is_file() && executable(about) => ItemKind::Executable,
+            _ if about.is_file() => ItemKind::File,
+            _ => {
+                self.skipped += 1;
+                return Ok(());
+            }
+        };
+        if names.len() > MAX_DEPTH || names.iter().map(String::len).sum::<usize>() > MAX_PATH_BYTES {
+            return Err(SurveyError::TooDeep(path.to_owned()));
+        }
+        let size = if kind == ItemKind::Folder { 0 } else { about.len() };
+        Item { components: names.to_owned(), size, modified: modified_of(about), kind }
+            .encode(&mut self.manifest);
+        if kind == ItemKind::Folder {
+            self.folders += 1;
+        } else {
+            let below = names[1..].iter().fold(top.to_owned(), |path, name| path.join(name));
+            if below != path {
+                self.sources.odd.push((self.files as u32, path.to_owned()));
+            }
+            self.files += 1;
+            self.bytes += size;
+        }
+        if self.files + self.folders > MAX_ITEMS || self.manifest.len() > MAX_MANIFEST {
+            return Err(SurveyError::TooMany);
+        }
+        Ok(())
+    }
+
+    /// Two things of one name can be chosen from two places; below them the names would be mixed up.
+    fn top_name(&mut self, name: Option<&OsStr>) -> String {
+        let name = name.map_or_else(|| "files".to_owned(), spelled);
+        let mut free = name.clone();
+        for number in 2.. {
+            if self.taken.insert(folded(&free)) {
+                break;
+            }
+            free = numbered(&name, number);
+        }
+        free
+    }
+}
+
+/// A name as Unicode; bytes that are none are spelled `%FF`, so that different names stay different.
+fn spelled(name: &OsStr) -> String {
+    let mut text = String::new();
+    for piece in name.as_encoded_bytes().utf8_chunks() {
+        text.push_str(piece.valid());
+        for byte in piece.invalid() {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+#[cfg(unix)]
+fn executable(about: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    about.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Metadata) -> bool {
+    false
+}

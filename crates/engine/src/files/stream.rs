@@ -1,0 +1,124 @@
+//! Frames out of a stream, one at a time or as many as have arrived.
+
+use std::io;
+
+use lanyard_proto::wire::file::{DecodeError, Frame, MAX_FRAME};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Bytes of a block: the longest frame, and what one read may bring beyond it.
+pub(super) const BLOCK_BYTES: usize = 4 + MAX_FRAME + 60 * 1024;
+
+/// Why there is no next frame.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StreamError {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+}
+
+/// Cuts what arrives into frames. Waiting for the next one can be given up and taken up again at any time.
+#[derive(Debug)]
+pub(super) struct Frames<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    /// What arrived lies between these.
+    taken: usize,
+    filled: usize,
+}
+
+/// Bytes with whole frames in them.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub bytes: Vec<u8>,
+    pub start: usize,
+    pub end: usize,
+}
+
+impl Block {
+    /// The frames of a block that was cut by [`Frames::cut`].
+    pub fn frames(&self) -> impl Iterator<Item = Result<Frame<'_>, DecodeError>> {
+        let mut rest = &self.bytes[self.start..self.end];
+        std::iter::from_fn(move || {
+            let length = frame_length(rest)?;
+            let frame = &rest[4..4 + length];
+            rest = &rest[4 + length..];
+            Some(Frame::decode(frame))
+        })
+    }
+}
+
+impl<R: AsyncRead + Unpin> Frames<R> {
+    pub fn new(reader: R) -> Frames<R> {
+        Frames { reader, buffer: Vec::new(), taken: 0, filled: 0 }
+    }
+
+    /// The next frame, of at most `most` bytes.
+    ///
+    /// # Errors
+    /// When the stream fails or ends, or what came is no frame.
+    pub async fn next(&mut self, most: usize) -> Result<Frame<'_>, StreamError> {
+        self.fill(most).await?;
+        let start = self.taken + 4;
+        let length = frame_length(&self.buffer[self.taken..self.filled]).expect("fill waits for a length");
+        self.taken = start + length;
+        Ok(Frame::decode(&self.buffer[start..start + length])?)
+    }
+
+    /// Waits until a whole frame of at most `most` bytes has arrived.
+    pub async fn fill(&mut self, most: usize) -> Result<(), StreamError> {
+        loop {
+            let arrived = &self.buffer[self.taken..self.filled];
+            let needed = match frame_length(arrived) {
+                Some(length) if length > most => return Err(DecodeError::TooLong.into()),
+                Some(length) if arrived.len() >= 4 + length => return Ok(()),
+                Some(length) => 4 + length,
+                None => 4,
+            };
+            self.make_room(needed);
+            let read = self.reader.read(&mut self.buffer[self.filled..]).await?;
+            if read == 0 {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
+            self.filled += read;
+        }
+    }
+
+    /// Takes all whole frames that have arrived, after [`Frames::fill`]; `spare` becomes the next buffer.
+    pub fn cut(&mut self, mut spare: Vec<u8>) -> Block {
+        let start = self.taken;
+        let mut end = start;
+        while let Some(length) = frame_length(&self.buffer[end..self.filled])
+            && self.filled - end >= 4 + length
+        {
+            end += 4 + length;
+        }
+        let tail = self.filled - end;
+        if spare.len() < BLOCK_BYTES {
+            spare.resize(BLOCK_BYTES, 0);
+        }
+        spare[..tail].copy_from_slice(&self.buffer[end..self.filled]);
+        let bytes = std::mem::replace(&mut self.buffer, spare);
+        (self.taken, self.filled) = (0, tail);
+        Block { bytes, start, end }
+    }
+
+    /// Makes room for a frame without trusting its length: the buffer at most doubles what has arrived.
+    fn make_room(&mut self, needed: usize) {
+        if self.taken > 0 && (self.taken == self.filled || self.buffer.len() - self.taken < needed) {
+            self.buffer.copy_within(self.taken..self.filled, 0);
+            self.filled -= self.taken;
+            self.taken = 0;
+        }
+        if self.filled == self.buffer.len() {
+            let wanted = (self.taken + needed).max(FIRST_BUFFER);
+            self.buffer.resize(wanted.min((2 * self.filled).max(FIRST_BUFFER)), 0);
+        }
+    }
+}
+
+const FIRST_BUFFER: usize = 8 * 1024;
+
+fn frame_length(bytes: &[u8]) -> Option<usize> {
+    bytes.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize)
+}

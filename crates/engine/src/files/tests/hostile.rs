@@ -1,0 +1,264 @@
+//! What others may try, and what comes of it.
+
+use std::fs;
+
+use lanyard_proto::model::PeerId;
+use lanyard_proto::rooms::Offer;
+use lanyard_proto::transfer::{Failure, PullEnd};
+use lanyard_proto::wire::file::{Frame, Item, Span, Want};
+use tokio::io::{AsyncWriteExt, duplex};
+use tokio_util::sync::CancellationToken;
+
+use super::lan::{Holder, Lan, MIB, TRANSFER, Wire, file, folder, forged, sample};
+use crate::files::names::{folded, safe};
+use crate::files::plan::Planner;
+use crate::files::{ServeError, discard, serve};
+
+#[tokio::test]
+async fn somebody_else_is_refused() {
+    let lan = Lan::new().await;
+    let offer = lan.offers(&[lan.has("secret", b"data")]).await;
+    let (wire, holder) = duplex(MIB);
+    let shelf = lan.shelf.clone();
+    let served = tokio::spawn(serve(holder, PeerId([3; 32]), shelf, |_, _| {}, CancellationToken::new()));
+    let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
+    assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)));
+    assert!(matches!(served.await.unwrap(), Err(ServeError::NotOffered)));
+    lan.assert_downloads(&[]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_connects_and_says_nothing_is_dropped() {
+    let lan = Lan::new().await;
+    let (_silent, holder) = duplex(MIB);
+    assert!(matches!(lan.serves(holder).await.unwrap(), Err(ServeError::Lost(_))));
+}
+
+#[tokio::test]
+async fn an_overlong_first_frame_is_not_even_read() {
+    let lan = Lan::new().await;
+    let (mut wire, holder) = duplex(MIB);
+    wire.write_all(&u32::MAX.to_be_bytes()).await.unwrap();
+    assert!(matches!(lan.serves(holder).await.unwrap(), Err(ServeError::Protocol)));
+}
+
+#[tokio::test]
+async fn a_flipped_bit_is_found_and_nothing_appears() {
+    let lan = Lan::new().await;
+    let offer = lan.offers(&[lan.has("file", &sample(3 * MIB))]).await;
+    let (wire, holder) = duplex(MIB);
+    let mut tampering = Wire::new(wire);
+    tampering.flip_at = Some(2 * MIB as u64);
+    drop(lan.serves(holder));
+    let end = lan.pulls_over(tampering, &offer).await.unwrap_err().end();
+    assert_eq!(end, Some(PullEnd::Failed(Failure::Corrupt)));
+    lan.assert_downloads(&[]);
+    // What came before the damage was kept, and an honest wire brings the rest.
+    lan.pulls(&offer).await.unwrap();
+    lan.assert_downloads(&["file"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_became_a_link_is_not_followed() {
+    let lan = Lan::new().await;
+    let path = lan.has("file", b"data");
+    let offer = lan.offers(std::slice::from_ref(&path)).await;
+    fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+    let end = lan.pulls(&offer).await.unwrap_err().end();
+    assert_eq!(end, Some(PullEnd::Failed(Failure::SourceGone)));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_link_in_place_of_the_staging_folder_is_not_followed() {
+    let lan = Lan::new().await;
+    let offer = lan.offers(&[lan.has("file", b"data")]).await;
+    std::os::unix::fs::symlink(lan.canary(), lan.downloads().join(".lanyard-part")).unwrap();
+    let end = lan.pulls(&offer).await.unwrap_err().end();
+    assert_eq!(end, Some(PullEnd::Failed(Failure::Unwritable)));
+    assert!(discard(TRANSFER, &lan.downloads()).await.is_err());
+    lan.assert_canary();
+}
+
+#[tokio::test]
+async fn hostile_names_stay_inside_and_beside_each_other() {
+    let names = [
+        "../up",
+        "..",
+        "/etc/x",
+        "C:\\x",
+        "a\\..\\b",
+        "CON",
+        "twin",
+        "TWIN",
+        "twin",
+        "x\u{202e}y",
+        ".lanyard-part",
+    ];
+    let items: Vec<Item> = names.iter().map(|name| file(&[name], 1)).collect();
+    let lan = Lan::new().await;
+    let (offer, manifest) = forged(&items);
+    let holder = Holder::forging(manifest, |file| vec![file as u8]);
+    lan.pulls_over(holder, &offer).await.unwrap();
+    lan.assert_downloads(&[
+        ".._up",
+        ".lanyard-part (2)",
+        "C__x",
+        "TWIN (2)",
+        "_",
+        "_CON",
+        "_etc_x",
+        "a_.._b",
+        "twin",
+        "twin (3)",
+        "xy",
+    ]);
+    lan.assert_canary();
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_not_the_offered_one_is_refused_before_anything_is_written() {
+    let good = [folder(&["d"]), file(&["d", "f"], 5)];
+    let (offer, _) = forged(&good);
+    let cases: [(&str, Vec<Item>); 6] = [
+        ("another name", vec![folder(&["d"]), file(&["d", "g"], 5)]),
+        ("another size", vec![folder(&["d"]), file(&["d", "f"], 6)]),
+        ("a file more", vec![folder(&["d"]), file(&["d", "f"], 5), file(&["x"], 0)]),
+        ("a folder more", vec![folder(&["d"]), folder(&["e"]), file(&["d", "f"], 5)]),
+        ("nothing", vec![]),
+        ("no folder", vec![file(&["d", "f"], 5)]),
+    ];
+    for (lie, items) in cases {
+        let lan = Lan::new().await;
+        let holder = Holder::forging(forged(&items).1, |_| vec![0; 5]);
+        let end = lan.pulls_over(holder, &offer).await.unwrap_err().end();
+        assert_eq!(end, Some(PullEnd::Failed(Failure::Protocol)), "{lie}");
+        assert_eq!(fs::read_dir(lan.downloads()).unwrap().count(), 0, "{lie}");
+    }
+}
+
+#[tokio::test]
+async fn an_offer_that_lies_with_its_manifest_is_refused() {
+    let items = [folder(&["d"]), file(&["d", "f"], 5)];
+    let (honest, manifest) = forged(&items);
+    for offer in [
+        Offer { files: u64::MAX, ..honest.clone() },
+        Offer { files: 2, ..honest.clone() },
+        Offer { folders: 0, ..honest.clone() },
+        Offer { bytes: 4, ..honest.clone() },
+        Offer { bytes: u64::MAX, ..honest.clone() },
+        Offer { manifest: [0; 32], ..honest.clone() },
+    ] {
+        let lan = Lan::new().await;
+        let holder = Holder::forging(manifest.clone(), |_| vec![0; 5]);
+        let end = lan.pulls_over(holder, &offer).await.unwrap_err().end();
+        assert_eq!(end, Some(PullEnd::Failed(Failure::Protocol)), "{offer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_manifest_that_mixes_up_files_and_folders_is_refused() {
+    for items in [
+        vec![file(&["a"], 1), file(&["a", "b"], 1)],
+        vec![file(&["d", "f"], 1), folder(&["d"])],
+        vec![folder(&["d"]), folder(&["d"])],
+    ] {
+        let lan = Lan::new().await;
+        let (offer, manifest) = forged(&items);
+        let holder = Holder::forging(manifest, |_| vec![0]);
+        let end = lan.pulls_over(holder, &offer).await.unwrap_err().end();
+        assert_eq!(end, Some(PullEnd::Failed(Failure::Protocol)));
+    }
+}
+
+#[tokio::test]
+async fn a_holder_that_sends_more_or_less_than_it_listed_is_caught() {
+    for sent in [4, 6] {
+        let lan = Lan::new().await;
+        let (offer, manifest) = forged(&[file(&["f"], 5)]);
+        let holder = Holder::forging(manifest, move |_| vec![0; sent]);
+        let end = lan.pulls_over(holder, &offer).await.unwrap_err().end();
+        assert_eq!(end, Some(PullEnd::Failed(Failure::Protocol)));
+        lan.assert_downloads(&[]);
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_wants_what_does_not_exist_is_dropped() {
+    for span in [
+        Span { file: 1, files: 1, chunk: 0 },
+        Span { file: 0, files: 1, chunk: 2 },
+        Span { file: 0, files: 1, chunk: u32::MAX },
+        Span { file: u32::MAX, files: u32::MAX, chunk: 0 },
+    ] {
+        let lan = Lan::new().await;
+        lan.offers(&[lan.has("file", &sample(2 * MIB))]).await;
+        let (mut wire, holder) = duplex(4 * MIB);
+        let served = lan.serves(holder);
+        let mut bytes = Vec::new();
+        Frame::Get { transfer: TRANSFER }.encode(&mut bytes);
+        Frame::Want(Want { spans: vec![span], left: u64::MAX }).encode(&mut bytes);
+        wire.write_all(&bytes).await.unwrap();
+        assert!(matches!(served.await.unwrap(), Err(ServeError::Protocol)), "{span:?}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_names_lead_out_of_the_folder_or_onto_each_other(
+        names in proptest::collection::vec(
+            proptest::collection::vec(proptest::sample::select(NAMES), 1..5), 1..40,
+        ),
+    ) {
+        let mut items = Vec::new();
+        let mut known = std::collections::BTreeSet::new();
+        for path in &names {
+            for depth in 1..path.len() {
+                if known.insert(path[..depth].to_vec()) {
+                    items.push(folder(&path[..depth]));
+                }
+            }
+            items.push(file(path, 0));
+        }
+        let (offer, manifest) = forged(&items);
+        let mut planner = Planner::new(&offer).unwrap();
+        planner.page(&manifest).unwrap();
+        let plan = planner.finish().unwrap();
+        let folders = plan.folders.iter().map(|folder| plan.path(folder.parent, &folder.name));
+        let files = plan.files.iter().map(|file| plan.path(file.parent, &file.name));
+        let mut seen = std::collections::BTreeSet::new();
+        for path in folders.chain(files) {
+            for name in &path {
+                proptest::prop_assert_eq!(&safe(name), name);
+            }
+            let folded: Vec<String> = path.iter().map(|name| folded(name)).collect();
+            proptest::prop_assert!(seen.insert(folded), "{:?} twice", path);
+        }
+    }
+}
+
+const NAMES: &[&str] = &[
+    "..",
+    ".",
+    "/",
+    "a",
+    "A",
+    "a (2)",
+    "A (2)",
+    "CON",
+    "_CON",
+    "con",
+    "a.txt",
+    "a (2).txt",
+    "..\\x",
+    "~",
+    "_",
+    "é",
+    "e\u{301}",
+    "É",
+    "\u{200b}a",
+    "a.",
+    "a ",
+];

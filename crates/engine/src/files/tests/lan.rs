@@ -1,0 +1,247 @@
+//! Two people, a wire between them that counts, damages and breaks, and a holder that lies.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use lanyard_proto::effects::Audience;
+use lanyard_proto::model::{PeerId, TransferId};
+use lanyard_proto::rooms::Offer;
+use lanyard_proto::wire::file::{CHUNK_BYTES, Chunk, Data, FileDone, Frame, Item, ItemKind, MAX_FRAME};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
+use tokio_util::sync::CancellationToken;
+
+use crate::files::stream::Frames;
+use crate::files::{PullError, Received, ServeError, Served, Shelf, pull, serve, survey};
+
+pub(super) const BOB: PeerId = PeerId([2; 32]);
+pub(super) const TRANSFER: TransferId = TransferId([7; 16]);
+pub(super) const MIB: usize = CHUNK_BYTES;
+
+/// Ann, who offers, and Bob, who fetches; and a folder that nobody may touch.
+pub(super) struct Lan {
+    ann: TempDir,
+    bob: TempDir,
+    pub(super) profile: TempDir,
+    pub(super) canary: TempDir,
+    pub(super) shelf: Shelf,
+}
+
+impl Lan {
+    pub(super) async fn new() -> Lan {
+        let [ann, bob, profile, canary] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
+        fs::write(canary.path().join("canary"), "alive").unwrap();
+        let shelf = Shelf::open(profile.path()).unwrap();
+        Lan { ann, bob, profile, canary, shelf }
+    }
+
+    pub(super) fn home(&self) -> PathBuf {
+        self.ann.path().to_owned()
+    }
+
+    pub(super) fn downloads(&self) -> PathBuf {
+        self.bob.path().to_owned()
+    }
+
+    pub(super) fn canary(&self) -> PathBuf {
+        self.canary.path().to_owned()
+    }
+
+    pub(super) fn has(&self, name: &str, data: &[u8]) -> PathBuf {
+        let path = self.home().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, data).unwrap();
+        path
+    }
+
+    pub(super) async fn offers(&self, paths: &[PathBuf]) -> Offer {
+        let survey = survey(paths.to_vec()).await.unwrap();
+        let offer = survey.offer.clone();
+        self.shelf.put(TRANSFER, survey, Audience::Peer(BOB)).await.unwrap();
+        offer
+    }
+
+    pub(super) fn serves<S>(&self, stream: S) -> tokio::task::JoinHandle<Result<Served, ServeError>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.serves_with(stream, |_, _| {})
+    }
+
+    pub(super) fn serves_with<S>(
+        &self,
+        stream: S,
+        progress: impl FnMut(TransferId, u64) + Send + 'static,
+    ) -> tokio::task::JoinHandle<Result<Served, ServeError>>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        tokio::spawn(serve(stream, BOB, self.shelf.clone(), progress, CancellationToken::new()))
+    }
+
+    pub(super) async fn pulls(&self, offer: &Offer) -> Result<Received, PullError> {
+        let (wire, holder) = duplex(MIB);
+        let served = self.serves(holder);
+        let received = self.pulls_over(wire, offer).await;
+        let served = served.await.unwrap();
+        if let Ok(received) = &received {
+            assert_eq!(served.unwrap().digest, received.digest);
+        }
+        received
+    }
+
+    pub(super) async fn pulls_over<S>(&self, stream: S, offer: &Offer) -> Result<Received, PullError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        pull(stream, TRANSFER, offer, &self.downloads(), |_| {}, CancellationToken::new()).await
+    }
+
+    /// What stands in the download folder, staging apart.
+    pub(super) fn assert_downloads(&self, expected: &[&str]) {
+        let entries = fs::read_dir(self.downloads()).unwrap().map(|entry| entry.unwrap().file_name());
+        let mut names: Vec<String> = entries.map(|name| name.into_string().unwrap()).collect();
+        names.retain(|name| name != ".lanyard-part");
+        names.sort();
+        assert_eq!(names, expected);
+    }
+
+    pub(super) fn assert_canary(&self) {
+        let entries: Vec<_> =
+            fs::read_dir(self.canary()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(entries, ["canary"]);
+        assert_eq!(fs::read(self.canary().join("canary")).unwrap(), b"alive");
+    }
+}
+
+/// A holder that says what it likes.
+pub(super) struct Holder;
+
+impl Holder {
+    /// Sends these pages, and for every file whatever `content` gives, with honest hashes.
+    pub(super) fn forging(
+        manifest: Vec<u8>,
+        content: impl Fn(u32) -> Vec<u8> + Send + 'static,
+    ) -> DuplexStream {
+        let (wire, holder) = duplex(MIB);
+        tokio::spawn(async move {
+            let (reader, mut writer) = tokio::io::split(holder);
+            let mut frames = Frames::new(reader);
+            let mut bytes = Vec::new();
+            Frame::Manifest { items: &manifest }.encode(&mut bytes);
+            Frame::ManifestEnd.encode(&mut bytes);
+            writer.write_all(&bytes).await?;
+            loop {
+                let Ok(frame) = frames.next(MAX_FRAME).await else { return io::Result::Ok(()) };
+                let Frame::Want(want) = frame else { continue };
+                let files = want.spans.iter().flat_map(|span| span.file..span.file + span.files);
+                let mut bytes = Vec::new();
+                for file in files {
+                    let data = content(file);
+                    let sha256 = Sha256::digest(&data).into();
+                    let chunk = Chunk { file, index: 0, state: sha256, last: true, data: Data::Bytes(&data) };
+                    Frame::Chunk(chunk).encode(&mut bytes);
+                    Frame::FileDone(FileDone { file, size: data.len() as u64, sha256 }).encode(&mut bytes);
+                }
+                writer.write_all(&bytes).await?;
+            }
+        });
+        wire
+    }
+}
+
+pub(super) fn file(names: &[&str], size: u64) -> Item {
+    let components = names.iter().map(|name| (*name).to_owned()).collect();
+    Item { components, size, modified: None, kind: ItemKind::File }
+}
+
+pub(super) fn folder(names: &[&str]) -> Item {
+    Item { kind: ItemKind::Folder, ..file(names, 0) }
+}
+
+/// The offer that a manifest of these items would keep.
+pub(super) fn forged(items: &[Item]) -> (Offer, Vec<u8>) {
+    let mut manifest = Vec::new();
+    items.iter().for_each(|item| item.encode(&mut manifest));
+    let folders = items.iter().filter(|item| item.kind == ItemKind::Folder).count() as u64;
+    let offer = Offer {
+        names: Vec::new(),
+        files: items.len() as u64 - folders,
+        folders,
+        bytes: items.iter().map(|item| item.size).sum(),
+        manifest: Sha256::digest(&manifest).into(),
+    };
+    (offer, manifest)
+}
+
+/// A wire that counts what arrives, and can damage it or break.
+pub(super) struct Wire {
+    inner: DuplexStream,
+    pub(super) arrived: Arc<AtomicU64>,
+    pub(super) flip_at: Option<u64>,
+    pub(super) cut_at: Option<u64>,
+}
+
+impl Wire {
+    pub(super) fn new(inner: DuplexStream) -> Wire {
+        Wire { inner, arrived: Arc::default(), flip_at: None, cut_at: None }
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = self.arrived.load(Relaxed);
+        if self.cut_at.is_some_and(|at| before >= at) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
+        let start = buf.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(cx, buf);
+        let after = before + (buf.filled().len() - start) as u64;
+        if let Some(at) = self.flip_at
+            && (before..after).contains(&at)
+        {
+            buf.filled_mut()[start + (at - before) as usize] ^= 1;
+        }
+        self.arrived.store(after, Relaxed);
+        polled
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+/// Every folder and file below, files with what is in them.
+pub(super) fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+    let below = walkdir::WalkDir::new(folder).min_depth(1).into_iter().map(|entry| entry.unwrap());
+    let entries = below.map(|entry| {
+        let content = entry.file_type().is_file().then(|| fs::read(entry.path()).unwrap());
+        (entry.path().strip_prefix(folder).unwrap().to_owned(), content)
+    });
+    entries.collect()
+}
+
+pub(super) fn sample(length: usize) -> Vec<u8> {
+    (0..length).map(|i| (i * 31 + i / 251 + i / 65_537) as u8).collect()
+}

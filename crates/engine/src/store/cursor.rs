@@ -1,0 +1,65 @@
+//! Where a message stands in the order of its room.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use lanyard_proto::model::{Hlc, PeerId, Seq, UnixMillis};
+use lanyard_proto::wire::entry::Header;
+
+/// A place in the order in which a room is shown: by clock, then author, then log.
+///
+/// Its text form, 112 lower-case hexadecimal characters, sorts as the cursors do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cursor {
+    /// The entry's hybrid clock, or that of its arrival if its author's clock was far ahead.
+    pub place: Hlc,
+    pub author: PeerId,
+    pub seq: Seq,
+    pub nonce: u64,
+}
+
+impl Cursor {
+    /// Where an entry stands that arrived here at this time.
+    pub fn of(header: &Header, arrived: UnixMillis) -> Cursor {
+        let Header { hlc, author, seq, nonce, .. } = *header;
+        let place =
+            if hlc.unix().0 > arrived.0.saturating_add(MAX_AHEAD_MS) { Hlc::at(arrived) } else { hlc };
+        Cursor { place: place.min(MAX_PLACE), author, seq, nonce }
+    }
+
+    /// Reads the [`fmt::Display`] form.
+    ///
+    /// # Errors
+    /// [`NotACursor`] for any other text.
+    pub fn parse(text: &str) -> Result<Cursor, NotACursor> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).map_err(|_| NotACursor)?;
+        let (place, rest) = bytes.split_first_chunk().ok_or(NotACursor)?;
+        let (author, rest) = rest.split_first_chunk().ok_or(NotACursor)?;
+        let (seq, rest) = rest.split_first_chunk().ok_or(NotACursor)?;
+        let nonce = rest.try_into().map_err(|_| NotACursor)?;
+        let (place, seq) = (Hlc(u64::from_be_bytes(*place)), Seq(u64::from_be_bytes(*seq)));
+        if place > MAX_PLACE || i64::try_from(seq.0).is_err() {
+            return Err(NotACursor);
+        }
+        Ok(Cursor { place, author: PeerId(*author), seq, nonce: u64::from_be_bytes(nonce) })
+    }
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let author = HEXLOWER.encode(&self.author.0);
+        write!(f, "{:016x}{author}{:016x}{:016x}", self.place.0, self.seq.0, self.nonce)
+    }
+}
+
+/// The text is not the cursor of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("This does not say where a message stands. Use the cursor of a message as it was given.")]
+pub struct NotACursor;
+
+/// Milliseconds that an author's clock may be ahead before its entries stand where they arrived (PROTOCOL.md, "Order
+/// shown").
+const MAX_AHEAD_MS: u64 = 10 * 60 * 1000;
+
+/// SQLite compares signed numbers; clocks reach this in the year 6429.
+const MAX_PLACE: Hlc = Hlc(i64::MAX as u64);

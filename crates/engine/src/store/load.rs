@@ -1,0 +1,209 @@
+//! Begins a run: proves that the database is still this installation's, takes the run's number, loads what the node needs.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
+use lanyard_proto::model::{EntryId, Hlc, PeerId, Seq, UnixMillis};
+use lanyard_proto::transfer::TransferState;
+use lanyard_proto::wire::entry::Entry;
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::columns::{self, TRANSFER_COLUMNS, array, bits, unsigned};
+use super::error::StoreError;
+use super::witness::Witness;
+use super::{reader, schema};
+
+/// Opens the database and begins a run. The connection writes with `synchronous=FULL`.
+pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loaded), StoreError> {
+    let mut connection = schema::open_for_writing(path)?;
+    let before = Node::read(&connection).map_err(StoreError::opening(path))?;
+    if before.as_ref().is_some_and(|node| node.running) {
+        tracing::info!("the last run did not end well: checking the database");
+        schema::quick_check(&connection).map_err(|error| error.locate(path))?;
+    }
+    let node = claim(&mut connection, path, before, now)?;
+    let loaded = load(&connection, &node).map_err(|error| error.locate(path))?;
+    Ok((connection, loaded))
+}
+
+/// The row of this installation.
+struct Node {
+    boot: u64,
+    nonce: u64,
+    witness: Option<[u8; 32]>,
+    witness_before: Option<[u8; 32]>,
+    renew_nonce: bool,
+    clock: Hlc,
+    running: bool,
+}
+
+impl Node {
+    /// `None` in a database that was just created.
+    fn read(connection: &Connection) -> rusqlite::Result<Option<Node>> {
+        connection
+            .query_row(
+                "SELECT boot, nonce, witness, witness_before, renew_nonce, clock, running FROM node",
+                [],
+                |row| {
+                    Ok(Node {
+                        boot: unsigned(row, 0)?,
+                        nonce: u64::from_be_bytes(array(row, 1)?),
+                        witness: row.get(2)?,
+                        witness_before: row.get(3)?,
+                        renew_nonce: row.get(4)?,
+                        clock: Hlc(unsigned(row, 5)?),
+                        running: row.get(6)?,
+                    })
+                },
+            )
+            .optional()
+    }
+
+    /// Whether the logs that this database wrote may go on.
+    fn continues(&self, seen: Option<[u8; 32]>) -> bool {
+        !self.renew_nonce && seen.is_some() && (self.witness == seen || self.witness_before == seen)
+    }
+}
+
+/// Takes the next run's number, and another nonce where the logs must not go on, durable in database and witness.
+fn claim(
+    connection: &mut Connection,
+    path: &Path,
+    before: Option<Node>,
+    now: UnixMillis,
+) -> Result<Node, StoreError> {
+    let unusable = |error| schema::unusable(path, error);
+    let witness = Witness::open(path).map_err(unusable)?;
+    let seen = witness.proof();
+    let mut witness = witness.renewed().map_err(unusable)?;
+    let nonce = match &before {
+        Some(node) if node.continues(seen) => node.nonce,
+        _ => getrandom::u64().map_err(|error| schema::unusable(path, error))?,
+    };
+    let boot = before.as_ref().map_or(now.0, |node| now.0.max(node.boot.saturating_add(1)));
+    let node = Node {
+        boot,
+        nonce,
+        witness: witness.proof(),
+        witness_before: seen,
+        renew_nonce: false,
+        clock: before.as_ref().map_or(Hlc::default(), |node| node.clock),
+        running: true,
+    };
+    // The database first: if the witness is not written after it, it still proves what it proved before.
+    save(connection, &node).map_err(StoreError::opening(path))?;
+    witness.write().map_err(unusable)?;
+    if let Some(before) = before.filter(|before| before.nonce != node.nonce) {
+        tracing::info!(forgot = before.renew_nonce, "this database begins new logs");
+    }
+    Ok(node)
+}
+
+fn save(connection: &mut Connection, node: &Node) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute(
+        "INSERT INTO node (one, boot, nonce, witness, witness_before, renew_nonce, clock, running)
+         VALUES (1, ?, ?, ?, ?, ?, ?, ?)
+         ON CONFLICT (one) DO UPDATE SET boot = excluded.boot, nonce = excluded.nonce, witness = excluded.witness,
+         witness_before = excluded.witness_before, renew_nonce = excluded.renew_nonce, clock = excluded.clock,
+         running = excluded.running",
+        params![
+            bits(node.boot),
+            node.nonce.to_be_bytes(),
+            node.witness,
+            node.witness_before,
+            node.renew_nonce,
+            bits(node.clock.0),
+            node.running,
+        ],
+    )?;
+    transaction.execute("INSERT INTO setting (one, named) VALUES (1, 0) ON CONFLICT (one) DO NOTHING", [])?;
+    transaction.commit()
+}
+
+fn load(connection: &Connection, node: &Node) -> Result<Loaded, StoreError> {
+    Ok(Loaded {
+        boot: node.boot,
+        log_nonce: node.nonce,
+        clock: node.clock,
+        rooms: rooms(connection, node.nonce)?,
+        peers: reader::peers(connection)?,
+        transfers: transfers(connection)?,
+    })
+}
+
+fn rooms(connection: &Connection, nonce: u64) -> Result<Vec<LoadedRoom>, StoreError> {
+    let mut statement = connection.prepare("SELECT room, direct, name, joined, id FROM room ORDER BY id")?;
+    let rows = statement.query_map([], |row| Ok((columns::room(row)?, row.get::<_, i64>(4)?)))?;
+    rows.map(|row| {
+        let (record, id) = row?;
+        let logs = logs(connection, id)?;
+        let covered = covered(connection, id, nonce)?;
+        Ok(LoadedRoom { record, logs, covered, recent: recent(connection, id)? })
+    })
+    .collect()
+}
+
+fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> {
+    let mut statement = connection
+        .prepare_cached("SELECT author, nonce, head, head_id FROM log WHERE room = ? ORDER BY id")?;
+    let rows = statement.query_map([room], |row| {
+        Ok(LoadedLog {
+            author: PeerId(array(row, 0)?),
+            nonce: u64::from_be_bytes(array(row, 1)?),
+            head: Seq(unsigned(row, 2)?),
+            head_id: EntryId(array(row, 3)?),
+        })
+    })?;
+    rows.collect()
+}
+
+fn covered(connection: &Connection, room: i64, nonce: u64) -> rusqlite::Result<Vec<(PeerId, Seq)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT peer, seq FROM covered JOIN log USING (room, log)
+         WHERE room = ? AND own = 1 AND nonce = ? ORDER BY peer",
+    )?;
+    let rows = statement.query_map(params![room, nonce.to_be_bytes()], |row| {
+        Ok((PeerId(array(row, 0)?), Seq(unsigned(row, 1)?)))
+    })?;
+    rows.collect()
+}
+
+/// Oldest first.
+fn recent(connection: &Connection, room: i64) -> Result<Vec<Arc<Entry>>, StoreError> {
+    let mut newest = Vec::new();
+    for message in [false, true] {
+        let mut statement = connection.prepare_cached(reader::RECENT)?;
+        let mut rows = statement.query(params![room, message, RECENT_ENTRIES as i64])?;
+        while let Some(row) = rows.next()? {
+            newest.push(reader::shown(row)?);
+        }
+    }
+    newest.sort_by_key(|shown| shown.cursor);
+    let surplus = newest.len().saturating_sub(RECENT_ENTRIES);
+    Ok(newest.drain(surplus..).map(|shown| shown.entry).collect())
+}
+
+/// In the order in which they were heard of.
+fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError> {
+    let mut own = connection.prepare("SELECT DISTINCT author FROM log WHERE own = 1")?;
+    let own: Vec<PeerId> = own.query_map([], |row| row.get(0).map(PeerId))?.collect::<Result<_, _>>()?;
+    let mut statement = connection
+        .prepare(&format!("SELECT {TRANSFER_COLUMNS} FROM transfer WHERE state < 3 ORDER BY id DESC"))?;
+    let mut rows = statement.query([])?;
+    let (mut transfers, mut offers) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let transfer = columns::transfer(row)?;
+        let offer = transfer.state == TransferState::Offered && own.contains(&transfer.from);
+        offers += usize::from(offer);
+        if !offer || offers <= MAX_OWN_OFFERS {
+            transfers.push(transfer);
+        }
+    }
+    transfers.reverse();
+    Ok(transfers)
+}
+
+/// This device's own offers that can still be fetched after a start; each costs the engine a look at its files.
+const MAX_OWN_OFFERS: usize = 200;

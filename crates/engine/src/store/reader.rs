@@ -1,0 +1,263 @@
+//! The thread that owns the reading connection, and what it can be asked.
+
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+
+use lanyard_proto::effects::PeerRecord;
+use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::wire::entry::Entry;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::columns::{self, PEER_COLUMNS, TRANSFER_COLUMNS, array, bits, unsigned};
+use super::error::StoreError;
+use super::{Cursor, NotedTransfer, Settings, Shown, TransferNote, schema};
+
+/// Reaches the reading thread.
+#[derive(Clone)]
+pub(super) struct Reader {
+    path: Arc<Path>,
+    requests: mpsc::Sender<Request>,
+}
+
+enum Request {
+    Ask(Box<dyn FnOnce(&Connection) + Send>),
+    Close(oneshot::Sender<()>),
+}
+
+impl Reader {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub(super) fn start(path: &Path, connection: Connection) -> Result<Reader, StoreError> {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        thread::Builder::new()
+            .name("store-reader".to_owned())
+            .spawn(move || run(connection, queue))
+            .map_err(|error| schema::unusable(path, error))?;
+        Ok(Reader { path: path.into(), requests })
+    }
+
+    /// Answers a question on the reading thread.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let ask = Request::Ask(Box::new(move |connection| {
+            // An error only says that nobody waits for it.
+            let _ = answer.send(question(connection));
+        }));
+        self.requests.send(ask).await.map_err(|_| StoreError::Closed)?;
+        let answer = answered.await.unwrap_or(Err(StoreError::Closed));
+        answer.map_err(|error| error.locate(&self.path))
+    }
+
+    /// Ends the thread behind everything that was asked before.
+    pub(super) async fn close(&self) {
+        let (closed, end) = oneshot::channel();
+        if self.requests.send(Request::Close(closed)).await.is_ok() {
+            // An error only says that it ended in another way meanwhile.
+            let _ = end.await;
+        }
+    }
+}
+
+fn run(connection: Connection, mut queue: mpsc::Receiver<Request>) {
+    while let Some(request) = queue.blocking_recv() {
+        match request {
+            Request::Ask(question) => question(&connection),
+            Request::Close(closed) => {
+                drop(connection);
+                // An error only says that nobody waits for it.
+                let _ = closed.send(());
+                return;
+            }
+        }
+    }
+}
+
+pub(super) fn page(
+    connection: &Connection,
+    room: RoomId,
+    before: Option<Cursor>,
+    limit: u32,
+) -> Result<(Vec<Shown>, bool), StoreError> {
+    // One more than asked for tells whether there are more.
+    let most = i64::from(limit) + 1;
+    let mut newest = match before {
+        None => all_shown(connection, NEWEST, params![room.0, most])?,
+        Some(Cursor { place, author, seq, nonce }) => all_shown(
+            connection,
+            BEFORE,
+            params![room.0, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes(), most],
+        )?,
+    };
+    let more = newest.len() > limit as usize;
+    newest.truncate(limit as usize);
+    newest.reverse();
+    Ok((newest, more))
+}
+
+pub(super) fn unread(connection: &Connection, room: RoomId, me: PeerId) -> Result<u32, StoreError> {
+    let count: i64 = match read_mark(connection, room)? {
+        None => connection.prepare_cached(UNREAD)?.query_row(params![room.0, me.0], |row| row.get(0))?,
+        Some(Cursor { place, author, seq, nonce }) => connection.prepare_cached(UNREAD_AFTER)?.query_row(
+            params![room.0, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes(), me.0],
+            |row| row.get(0),
+        )?,
+    };
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+pub(super) fn read_mark(connection: &Connection, room: RoomId) -> Result<Option<Cursor>, StoreError> {
+    Ok(connection.prepare_cached(READ_MARK)?.query_row([room.0], cursor).optional()?)
+}
+
+pub(super) fn entries(
+    connection: &Connection,
+    room: RoomId,
+    log: LogId,
+    seqs: RangeInclusive<Seq>,
+    max_bytes: usize,
+) -> Result<Vec<Arc<Entry>>, StoreError> {
+    // No log is longer than SQLite can count, so a larger number only means "to its end".
+    let bound = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(ENTRIES)?;
+    let mut rows = statement.query(params![room.0, log.0, bound(*seqs.start()), bound(*seqs.end())])?;
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while let Some(row) = rows.next()? {
+        let entry = entry_from(row, 0)?;
+        bytes += entry.len_in_room();
+        if bytes > max_bytes && !entries.is_empty() {
+            break;
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
+}
+
+pub(super) fn entry(connection: &Connection, id: EntryId) -> Result<Option<Shown>, StoreError> {
+    Ok(all_shown(connection, ENTRY, [id.0])?.pop())
+}
+
+pub(super) fn finished_transfers(
+    connection: &Connection,
+    limit: u32,
+) -> Result<Vec<NotedTransfer>, StoreError> {
+    let sql = format!("{} {FINISHED}", noted_transfers());
+    collect(connection, &sql, [i64::from(limit)], noted_transfer)
+}
+
+pub(super) fn transfer(connection: &Connection, id: TransferId) -> Result<Option<NotedTransfer>, StoreError> {
+    let sql = format!("{} {BY_ID}", noted_transfers());
+    Ok(collect(connection, &sql, [id.0], noted_transfer)?.pop())
+}
+
+pub(super) fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreError> {
+    collect(connection, &format!("SELECT {PEER_COLUMNS} FROM peer ORDER BY peer"), [], columns::peer)
+}
+
+pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> {
+    Ok(connection.query_row("SELECT name, downloads, named FROM setting", [], |row| {
+        let downloads: Option<Vec<u8>> = row.get(1)?;
+        Ok(Settings { name: row.get(0)?, downloads: downloads.map(columns::path), named: row.get(2)? })
+    })?)
+}
+
+/// Reads the columns `bytes, arrived, place`.
+pub(super) fn shown(row: &Row) -> Result<Shown, StoreError> {
+    let entry = entry_from(row, 0)?;
+    let arrived = UnixMillis(unsigned(row, 1)?);
+    Ok(Shown { cursor: Cursor::of(&entry.header, arrived), entry, arrived })
+}
+
+fn all_shown(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Shown>, StoreError> {
+    collect(connection, sql, params, shown)
+}
+
+fn collect<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl Fn(&Row) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut values = Vec::new();
+    while let Some(row) = rows.next()? {
+        values.push(read(row)?);
+    }
+    Ok(values)
+}
+
+fn entry_from(row: &Row, at: usize) -> Result<Arc<Entry>, StoreError> {
+    let bytes = row.get_ref(at)?.as_blob().map_err(|_| StoreError::unreadable("an entry"))?;
+    Entry::from_store(bytes).map(Arc::new).map_err(|_| StoreError::unreadable("an entry"))
+}
+
+fn cursor(row: &Row) -> rusqlite::Result<Cursor> {
+    Ok(Cursor {
+        place: Hlc(unsigned(row, 0)?),
+        author: PeerId(array(row, 1)?),
+        seq: Seq(unsigned(row, 2)?),
+        nonce: u64::from_be_bytes(array(row, 3)?),
+    })
+}
+
+/// To be followed by [`FINISHED`] or [`BY_ID`].
+pub(super) fn noted_transfers() -> String {
+    format!(
+        "SELECT {TRANSFER_COLUMNS}, folder, sha256, coalesce(moved, 0), problem
+         FROM transfer LEFT JOIN transfer_note ON transfer_note.transfer = transfer.transfer"
+    )
+}
+
+fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
+    let folder: Option<Vec<u8>> = row.get(13)?;
+    let note = TransferNote {
+        folder: folder.map(columns::path),
+        sha256: row.get(14)?,
+        moved: unsigned(row, 15)?,
+        problem: row.get(16)?,
+    };
+    Ok(NotedTransfer { record: columns::transfer(row)?, note })
+}
+
+/// Questions that may wait. Each takes about a millisecond, so a longer queue would only hide a stall.
+const QUEUE: usize = 256;
+
+pub(super) const NEWEST: &str = "SELECT bytes, arrived FROM entry
+    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
+    ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
+
+pub(super) const BEFORE: &str = "SELECT bytes, arrived FROM entry
+    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
+    AND (place, author, seq, nonce) < (?, ?, ?, ?)
+    ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
+
+pub(super) const RECENT: &str = "SELECT bytes, arrived FROM entry WHERE room = ? AND message = ?
+    ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
+
+pub(super) const UNREAD: &str = "SELECT count(*) FROM entry
+    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1 AND author <> ?";
+
+pub(super) const UNREAD_AFTER: &str = "SELECT count(*) FROM entry
+    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
+    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ?";
+
+pub(super) const READ_MARK: &str = "SELECT place, author, seq, nonce FROM read_mark
+    WHERE room = (SELECT id FROM room WHERE room = ?)";
+
+pub(super) const ENTRIES: &str = "SELECT bytes FROM entry
+    WHERE log = (SELECT log.id FROM log JOIN room ON room.id = log.room WHERE room.room = ? AND log = ?)
+    AND seq BETWEEN ? AND ? ORDER BY seq";
+
+pub(super) const ENTRY: &str = "SELECT bytes, arrived FROM entry WHERE entry = ?";
+
+pub(super) const FINISHED: &str = "WHERE state >= 3 ORDER BY transfer.id DESC LIMIT ?";
+
+pub(super) const BY_ID: &str = "WHERE transfer.transfer = ?";

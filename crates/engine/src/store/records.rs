@@ -1,0 +1,305 @@
+//! What each record changes in the database. All of it runs inside the writing thread's transaction.
+
+use lanyard_proto::effects::{PeerRecord, Record, RoomRecord, TransferRecord};
+use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::rooms::{self, RoomKind};
+use lanyard_proto::wire::entry::Entry;
+use rusqlite::{OptionalExtension, Transaction, params};
+
+use super::columns::{
+    bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number, unsigned,
+};
+use super::error::StoreError;
+use super::{Cursor, Settings, TransferNote};
+
+pub(super) fn write(transaction: &Transaction, record: &Record) -> Result<(), StoreError> {
+    match record {
+        Record::Room(room) => write_room(transaction, room),
+        Record::RoomLeft(room) => forget_room(transaction, *room),
+        Record::Entry { room, entry, own, arrived } => append(
+            transaction,
+            *room,
+            entry,
+            if *own { Author::ThisDevice } else { Author::Another },
+            *arrived,
+        ),
+        Record::Peer(peer) => write_peer(transaction, peer),
+        Record::Covered { room, peer, log, seq } => cover(transaction, *room, *peer, *log, *seq),
+        Record::Transfer(transfer) => write_transfer(transaction, transfer),
+    }
+}
+
+fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreError> {
+    let direct = match room.kind {
+        RoomKind::Open => None,
+        RoomKind::Direct(peer) => Some(peer.0),
+    };
+    transaction
+        .prepare_cached(
+            "INSERT INTO room (room, direct, name, joined) VALUES (?, ?, ?, ?)
+             ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined",
+        )?
+        .execute(params![room.id.0, direct, room.name, bits(room.joined.0)])?;
+    Ok(())
+}
+
+/// Forgets a room, its entries and its open transfers. Finished transfers stay: they say where files are.
+fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError> {
+    let Some(id) = room_row(transaction, room)? else { return Ok(()) };
+    transaction.execute(
+        "INSERT INTO forgotten (room, log, head) SELECT ?2, log, head FROM log WHERE room = ?1 AND own = 1
+         ON CONFLICT (room, log) DO UPDATE SET head = max(head, excluded.head)",
+        params![id, room.0],
+    )?;
+    transaction.execute(
+        "UPDATE node SET renew_nonce = 1 WHERE EXISTS (SELECT 1 FROM log WHERE room = ? AND own = 1)",
+        [id],
+    )?;
+    for rows in ["entry", "read_mark", "covered", "log"] {
+        transaction.execute(&format!("DELETE FROM {rows} WHERE room = ?"), [id])?;
+    }
+    transaction.execute("DELETE FROM room WHERE id = ?", [id])?;
+    transaction.execute(
+        "DELETE FROM transfer_note WHERE transfer IN (SELECT transfer FROM transfer WHERE room = ? AND state < 3)",
+        [room.0],
+    )?;
+    transaction.execute("DELETE FROM transfer WHERE room = ? AND state < 3", [room.0])?;
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Author {
+    ThisDevice,
+    Another,
+}
+
+/// Appends an entry to its log. One that is there already is ignored; one that does not continue its log is an error.
+fn append(
+    transaction: &Transaction,
+    room: RoomId,
+    entry: &Entry,
+    writer: Author,
+    arrived: UnixMillis,
+) -> Result<(), StoreError> {
+    let header = &entry.header;
+    let contradiction = |reason: &str| {
+        tracing::debug!(%room, log = %entry.log(), seq = header.seq.0, reason, "an entry does not fit");
+        StoreError::Contradiction {
+            reason: format!("{reason}: entry {} of log {}", header.seq.0, entry.log()),
+        }
+    };
+    let room_id = room_row(transaction, room)?.ok_or_else(|| contradiction("an entry of no room"))?;
+    let log = LogRow::find(transaction, room_id, entry.log())?;
+    let (head, head_id) = log.as_ref().map_or((Seq(0), [0; 32]), |log| (log.head, log.head_id));
+    if let Some(log) = log.as_ref().filter(|_| header.seq <= head) {
+        let same = log.entry_at(transaction, header.seq)? == Some(entry.id());
+        return if same { Ok(()) } else { Err(contradiction("two entries in one place")) };
+    }
+    if header.seq != head.next() || header.prev != head_id || header.room != room {
+        return Err(contradiction("an entry does not continue its log"));
+    }
+    if writer == Author::ThisDevice {
+        if header.seq <= forgotten(transaction, room, entry.log())? {
+            return Err(contradiction("an entry takes the place of a forgotten one"));
+        }
+        transaction.prepare_cached("UPDATE node SET clock = max(clock, ?)")?.execute([bits(header.hlc.0)])?;
+    }
+    let log_row: i64 = transaction
+        .prepare_cached(
+            "INSERT INTO log (room, log, author, nonce, own, head, head_id) VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (room, log) DO UPDATE
+             SET own = max(own, excluded.own), head = excluded.head, head_id = excluded.head_id
+             RETURNING id",
+        )?
+        .query_row(
+            params![
+                room_id,
+                entry.log().0,
+                header.author.0,
+                header.nonce.to_be_bytes(),
+                writer == Author::ThisDevice,
+                bits(header.seq.0),
+                entry.id().0,
+            ],
+            |row| row.get(0),
+        )?;
+    transaction
+        .prepare_cached(
+            "INSERT INTO entry (room, log, seq, entry, place, author, nonce, message, arrived, bytes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )?
+        .execute(params![
+            room_id,
+            log_row,
+            bits(header.seq.0),
+            entry.id().0,
+            bits(Cursor::of(header, arrived).place.0),
+            header.author.0,
+            header.nonce.to_be_bytes(),
+            rooms::is_message(header.kind),
+            bits(arrived.0),
+            entry.encode(),
+        ])?;
+    Ok(())
+}
+
+struct LogRow {
+    id: i64,
+    head: Seq,
+    head_id: [u8; 32],
+}
+
+impl LogRow {
+    fn find(transaction: &Transaction, room: i64, log: LogId) -> Result<Option<LogRow>, StoreError> {
+        Ok(transaction
+            .prepare_cached("SELECT id, head, head_id FROM log WHERE room = ? AND log = ?")?
+            .query_row(params![room, log.0], |row| {
+                let head = Seq(unsigned(row, 1)?);
+                Ok(LogRow { id: row.get(0)?, head, head_id: row.get(2)? })
+            })
+            .optional()?)
+    }
+
+    fn entry_at(&self, transaction: &Transaction, seq: Seq) -> Result<Option<EntryId>, StoreError> {
+        Ok(transaction
+            .prepare_cached("SELECT entry FROM entry WHERE log = ? AND seq = ?")?
+            .query_row(params![self.id, bits(seq.0)], |row| row.get(0).map(EntryId))
+            .optional()?)
+    }
+}
+
+fn room_row(transaction: &Transaction, room: RoomId) -> Result<Option<i64>, StoreError> {
+    Ok(transaction
+        .prepare_cached("SELECT id FROM room WHERE room = ?")?
+        .query_row([room.0], |row| row.get(0))
+        .optional()?)
+}
+
+/// How far a log of this device went before it was forgotten.
+fn forgotten(transaction: &Transaction, room: RoomId, log: LogId) -> Result<Seq, StoreError> {
+    let head: Option<i64> = transaction
+        .prepare_cached("SELECT head FROM forgotten WHERE room = ? AND log = ?")?
+        .query_row(params![room.0, log.0], |row| row.get(0))
+        .optional()?;
+    Ok(Seq(head.map_or(0, i64::cast_unsigned)))
+}
+
+fn write_peer(transaction: &Transaction, peer: &PeerRecord) -> Result<(), StoreError> {
+    let addresses: Vec<String> = peer.addresses.iter().map(ToString::to_string).collect();
+    transaction
+        .prepare_cached(
+            "INSERT INTO peer (peer, name, platform, trust, first_seen, last_seen, boot, counter, addresses)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (peer) DO UPDATE SET name = excluded.name, platform = excluded.platform,
+             trust = excluded.trust, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
+             boot = excluded.boot, counter = excluded.counter, addresses = excluded.addresses",
+        )?
+        .execute(params![
+            peer.id.0,
+            peer.name,
+            platform_number(peer.platform),
+            trust_number(peer.trust),
+            bits(peer.first_seen.0),
+            bits(peer.last_seen.0),
+            bits(peer.boot),
+            bits(peer.counter),
+            addresses.join(" "),
+        ])?;
+    Ok(())
+}
+
+/// Of a room that was left meanwhile there is nothing to keep.
+fn cover(
+    transaction: &Transaction,
+    room: RoomId,
+    peer: PeerId,
+    log: LogId,
+    seq: Seq,
+) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO covered (room, peer, log, seq) SELECT id, ?2, ?3, ?4 FROM room WHERE room = ?1
+             ON CONFLICT (room, peer, log) DO UPDATE SET seq = max(seq, excluded.seq)",
+        )?
+        .execute(params![room.0, peer.0, log.0, bits(seq.0)])?;
+    Ok(())
+}
+
+fn write_transfer(transaction: &Transaction, transfer: &TransferRecord) -> Result<(), StoreError> {
+    let (state, failure) = state_numbers(transfer.state);
+    let offer = &transfer.offer;
+    transaction
+        .prepare_cached(
+            "INSERT INTO transfer (transfer, room, entry, peer, names, files, folders, bytes, manifest, state,
+             failure, offered, receipts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (transfer) DO UPDATE SET room = excluded.room, entry = excluded.entry,
+             peer = excluded.peer, names = excluded.names, files = excluded.files, folders = excluded.folders,
+             bytes = excluded.bytes, manifest = excluded.manifest, state = excluded.state,
+             failure = excluded.failure, offered = excluded.offered, receipts = excluded.receipts",
+        )?
+        .execute(params![
+            transfer.id.0,
+            transfer.room.0,
+            transfer.entry.0,
+            transfer.from.0,
+            names_blob(&offer.names),
+            bits(offer.files),
+            bits(offer.folders),
+            bits(offer.bytes),
+            offer.manifest,
+            state,
+            failure,
+            bits(transfer.offered.0),
+            receipts_blob(&transfer.receipts),
+        ])?;
+    Ok(())
+}
+
+/// Of a room that was left meanwhile there is nothing to mark.
+pub(super) fn mark_read(transaction: &Transaction, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO read_mark (room, place, author, seq, nonce)
+             SELECT id, ?2, ?3, ?4, ?5 FROM room WHERE room = ?1
+             ON CONFLICT (room) DO UPDATE SET place = excluded.place, author = excluded.author,
+             seq = excluded.seq, nonce = excluded.nonce
+             WHERE (excluded.place, excluded.author, excluded.seq, excluded.nonce) > (place, author, seq, nonce)",
+        )?
+        .execute(params![
+            room.0,
+            bits(cursor.place.0),
+            cursor.author.0,
+            bits(cursor.seq.0),
+            cursor.nonce.to_be_bytes(),
+        ])?;
+    Ok(())
+}
+
+pub(super) fn note_transfer(
+    transaction: &Transaction,
+    id: TransferId,
+    note: &TransferNote,
+) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO transfer_note (transfer, folder, sha256, moved, problem) VALUES (?, ?, ?, ?, ?)
+             ON CONFLICT (transfer) DO UPDATE SET folder = excluded.folder, sha256 = excluded.sha256,
+             moved = excluded.moved, problem = excluded.problem",
+        )?
+        .execute(params![
+            id.0,
+            note.folder.as_deref().map(path_blob),
+            note.sha256,
+            bits(note.moved),
+            note.problem,
+        ])?;
+    Ok(())
+}
+
+pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Result<(), StoreError> {
+    transaction.execute(
+        "UPDATE setting SET name = ?, downloads = ?, named = ?",
+        params![settings.name, settings.downloads.as_deref().map(path_blob), settings.named],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,163 @@
+//! Stories of the store. What they share stands here: a home for a database, and a pen that writes a log.
+
+mod committing;
+mod crashing;
+mod opening;
+mod reading;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lanyard_proto::effects::{Loaded, PeerRecord, Record, RoomRecord, TransferRecord, Trust};
+use lanyard_proto::identity::Identity;
+use lanyard_proto::model::{EntryId, Hlc, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::rooms::{Offer, RoomKind, kind};
+use lanyard_proto::transfer::{Receipt, TransferState};
+use lanyard_proto::wire::entry::{Entry, Header};
+
+use super::{Store, StoreError};
+
+const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+const TEA: RoomId = RoomId([7; 32]);
+
+/// A profile folder that is thrown away with it.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Home {
+        Home(tempfile::tempdir().unwrap())
+    }
+
+    fn database(&self) -> PathBuf {
+        self.0.path().join("lanyard.db")
+    }
+
+    fn open(&self) -> (Store, Loaded) {
+        Store::open(&self.database(), NOW).unwrap()
+    }
+
+    fn refused(&self) -> StoreError {
+        match Store::open(&self.database(), NOW) {
+            Ok(_) => panic!("the database was accepted"),
+            Err(error) => error,
+        }
+    }
+
+    /// A database with the room in it.
+    async fn with_tea_room(&self) -> (Store, Loaded) {
+        let (store, loaded) = self.open();
+        write(&store, vec![tea_room()]).await.unwrap();
+        (store, loaded)
+    }
+
+    /// Looks at the database past the store.
+    fn peek<T: rusqlite::types::FromSql>(&self, sql: &str) -> T {
+        let connection = rusqlite::Connection::open(self.database()).unwrap();
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+}
+
+/// Commits and waits until it is durable.
+async fn write(store: &Store, records: Vec<Record>) -> Result<(), StoreError> {
+    store.commit(records).await?.await
+}
+
+/// Writes one log in the tea room.
+struct Pen {
+    identity: Identity,
+    nonce: u64,
+    head: Seq,
+    head_id: [u8; 32],
+}
+
+impl Pen {
+    fn new(seed: u8, nonce: u64) -> Pen {
+        Pen { identity: Identity::from_seed(&[seed; 32]), nonce, head: Seq(0), head_id: [0; 32] }
+    }
+
+    fn peer(&self) -> PeerId {
+        self.identity.peer_id()
+    }
+
+    fn say(&mut self, text: &str, hlc: Hlc) -> Arc<Entry> {
+        self.write(kind::TEXT, text.as_bytes(), hlc)
+    }
+
+    fn write(&mut self, kind: u8, body: &[u8], hlc: Hlc) -> Arc<Entry> {
+        let entry = Arc::new(self.draft(kind, body, hlc));
+        (self.head, self.head_id) = (entry.header.seq, entry.id().0);
+        entry
+    }
+
+    /// What would come next, without going on from there.
+    fn draft(&self, kind: u8, body: &[u8], hlc: Hlc) -> Entry {
+        let header = Header {
+            room: TEA,
+            author: self.peer(),
+            nonce: self.nonce,
+            epoch: 0,
+            seq: self.head.next(),
+            prev: self.head_id,
+            hlc,
+            deps: Vec::new(),
+            kind,
+        };
+        Entry::write(&self.identity, header, body.to_vec())
+    }
+}
+
+/// So many milliseconds after the beginning of the stories.
+fn at(milliseconds: u64) -> Hlc {
+    Hlc::at(UnixMillis(NOW.0 + milliseconds))
+}
+
+fn tea_room() -> Record {
+    let room = RoomRecord { id: TEA, kind: RoomKind::Open, name: "tea".to_owned(), joined: NOW };
+    Record::Room(room)
+}
+
+fn own(entry: &Arc<Entry>) -> Record {
+    Record::Entry { room: TEA, entry: entry.clone(), own: true, arrived: NOW }
+}
+
+fn received(entry: &Arc<Entry>) -> Record {
+    Record::Entry { room: TEA, entry: entry.clone(), own: false, arrived: NOW }
+}
+
+fn peer(name: &str) -> PeerRecord {
+    PeerRecord {
+        id: PeerId([2; 32]),
+        name: name.to_owned(),
+        platform: Platform::Macos,
+        trust: Trust::Verified,
+        first_seen: NOW,
+        last_seen: UnixMillis(NOW.0 + 5),
+        boot: u64::MAX,
+        counter: 17,
+        addresses: vec!["192.168.1.7:24417".parse().unwrap(), "[fe80::1%3]:24417".parse().unwrap()],
+    }
+}
+
+fn transfer(number: u8, from: PeerId, state: TransferState) -> TransferRecord {
+    TransferRecord {
+        id: TransferId([number; 16]),
+        room: TEA,
+        entry: EntryId([number; 32]),
+        from,
+        offer: Offer {
+            names: vec!["Überblick.pdf".to_owned(), "a b".to_owned()],
+            files: 2,
+            folders: 1,
+            bytes: 1 << 40,
+            manifest: [number; 32],
+        },
+        state,
+        offered: NOW,
+        receipts: vec![
+            (PeerId([9; 32]), Receipt::Received { digest: [8; 32] }),
+            (PeerId([3; 32]), Receipt::Failed(lanyard_proto::transfer::Failure::Corrupt)),
+            (PeerId([4; 32]), Receipt::Declined),
+            (PeerId([5; 32]), Receipt::Cancelled),
+        ],
+    }
+}

@@ -1,0 +1,239 @@
+//! The thread that owns the writing connection. Whatever is queued when it looks becomes one transaction.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use lanyard_proto::effects::Record;
+use lanyard_proto::model::{RoomId, TransferId};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::StoreError;
+use super::{Cursor, Durable, Settings, TransferNote, records, schema};
+
+/// Something to be written.
+pub(super) enum Write {
+    Records(Vec<Record>),
+    ReadMark(RoomId, Cursor),
+    Note(TransferId, TransferNote),
+    Settings(Settings),
+}
+
+/// Reaches the writing thread.
+#[derive(Clone)]
+pub(super) struct Writer {
+    requests: mpsc::Sender<Request>,
+}
+
+enum Request {
+    Write(Write, Answer),
+    Close(Answer),
+}
+
+type Answer = oneshot::Sender<Result<(), StoreError>>;
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread left.
+    pub(super) fn start(path: &Path, connection: Connection) -> Result<Writer, StoreError> {
+        let (requests, queue) = mpsc::channel(QUEUE);
+        let thread = Thread {
+            path: path.to_owned(),
+            connection,
+            queue,
+            durability: Durability::PowerLoss,
+            failed: None,
+        };
+        thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || thread.run())
+            .map_err(|error| schema::unusable(path, error))?;
+        Ok(Writer { requests })
+    }
+
+    pub(super) async fn queue(&self, write: Write) -> Result<Durable, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Write(write, answer)).await.map_err(|_| StoreError::Closed)?;
+        Ok(Durable(answered))
+    }
+
+    /// Ends the thread behind everything that was queued before.
+    pub(super) async fn close(&self) -> Result<(), StoreError> {
+        let (answer, answered) = oneshot::channel();
+        self.requests.send(Request::Close(answer)).await.map_err(|_| StoreError::Closed)?;
+        answered.await.unwrap_or(Err(StoreError::Closed))
+    }
+}
+
+/// What a commit must survive.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Durability {
+    /// The end of the program. Others still have what a power loss takes, and send it again.
+    ProgramEnd,
+    /// The loss of power. What others were told of must not come back as something else.
+    PowerLoss,
+}
+
+struct Thread {
+    path: PathBuf,
+    connection: Connection,
+    queue: mpsc::Receiver<Request>,
+    /// How the connection is set.
+    durability: Durability,
+    /// The error that ended the store: nothing is written after it.
+    failed: Option<StoreError>,
+}
+
+impl Thread {
+    fn run(mut self) {
+        while let Some(first) = self.queue.blocking_recv() {
+            let (batch, close) = gather(first, &mut self.queue);
+            self.write(batch);
+            if let Some(closed) = close {
+                // An error only says that nobody waits for it.
+                let _ = closed.send(self.close());
+                return;
+            }
+        }
+    }
+
+    fn write(&mut self, batch: Vec<(Write, Answer)>) {
+        let (writes, answers): (Vec<Write>, Vec<Answer>) = batch.into_iter().unzip();
+        let outcome = match &self.failed {
+            Some(error) => Err(error.clone()),
+            None => self.commit(&writes).map_err(|error| error.locate(&self.path)),
+        };
+        if let (Err(error), None) = (&outcome, &self.failed) {
+            tracing::error!(%error, "the store stops");
+            self.failed = Some(error.clone());
+        }
+        for answer in answers {
+            // An error only says that nobody waits for it.
+            let _ = answer.send(outcome.clone());
+        }
+    }
+
+    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+        let Some(durability) = writes.iter().map(durability_of).max() else { return Ok(()) };
+        self.set_durability(durability)?;
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        for write in writes {
+            apply(&transaction, write)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// SQLite changes it outside of transactions only.
+    fn set_durability(&mut self, durability: Durability) -> Result<(), StoreError> {
+        if self.durability != durability {
+            let mode = match durability {
+                Durability::ProgramEnd => "NORMAL",
+                Durability::PowerLoss => "FULL",
+            };
+            self.connection.pragma_update(None, "synchronous", mode)?;
+            self.durability = durability;
+        }
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<(), StoreError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        self.set_durability(Durability::PowerLoss)?;
+        self.connection.execute("UPDATE node SET running = 0", [])?;
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        self.connection.close().map_err(|(_, error)| error.into())
+    }
+}
+
+/// Everything that is queued right now, up to a bound, and whether to close after it.
+fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, Answer)>, Option<Answer>) {
+    let mut batch = Vec::new();
+    let mut rows = 0;
+    let mut next = Some(first);
+    while let Some(request) = next {
+        match request {
+            Request::Write(write, answer) => {
+                rows += if let Write::Records(records) = &write { records.len() } else { 1 };
+                batch.push((write, answer));
+            }
+            Request::Close(closed) => return (batch, Some(closed)),
+        }
+        next = if rows < MAX_ROWS { queue.try_recv().ok() } else { None };
+    }
+    (batch, None)
+}
+
+fn durability_of(write: &Write) -> Durability {
+    match write {
+        Write::Records(records) => {
+            records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
+        }
+        Write::Settings(_) => Durability::PowerLoss,
+        Write::ReadMark(..) | Write::Note(..) => Durability::ProgramEnd,
+    }
+}
+
+fn durability_of_record(record: &Record) -> Durability {
+    match record {
+        Record::Entry { own: true, .. } | Record::Room(_) | Record::RoomLeft(_) | Record::Transfer(_) => {
+            Durability::PowerLoss
+        }
+        Record::Entry { own: false, .. } | Record::Peer(_) | Record::Covered { .. } => Durability::ProgramEnd,
+    }
+}
+
+fn apply(transaction: &Transaction, write: &Write) -> Result<(), StoreError> {
+    match write {
+        Write::Records(batch) => batch.iter().try_for_each(|record| records::write(transaction, record)),
+        Write::ReadMark(room, cursor) => records::mark_read(transaction, *room, *cursor),
+        Write::Note(id, note) => records::note_transfer(transaction, *id, note),
+        Write::Settings(settings) => records::set_settings(transaction, settings),
+    }
+}
+
+/// Batches that may wait. Catch-up brings a few hundred entries a frame; a longer queue would only hide a slow disk.
+const QUEUE: usize = 1024;
+
+/// Rows after which a transaction takes no further batch, so that the first of them does not wait long (PROTOCOL.md,
+/// "Storage"). A batch is never divided.
+const MAX_ROWS: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanyard_proto::model::{LogId, PeerId, Seq};
+
+    #[test]
+    fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {
+        let room = RoomId([1; 32]);
+        let covered = Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), seq: Seq(4) };
+        let told = Write::Records(vec![covered.clone(), covered.clone()]);
+        let left = Write::Records(vec![covered.clone(), Record::RoomLeft(room), covered]);
+        assert!(durability_of(&told) == Durability::ProgramEnd);
+        assert!(durability_of(&left) == Durability::PowerLoss);
+        assert!(durability_of(&Write::Settings(Settings::default())) == Durability::PowerLoss);
+        assert!(durability_of(&Write::Records(vec![])) == Durability::ProgramEnd);
+    }
+
+    #[test]
+    fn a_transaction_takes_what_waits_up_to_its_bound_and_nothing_behind_a_close() {
+        let (requests, mut queue) = mpsc::channel(1024);
+        let write = || {
+            Request::Write(Write::Records(vec![Record::RoomLeft(RoomId([1; 32])); 2]), oneshot::channel().0)
+        };
+        let send = |request| requests.try_send(request).expect("there is room");
+        for _ in 0..300 {
+            send(write());
+        }
+        send(Request::Close(oneshot::channel().0));
+        send(write());
+        let (batch, close) = gather(write(), &mut queue);
+        assert_eq!((batch.len(), close.is_some()), (MAX_ROWS / 2, false));
+        let (batch, close) = gather(write(), &mut queue);
+        assert_eq!((batch.len(), close.is_some()), (301 - MAX_ROWS / 2 + 1, true));
+    }
+}

@@ -1,0 +1,109 @@
+//! What a simulated host has on disk: every record that was committed, and nothing else.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, PeerRecord, Record, RoomRecord, TransferRecord};
+use lanyard_proto::model::{Hlc, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::wire::entry::Entry;
+
+#[derive(Default)]
+pub struct Disk {
+    rooms: BTreeMap<RoomId, RoomRecord>,
+    logs: BTreeMap<(RoomId, LogId), Vec<(Arc<Entry>, UnixMillis)>>,
+    peers: BTreeMap<PeerId, PeerRecord>,
+    covered: BTreeMap<(RoomId, PeerId), Seq>,
+    transfers: BTreeMap<TransferId, TransferRecord>,
+    boot: u64,
+    clock: Hlc,
+}
+
+impl Disk {
+    pub fn commit(&mut self, record: &Record) {
+        match record {
+            Record::Room(room) => {
+                self.rooms.insert(room.id, room.clone());
+            }
+            Record::RoomLeft(room) => {
+                self.rooms.remove(room);
+                self.logs.retain(|(of, _), _| of != room);
+            }
+            Record::Entry { room, entry, own, arrived } => {
+                let log = self.logs.entry((*room, entry.log())).or_default();
+                assert_eq!(entry.header.seq.0, log.len() as u64 + 1, "an entry continues its log");
+                assert_eq!(entry.header.prev, log.last().map_or([0; 32], |(last, _)| last.id().0));
+                log.push((entry.clone(), *arrived));
+                if *own {
+                    self.clock = self.clock.max(entry.header.hlc);
+                }
+            }
+            Record::Peer(peer) => {
+                self.peers.insert(peer.id, peer.clone());
+            }
+            Record::Covered { room, peer, seq, .. } => {
+                let covered = self.covered.entry((*room, *peer)).or_default();
+                *covered = (*covered).max(*seq);
+            }
+            Record::Transfer(transfer) => {
+                self.transfers.insert(transfer.id, transfer.clone());
+            }
+        }
+    }
+
+    pub fn load(&mut self, unix_ms: u64, log_nonce: u64) -> Loaded {
+        self.boot = unix_ms.max(self.boot + 1);
+        let rooms = self.rooms.values().map(|record| LoadedRoom {
+            record: record.clone(),
+            logs: self
+                .logs
+                .iter()
+                .filter(|((room, _), _)| *room == record.id)
+                .filter_map(|(_, log)| head(log))
+                .collect(),
+            covered: self
+                .covered
+                .iter()
+                .filter(|((r, _), _)| *r == record.id)
+                .map(|((_, p), s)| (*p, *s))
+                .collect(),
+            recent: self.entries(record.id).into_iter().rev().take(64).rev().collect(),
+        });
+        Loaded {
+            boot: self.boot,
+            log_nonce,
+            clock: self.clock,
+            rooms: rooms.collect(),
+            peers: self.peers.values().cloned().collect(),
+            transfers: self.transfers.values().cloned().collect(),
+        }
+    }
+
+    /// All entries of a room in the order in which they are shown.
+    pub fn entries(&self, room: RoomId) -> Vec<Arc<Entry>> {
+        let logs = self.logs.iter().filter(|((of, _), _)| *of == room);
+        let mut entries: Vec<_> = logs.flat_map(|(_, log)| log.iter().cloned()).collect();
+        entries
+            .sort_by_key(|(entry, arrived)| (place(entry, *arrived), entry.header.author, entry.header.seq));
+        entries.into_iter().map(|(entry, _)| entry).collect()
+    }
+
+    pub fn ranges(&self, room: RoomId, wanted: &[(LogId, RangeInclusive<u64>)]) -> Vec<Arc<Entry>> {
+        let ranges = wanted.iter().filter_map(|(log, range)| Some((self.logs.get(&(room, *log))?, range)));
+        let entries = ranges
+            .flat_map(|(log, range)| log.iter().filter(|(entry, _)| range.contains(&entry.header.seq.0)));
+        entries.map(|(entry, _)| entry.clone()).collect()
+    }
+}
+
+fn head(log: &[(Arc<Entry>, UnixMillis)]) -> Option<LoadedLog> {
+    let (last, _) = log.last()?;
+    let (author, nonce) = (last.header.author, last.header.nonce);
+    Some(LoadedLog { author, nonce, head: last.header.seq, head_id: last.id() })
+}
+
+/// Entries from a future that is too far are shown where they arrived.
+fn place(entry: &Entry, arrived: UnixMillis) -> Hlc {
+    let too_far = arrived.0 + 600_000;
+    if entry.header.hlc.unix().0 > too_far { Hlc::at(arrived) } else { entry.header.hlc }
+}
