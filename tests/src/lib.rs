@@ -1,8 +1,8 @@
-//! What the tests stand on: a simulated network.
-
-pub mod sim;
-//! Helpers for the tests that cross crates.
+//! Helpers for the tests that cross crates: a simulated network, real hosts, the real window.
 
 pub mod files;
 pub mod hosts;
 pub mod process;
+pub mod sim;
+#[cfg(target_os = "linux")]
+pub mod window;
