@@ -163,6 +163,11 @@ impl Host {
         format!("10.77.0.{}", self.number)
     }
 
+    /// Its network namespace, as `ip netns` keeps it.
+    pub fn namespace_file(&self) -> PathBuf {
+        Path::new("/run/netns").join(&self.namespace)
+    }
+
     /// A folder of its own.
     pub fn folder(&self) -> &Path {
         &self.folder
