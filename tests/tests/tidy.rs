@@ -148,7 +148,7 @@ fn imports_go_upwards(krate: &str, rows: &[Row]) {
 
 /// Which module each name comes from that the front page hands on.
 fn reexports(front_page: &Path) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(front_page).unwrap();
+    let text = read(front_page);
     let mut names = BTreeMap::new();
     for item in parse(front_page, &text).items {
         let syn::Item::Use(item) = item else { continue };
@@ -224,15 +224,19 @@ fn sources(endings: &[&str]) -> Vec<(PathBuf, String)> {
         .sort_by_file_name()
         .into_iter()
         .filter_entry(is_ours)
-        .map(|entry| entry.unwrap().into_path())
+        .map(|entry| entry.expect("a folder of ours can be listed").into_path())
         .filter(|path| has_ending(path))
         .map(|path| {
-            let text = fs::read_to_string(&path).unwrap();
-            (path.strip_prefix(&root).unwrap().to_owned(), text)
+            let text = read(&path);
+            (path.strip_prefix(&root).expect("it was found below the root").to_owned(), text)
         })
         .collect()
 }
 
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the repository").to_owned()
 }
