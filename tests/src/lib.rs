@@ -1,5 +1,4 @@
-//! What the tests stand on: a simulated network, hosts in network namespaces, real windows.
-//! Helpers for the tests that cross crates: a simulated network, real hosts, the real window.
+//! What the tests stand on: a simulated network, hosts in network namespaces, the real window.
 
 pub mod files;
 pub mod hosts;

@@ -135,7 +135,7 @@ impl Presence {
         peer.record.last_seen = now.unix;
         (peer.record.boot, peer.record.counter) = (peer.window.boot(), peer.window.newest());
         if let Some(address) = dialable(said, from) {
-            remember(&mut peer.record.addresses, address, Place::First);
+            remember(&mut peer.record.addresses, address, Place::FirstIfNew);
         }
         let (claims_before, claims) = (claims(&before), claims(&peer.record));
         let online = self.leases.contains(&sender);
@@ -339,23 +339,26 @@ fn dialable(said: &Announcement, from: SocketAddr) -> Option<SocketAddr> {
     (said.tcp_port >= 1024).then_some(address)
 }
 
+/// Where an address goes among those that are known.
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
+    /// It was just reached.
     First,
+    /// It was just heard from: new ones are likelier to work than old ones, known ones keep their place.
+    FirstIfNew,
     Last,
 }
 
 /// Keeps one address per IP, at most [`MAX_ADDRESSES`].
 fn remember(addresses: &mut Vec<SocketAddr>, address: SocketAddr, place: Place) {
-    if let (Place::Last, Some(known)) =
-        (&place, addresses.iter_mut().find(|known| known.ip() == address.ip()))
-    {
-        *known = address;
-        return;
-    }
-    addresses.retain(|known| known.ip() != address.ip());
-    match place {
-        Place::First => addresses.insert(0, address),
-        Place::Last => addresses.push(address),
+    match (addresses.iter().position(|known| known.ip() == address.ip()), place) {
+        (Some(at), Place::FirstIfNew | Place::Last) => addresses[at] = address,
+        (Some(at), Place::First) => {
+            addresses.remove(at);
+            addresses.insert(0, address);
+        }
+        (None, Place::First | Place::FirstIfNew) => addresses.insert(0, address),
+        (None, Place::Last) => addresses.push(address),
     }
     addresses.truncate(MAX_ADDRESSES);
 }
