@@ -33,7 +33,7 @@ impl ReplayWindow {
         if counter > self.newest {
             // Places that the window moves over were not heard yet.
             let skipped = (counter - self.newest).min(WINDOW);
-            for between in (counter + 1 - skipped)..=counter {
+            for between in (counter - (skipped - 1))..=counter {
                 self.heard[word(between)] &= !bit(between);
             }
             self.newest = counter;
