@@ -84,7 +84,7 @@ impl Run {
                 view.note.moved = bytes;
             }
         }
-        self.keep_note(transfer);
+        self.keep_note(transfer).await?;
         self.handle(Input::Pull { transfer, end }).await
     }
 
@@ -151,15 +151,12 @@ impl Run {
             .unwrap_or_else(|| self.config.profile.join("downloads"))
     }
 
-    /// Writes down what only this device knows of a transfer.
-    pub fn keep_note(&mut self, transfer: TransferId) {
+    /// Writes down what only this device knows of a transfer, before whatever is entered from now on.
+    pub async fn keep_note(&mut self, transfer: TransferId) -> Result<(), StoreError> {
         let note = self.view.transfer(transfer).note.clone();
-        let (store, reports) = (self.store.clone(), self.reports.clone());
-        tokio::spawn(async move {
-            if let Err(error) = store.note_transfer(transfer, note).await {
-                let _ = reports.send(Report::Failed(error)).await;
-            }
-        });
+        let kept = self.store.note_transfer(transfer, note).await?;
+        self.gate.wait_for(kept);
+        Ok(())
     }
 
     fn discard(&mut self, transfer: TransferId) {

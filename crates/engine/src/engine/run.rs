@@ -142,7 +142,11 @@ impl Run {
         let mut tick = tokio::time::interval(PROGRESS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            self.let_pass();
+            self.let_pass()?;
+            if self.gate.is_full() {
+                self.gate.opened().await?;
+                continue;
+            }
             let deadline = self.node.deadline(self.clock.now());
             let wake = deadline.map(|at| self.clock.when(at));
             tokio::select! {
@@ -187,10 +191,10 @@ impl Run {
         }
         let effects = self.node.goodbye();
         self.enter(effects, None).await?;
-        self.let_pass();
+        self.let_pass()?;
         while !self.gate.is_empty() {
             self.gate.opened().await?;
-            self.let_pass();
+            self.let_pass()?;
         }
         for writer in self.conns.values() {
             writer.close();
@@ -211,10 +215,11 @@ impl Run {
         self.gate.enter(&self.store, effects, answer).await
     }
 
-    fn let_pass(&mut self) {
-        while let Some(passing) = self.gate.pass() {
+    fn let_pass(&mut self) -> Result<(), StoreError> {
+        while let Some(passing) = self.gate.pass()? {
             self.perform(passing);
         }
+        Ok(())
     }
 
     /// Does what the node wants, in its order.

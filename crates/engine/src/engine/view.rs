@@ -356,4 +356,4 @@ fn dropped_reason(reason: NodeDropped) -> String {
 }
 
 /// Own messages per room whose delivery is watched.
-pub const SENT_WATCHED: usize = 128;
+pub const SENT_WATCHED: usize = 32;

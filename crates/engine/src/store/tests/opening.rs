@@ -208,8 +208,8 @@ async fn leaving_a_room_forgets_it_but_not_which_files_came() {
     )
     .await
     .unwrap();
-    store.note_transfer(open.id, Default::default()).await.unwrap();
-    store.mark_read(TEA, super::super::Cursor::of(&his.header, NOW)).await.unwrap();
+    store.note_transfer(open.id, Default::default()).await.unwrap().await.unwrap();
+    store.mark_read(TEA, super::super::Cursor::of(&his.header, NOW)).await.unwrap().await.unwrap();
     write(&store, vec![Record::RoomLeft(TEA), Record::RoomLeft(RoomId([0; 32]))]).await.unwrap();
     assert_eq!(store.page(TEA, None, 10).await.unwrap(), (vec![], false));
     assert_eq!(store.entry(mine.id()).await.unwrap(), None);
