@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 
-use lanyard_proto::effects::{Effects, Event, Job, Transmit};
+use lanyard_proto::effects::{Effects, Event, Job, Record, Transmit};
+use lanyard_proto::model::TransferId;
+use lanyard_proto::transfer::TransferState;
 use tokio::sync::oneshot;
 
 use crate::api::{ApiError, Reply};
@@ -20,6 +22,8 @@ pub struct Gate {
 #[derive(Default)]
 pub struct Passing {
     durable: Option<Durable>,
+    /// Transfers of which it is now written down that they are done.
+    pub done: Vec<TransferId>,
     pub send: Vec<Transmit>,
     pub run: Vec<Job>,
     pub tell: Vec<Event>,
@@ -38,7 +42,7 @@ pub enum Answering {
     Ready(Box<Reply>),
     Message(std::sync::Arc<lanyard_proto::wire::entry::Entry>, lanyard_proto::model::UnixMillis),
     Room(lanyard_proto::model::RoomId),
-    Transfer(lanyard_proto::model::TransferId),
+    Transfer(TransferId),
     Me,
     /// Something was done, though not what was asked for.
     Refused(ApiError),
@@ -56,8 +60,13 @@ impl Gate {
         answer: Option<Answer>,
     ) -> Result<(), StoreError> {
         let Effects { commit, send, run, tell } = effects;
+        let done = commit.iter().filter_map(|record| match record {
+            Record::Transfer(transfer) if transfer.state == TransferState::Done => Some(transfer.id),
+            _ => None,
+        });
+        let done = done.collect();
         let durable = if commit.is_empty() { None } else { Some(store.commit(commit).await?) };
-        self.waiting.push_back(Passing { durable, send, run, tell, answer });
+        self.waiting.push_back(Passing { durable, done, send, run, tell, answer });
         Ok(())
     }
 
@@ -125,7 +134,7 @@ mod tests {
         for number in 0..10 {
             let commit = match number % 3 {
                 0 => Vec::new(),
-                _ => vec![lanyard_proto::effects::Record::RoomLeft(RoomId([number; 32]))],
+                _ => vec![Record::RoomLeft(RoomId([number; 32]))],
             };
             let effects = Effects { commit, tell: vec![event(number)], ..Effects::default() };
             gate.enter(&store, effects, None).await.unwrap();

@@ -39,7 +39,8 @@ impl Run {
         tokio::spawn(async move {
             let result = dial(&credentials, peer, &addresses, Purpose::Sync).await;
             // The engine's task may have ended.
-            let _ = reports.send(Report::Dialled(Dialled { wanted: Wanted::Peer(peer), result })).await;
+            let _ =
+                reports.send(Report::Dialled(Box::new(Dialled { wanted: Wanted::Peer(peer), result }))).await;
         });
     }
 
@@ -48,7 +49,9 @@ impl Run {
         let (credentials, reports, port) = (self.credentials.clone(), self.reports.clone(), self.config.port);
         tokio::spawn(async move {
             let result = dial_any(&credentials, &address, port, Purpose::Sync).await;
-            let _ = reports.send(Report::Dialled(Dialled { wanted: Wanted::Address(address), result })).await;
+            let _ = reports
+                .send(Report::Dialled(Box::new(Dialled { wanted: Wanted::Address(address), result })))
+                .await;
         });
     }
 

@@ -300,6 +300,11 @@ fn received_digest(record: &TransferRecord) -> Option<[u8; 32]> {
     })
 }
 
+/// Whether nothing more comes of it unless somebody wants it again.
+pub fn is_over(state: NodeState) -> bool {
+    !matches!(state, NodeState::Offered | NodeState::Waiting | NodeState::Running)
+}
+
 fn api_state(state: NodeState) -> TransferState {
     match state {
         NodeState::Offered => TransferState::Offered,
