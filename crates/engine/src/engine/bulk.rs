@@ -184,6 +184,28 @@ impl Run {
         Ok(())
     }
 
+    /// Removes what earlier runs left behind: offers that are over, and what lies beside files that arrived.
+    pub fn clear_away(&mut self, strays: Vec<PathBuf>) {
+        let over: Vec<TransferId> = self
+            .view
+            .transfers
+            .iter()
+            .filter_map(|(id, view)| Some((id, view.note.folder.as_ref()?, view.record.as_ref()?)))
+            .filter(|(_, _, record)| record.state == TransferState::Done && record.from != self.node.me())
+            .map(|(id, ..)| *id)
+            .collect();
+        for transfer in over {
+            self.discard(transfer);
+        }
+        tokio::task::spawn_blocking(move || {
+            for path in strays {
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(path = %path.display(), %error, "an offer that is over stays on disk");
+                }
+            }
+        });
+    }
+
     /// Throws away what a pull left beside the files, if there is anything.
     pub fn discard(&mut self, transfer: TransferId) {
         let into = self.folder_of(transfer);

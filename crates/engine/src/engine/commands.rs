@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::api::{ApiError, Command, ErrorCode, Event, Page, Reply};
 use crate::engine::gate::{Answer, Answering};
+use crate::engine::links::check_address;
 use crate::engine::run::{Report, Run};
 use crate::files::{SurveyError, survey};
 use crate::store::{Cursor, StoreError};
@@ -119,10 +120,8 @@ impl Run {
             }
             Command::Configure { name, downloads } => self.configure(name, downloads).await,
             Command::AddPeer { address } => {
-                if address.trim().is_empty() {
-                    return Err(invalid("An address is missing: give an IP address or a host name."));
-                }
-                self.dial_address(address.trim().to_owned());
+                check_address(&address)?;
+                self.add_address(&address);
                 Ok(Outcome::Now(Reply::Done))
             }
             Command::Log { .. } | Command::Offer { .. } => unreachable!("answered later, see `command`"),

@@ -1,6 +1,6 @@
 //! The engine's task: waits for a cause, calls the node, and lets the effects pass.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input, Job, Transmit};
@@ -15,7 +15,7 @@ use crate::engine::bulk::{PullReport, Serving};
 use crate::engine::commands::Offering;
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
-use crate::engine::links::Dialled;
+use crate::engine::links::{Dialled, Standing};
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::view::View;
@@ -47,7 +47,9 @@ pub struct Run {
     pub conns: HashMap<ConnId, SyncWriter>,
     pub next_conn: u64,
     /// Connections to peers that were given by address, to be dialled again when they end.
-    pub standing: HashMap<ConnId, String>,
+    pub standing: HashMap<ConnId, Standing>,
+    /// Addresses that were given and are dialled, or will be again.
+    pub addresses: BTreeSet<String>,
     pub pulls: HashMap<TransferId, CancellationToken>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
@@ -295,7 +297,7 @@ impl Run {
         match report {
             Report::Dialled(dialled) => self.dialled(*dialled).await,
             Report::Redial(address) => {
-                self.dial_address(address);
+                self.dial_address(&address);
                 Ok(())
             }
             Report::Served(conn) => self.handle(Input::Served { conn }).await,

@@ -1,7 +1,7 @@
 //! From a configuration to a node that runs.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use lanyard_proto::effects::Loaded;
@@ -16,6 +16,7 @@ use crate::api::{ApiError, ErrorCode};
 use crate::config::{Config, Multicast};
 use crate::engine::gate::Gate;
 use crate::engine::handle::{COMMANDS, EVENTS, Handle};
+use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, Run};
@@ -29,6 +30,9 @@ use crate::store::{Settings, Store, StoreError, profile};
 
 /// Opens everything that can fail before the node is told to be running.
 pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
+    for address in &config.peers {
+        check_address(address)?;
+    }
     let lock = ProfileLock::take(&config.profile)?;
     profile::prepare(&config.profile)?;
     let identity = profile::identity(&config.profile)?;
@@ -73,6 +77,11 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let (node, effects) = Node::new(identity, me, loaded, seed, clock.now());
+    let offered = node.transfers().filter(|record| record.from == node.me()).map(|record| record.id);
+    let strays = shelf.strays(&offered.collect()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot look for offers that are over");
+        Vec::new()
+    });
 
     let (requests, requested) = mpsc::channel(COMMANDS);
     let (events, _) = broadcast::channel(EVENTS);
@@ -96,6 +105,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         progress: ProgressBoard::default(),
         conns: HashMap::new(),
         next_conn: 0,
+        addresses: BTreeSet::new(),
         standing: HashMap::new(),
         pulls: HashMap::new(),
         serves: HashMap::new(),
@@ -111,6 +121,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         _lock: lock,
     };
     run.enter(effects, None).await?;
+    run.clear_away(strays);
     run.dial_configured_peers();
     Ok((run, handle))
 }

@@ -193,6 +193,20 @@ async fn an_offer_survives_a_restart_and_goes_when_it_is_forgotten() {
 }
 
 #[tokio::test]
+async fn offers_that_nobody_knows_any_more_are_told_from_the_others() {
+    let lan = Lan::new().await;
+    lan.offers(&[lan.has("file", b"data")]).await;
+    let other = lan.profile.path().join("offers").join(lanyard_proto::model::TransferId([8; 16]).to_string());
+    let unfinished = other.with_extension("new");
+    for path in [&other, &unfinished, &other.with_file_name("notes.txt")] {
+        fs::write(path, "").unwrap();
+    }
+    let mut strays = lan.shelf.strays(&[TRANSFER].into()).unwrap();
+    strays.sort();
+    assert_eq!(strays, [other, unfinished]);
+}
+
+#[tokio::test]
 async fn what_cannot_be_surveyed_is_not_offered() {
     let lan = Lan::new().await;
     let missing = survey(vec![lan.home().join("missing")]).await;
