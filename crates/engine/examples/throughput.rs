@@ -57,7 +57,7 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let holder = tokio::spawn(async move {
         let (stream, _) = listener.accept().await?;
-        serve(stream, RECEIVER, shelf, |_, _| {}, CancellationToken::new())
+        serve(stream, RECEIVER, shelf, |_| std::future::ready(()), |_, _| {}, CancellationToken::new())
             .await
             .map_err(std::io::Error::other)
     });

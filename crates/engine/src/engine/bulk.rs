@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use lanyard_proto::effects::{Input, Staged};
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
-use lanyard_proto::transfer::PullEnd;
+use lanyard_proto::transfer::{PullEnd, TransferState};
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
-use crate::files::{self, PullError, Received, ServeError};
+use crate::engine::view::is_over;
+use crate::files::{self, PullError, Received, ServeError, Served};
 use crate::net::stream::{Secure, dial};
 use crate::net::tls::{Credentials, Purpose};
 use crate::store::StoreError;
@@ -31,11 +32,11 @@ impl Run {
         let moved = {
             let reports = self.reports.clone();
             // A progress report that finds the queue full is made up for by the next one.
-            move |moved| drop(reports.try_send(Report::Moved { transfer, peer: holder, moved, serve: None }))
+            move |moved| drop(reports.try_send(Report::Moved { transfer, peer: holder, moved }))
         };
         tokio::spawn(async move {
             let result = pull(&credentials, holder, &addresses, transfer, &offer, into, moved, stop).await;
-            let _ = reports.send(Report::Pulled(PullReport { transfer, result })).await;
+            let _ = reports.send(Report::Pulled(Box::new(PullReport { transfer, result }))).await;
         });
     }
 
@@ -55,6 +56,10 @@ impl Run {
         let transfer = report.transfer;
         self.pulls.remove(&transfer);
         self.progress.ended(transfer);
+        if self.node.transfer(transfer).is_none_or(|record| is_over(record.state)) {
+            self.discard(transfer);
+            return Ok(());
+        }
         let view = self.view.transfer(transfer);
         let end = match report.result {
             Ok(received) => {
@@ -65,14 +70,10 @@ impl Run {
                 PullEnd::Complete { digest: received.digest }
             }
             Err(error) => {
+                // Stopped while the node wants it: this run ends, and the next one goes on with it.
+                let Some(end) = error.end() else { return Ok(()) };
                 view.note.problem = Some(error.to_string());
-                match error.end() {
-                    Some(end) => end,
-                    None => {
-                        self.discard(transfer);
-                        return Ok(());
-                    }
-                }
+                end
             }
         };
         if let PullEnd::Failed(_) = end {
@@ -84,29 +85,41 @@ impl Run {
                 view.note.moved = bytes;
             }
         }
-        self.keep_note(transfer);
+        self.keep_note(transfer).await?;
         self.handle(Input::Pull { transfer, end }).await
     }
 
     /// Serves files to a device that connected for them. The shelf decides what it may have.
     pub fn serve_files(&mut self, secure: Secure) {
         let Secure { peer, stream, .. } = secure;
+        let to_peer = self.serves.values().filter(|serving| serving.peer == peer).count();
+        if self.serves.len() >= MAX_SERVES || to_peer >= MAX_SERVES_PER_PEER {
+            tokio::spawn(async move {
+                if let Err(error) = files::turn_away(stream).await {
+                    tracing::debug!(peer = %peer.short(), %error, "could not ask to come back later");
+                }
+            });
+            return;
+        }
         self.next_serve += 1;
         let id = self.next_serve;
         let stop = CancellationToken::new();
-        self.serves.insert(id, Serving { transfer: None, stop: stop.clone() });
+        self.serves.insert(id, Serving { peer, transfer: None, stop: stop.clone() });
         let (shelf, reports) = (self.shelf.clone(), self.reports.clone());
+        let asked = {
+            let reports = self.reports.clone();
+            async move |transfer| drop(reports.send(Report::Asked { serve: id, transfer }).await)
+        };
         let moved = {
             let reports = self.reports.clone();
-            move |transfer, moved| {
-                drop(reports.try_send(Report::Moved { transfer, peer, moved, serve: Some(id) }))
-            }
+            move |transfer, moved| drop(reports.try_send(Report::Moved { transfer, peer, moved }))
         };
         tokio::spawn(async move {
-            match files::serve(stream, peer, shelf, moved, stop).await {
+            match files::serve(stream, peer, shelf, asked, moved, stop).await {
                 Ok(served) => {
-                    let (transfer, digest) = (served.transfer, served.digest);
-                    let _ = reports.send(Report::Sent { transfer, to: peer, digest }).await;
+                    if let Served { transfer, digest: Some(digest) } = served {
+                        let _ = reports.send(Report::Sent { transfer, to: peer, digest }).await;
+                    }
                 }
                 Err(ServeError::Stopped | ServeError::Cancelled) => {}
                 Err(error) => tracing::info!(peer = %peer.short(), %error, "could not send files"),
@@ -129,10 +142,16 @@ impl Run {
         });
     }
 
-    pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64, serve: Option<u64>) {
-        if let Some(serving) = serve.and_then(|id| self.serves.get_mut(&id)) {
-            serving.transfer = Some(transfer);
+    /// A receiver said what it wants: from now on it can be cut off, and is if that was withdrawn meanwhile.
+    pub fn asked(&mut self, serve: u64, transfer: TransferId) {
+        let Some(serving) = self.serves.get_mut(&serve) else { return };
+        serving.transfer = Some(transfer);
+        if self.node.transfer(transfer).is_none_or(|record| record.state == TransferState::Cancelled) {
+            serving.stop.cancel();
         }
+    }
+
+    pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64) {
         let Some(bytes) = self.node.transfer(transfer).map(|record| record.offer.bytes) else { return };
         self.progress.moved(transfer, peer, moved, bytes);
         let note = &mut self.view.transfer(transfer).note;
@@ -140,7 +159,13 @@ impl Run {
     }
 
     pub fn serve_ended(&mut self, id: u64) {
-        self.serves.remove(&id);
+        let Some(Serving { peer, transfer: Some(transfer), .. }) = self.serves.remove(&id) else { return };
+        let goes_on =
+            self.serves.values().any(|other| (other.peer, other.transfer) == (peer, Some(transfer)));
+        if !goes_on {
+            self.progress.ended_with(transfer, peer);
+            self.tell_of_transfer(transfer);
+        }
     }
 
     /// Where an accepted transfer goes: the folder that was chosen for it, or the download folder.
@@ -151,18 +176,38 @@ impl Run {
             .unwrap_or_else(|| self.config.profile.join("downloads"))
     }
 
-    /// Writes down what only this device knows of a transfer.
-    pub fn keep_note(&mut self, transfer: TransferId) {
+    /// Writes down what only this device knows of a transfer, before whatever is entered from now on.
+    pub async fn keep_note(&mut self, transfer: TransferId) -> Result<(), StoreError> {
         let note = self.view.transfer(transfer).note.clone();
-        let (store, reports) = (self.store.clone(), self.reports.clone());
-        tokio::spawn(async move {
-            if let Err(error) = store.note_transfer(transfer, note).await {
-                let _ = reports.send(Report::Failed(error)).await;
+        let kept = self.store.note_transfer(transfer, note).await?;
+        self.gate.wait_for(kept);
+        Ok(())
+    }
+
+    /// Removes what earlier runs left behind: offers that are over, and what lies beside files that arrived.
+    pub fn clear_away(&mut self, strays: Vec<PathBuf>) {
+        let over: Vec<TransferId> = self
+            .view
+            .transfers
+            .iter()
+            .filter_map(|(id, view)| Some((id, view.note.folder.as_ref()?, view.record.as_ref()?)))
+            .filter(|(_, _, record)| record.state == TransferState::Done && record.from != self.node.me())
+            .map(|(id, ..)| *id)
+            .collect();
+        for transfer in over {
+            self.discard(transfer);
+        }
+        tokio::task::spawn_blocking(move || {
+            for path in strays {
+                if let Err(error) = std::fs::remove_file(&path) {
+                    tracing::warn!(path = %path.display(), %error, "an offer that is over stays on disk");
+                }
             }
         });
     }
 
-    fn discard(&mut self, transfer: TransferId) {
+    /// Throws away what a pull left beside the files, if there is anything.
+    pub fn discard(&mut self, transfer: TransferId) {
         let into = self.folder_of(transfer);
         tokio::spawn(async move {
             if let Err(error) = files::discard(transfer, &into).await {
@@ -174,7 +219,8 @@ impl Run {
 
 /// A device that fetches from this one.
 pub struct Serving {
-    /// Known once the first bytes have moved.
+    pub peer: PeerId,
+    /// Known once it has said what it wants.
     pub transfer: Option<TransferId>,
     pub stop: CancellationToken,
 }
@@ -200,3 +246,8 @@ async fn pull(
     };
     files::pull(secure.stream, transfer, offer, &into, moved, stop).await
 }
+
+/// Connections that are served at a time: more would only share the same disk and wire.
+const MAX_SERVES: usize = 16;
+/// As many as a receiver pulls at a time.
+const MAX_SERVES_PER_PEER: usize = 4;

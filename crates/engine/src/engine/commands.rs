@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use crate::api::{ApiError, Command, ErrorCode, Event, Page, Reply};
 use crate::engine::gate::{Answer, Answering};
+use crate::engine::links::check_address;
 use crate::engine::run::{Report, Run};
 use crate::files::{SurveyError, survey};
 use crate::store::{Cursor, StoreError};
@@ -78,14 +79,19 @@ impl Run {
             }
             Command::Say { to, text } => {
                 let (room, mut effects) = self.resolve(&to)?;
-                let (entry, said) = self.node.say(room, &text, now).map_err(refused)?;
-                effects.extend(said);
-                Ok(Outcome::After(effects, Answering::Message(entry, now.unix)))
+                match self.node.say(room, &text, now) {
+                    Ok((entry, said)) => {
+                        effects.extend(said);
+                        Ok(Outcome::After(effects, Answering::Message(entry, now.unix)))
+                    }
+                    // The conversation may have been opened all the same.
+                    Err(refusal) => Ok(Outcome::After(effects, Answering::Refused(refused(refusal)))),
+                }
             }
             Command::MarkRead { room, cursor } => {
                 let room = self.find_room(&room)?;
                 let cursor = Cursor::parse(&cursor).map_err(|error| invalid(error.to_string()))?;
-                self.mark_read(room, cursor);
+                self.mark_read(room, cursor).await?;
                 Ok(Outcome::Now(Reply::Done))
             }
             Command::Admit { paths } => {
@@ -99,7 +105,7 @@ impl Run {
                 let downloads = folder.unwrap_or_else(|| self.download_folder());
                 self.view.transfer(transfer).note.folder = Some(downloads);
                 self.view.transfer(transfer).note.problem = None;
-                self.keep_note(transfer);
+                self.keep_note(transfer).await?;
                 Ok(Outcome::After(effects, Answering::Transfer(transfer)))
             }
             Command::Decline { transfer } => {
@@ -114,10 +120,8 @@ impl Run {
             }
             Command::Configure { name, downloads } => self.configure(name, downloads).await,
             Command::AddPeer { address } => {
-                if address.trim().is_empty() {
-                    return Err(invalid("An address is missing: give an IP address or a host name."));
-                }
-                self.dial_address(address.trim().to_owned());
+                check_address(&address)?;
+                self.add_address(&address);
                 Ok(Outcome::Now(Reply::Done))
             }
             Command::Log { .. } | Command::Offer { .. } => unreachable!("answered later, see `command`"),
@@ -138,6 +142,7 @@ impl Run {
             Answering::Room(room) => self.room(room).map(Reply::Room).ok_or_else(gone),
             Answering::Transfer(transfer) => self.transfer(transfer).map(Reply::Transfer).ok_or_else(gone),
             Answering::Me => Ok(Reply::Me(self.me())),
+            Answering::Refused(error) => Err(error),
         };
         let _ = answer.to.send(reply);
     }
@@ -164,7 +169,7 @@ impl Run {
         match self.node.accept(transfer, self.clock.now()) {
             Ok(effects) => {
                 self.view.transfer(transfer).note.folder = Some(self.download_folder());
-                self.keep_note(transfer);
+                self.keep_note(transfer).await?;
                 self.enter(effects, None).await
             }
             // A person was faster.
@@ -224,16 +229,17 @@ impl Run {
         });
     }
 
-    fn mark_read(&mut self, room: RoomId, cursor: Cursor) {
+    async fn mark_read(&mut self, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
         let view = self.view.room(room);
         if view.read.is_some_and(|read| read >= cursor) {
-            return;
+            return Ok(());
         }
         view.read = Some(cursor);
+        let marked = self.store.mark_read(room, cursor).await?;
         let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
         tokio::spawn(async move {
             let counted = async {
-                store.mark_read(room, cursor).await?;
+                marked.await?;
                 store.unread(room, me).await
             };
             let report = match counted.await {
@@ -242,6 +248,7 @@ impl Run {
             };
             let _ = reports.send(report).await;
         });
+        Ok(())
     }
 
     async fn configure(
@@ -266,12 +273,8 @@ impl Run {
         if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
             effects.extend(self.node.rename(name, self.clock.now()));
         }
-        let (store, reports) = (self.store.clone(), self.reports.clone());
-        tokio::spawn(async move {
-            if let Err(error) = store.set_settings(settings).await {
-                let _ = reports.send(Report::Failed(error)).await;
-            }
-        });
+        let kept = self.store.set_settings(settings).await?;
+        self.gate.wait_for(kept);
         let me = self.me();
         self.tell(Event::MeChanged { me });
         Ok(Outcome::After(effects, Answering::Me))

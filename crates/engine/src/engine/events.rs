@@ -8,7 +8,7 @@ use lanyard_proto::transfer::TransferState;
 use crate::api::{Event, Progress, TransferDirection};
 use crate::config::AcceptRule;
 use crate::engine::run::{Report, Run};
-use crate::engine::view::SENT_WATCHED;
+use crate::engine::view::{SENT_WATCHED, is_over};
 use crate::store::{Cursor, Shown};
 
 impl Run {
@@ -93,12 +93,11 @@ impl Run {
         }
     }
 
-    fn tell_of_transfer(&mut self, id: TransferId) {
+    pub fn tell_of_transfer(&mut self, id: TransferId) {
         let Some(record) = self.node.transfer(id).cloned() else { return };
         let before = self.view.transfer(id).told.replace(record.state);
         let Some(transfer) = self.transfer(id) else { return };
-        let over =
-            !matches!(record.state, TransferState::Offered | TransferState::Waiting | TransferState::Running);
+        let over = is_over(record.state);
         let incoming = transfer.direction == TransferDirection::In;
         match before {
             None if incoming && record.state == TransferState::Offered => {

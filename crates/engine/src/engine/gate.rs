@@ -5,7 +5,9 @@
 
 use std::collections::VecDeque;
 
-use lanyard_proto::effects::{Effects, Event, Job, Transmit};
+use lanyard_proto::effects::{Effects, Event, Job, Record, Transmit};
+use lanyard_proto::model::TransferId;
+use lanyard_proto::transfer::TransferState;
 use tokio::sync::oneshot;
 
 use crate::api::{ApiError, Reply};
@@ -17,8 +19,11 @@ pub struct Gate {
 }
 
 /// Effects on their way through the gate.
+#[derive(Default)]
 pub struct Passing {
     durable: Option<Durable>,
+    /// Transfers of which it is now written down that they are done.
+    pub done: Vec<TransferId>,
     pub send: Vec<Transmit>,
     pub run: Vec<Job>,
     pub tell: Vec<Event>,
@@ -37,8 +42,10 @@ pub enum Answering {
     Ready(Box<Reply>),
     Message(std::sync::Arc<lanyard_proto::wire::entry::Entry>, lanyard_proto::model::UnixMillis),
     Room(lanyard_proto::model::RoomId),
-    Transfer(lanyard_proto::model::TransferId),
+    Transfer(TransferId),
     Me,
+    /// Something was done, though not what was asked for.
+    Refused(ApiError),
 }
 
 impl Gate {
@@ -53,14 +60,34 @@ impl Gate {
         answer: Option<Answer>,
     ) -> Result<(), StoreError> {
         let Effects { commit, send, run, tell } = effects;
+        let done = commit.iter().filter_map(|record| match record {
+            Record::Transfer(transfer) if transfer.state == TransferState::Done => Some(transfer.id),
+            _ => None,
+        });
+        let done = done.collect();
         let durable = if commit.is_empty() { None } else { Some(store.commit(commit).await?) };
-        self.waiting.push_back(Passing { durable, send, run, tell, answer });
+        self.waiting.push_back(Passing { durable, done, send, run, tell, answer });
         Ok(())
     }
 
+    /// Lets nothing that comes from now on pass before something else is durable.
+    pub fn wait_for(&mut self, durable: Durable) {
+        self.waiting.push_back(Passing { durable: Some(durable), ..Passing::default() });
+    }
+
     /// What may pass now without waiting.
-    pub fn pass(&mut self) -> Option<Passing> {
-        if self.waiting.front()?.durable.is_none() { self.waiting.pop_front() } else { None }
+    ///
+    /// # Errors
+    /// If it could not be written: then nothing may pass any more.
+    pub fn pass(&mut self) -> Result<Option<Passing>, StoreError> {
+        let Some(first) = self.waiting.front_mut() else { return Ok(None) };
+        if let Some(durable) = &mut first.durable {
+            match durable.outcome() {
+                Some(outcome) => outcome?,
+                None => return Ok(None),
+            }
+        }
+        Ok(self.waiting.pop_front())
     }
 
     /// Waits until the first in the queue is durable; for ever if there is none. Cancel-safe.
@@ -82,5 +109,41 @@ impl Gate {
 
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Whether so much waits that nothing should be added to it.
+    pub fn is_full(&self) -> bool {
+        self.waiting.len() > FULL
+    }
+}
+
+/// Batches beyond which more causes would only make everybody wait longer.
+const FULL: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lanyard_proto::model::{RoomId, UnixMillis};
+
+    #[tokio::test]
+    async fn all_that_is_durable_passes_at_once_and_in_order() {
+        let home = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(&home.path().join("db"), UnixMillis(1)).unwrap();
+        let mut gate = Gate::default();
+        let event = |number| Event::RoomLeft(RoomId([number; 32]));
+        for number in 0..10 {
+            let commit = match number % 3 {
+                0 => Vec::new(),
+                _ => vec![Record::RoomLeft(RoomId([number; 32]))],
+            };
+            let effects = Effects { commit, tell: vec![event(number)], ..Effects::default() };
+            gate.enter(&store, effects, None).await.unwrap();
+        }
+        store.commit(Vec::new()).await.unwrap().await.unwrap();
+        for number in 0..10 {
+            let passing = gate.pass().unwrap().expect("it is durable");
+            assert!(matches!(passing.tell[..], [Event::RoomLeft(RoomId([of, ..]))] if of == number));
+        }
+        assert!(gate.pass().unwrap().is_none() && gate.is_empty());
     }
 }

@@ -9,9 +9,10 @@ use lanyard_proto::effects::{Direction, Input};
 use lanyard_proto::model::{ConnId, LogId, PeerId, RoomId, Seq};
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
+use crate::api::{ApiError, ErrorCode};
 use crate::engine::run::{Report, Run};
 use crate::net::framing::{SyncEvent, spawn_sync};
-use crate::net::stream::{Secure, dial, dial_any};
+use crate::net::stream::{self, Secure, dial, dial_any};
 use crate::net::tls::Purpose;
 use crate::store::{Store, StoreError};
 
@@ -22,14 +23,28 @@ pub struct Dialled {
     pub result: io::Result<Secure>,
 }
 
+/// A connection that is kept, to a peer that was given by address.
+pub struct Standing {
+    pub address: String,
+    pub peer: PeerId,
+}
+
 pub enum Wanted {
     Peer(PeerId),
     Address(String),
 }
 
 impl Run {
-    pub fn dial_configured_peers(&self) {
+    pub fn dial_configured_peers(&mut self) {
         for address in self.config.peers.clone() {
+            self.add_address(&address);
+        }
+    }
+
+    /// Connects to a peer that a person named by address, and stays connected; once, however often it is named.
+    pub fn add_address(&mut self, address: &str) {
+        let address = address.trim();
+        if self.addresses.insert(address.to_owned()) {
             self.dial_address(address);
         }
     }
@@ -39,16 +54,19 @@ impl Run {
         tokio::spawn(async move {
             let result = dial(&credentials, peer, &addresses, Purpose::Sync).await;
             // The engine's task may have ended.
-            let _ = reports.send(Report::Dialled(Dialled { wanted: Wanted::Peer(peer), result })).await;
+            let _ =
+                reports.send(Report::Dialled(Box::new(Dialled { wanted: Wanted::Peer(peer), result }))).await;
         });
     }
 
-    /// Connects to a peer that a person named by address, and stays connected.
-    pub fn dial_address(&self, address: String) {
+    pub fn dial_address(&self, address: &str) {
         let (credentials, reports, port) = (self.credentials.clone(), self.reports.clone(), self.config.port);
+        let address = address.to_owned();
         tokio::spawn(async move {
             let result = dial_any(&credentials, &address, port, Purpose::Sync).await;
-            let _ = reports.send(Report::Dialled(Dialled { wanted: Wanted::Address(address), result })).await;
+            let _ = reports
+                .send(Report::Dialled(Box::new(Dialled { wanted: Wanted::Address(address), result })))
+                .await;
         });
     }
 
@@ -59,14 +77,23 @@ impl Run {
                 tracing::debug!(peer = %peer.short(), %error, "could not connect");
                 self.handle(Input::DialFailed { peer }).await
             }
+            (Wanted::Address(address), Ok(secure))
+                if self.standing.values().any(|standing| standing.peer == secure.peer) =>
+            {
+                tracing::debug!(address, peer = %secure.peer.short(), "connected by another address already");
+                self.redial_later(address, REDIAL_TWIN);
+                Ok(())
+            }
             (Wanted::Address(address), Ok(secure)) => {
                 self.connected(secure, Direction::Dialled, Some(address)).await
             }
             (Wanted::Address(address), Err(error)) => {
                 tracing::info!(address, %error, "could not connect");
                 // Another device of ours, or this one itself: there is no point in trying again.
-                if error.kind() != io::ErrorKind::PermissionDenied {
-                    self.redial_later(address);
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    self.addresses.remove(&address);
+                } else {
+                    self.redial_later(address, REDIAL);
                 }
                 Ok(())
             }
@@ -88,8 +115,8 @@ impl Run {
             SyncEvent::Frame { conn, bytes } => self.handle(Input::Frame { conn, bytes: &bytes }).await,
             SyncEvent::Closed { conn } => {
                 self.conns.remove(&conn);
-                if let Some(address) = self.standing.remove(&conn) {
-                    self.redial_later(address);
+                if let Some(Standing { address, .. }) = self.standing.remove(&conn) {
+                    self.redial_later(address, REDIAL);
                 }
                 self.handle(Input::Closed { conn }).await
             }
@@ -143,18 +170,31 @@ impl Run {
         let (peer, remote, standing) = (secure.peer, secure.remote, address.is_some());
         self.conns.insert(conn, spawn_sync(conn, secure, self.sync_events.clone()));
         if let Some(address) = address {
-            self.standing.insert(conn, address);
+            self.standing.insert(conn, Standing { address, peer });
         }
         self.handle(Input::Connected { conn, peer, remote, direction, standing }).await
     }
 
-    fn redial_later(&self, address: String) {
+    fn redial_later(&self, address: String, after: Duration) {
         let reports = self.reports.clone();
         tokio::spawn(async move {
-            tokio::time::sleep(REDIAL).await;
+            tokio::time::sleep(after).await;
             let _ = reports.send(Report::Redial(address)).await;
         });
     }
+}
+
+/// Whether a person can have meant this as an address.
+///
+/// # Errors
+/// `Invalid`, with what an address looks like.
+pub fn check_address(address: &str) -> Result<(), ApiError> {
+    stream::check(address).map_err(|error| {
+        let sentence = format!(
+            "“{address}” is no address: {error}. Give an IP address or a host name, with a port if need be."
+        );
+        ApiError::new(ErrorCode::Invalid, sentence)
+    })
 }
 
 async fn batch(
@@ -168,3 +208,5 @@ async fn batch(
 
 /// Between two tries to reach a peer that was given by address: soon enough after it was switched on.
 const REDIAL: Duration = Duration::from_secs(5);
+/// The same where the peer is connected already by another address.
+const REDIAL_TWIN: Duration = Duration::from_secs(60);

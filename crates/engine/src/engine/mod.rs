@@ -16,6 +16,8 @@ mod lock;
 mod progress;
 mod run;
 mod start;
+#[cfg(test)]
+mod tests;
 mod view;
 
 pub use handle::{Events, Handle};

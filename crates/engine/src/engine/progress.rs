@@ -46,6 +46,12 @@ impl ProgressBoard {
         self.changed.retain(|(of, _)| *of != transfer);
     }
 
+    /// Nothing of this transfer moves to or from this device any more.
+    pub fn ended_with(&mut self, transfer: TransferId, peer: PeerId) {
+        self.moving.remove(&(transfer, peer));
+        self.changed.remove(&(transfer, peer));
+    }
+
     pub fn is_dirty(&self) -> bool {
         !self.changed.is_empty()
     }

@@ -1,6 +1,6 @@
 //! The engine's task: waits for a cause, calls the node, and lets the effects pass.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input, Job, Transmit};
@@ -15,7 +15,7 @@ use crate::engine::bulk::{PullReport, Serving};
 use crate::engine::commands::Offering;
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
-use crate::engine::links::Dialled;
+use crate::engine::links::{Dialled, Standing};
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::view::View;
@@ -47,7 +47,9 @@ pub struct Run {
     pub conns: HashMap<ConnId, SyncWriter>,
     pub next_conn: u64,
     /// Connections to peers that were given by address, to be dialled again when they end.
-    pub standing: HashMap<ConnId, String>,
+    pub standing: HashMap<ConnId, Standing>,
+    /// Addresses that were given and are dialled, or will be again.
+    pub addresses: BTreeSet<String>,
     pub pulls: HashMap<TransferId, CancellationToken>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
@@ -64,20 +66,24 @@ pub struct Run {
 
 /// What a task that took long has to say.
 pub enum Report {
-    Dialled(Dialled),
+    Dialled(Box<Dialled>),
     Redial(String),
     Served(ConnId),
-    Pulled(PullReport),
+    Pulled(Box<PullReport>),
     Sent {
         transfer: TransferId,
         to: PeerId,
         digest: [u8; 32],
     },
+    /// A receiver said what it wants.
+    Asked {
+        serve: u64,
+        transfer: TransferId,
+    },
     Moved {
         transfer: TransferId,
         peer: PeerId,
         moved: u64,
-        serve: Option<u64>,
     },
     ServeEnded(u64),
     /// Something read from the store, to be shown with what the node knows.
@@ -142,7 +148,11 @@ impl Run {
         let mut tick = tokio::time::interval(PROGRESS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            self.let_pass();
+            self.let_pass()?;
+            if self.gate.is_full() {
+                self.gate.opened().await?;
+                continue;
+            }
             let deadline = self.node.deadline(self.clock.now());
             let wake = deadline.map(|at| self.clock.when(at));
             tokio::select! {
@@ -182,20 +192,42 @@ impl Run {
 
     /// Says goodbye and makes everything durable.
     async fn say_goodbye(&mut self) -> Result<(), ApiError> {
-        for stop in self.pulls.values().chain(self.serves.values().map(|serving| &serving.stop)) {
-            stop.cancel();
-        }
+        self.stop_bulk();
+        self.hear_pulls_out().await?;
         let effects = self.node.goodbye();
         self.enter(effects, None).await?;
-        self.let_pass();
+        self.let_pass()?;
         while !self.gate.is_empty() {
             self.gate.opened().await?;
-            self.let_pass();
+            self.let_pass()?;
         }
+        // What ended made room for others to begin.
+        self.stop_bulk();
         for writer in self.conns.values() {
             writer.close();
         }
         Ok(self.store.close().await?)
+    }
+
+    fn stop_bulk(&self) {
+        for stop in self.pulls.values().chain(self.serves.values().map(|serving| &serving.stop)) {
+            stop.cancel();
+        }
+    }
+
+    /// Waits for what pulls that were stopped have to say: one that was about to be complete may be complete.
+    async fn hear_pulls_out(&mut self) -> Result<(), StoreError> {
+        let patience = tokio::time::sleep(PATIENCE);
+        tokio::pin!(patience);
+        while !self.pulls.is_empty() {
+            tokio::select! {
+                Some(report) = self.reported.recv() => if let Report::Pulled(report) = report {
+                    self.pulled(*report).await?;
+                },
+                () = &mut patience => break,
+            }
+        }
+        Ok(())
     }
 
     pub async fn handle(&mut self, input: Input<'_>) -> Result<(), StoreError> {
@@ -211,10 +243,11 @@ impl Run {
         self.gate.enter(&self.store, effects, answer).await
     }
 
-    fn let_pass(&mut self) {
-        while let Some(passing) = self.gate.pass() {
+    fn let_pass(&mut self) -> Result<(), StoreError> {
+        while let Some(passing) = self.gate.pass()? {
             self.perform(passing);
         }
+        Ok(())
     }
 
     /// Does what the node wants, in its order.
@@ -229,6 +262,11 @@ impl Run {
         }
         for job in passing.run {
             self.start(job);
+        }
+        for transfer in passing.done {
+            if self.node.transfer(transfer).is_some_and(|record| record.from != self.node.me()) {
+                self.discard(transfer);
+            }
         }
         for event in passing.tell {
             self.translate(event);
@@ -257,16 +295,20 @@ impl Run {
 
     async fn report(&mut self, report: Report) -> Result<(), StoreError> {
         match report {
-            Report::Dialled(dialled) => self.dialled(dialled).await,
+            Report::Dialled(dialled) => self.dialled(*dialled).await,
             Report::Redial(address) => {
-                self.dial_address(address);
+                self.dial_address(&address);
                 Ok(())
             }
             Report::Served(conn) => self.handle(Input::Served { conn }).await,
-            Report::Pulled(report) => self.pulled(report).await,
+            Report::Pulled(report) => self.pulled(*report).await,
             Report::Sent { transfer, to, digest } => self.handle(Input::Sent { transfer, to, digest }).await,
-            Report::Moved { transfer, peer, moved, serve } => {
-                self.moved(transfer, peer, moved, serve);
+            Report::Asked { serve, transfer } => {
+                self.asked(serve, transfer);
+                Ok(())
+            }
+            Report::Moved { transfer, peer, moved } => {
+                self.moved(transfer, peer, moved);
                 Ok(())
             }
             Report::ServeEnded(id) => {
@@ -307,5 +349,7 @@ pub const CAUSES: usize = 1024;
 const DATAGRAM_BUFFER: usize = 2048;
 /// Switches without a querier forget groups after some minutes.
 const REFRESH_GROUPS: Duration = Duration::from_secs(120);
+/// A pull that is stopped says so within a second or two; one that is being made durable takes as long as the disk.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Ten times a second is as fast as a progress bar needs to move.
 const PROGRESS: Duration = Duration::from_millis(100);

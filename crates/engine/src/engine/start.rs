@@ -1,9 +1,12 @@
 //! From a configuration to a node that runs.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
-use lanyard_proto::model::{Platform, RoomId, UnixMillis};
+use lanyard_proto::effects::Loaded;
+use lanyard_proto::identity::Identity;
+use lanyard_proto::model::{Platform, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::wire::datagram::MAX_NAME;
 use lanyard_proto::wire::text::clean_line;
@@ -13,6 +16,7 @@ use crate::api::{ApiError, ErrorCode};
 use crate::config::{Config, Multicast};
 use crate::engine::gate::Gate;
 use crate::engine::handle::{COMMANDS, EVENTS, Handle};
+use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, Run};
@@ -26,6 +30,9 @@ use crate::store::{Settings, Store, StoreError, profile};
 
 /// Opens everything that can fail before the node is told to be running.
 pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
+    for address in &config.peers {
+        check_address(address)?;
+    }
     let lock = ProfileLock::take(&config.profile)?;
     profile::prepare(&config.profile)?;
     let identity = profile::identity(&config.profile)?;
@@ -66,12 +73,15 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         tcp_port,
         network: config.network.clone(),
     };
-    let view =
-        load_view(&store, &loaded.rooms.iter().map(|room| room.record.id).collect::<Vec<_>>(), &identity)
-            .await?;
+    let view = load_view(&store, &loaded, &identity).await?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let (node, effects) = Node::new(identity, me, loaded, seed, clock.now());
+    let offered = node.transfers().filter(|record| record.from == node.me()).map(|record| record.id);
+    let strays = shelf.strays(&offered.collect()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "cannot look for offers that are over");
+        Vec::new()
+    });
 
     let (requests, requested) = mpsc::channel(COMMANDS);
     let (events, _) = broadcast::channel(EVENTS);
@@ -95,6 +105,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         progress: ProgressBoard::default(),
         conns: HashMap::new(),
         next_conn: 0,
+        addresses: BTreeSet::new(),
         standing: HashMap::new(),
         pulls: HashMap::new(),
         serves: HashMap::new(),
@@ -110,6 +121,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         _lock: lock,
     };
     run.enter(effects, None).await?;
+    run.clear_away(strays);
     run.dial_configured_peers();
     Ok((run, handle))
 }
@@ -142,7 +154,7 @@ async fn chosen(store: &Store, config: &Config) -> Result<Settings, ApiError> {
         settings.downloads = Some(std::path::absolute(downloads).unwrap_or_else(|_| downloads.clone()));
     }
     if settings != stored {
-        store.set_settings(settings.clone()).await?;
+        store.set_settings(settings.clone()).await?.await?;
     }
     if settings.name.is_none() {
         settings.name = Some(suggested_name());
@@ -166,30 +178,33 @@ fn suggested_downloads(config: &Config) -> PathBuf {
     folder.unwrap_or_else(|| config.profile.join("downloads"))
 }
 
-async fn load_view(
-    store: &Store,
-    rooms: &[RoomId],
-    identity: &lanyard_proto::identity::Identity,
-) -> Result<View, StoreError> {
-    let mut views = BTreeMap::new();
-    for room in rooms {
+async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Result<View, StoreError> {
+    let mut rooms = BTreeMap::new();
+    for room in loaded.rooms.iter().map(|room| room.record.id) {
         let view = RoomView {
-            unread: store.unread(*room, identity.peer_id()).await?,
-            read: store.read_mark(*room).await?,
-            last: store.last(*room).await?,
+            unread: store.unread(room, identity.peer_id()).await?,
+            read: store.read_mark(room).await?,
+            last: store.last(room).await?,
             ..RoomView::default()
         };
-        views.insert(*room, view);
+        rooms.insert(room, view);
     }
     let finished = store.transfers(FINISHED_TRANSFERS).await?;
     let mut transfers = BTreeMap::new();
     for noted in finished {
-        let over = TransferView { note: noted.note, record: Some(noted.record), ..TransferView::default() };
-        if let Some(record) = &over.record {
-            transfers.insert(record.id, over);
+        let (id, told) = (noted.record.id, Some(noted.record.state));
+        let over =
+            TransferView { note: noted.note, record: Some(noted.record), told, ..TransferView::default() };
+        transfers.insert(id, over);
+    }
+    for record in &loaded.transfers {
+        // Those that are over were found above, with their notes.
+        if let Entry::Vacant(view) = transfers.entry(record.id) {
+            let note = store.transfer(record.id).await?.map(|noted| noted.note).unwrap_or_default();
+            view.insert(TransferView { note, told: Some(record.state), ..TransferView::default() });
         }
     }
-    Ok(View { rooms: views, transfers })
+    Ok(View { rooms, transfers })
 }
 
 /// Wall-clock milliseconds, or zero on a device whose clock stands before 1970.

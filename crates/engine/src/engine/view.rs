@@ -300,6 +300,11 @@ fn received_digest(record: &TransferRecord) -> Option<[u8; 32]> {
     })
 }
 
+/// Whether nothing more comes of it unless somebody wants it again.
+pub fn is_over(state: NodeState) -> bool {
+    !matches!(state, NodeState::Offered | NodeState::Waiting | NodeState::Running)
+}
+
 fn api_state(state: NodeState) -> TransferState {
     match state {
         NodeState::Offered => TransferState::Offered,
@@ -356,4 +361,4 @@ fn dropped_reason(reason: NodeDropped) -> String {
 }
 
 /// Own messages per room whose delivery is watched.
-pub const SENT_WATCHED: usize = 128;
+pub const SENT_WATCHED: usize = 32;

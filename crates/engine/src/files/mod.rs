@@ -12,10 +12,11 @@
 //! - [`survey`]`(Vec<PathBuf>).await -> Result<Survey, SurveyError>`, with [`Survey::offer`] for the log entry.
 //! - [`Shelf::open`]`(profile)`, then [`Shelf::put`]`(transfer, survey, audience).await` before the offer is announced, and
 //!   [`Shelf::forget`]`(transfer).await` when it is withdrawn.
-//! - [`serve`]`(stream, peer, shelf, progress, stop).await -> Result<Served, ServeError>` for each accepted connection.
+//! - [`serve`]`(stream, peer, shelf, asked, progress, stop).await -> Result<Served, ServeError>` for each accepted
+//!   connection, or [`turn_away`]`(stream).await` where there are too many.
 //! - [`pull`]`(stream, transfer, &offer, into, progress, stop).await -> Result<Received, PullError>`, with
 //!   [`PullError::end`] for the node; again with a new stream to go on after [`PullError::Lost`].
-//! - [`discard`]`(transfer, into).await` throws away what a pull staged.
+//! - [`discard`]`(transfer, into).await` once what a pull came to is written down, or nothing will come of it.
 //!
 //! Names and bytes of other devices reach the disk nowhere but in `staging`, through a directory handle.
 
@@ -39,6 +40,6 @@ pub use handle::{Handles, MAX_HANDLES};
 pub use manifest::{Survey, SurveyError, survey};
 pub use names::shown;
 pub use pull::{discard, pull};
-pub use serve::{ServeError, Served, serve};
+pub use serve::{ServeError, Served, serve, turn_away};
 pub use shelf::Shelf;
 pub use staging::{PullError, Received};

@@ -34,7 +34,8 @@ impl PullError {
 /// verified bytes of the offer, about once a megabyte, mostly from a thread that may block.
 ///
 /// # Errors
-/// [`PullError`]; except after success, what was verified stays staged until [`discard`].
+/// [`PullError`]. What was verified stays staged, and what was named stays noted, until [`discard`]: pulled again before
+/// that, it is where it was.
 pub async fn pull<S>(
     stream: S,
     transfer: TransferId,

@@ -40,9 +40,9 @@ const MAX_COMMAND: usize = 64 * 1024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served {
     pub transfer: TransferId,
-    /// What the receiver says the digest is; see [`lanyard_proto::transfer::PullEnd::Complete`]. Its signed receipt says
-    /// the same and counts.
-    pub digest: [u8; 32],
+    /// What was sent, see [`lanyard_proto::transfer::PullEnd::Complete`]; unknown where this connection brought only some
+    /// of the files.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// Why a receiver does not have everything, as far as this connection goes.
@@ -69,26 +69,29 @@ pub enum ServeError {
 
 /// Serves one connection of a device whose key was proven, until it has what it wants.
 ///
+/// `asked` is told what the receiver wants, and waited for, before it gets any of it.
 /// `progress` is told the bytes of the offer that the receiver has, counting what earlier connections brought;
 /// from a task, about once a megabyte.
 ///
 /// # Errors
 /// [`ServeError`]; none of them says anything about other connections.
-pub async fn serve<S>(
+pub async fn serve<S, A>(
     stream: S,
     peer: PeerId,
     shelf: Shelf,
+    asked: impl FnOnce(TransferId) -> A + Send,
     mut progress: impl FnMut(TransferId, u64) + Send,
     stop: CancellationToken,
 ) -> Result<Served, ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    A: Future<Output = ()> + Send,
 {
     let (reader, mut writer) = tokio::io::split(stream);
     let mut frames = Frames::new(reader);
     let served = async {
-        let first = timeout(FIRST_FRAME, frames.next(MAX_FIRST_FRAME)).await.map_err(|_| silent())??;
-        let Frame::Get { transfer } = first else { return Err(ServeError::Protocol) };
+        let transfer = wanted(&mut frames).await?;
+        asked(transfer).await;
         let offered = shelf.load(transfer).await.map_err(ServeError::Shelf)?;
         let Some(offered) = offered.filter(|offered| offered.is_for(peer)) else {
             send(&mut writer, &Frame::Refused(Refusal::NotOffered)).await?;
@@ -107,6 +110,29 @@ where
     // Whatever a goodbye meets, the connection is over.
     let _ = timeout(GOODBYE, writer.shutdown()).await;
     served
+}
+
+/// Tells a device that connected for files to come back later.
+///
+/// # Errors
+/// [`ServeError`], if it could not be told.
+pub async fn turn_away<S>(stream: S) -> Result<(), ServeError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (reader, mut writer) = tokio::io::split(stream);
+    // Closing over an unread frame could take the answer away again.
+    wanted(&mut Frames::new(reader)).await?;
+    send(&mut writer, &Frame::Refused(Refusal::Busy)).await?;
+    let _ = timeout(GOODBYE, writer.shutdown()).await;
+    Ok(())
+}
+
+async fn wanted<R: AsyncRead + Unpin>(frames: &mut Frames<R>) -> Result<TransferId, ServeError> {
+    match timeout(FIRST_FRAME, frames.next(MAX_FIRST_FRAME)).await.map_err(|_| silent())?? {
+        Frame::Get { transfer } => Ok(transfer),
+        _ => Err(ServeError::Protocol),
+    }
 }
 
 async fn send_manifest<S>(writer: &mut WriteHalf<S>, mut items: &[u8]) -> Result<(), ServeError>
@@ -134,7 +160,7 @@ async fn send_files<S>(
     writer: &mut WriteHalf<S>,
     offered: Arc<Offered>,
     mut progress: impl FnMut(u64),
-) -> Result<[u8; 32], ServeError>
+) -> Result<Option<[u8; 32]>, ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -161,7 +187,7 @@ where
                 progress(moved);
                 wants.try_send(want).map_err(|_| ServeError::Protocol)?;
             }
-            Next::Frame(Command::Done(digest)) => return Ok(digest),
+            Next::Frame(Command::Done) => break,
             Next::Frame(Command::Nothing) => {}
             Next::Block(Some(block)) => {
                 write(writer, &block.bytes[block.start..block.end]).await?;
@@ -173,11 +199,14 @@ where
             Next::Block(None) => {
                 return Err(match source.await.expect("a source does not panic") {
                     Err(SourceEnd::Nonsense) => ServeError::Protocol,
-                    Ok(()) | Err(SourceEnd::Gone) => silent(),
+                    Ok(_) | Err(SourceEnd::Gone) => silent(),
                 });
             }
         }
     }
+    drop((wants, blocks, give_back));
+    // A receiver that has all before it was sent had it from elsewhere.
+    Ok(source.await.expect("a source does not panic").unwrap_or(None))
 }
 
 enum Next {
@@ -188,14 +217,15 @@ enum Next {
 /// What a receiver may say after its GET.
 enum Command {
     Want(Want),
-    Done([u8; 32]),
+    Done,
     Nothing,
 }
 
 fn command(frame: Frame<'_>) -> Result<Command, ServeError> {
     match frame {
         Frame::Want(want) => Ok(Command::Want(want)),
-        Frame::Done { digest } => Ok(Command::Done(digest)),
+        // What it claims to have does not say what was sent; its signed receipt is held against that.
+        Frame::Done { .. } => Ok(Command::Done),
         Frame::Cancel => Err(ServeError::Cancelled),
         Frame::Alive | Frame::Unknown => Ok(Command::Nothing),
         _ => Err(ServeError::Protocol),

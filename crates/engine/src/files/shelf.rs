@@ -3,6 +3,7 @@
 //! A file is the length of its head (u32, big-endian), the head as CBOR, and the manifest. It is written whole under
 //! another name, synced and renamed. Nothing is kept in memory: an offer is loaded for each connection that asks for it.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -71,6 +72,24 @@ impl Shelf {
             _ => Ok(()),
         })
         .await
+    }
+
+    /// What lies here and is none of these, or was never finished. Asked before anything new is put here.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn strays(&self, known: &BTreeSet<TransferId>) -> io::Result<Vec<PathBuf>> {
+        let mut strays = Vec::new();
+        for entry in fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let (id, finished) = name.strip_suffix(".new").map_or((name, true), |id| (id, false));
+            // What has another name was put here by somebody else.
+            if TransferId::parse(id).is_some_and(|id| !finished || !known.contains(&id)) {
+                strays.push(path);
+            }
+        }
+        Ok(strays)
     }
 
     /// The offer, or `None` if there is none that can be read whole.

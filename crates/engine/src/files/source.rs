@@ -13,7 +13,7 @@ use lanyard_proto::wire::file::{
 };
 use tokio::sync::mpsc;
 
-use super::hash::{ChainHasher, all_zero};
+use super::hash::{ChainHasher, State, all_zero, digest_of};
 use super::manifest::modified_of;
 use super::shelf::Offered;
 use super::stream::{BLOCK_BYTES, Block};
@@ -33,6 +33,8 @@ pub(super) struct Source {
     /// Where the next file is in the manifest, and its number.
     at: usize,
     next: u32,
+    /// SHA-256 of the files that were sent whole, or hashed whole to be sent in part.
+    hashed: Vec<State>,
     block: Block,
     spares: mpsc::Receiver<Vec<u8>>,
     blocks: mpsc::Sender<Block>,
@@ -54,22 +56,28 @@ impl Source {
         spares: mpsc::Receiver<Vec<u8>>,
         blocks: mpsc::Sender<Block>,
     ) -> Source {
-        Source { offered, at: 0, next: 0, block: Block::default(), spares, blocks }
+        Source { offered, at: 0, next: 0, hashed: Vec::new(), block: Block::default(), spares, blocks }
     }
 
-    /// Serves every WANT in turn; ends well when there will be no more.
-    pub fn run(mut self, mut wants: mpsc::Receiver<Want>) -> Result<(), SourceEnd> {
+    /// Serves every WANT in turn; ends well when there will be no more, with the digest of the offer if every file of it
+    /// was hashed for them.
+    pub fn run(mut self, mut wants: mpsc::Receiver<Want>) -> Result<Option<State>, SourceEnd> {
         while let Some(want) = wants.blocking_recv() {
             for span in want.spans {
                 self.span(span)?;
             }
             self.flush()?;
         }
-        Ok(())
+        let all = self.hashed.len() == self.next as usize && self.find(self.next).is_none();
+        Ok(all.then(|| digest_of(&self.hashed)))
     }
 
     fn span(&mut self, span: Span) -> Result<(), SourceEnd> {
         let end = span.file.checked_add(span.files).ok_or(SourceEnd::Nonsense)?;
+        // Nobody needs a file twice, and everybody who wants one would keep the disk busy with it.
+        if span.file < self.next {
+            return Err(SourceEnd::Nonsense);
+        }
         let mut from = span.chunk;
         for file in span.file..end {
             let item = self.find(file).ok_or(SourceEnd::Nonsense)?;
@@ -85,7 +93,10 @@ impl Source {
     fn file(&mut self, number: u32, item: &Item, from: u32) -> Result<(), SourceEnd> {
         let path = self.path(number, item);
         match self.stream(number, item, &path, from) {
-            Ok(sha256) => self.frame(&Frame::FileDone(FileDone { file: number, size: item.size, sha256 })),
+            Ok(sha256) => {
+                self.hashed.push(sha256);
+                self.frame(&Frame::FileDone(FileDone { file: number, size: item.size, sha256 }))
+            }
             Err(Broken::End(end)) => Err(end),
             Err(Broken::Failed(failure)) => {
                 tracing::debug!(?path, ?failure, "a file that was offered cannot be sent");
@@ -204,11 +215,8 @@ impl Source {
         self.blocks.blocking_send(std::mem::take(&mut self.block)).map_err(|_| SourceEnd::Gone)
     }
 
-    /// The `file`th file of the manifest. Files are mostly wanted in order, so this goes on where it last was.
+    /// The `file`th file of the manifest, which is none that was found before: this goes on where it last was.
     fn find(&mut self, file: u32) -> Option<Item> {
-        if file < self.next {
-            (self.at, self.next) = (0, 0);
-        }
         while let Some(rest) = self.offered.manifest.get(self.at..)
             && let Ok((item, length)) = Item::decode(rest)
         {

@@ -18,10 +18,9 @@ use cap_std::fs::{Dir, OpenOptions};
 use lanyard_proto::model::TransferId;
 use lanyard_proto::transfer::Failure;
 use lanyard_proto::wire::file::{CHUNK_BYTES, Chunk, Data, FileDone, Span};
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::hash::{ChainHasher, State, ZEROS};
+use super::hash::{ChainHasher, State, ZEROS, digest_of};
 use super::journal::{Journal, Known, Record, Story};
 use super::place::place;
 use super::plan::{Plan, PlannedFile};
@@ -75,10 +74,7 @@ pub struct Received {
 pub(super) struct Staging {
     folder: PathBuf,
     into: Dir,
-    /// `.lanyard-part`
-    part: Dir,
     tree: Dir,
-    transfer: TransferId,
     plan: Plan,
     journal: Journal,
     /// Under which name each top was placed, or was about to be.
@@ -140,9 +136,7 @@ impl Staging {
         let mut staging = Staging {
             folder,
             into,
-            part,
             tree,
-            transfer,
             plan,
             journal,
             placing: story.placing,
@@ -260,7 +254,8 @@ impl Staging {
         self.journal.flush().map_err(disk("write the journal"))
     }
 
-    /// Makes everything durable, gives it its final names, and clears the staging away.
+    /// Makes everything durable and gives it its final names. The journal stays and says so until [`discard`]: whoever
+    /// forgets that it is done, because the end came before that was written down, must not fetch it a second time.
     pub fn finish(mut self) -> Result<Received, PullError> {
         self.sync().map_err(disk("make the files durable"))?;
         self.last = None;
@@ -277,13 +272,7 @@ impl Staging {
         let shas: Vec<State> =
             self.whole.iter().map(|sha| sha.expect("finished only when all are whole")).collect();
         let sha256 = if let [only] = shas[..] { Some(only) } else { None };
-        let digest = sha256.unwrap_or_else(|| Sha256::digest(shas.as_flattened()).into());
-        let Staging { part, into, transfer, tree, journal, folder, .. } = self;
-        drop((tree, journal));
-        if let Err(error) = clear(&into, part, transfer) {
-            tracing::debug!(%error, "an empty staging folder stays behind");
-        }
-        Ok(Received { digest, sha256, paths, folder })
+        Ok(Received { digest: digest_of(&shas), sha256, paths, folder: self.folder })
     }
 
     fn make_folders(&mut self) -> io::Result<()> {

@@ -339,13 +339,29 @@ async fn within_deadline(dialling: impl Future<Output = io::Result<Secure>>) -> 
     timeout(DIAL, dialling).await.unwrap_or_else(|_| Err(expired()))
 }
 
+/// Whether this can be an address for [`dial_any`] at all; not whether anybody is there.
+///
+/// # Errors
+/// `InvalidInput`, with what is wrong.
+pub fn check(address: &str) -> io::Result<()> {
+    split(address, MIN_PORT).map(drop)
+}
+
 async fn resolve(address: &str, default_port: u16) -> io::Result<Vec<SocketAddr>> {
     let address = address.trim();
     if let Ok(whole) = address.parse::<SocketAddr>() {
         return Ok(vec![whole]);
     }
-    if let Ok(ip) = address.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return Ok(vec![SocketAddr::new(ip, default_port)]);
+    let (host, port) = split(address, default_port)?;
+    Ok(lookup_host((host, port)).await?.collect())
+}
+
+/// Host and port of an address that a person typed.
+fn split(address: &str, default_port: u16) -> io::Result<(&str, u16)> {
+    let address = address.trim();
+    let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    if bare.parse::<IpAddr>().is_ok() {
+        return Ok((bare, default_port));
     }
     let bracketed = address.strip_prefix('[').and_then(|rest| rest.split_once(']'));
     let (host, port) = match (bracketed, address.split_once(':')) {
@@ -358,7 +374,17 @@ async fn resolve(address: &str, default_port: u16) -> io::Result<Vec<SocketAddr>
         Some(port) => port.parse().map_err(|_| invalid("the port is not a number below 65536"))?,
         None => default_port,
     };
-    Ok(lookup_host((host, port)).await?.collect())
+    if port < MIN_PORT {
+        return Err(invalid("ports below 1024 belong to the system"));
+    }
+    let (name, zone) = host.split_once('%').unwrap_or((host, "0"));
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || "-._".contains(c));
+    if name.parse::<Ipv6Addr>().is_ok() && is_name(zone) || is_name(host) {
+        Ok((host, port))
+    } else {
+        Err(invalid("this is no name of a host"))
+    }
 }
 
 async fn race(
@@ -499,6 +525,36 @@ mod tests {
             assert_eq!(resolve(typed, 24417).await.unwrap(), [address(meant)], "{typed}");
         }
         assert_eq!(resolve("192.0.2.1:99999", 24417).await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn what_cannot_be_an_address_is_told_from_what_can() {
+        for good in [
+            "ann",
+            "ann.local",
+            "b\u{fc}ro-1:5000",
+            "192.0.2.1",
+            "[fd00::7]:5000",
+            "fe80::7%eth0",
+            "[fe80::7%3]",
+        ] {
+            assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            " ",
+            ":5000",
+            "ann bob",
+            "ann:",
+            "ann:door",
+            "ann:99999",
+            "ann:22",
+            "http://ann",
+            "[fd00::7",
+            "a:b:c",
+        ] {
+            assert_eq!(check(bad).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{bad}");
+        }
     }
 
     #[tokio::test]

@@ -185,16 +185,22 @@ fn recent(connection: &Connection, room: i64) -> Result<Vec<Arc<Entry>>, StoreEr
     Ok(newest.drain(surplus..).map(|shown| shown.entry).collect())
 }
 
-/// In the order in which they were heard of.
+/// Those that may still go on, in the order in which they were heard of. What failed or was declined can be accepted
+/// after all, and then its sender is told of it.
 fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError> {
     let mut own = connection.prepare("SELECT DISTINCT author FROM log WHERE own = 1")?;
     let own: Vec<PeerId> = own.query_map([], |row| row.get(0).map(PeerId))?.collect::<Result<_, _>>()?;
-    let mut statement = connection
-        .prepare(&format!("SELECT {TRANSFER_COLUMNS} FROM transfer WHERE state < 3 ORDER BY id DESC"))?;
-    let mut rows = statement.query([])?;
+    let mut statement = connection.prepare(&format!(
+        "SELECT {TRANSFER_COLUMNS} FROM transfer WHERE state < 3 OR id IN
+         (SELECT id FROM transfer WHERE state >= 3 ORDER BY id DESC LIMIT ?) ORDER BY id DESC"
+    ))?;
+    let mut rows = statement.query([MAX_OVER])?;
     let (mut transfers, mut offers) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let transfer = columns::transfer(row)?;
+        if matches!(transfer.state, TransferState::Done | TransferState::Cancelled) {
+            continue;
+        }
         let offer = transfer.state == TransferState::Offered && own.contains(&transfer.from);
         offers += usize::from(offer);
         if !offer || offers <= MAX_OWN_OFFERS {
@@ -207,3 +213,6 @@ fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError>
 
 /// This device's own offers that can still be fetched after a start; each costs the engine a look at its files.
 const MAX_OWN_OFFERS: usize = 200;
+
+/// The newest transfers that are over, among which are those that were declined or failed. As many are listed.
+const MAX_OVER: i64 = 200;

@@ -144,12 +144,12 @@ impl Store {
         self.reader.ask(move |connection| reader::read_mark(connection, room)).await
     }
 
-    /// Moves the read mark of a room forwards; never backwards. A room that was left has none.
+    /// Moves the read mark of a room forwards; never backwards. A room that was left has none. Queued as a commit is.
     ///
     /// # Errors
-    /// If it could not be written.
-    pub async fn mark_read(&self, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
-        self.writer.queue(Write::ReadMark(room, cursor)).await?.await
+    /// As [`Store::commit`].
+    pub async fn mark_read(&self, room: RoomId, cursor: Cursor) -> Result<Durable, StoreError> {
+        self.writer.queue(Write::ReadMark(room, cursor)).await
     }
 
     /// The entries of one log from `from` to `to`, both included, in order: as many as fit `max_bytes` as they travel
@@ -180,14 +180,14 @@ impl Store {
         self.reader.ask(move |connection| reader::transfer(connection, id)).await
     }
 
-    /// Notes what only this device knows of a transfer, in place of what was noted before.
+    /// Notes what only this device knows of a transfer, in place of what was noted before. Queued as a commit is.
     ///
     /// Survives the end of the program at once, and the loss of power with the next record that must.
     ///
     /// # Errors
-    /// If it could not be written.
-    pub async fn note_transfer(&self, id: TransferId, note: TransferNote) -> Result<(), StoreError> {
-        self.writer.queue(Write::Note(id, note)).await?.await
+    /// As [`Store::commit`].
+    pub async fn note_transfer(&self, id: TransferId, note: TransferNote) -> Result<Durable, StoreError> {
+        self.writer.queue(Write::Note(id, note)).await
     }
 
     /// Every device that is remembered, by id.
@@ -200,12 +200,12 @@ impl Store {
         self.reader.ask(reader::settings).await
     }
 
-    /// Replaces what a person chose.
+    /// Replaces what a person chose. Queued as a commit is.
     ///
     /// # Errors
-    /// If it could not be written.
-    pub async fn set_settings(&self, settings: Settings) -> Result<(), StoreError> {
-        self.writer.queue(Write::Settings(settings)).await?.await
+    /// As [`Store::commit`].
+    pub async fn set_settings(&self, settings: Settings) -> Result<Durable, StoreError> {
+        self.writer.queue(Write::Settings(settings)).await
     }
 
     /// Checks the structure of the whole database, which takes a second for each few hundred megabytes.
@@ -223,6 +223,17 @@ impl Store {
     pub async fn close(&self) -> Result<(), StoreError> {
         self.reader.close().await;
         self.writer.close().await
+    }
+}
+
+impl Durable {
+    /// What became of the batch, if that is known by now. Nothing waits for it after this has told.
+    pub fn outcome(&mut self) -> Option<Result<(), StoreError>> {
+        match self.0.try_recv() {
+            Ok(outcome) => Some(outcome),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(StoreError::Closed)),
+        }
     }
 }
 

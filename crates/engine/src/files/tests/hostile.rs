@@ -6,13 +6,15 @@ use lanyard_proto::model::PeerId;
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::file::{Frame, Item, Span, Want};
+use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio_util::sync::CancellationToken;
 
 use super::lan::{Holder, Lan, MIB, TRANSFER, Wire, file, folder, forged, sample};
 use crate::files::names::{folded, safe};
 use crate::files::plan::Planner;
-use crate::files::{ServeError, discard, serve};
+use crate::files::stream::Frames;
+use crate::files::{ServeError, discard, serve, turn_away};
 
 #[tokio::test]
 async fn somebody_else_is_refused() {
@@ -20,7 +22,8 @@ async fn somebody_else_is_refused() {
     let offer = lan.offers(&[lan.has("secret", b"data")]).await;
     let (wire, holder) = duplex(MIB);
     let shelf = lan.shelf.clone();
-    let served = tokio::spawn(serve(holder, PeerId([3; 32]), shelf, |_, _| {}, CancellationToken::new()));
+    let (eve, asked, stop) = (PeerId([3; 32]), |_| std::future::ready(()), CancellationToken::new());
+    let served = tokio::spawn(serve(holder, eve, shelf, asked, |_, _| {}, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)));
     assert!(matches!(served.await.unwrap(), Err(ServeError::NotOffered)));
@@ -203,6 +206,56 @@ async fn a_receiver_that_wants_what_does_not_exist_is_dropped() {
         wire.write_all(&bytes).await.unwrap();
         assert!(matches!(served.await.unwrap(), Err(ServeError::Protocol)), "{span:?}");
     }
+}
+
+#[tokio::test]
+async fn a_receiver_that_wants_a_file_again_is_dropped() {
+    let lan = Lan::new().await;
+    lan.offers(&[lan.has("one", b"1"), lan.has("two", b"2")]).await;
+    for again in [0, 1] {
+        let (mut wire, holder) = duplex(MIB);
+        let served = lan.serves(holder);
+        let spans = [Span { file: 0, files: 2, chunk: 0 }, Span { file: again, files: 1, chunk: 0 }];
+        let mut bytes = Vec::new();
+        Frame::Get { transfer: TRANSFER }.encode(&mut bytes);
+        Frame::Want(Want { spans: spans.to_vec(), left: 0 }).encode(&mut bytes);
+        wire.write_all(&bytes).await.unwrap();
+        assert!(matches!(served.await.unwrap(), Err(ServeError::Protocol)), "{again}");
+    }
+}
+
+#[tokio::test]
+async fn the_digest_of_what_was_sent_is_not_what_the_receiver_claims() {
+    let lan = Lan::new().await;
+    lan.offers(&[lan.has("file", b"")]).await;
+    for (wants, digest) in [(true, Some(Sha256::digest(b"").into())), (false, None)] {
+        let (wire, holder) = duplex(MIB);
+        let served = lan.serves(holder);
+        let (reader, mut writer) = tokio::io::split(wire);
+        let mut bytes = Vec::new();
+        Frame::Get { transfer: TRANSFER }.encode(&mut bytes);
+        if wants {
+            let spans = vec![Span { file: 0, files: 1, chunk: 0 }];
+            Frame::Want(Want { spans, left: 0 }).encode(&mut bytes);
+        }
+        writer.write_all(&bytes).await.unwrap();
+        let mut frames = Frames::new(reader);
+        while wants && !matches!(frames.next(MIB).await.unwrap(), Frame::FileDone(_)) {}
+        bytes.clear();
+        Frame::Done { digest: [9; 32] }.encode(&mut bytes);
+        writer.write_all(&bytes).await.unwrap();
+        assert_eq!(served.await.unwrap().unwrap().digest, digest);
+    }
+}
+
+#[tokio::test]
+async fn who_is_turned_away_comes_back_later() {
+    let lan = Lan::new().await;
+    let offer = lan.offers(&[lan.has("file", b"data")]).await;
+    let (wire, holder) = duplex(MIB);
+    let turned_away = tokio::spawn(turn_away(holder));
+    assert_eq!(lan.pulls_over(wire, &offer).await.unwrap_err().end(), Some(PullEnd::Lost));
+    turned_away.await.unwrap().unwrap();
 }
 
 proptest::proptest! {

@@ -92,7 +92,7 @@ async fn a_thousand_small_files_arrive_over_tcp_with_few_writes() {
         tokio::join!(tokio::net::TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
     let served = lan.serves(accepted.unwrap().0);
     let received = lan.pulls_over(dialled.unwrap(), &offer).await.unwrap();
-    assert_eq!(served.await.unwrap().unwrap(), Served { transfer: TRANSFER, digest: received.digest });
+    assert_eq!(served.await.unwrap().unwrap(), Served { transfer: TRANSFER, digest: Some(received.digest) });
     assert_eq!(tree(&lan.downloads()), tree(&lan.home()));
 }
 
@@ -190,6 +190,20 @@ async fn an_offer_survives_a_restart_and_goes_when_it_is_forgotten() {
     reopened.forget(TRANSFER).await.unwrap();
     let end = lan.pulls(&offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)));
+}
+
+#[tokio::test]
+async fn offers_that_nobody_knows_any_more_are_told_from_the_others() {
+    let lan = Lan::new().await;
+    lan.offers(&[lan.has("file", b"data")]).await;
+    let other = lan.profile.path().join("offers").join(lanyard_proto::model::TransferId([8; 16]).to_string());
+    let unfinished = other.with_extension("new");
+    for path in [&other, &unfinished, &other.with_file_name("notes.txt")] {
+        fs::write(path, "").unwrap();
+    }
+    let mut strays = lan.shelf.strays(&[TRANSFER].into()).unwrap();
+    strays.sort();
+    assert_eq!(strays, [other, unfinished]);
 }
 
 #[tokio::test]

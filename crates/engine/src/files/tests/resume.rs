@@ -69,7 +69,8 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
             stopping.cancel();
         }
     };
-    let served = tokio::spawn(serve(holder, BOB, lan.shelf.clone(), progress, stop));
+    let served =
+        tokio::spawn(serve(holder, BOB, lan.shelf.clone(), |_| std::future::ready(()), progress, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Lost));
     assert!(matches!(served.await.unwrap(), Err(ServeError::Stopped)));
@@ -98,7 +99,7 @@ async fn after_a_lost_connection_only_the_rest_is_fetched() {
     let seeing = seen.clone();
     let served = lan.serves_with(holder, move |_, moved| seeing.lock().unwrap().push(moved));
     lan.pulls_over(rest, &offer).await.unwrap();
-    served.await.unwrap().unwrap();
+    assert_eq!(served.await.unwrap().unwrap().digest, None, "some files came before");
 
     let arrived = arrived.load(Relaxed);
     assert!(arrived < 6 * MIB as u64, "{arrived} bytes for the last 5 of 12 chunks");
@@ -221,7 +222,32 @@ async fn what_a_crash_left_between_two_renames_is_finished_and_not_doubled() {
     let received = lan.pulls(&offer).await.unwrap();
     assert_eq!(received.paths, [lan.downloads().join("one"), lan.downloads().join("two")]);
     lan.assert_downloads(&["one", "two"]);
+    discard(TRANSFER, &lan.downloads()).await.unwrap();
     assert_eq!(fs::read_dir(lan.downloads()).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn what_was_placed_but_not_written_down_as_done_is_not_fetched_again() {
+    let lan = Lan::new().await;
+    lan.has("album/a", b"a");
+    lan.has("album/below/b", &sample(MIB + 1));
+    let photo = lan.has("photo", &sample(2 * MIB));
+    fs::write(lan.downloads().join("photo"), "mine").unwrap();
+    let offer = lan.offers(&[lan.home().join("album"), photo]).await;
+    let first = lan.pulls(&offer).await.unwrap();
+
+    let (wire, holder) = duplex(MIB);
+    let counted = Wire::new(wire);
+    let arrived = counted.arrived.clone();
+    let served = lan.serves(holder);
+    let second = lan.pulls_over(counted, &offer).await.unwrap();
+
+    assert_eq!(second, first);
+    assert_eq!(served.await.unwrap().unwrap().digest, None, "nothing was sent");
+    assert!(arrived.load(Relaxed) < 1000);
+    lan.assert_downloads(&["album", "photo", "photo (2)"]);
+    discard(TRANSFER, &lan.downloads()).await.unwrap();
+    assert_eq!(fs::read_dir(lan.downloads()).unwrap().count(), 3);
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn after_a_failed_commit_everything_is_refused_and_the_failed_batch_left_n
     let batch = vec![Record::Peer(peer("Bob")), received(&bob.say("from nowhere", at(1)))];
     let error = write(&store, batch).await.unwrap_err();
     assert_eq!(write(&store, vec![Record::Peer(peer("Bob"))]).await, Err(error.clone()));
-    assert_eq!(store.set_settings(Default::default()).await, Err(error.clone()));
+    assert_eq!(store.set_settings(Default::default()).await.unwrap().await, Err(error.clone()));
     assert_eq!(store.peers().await.unwrap(), []);
     assert_eq!(store.close().await, Err(error));
     assert_eq!(home.peek::<i64>("SELECT running FROM node"), 1, "the next start has a look");

@@ -44,8 +44,12 @@ async fn everything_is_there_again_after_a_restart() {
         transfer(2, bob.peer(), TransferState::Waiting),
         transfer(3, bob.peer(), TransferState::Running),
         transfer(4, me.peer(), TransferState::Offered),
+        // Both can be accepted after all.
+        transfer(6, bob.peer(), TransferState::Failed(Failure::SourceGone)),
+        transfer(7, me.peer(), TransferState::Declined),
     ];
-    let over = transfer(5, bob.peer(), TransferState::Failed(Failure::SourceGone));
+    let over =
+        [transfer(5, bob.peer(), TransferState::Done), transfer(8, me.peer(), TransferState::Cancelled)];
     let mut records = vec![
         own(&talk[0]),
         own(&talk[1]),
@@ -54,9 +58,8 @@ async fn everything_is_there_again_after_a_restart() {
         Record::Peer(peer("Bob")),
         Record::Covered { room: TEA, peer: bob.peer(), log: talk[0].log(), seq: Seq(2) },
         Record::Covered { room: TEA, peer: bob.peer(), log: answer.log(), seq: Seq(1) },
-        Record::Transfer(over),
     ];
-    records.extend(open.iter().cloned().map(Record::Transfer));
+    records.extend(open.iter().chain(&over).cloned().map(Record::Transfer));
     write(&store, records).await.unwrap();
     store.close().await.unwrap();
 
@@ -208,8 +211,8 @@ async fn leaving_a_room_forgets_it_but_not_which_files_came() {
     )
     .await
     .unwrap();
-    store.note_transfer(open.id, Default::default()).await.unwrap();
-    store.mark_read(TEA, super::super::Cursor::of(&his.header, NOW)).await.unwrap();
+    store.note_transfer(open.id, Default::default()).await.unwrap().await.unwrap();
+    store.mark_read(TEA, super::super::Cursor::of(&his.header, NOW)).await.unwrap().await.unwrap();
     write(&store, vec![Record::RoomLeft(TEA), Record::RoomLeft(RoomId([0; 32]))]).await.unwrap();
     assert_eq!(store.page(TEA, None, 10).await.unwrap(), (vec![], false));
     assert_eq!(store.entry(mine.id()).await.unwrap(), None);

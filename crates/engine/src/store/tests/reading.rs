@@ -87,13 +87,13 @@ async fn messages_of_others_after_the_read_mark_are_unread() {
     assert_eq!(store.read_mark(TEA).await, Ok(None));
 
     let [first, second] = [first, second].map(|entry| Cursor::of(&entry.header, NOW));
-    store.mark_read(TEA, first).await.unwrap();
+    store.mark_read(TEA, first).await.unwrap().await.unwrap();
     assert_eq!(store.unread(TEA, me.peer()).await, Ok(1));
-    store.mark_read(TEA, second).await.unwrap();
+    store.mark_read(TEA, second).await.unwrap().await.unwrap();
     assert_eq!(store.unread(TEA, me.peer()).await, Ok(0));
-    store.mark_read(TEA, first).await.unwrap();
+    store.mark_read(TEA, first).await.unwrap().await.unwrap();
     assert_eq!(store.read_mark(TEA).await, Ok(Some(second)), "what was seen stays seen");
-    store.mark_read(RoomId([0; 32]), second).await.unwrap();
+    store.mark_read(RoomId([0; 32]), second).await.unwrap().await.unwrap();
     assert_eq!(store.read_mark(RoomId([0; 32])).await, Ok(None));
 }
 
@@ -143,9 +143,14 @@ async fn transfers_that_are_over_come_newest_first_with_their_notes() {
         moved: 1 << 40,
         problem: Some("Bob went away.".to_owned()),
     };
-    store.note_transfer(records[0].id, TransferNote { moved: 5, ..Default::default() }).await.unwrap();
-    store.note_transfer(records[0].id, note.clone()).await.unwrap();
-    store.note_transfer(records[1].id, note.clone()).await.unwrap();
+    store
+        .note_transfer(records[0].id, TransferNote { moved: 5, ..Default::default() })
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    store.note_transfer(records[0].id, note.clone()).await.unwrap().await.unwrap();
+    store.note_transfer(records[1].id, note.clone()).await.unwrap().await.unwrap();
 
     let noted =
         |n: usize, note: &TransferNote| NotedTransfer { record: records[n].clone(), note: note.clone() };
@@ -167,7 +172,7 @@ async fn settings_are_kept_even_where_a_folder_has_a_strange_name() {
     let strange = std::ffi::OsStr::new("C:\\Users\\Ann\\Bücher");
     let settings =
         Settings { name: Some("Ann".to_owned()), downloads: Some(PathBuf::from(strange)), named: true };
-    store.set_settings(settings.clone()).await.unwrap();
+    store.set_settings(settings.clone()).await.unwrap().await.unwrap();
     store.close().await.unwrap();
     assert_eq!(home.open().0.settings().await.unwrap(), settings);
 }
