@@ -44,11 +44,14 @@ pub struct Lan {
     /// Datagrams sent since the start.
     pub datagrams: u64,
     pub datagram_bytes: u64,
+    /// Connections dialled since the start, or tried to.
+    pub dials: u64,
 }
 
 struct Host {
     name: String,
     seed: [u8; 32],
+    id: PeerId,
     node: Option<Node>,
     disk: Disk,
     woken: Option<Instant>,
@@ -104,6 +107,7 @@ impl Lan {
             next_conn: 0,
             datagrams: 0,
             datagram_bytes: 0,
+            dials: 0,
         }
     }
 
@@ -133,6 +137,7 @@ impl Lan {
         let host = Host {
             name: name.to_owned(),
             seed,
+            id: Identity::from_seed(&seed).peer_id(),
             node,
             disk: Disk::default(),
             woken,
@@ -291,7 +296,7 @@ impl Lan {
     }
 
     pub fn id(&self, who: Who) -> PeerId {
-        Identity::from_seed(&self.hosts[who.0].seed).peer_id()
+        self.hosts[who.0].id
     }
 
     pub fn node(&self, who: Who) -> &Node {
@@ -315,10 +320,7 @@ impl Lan {
         let host = &self.hosts[who.0];
         let held = host.node.as_ref().and_then(|node| node.room(room));
         let lines = host.disk.entries(room).into_iter().filter_map(|entry| {
-            let author = self
-                .hosts
-                .iter()
-                .find(|host| Identity::from_seed(&host.seed).peer_id() == entry.header.author);
+            let author = self.hosts.iter().find(|host| host.id == entry.header.author);
             match held?.read(&entry) {
                 Content::Text(text) => Some(format!("{}: {text}\n", author.map_or("?", |host| &host.name))),
                 Content::Offer { offer, .. } => Some(format!(
@@ -454,6 +456,7 @@ impl Lan {
     fn run(&mut self, who: Who, job: Job) {
         match job {
             Job::Dial { peer, addresses } => {
+                self.dials += 1;
                 let to = self.host_at(&addresses).filter(|to| self.id(*to) == peer);
                 match to.filter(|to| self.are_joined(who, *to) && self.hosts[to.0].node.is_some()) {
                     Some(to) => self.connect(who, to, false),
@@ -524,7 +527,7 @@ impl Lan {
 
     fn note(&mut self, who: Who, event: &Event) {
         let name = |peer: &PeerId| {
-            let host = self.hosts.iter().find(|host| Identity::from_seed(&host.seed).peer_id() == *peer);
+            let host = self.hosts.iter().find(|host| host.id == *peer);
             host.map_or("?".to_owned(), |host| host.name.clone())
         };
         let line = match event {
