@@ -332,3 +332,27 @@ fn replayed_and_forged_datagrams_change_nothing() {
     assert!(lan.sees(ann, bob), "a goodbye counts once");
     assert!(lan.node(ann).dropped().map(|(_, count)| count).sum::<u64>() >= 4);
 }
+
+#[test]
+fn what_nobody_has_any_more_is_missed_in_peace() {
+    let mut lan = Lan::seeded(21);
+    let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+    lan.run_for(10 * SECOND);
+    for away in [bob, cyd] {
+        lan.cut_off(away);
+    }
+    lan.say(ann, "one");
+    lan.run_for(30 * SECOND);
+    for away in [bob, cyd] {
+        lan.reconnect(away);
+    }
+    lan.say(ann, "two");
+    lan.run_for(Duration::from_millis(2));
+    lan.kill(ann);
+    let before = lan.dials;
+    lan.run_for(1200 * SECOND);
+    assert_eq!(lan.chat(bob), "", "the second waits for the first");
+    assert!(lan.dials - before < 150, "{} dials in twenty minutes", lan.dials - before);
+    lan.start(ann);
+    lan.run_until(10 * SECOND, |lan| [bob, cyd].iter().all(|who| lan.chat(*who) == "ann: one\nann: two\n"));
+}

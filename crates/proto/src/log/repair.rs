@@ -338,7 +338,7 @@ impl Repair {
             }
             let span = HOLD.mul_f64(HOLD_GROWTH.powi(hold.tries as i32)).min(MAX_HOLD);
             hold.until = now + span.mul_f64(0.8 + 0.5 * dice.fraction());
-            hold.tries += 1;
+            hold.tries = (hold.tries + 1).min(MAX_TRIES);
         }
         (!wanted.is_empty()).then_some(RoomPacket::Nack { wanted })
     }
@@ -472,6 +472,8 @@ const ASSUMED_LOSS: f64 = 0.1;
 const HOLD: Duration = Duration::from_millis(120);
 const HOLD_GROWTH: f64 = 1.4;
 const MAX_HOLD: Duration = Duration::from_secs(2);
+/// More tries are not counted: the hold is the longest long before, and must stay a number.
+const MAX_TRIES: u32 = 16;
 /// The author answers first, others only if it does not.
 const REPAIR_BY_AUTHOR: Duration = Duration::from_millis(4);
 const REPAIR_BY_OTHERS: Duration = Duration::from_millis(8);

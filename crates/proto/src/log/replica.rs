@@ -211,15 +211,19 @@ impl Replica {
             return;
         }
         self.pull.running = None;
-        if success {
-            self.pull.failures = 0;
-            // Whatever it did not have is asked for again when somebody speaks of it again.
-            self.logs.forget_claims();
-            let group = self.group();
-            self.repair.check_gaps(&self.logs, group, now, dice);
-            self.repair.want_heads(now);
-        } else {
+        if !success {
+            return self.pull_postponed(now);
+        }
+        // Whatever it did not have is asked for again when somebody speaks of it again.
+        self.logs.forget_claims();
+        let group = self.group();
+        self.repair.check_gaps(&self.logs, group, now, dice);
+        self.repair.want_heads(now);
+        if self.logs.is_missing() {
+            // What waits beyond a gap shows that there is more, but whoever was asked misses it too.
             self.pull_postponed(now);
+        } else {
+            self.pull.failures = 0;
         }
     }
 
