@@ -323,6 +323,8 @@ impl Repair {
         }
         self.nack_at = None;
         let mut wanted: Vec<Wanted> = Vec::new();
+        // One chance for the whole packet: what was asked for together is asked for together again.
+        let jitter = 0.8 + 0.5 * dice.fraction();
         for (log, seq) in logs.missing(MAX_NACKED).iter().flat_map(places) {
             let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
             if hold.until > now {
@@ -337,7 +339,7 @@ impl Repair {
                 _ => wanted.push(Wanted { log, from: seq, count: 1 }),
             }
             let span = HOLD.mul_f64(HOLD_GROWTH.powi(hold.tries as i32)).min(MAX_HOLD);
-            hold.until = now + span.mul_f64(0.8 + 0.5 * dice.fraction());
+            hold.until = now + span.mul_f64(jitter);
             hold.tries = (hold.tries + 1).min(MAX_TRIES);
         }
         (!wanted.is_empty()).then_some(RoomPacket::Nack { wanted })
