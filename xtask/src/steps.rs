@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     step("units", "every crate alone", units, Needs::Nothing),
     step("docs", "the examples in the documentation", docs, Needs::Nothing),
     step("stories", "people on a simulated network", stories, Needs::Nothing),
+    step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
     step("window", "the real window, alone", window, Needs::Linux),
     step("windows", "two real windows on two hosts", windows, Needs::Hosts),
@@ -164,6 +165,10 @@ fn docs() -> Result<()> {
 
 fn stories() -> Result<()> {
     run(&mut cargo(["test", "--workspace", "--test", "stories"]))
+}
+
+fn fuzz() -> Result<()> {
+    crate::fuzz::run(&root(), None, 20)
 }
 
 fn hosts() -> Result<()> {
