@@ -186,7 +186,7 @@ fn days() -> Vec<(&'static str, Vec<u8>)> {
     let say = |room: u8| [&[10, room, 0, 4], b"tea!".as_slice(), &[0]].concat();
     let wait = |exponent: u8| vec![8, exponent];
     let deadlines = |count: u8| vec![9, count];
-    vec![
+    let days = vec![
         ("chat", [announce(0), data(0, 4, &written(0, 0, &text)), say(4), deadlines(20)].concat()),
         ("gap", [announce(0), announce(1), data(0, 4, &beyond), deadlines(200), wait(28)].concat()),
         ("direct", [announce(1), vec![11, 2, 1], say(1), data(1, 1, &written(0, 0, &text))].concat()),
@@ -223,5 +223,7 @@ fn days() -> Vec<(&'static str, Vec<u8>)> {
             .concat(),
         ),
         ("leaving", [announce(0), vec![14, 0], wait(30), vec![15, 0], announce(0)].concat()),
-    ]
+    ];
+    // Each ends in a long silence.
+    days.into_iter().map(|(name, day)| (name, [&[0], day.as_slice()].concat())).collect()
 }

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Direction, Effects, Event, Input, Job, Reach, Transmit};
@@ -17,6 +18,7 @@ use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::pacing::Dice;
 use lanyard_proto::rooms::{self, Content, LOBBY, Offer};
 use lanyard_proto::transfer::{PullEnd, TransferState};
+use lanyard_proto::wire::entry::Entry;
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
 use disk::Disk;
@@ -67,6 +69,9 @@ struct Conn {
     peer: Who,
     /// When everything sent so far has arrived: TCP keeps the order.
     busy_until: Instant,
+    /// Whether the owner knows of it.
+    stands: bool,
+    dialled: bool,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -164,7 +169,7 @@ impl Lan {
         };
         let mut seed = host.seed;
         seed[31] = host.boots as u8;
-        let loaded = host.disk.load(now.unix.0, u64::from(host.seed[15]));
+        let loaded = host.disk.load(host.id, now.unix.0);
         let (node, effects) = Node::new(Identity::from_seed(&host.seed), profile, loaded, seed, now);
         host.node = Some(node);
         self.perform(who, effects);
@@ -242,6 +247,10 @@ impl Lan {
 
     pub fn offer_to(&mut self, who: Who, peer: Who, name: &str) -> TransferId {
         let room = self.converse(who, peer);
+        self.offer_in(who, room, name)
+    }
+
+    pub fn offer_in(&mut self, who: Who, room: RoomId, name: &str) -> TransferId {
         let transfer = TransferId(self.dice.bytes());
         let offer = Offer { names: vec![name.to_owned()], files: 1, folders: 0, bytes: 5, manifest: [1; 32] };
         self.command(who, |node, now| node.offer(room, transfer, offer, now).expect("can be offered"));
@@ -289,6 +298,29 @@ impl Lan {
             self.run_for(Duration::from_millis(5));
         }
         self.now.since(start)
+    }
+
+    /// Loses more or less from now on.
+    pub fn set_loss_percent(&mut self, percent: u32) {
+        self.loss = f64::from(percent) / 100.0;
+    }
+
+    pub fn is_running(&self, who: Who) -> bool {
+        self.hosts[who.0].node.is_some()
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Ends of connections that are open.
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// What a host has of a room on disk, in the order in which it is shown.
+    pub fn entries_in(&self, who: Who, room: RoomId) -> Vec<Arc<Entry>> {
+        self.hosts[who.0].disk.entries(room)
     }
 
     pub fn lobby(&self) -> RoomId {
@@ -377,7 +409,9 @@ impl Lan {
                 self.input(to, Input::Datagram { from: address(from, 40_000), bytes: &bytes });
             }
             Planning::Connected { who, conn, dialled, standing } => {
-                let Some(peer) = self.conns.get(&conn).map(|c| c.peer) else { return };
+                let Some(known) = self.conns.get_mut(&conn) else { return };
+                known.stands = true;
+                let peer = known.peer;
                 let (peer, remote) = (self.id(peer), address(peer, 24417));
                 let direction = if dialled { Direction::Dialled } else { Direction::Accepted };
                 self.input(who, Input::Connected { conn, peer, remote, direction, standing });
@@ -490,8 +524,12 @@ impl Lan {
         let [one, other] = [0, 1].map(|n| ConnId(self.next_conn + n));
         self.next_conn += 2;
         let at = self.now + self.dice.span(self.latency.clone()) * 3;
-        self.conns.insert(one, Conn { owner: who, other, peer: to, busy_until: at });
-        self.conns.insert(other, Conn { owner: to, other: one, peer: who, busy_until: at });
+        self.conns
+            .insert(one, Conn { owner: who, other, peer: to, busy_until: at, stands: false, dialled: true });
+        self.conns.insert(
+            other,
+            Conn { owner: to, other: one, peer: who, busy_until: at, stands: false, dialled: false },
+        );
         self.plan(at, Planning::Connected { who: to, conn: other, dialled: false, standing: false });
         self.plan(at, Planning::Connected { who, conn: one, dialled: true, standing });
     }
@@ -514,9 +552,20 @@ impl Lan {
 
     fn break_conn(&mut self, conn: ConnId) {
         let Some(broken) = self.conns.remove(&conn) else { return };
-        self.plan(self.now, Planning::Closed { conn, who: broken.owner });
-        if let Some(other) = self.conns.remove(&broken.other) {
-            self.plan(self.now, Planning::Closed { conn: broken.other, who: other.owner });
+        let other = broken.other;
+        self.tell_broken(conn, broken);
+        if let Some(broken) = self.conns.remove(&other) {
+            self.tell_broken(other, broken);
+        }
+    }
+
+    fn tell_broken(&mut self, conn: ConnId, broken: Conn) {
+        let who = broken.owner;
+        if broken.stands {
+            self.plan(self.now, Planning::Closed { conn, who });
+        } else if broken.dialled {
+            let peer = self.id(broken.peer);
+            self.plan(self.now, Planning::DialFailed { who, peer });
         }
     }
 
