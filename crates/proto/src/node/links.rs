@@ -20,7 +20,15 @@ impl Node {
         standing: bool,
         now: Now,
     ) -> Effects {
+        // Those who dialled end what they dialled for; what the other side dialled is the other side's to end.
+        let dialled_for = match direction {
+            Direction::Dialled => self.dialling.remove(&peer).unwrap_or_default(),
+            Direction::Accepted => Vec::new(),
+        };
         if self.sessions.len() >= MAX_SESSIONS {
+            for room in dialled_for {
+                self.pull_ended(room, peer, false, now);
+            }
             return Effects { run: vec![Job::HangUp { conn }], ..Effects::default() };
         }
         let reached = (direction == Direction::Dialled).then_some(remote);
@@ -28,12 +36,13 @@ impl Node {
         let session = Session::new(conn, peer, remote, direction, standing);
         effects.send.push(frame(conn, &session.hello()));
         self.sessions.insert(conn, session);
-        for room in self.dialling.remove(&peer).unwrap_or_default() {
+        for room in dialled_for {
             effects.extend(self.ask(conn, room));
         }
         if standing {
             effects.extend(self.begin_standing(conn, now));
         }
+        effects.extend(self.hang_up_if_idle(conn));
         effects
     }
 
