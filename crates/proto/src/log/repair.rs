@@ -185,11 +185,12 @@ impl Repair {
         self.tail = None;
     }
 
-    /// Starts or stops the regular digests. `group` counts this device.
+    /// Starts or stops the regular digests. `group` counts this device, and nobody if there is nobody to hear them.
     pub fn set_company(&mut self, group: usize, now: Instant, dice: &mut Dice) {
-        if group < 2 {
+        let latest = now + digest_interval(group) * 3 / 2;
+        if group == 0 {
             self.digest_at = None;
-        } else if self.digest_at.is_none() {
+        } else if self.digest_at.is_none_or(|at| at > latest) {
             self.digest_at = Some(now + dice.around(digest_interval(group)));
         }
     }
@@ -437,6 +438,9 @@ fn capacity(overhead: usize) -> usize {
 }
 
 fn digest_interval(group: usize) -> Duration {
+    if group < 2 {
+        return LONELY_DIGEST_INTERVAL;
+    }
     (Duration::from_millis(500) * group as u32).clamp(MIN_DIGEST_INTERVAL, MAX_DIGEST_INTERVAL)
 }
 
@@ -467,6 +471,8 @@ const TAIL_ENDS: Duration = Duration::from_secs(600);
 /// About two digests a second in a whole room.
 const MIN_DIGEST_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_DIGEST_INTERVAL: Duration = Duration::from_secs(300);
+/// As long as nobody was heard in the room, though somebody is on the network who may be in it: greetings get lost.
+const LONELY_DIGEST_INTERVAL: Duration = Duration::from_secs(20);
 const NACK_BACK_OFF: Duration = Duration::from_millis(100);
 /// The part of a group that misses the same entry, for the back-off's group size.
 const ASSUMED_LOSS: f64 = 0.1;

@@ -133,14 +133,20 @@ impl Replica {
     pub fn somebody_came(&mut self, company: usize, now: Instant, dice: &mut Dice) {
         let spread = (Duration::from_millis(100) * company as u32).min(MAX_GREETING);
         self.repair.want_heads(now + dice.span(MIN_GREETING..MIN_GREETING + spread));
+        self.set_company(company, now, dice);
     }
 
-    pub fn somebody_left(&mut self, peer: PeerId, now: Instant, dice: &mut Dice) {
+    pub fn somebody_left(&mut self, peer: PeerId, company: usize, now: Instant, dice: &mut Dice) {
         if let Some(member) = self.members.get_mut(&peer) {
             member.here = false;
         }
-        let group = self.group();
-        self.repair.set_company(group, now, dice);
+        self.set_company(company, now, dice);
+    }
+
+    /// `company` counts the devices on the network that may take part, heard in the room or not.
+    fn set_company(&mut self, company: usize, now: Instant, dice: &mut Dice) {
+        let hears = company > 0 || self.group() > 1;
+        self.repair.set_company(if hears { self.group() } else { 0 }, now, dice);
     }
 
     pub fn timer(&mut self, now: Instant, dice: &mut Dice) {
