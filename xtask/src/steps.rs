@@ -164,7 +164,7 @@ fn docs() -> Result<()> {
 }
 
 fn stories() -> Result<()> {
-    run(&mut cargo(["test", "--workspace", "--test", "stories"]))
+    run(&mut cargo(["test", "--workspace", "--test", "stories", "--test", "walks"]))
 }
 
 fn fuzz() -> Result<()> {
