@@ -8,10 +8,13 @@ use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, PeerRecord, Record, 
 use lanyard_proto::model::{Hlc, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
 use lanyard_proto::wire::entry::{Entry, log_id};
 
+/// Entries in the order of their log, and when each arrived.
+type Log = Vec<(Arc<Entry>, UnixMillis)>;
+
 #[derive(Default)]
 pub struct Disk {
     rooms: BTreeMap<RoomId, RoomRecord>,
-    logs: BTreeMap<(RoomId, LogId), Vec<(Arc<Entry>, UnixMillis)>>,
+    logs: BTreeMap<(RoomId, LogId), Log>,
     peers: BTreeMap<PeerId, PeerRecord>,
     covered: BTreeMap<(RoomId, PeerId, LogId), Seq>,
     transfers: BTreeMap<TransferId, TransferRecord>,

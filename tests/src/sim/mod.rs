@@ -2,6 +2,7 @@
 //!
 //! Everything is decided by the seed: the same story gives the same run.
 
+mod conns;
 mod disk;
 
 use std::cmp::Reverse;
@@ -21,6 +22,7 @@ use lanyard_proto::transfer::{PullEnd, TransferState};
 use lanyard_proto::wire::entry::Entry;
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
+use conns::Conn;
 use disk::Disk;
 
 /// A device of the story.
@@ -60,18 +62,6 @@ struct Host {
     boots: u64,
     clock_skew_ms: i64,
     seen: Vec<String>,
-}
-
-/// One end of a TCP connection.
-struct Conn {
-    owner: Who,
-    other: ConnId,
-    peer: Who,
-    /// When everything sent so far has arrived: TCP keeps the order.
-    busy_until: Instant,
-    /// Whether the owner knows of it.
-    stands: bool,
-    dialled: bool,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -517,55 +507,6 @@ impl Lan {
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
             }
             Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } => {}
-        }
-    }
-
-    fn connect(&mut self, who: Who, to: Who, standing: bool) {
-        let [one, other] = [0, 1].map(|n| ConnId(self.next_conn + n));
-        self.next_conn += 2;
-        let at = self.now + self.dice.span(self.latency.clone()) * 3;
-        self.conns
-            .insert(one, Conn { owner: who, other, peer: to, busy_until: at, stands: false, dialled: true });
-        self.conns.insert(
-            other,
-            Conn { owner: to, other: one, peer: who, busy_until: at, stands: false, dialled: false },
-        );
-        self.plan(at, Planning::Connected { who: to, conn: other, dialled: false, standing: false });
-        self.plan(at, Planning::Connected { who, conn: one, dialled: true, standing });
-    }
-
-    fn send_frame(&mut self, conn: ConnId, bytes: Vec<u8>) {
-        let delay = self.dice.span(self.latency.clone());
-        let Some(other) = self.conns.get(&conn).map(|c| c.other) else { return };
-        let Some(sender) = self.conns.get_mut(&conn) else { return };
-        sender.busy_until = sender.busy_until.max(self.now + delay);
-        let at = sender.busy_until;
-        self.plan(at, Planning::Frame { conn: other, bytes });
-    }
-
-    fn close_later(&mut self, conn: ConnId) {
-        if let Some((owner, at)) = self.conns.get(&conn).map(|c| (c.owner, c.busy_until)) {
-            let at = at.max(self.now) + Duration::from_millis(1);
-            self.plan(at, Planning::Closed { conn, who: owner });
-        }
-    }
-
-    fn break_conn(&mut self, conn: ConnId) {
-        let Some(broken) = self.conns.remove(&conn) else { return };
-        let other = broken.other;
-        self.tell_broken(conn, broken);
-        if let Some(broken) = self.conns.remove(&other) {
-            self.tell_broken(other, broken);
-        }
-    }
-
-    fn tell_broken(&mut self, conn: ConnId, broken: Conn) {
-        let who = broken.owner;
-        if broken.stands {
-            self.plan(self.now, Planning::Closed { conn, who });
-        } else if broken.dialled {
-            let peer = self.id(broken.peer);
-            self.plan(self.now, Planning::DialFailed { who, peer });
         }
     }
 
