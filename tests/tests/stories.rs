@@ -362,3 +362,64 @@ fn replayed_and_forged_datagrams_change_nothing() {
     assert!(lan.sees(ann, bob), "a goodbye counts once");
     assert!(lan.node(ann).dropped().map(|(_, count)| count).sum::<u64>() >= 4);
 }
+
+#[test]
+fn what_nobody_has_any_more_is_missed_in_peace() {
+    let mut lan = Lan::seeded(21);
+    let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+    lan.run_for(10 * SECOND);
+    for away in [bob, cyd] {
+        lan.cut_off(away);
+    }
+    lan.say(ann, "one");
+    lan.run_for(30 * SECOND);
+    for away in [bob, cyd] {
+        lan.reconnect(away);
+    }
+    lan.say(ann, "two");
+    lan.run_for(Duration::from_millis(2));
+    lan.kill(ann);
+    let before = lan.dials;
+    lan.run_for(1200 * SECOND);
+    assert_eq!(lan.chat(bob), "", "the second waits for the first");
+    assert!(lan.dials - before < 150, "{} dials in twenty minutes", lan.dials - before);
+    lan.start(ann);
+    lan.run_until(10 * SECOND, |lan| [bob, cyd].iter().all(|who| lan.chat(*who) == "ann: one\nann: two\n"));
+}
+
+#[test]
+fn a_room_is_found_though_every_greeting_is_lost() {
+    let mut lan = Lan::seeded(22);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    let room = lan.join_room(ann, "design");
+    lan.say_in(ann, room, "new logo");
+    // Until nobody speaks of it any more.
+    lan.run_for(1200 * SECOND);
+    lan.set_loss_percent(100);
+    lan.join_room(bob, "design");
+    lan.run_for(SECOND);
+    lan.set_loss_percent(0);
+    lan.run_until(60 * SECOND, |lan| lan.chat_in(bob, room) == "ann: new logo\n");
+}
+
+#[test]
+fn nobody_keeps_a_connection_without_a_use() {
+    for seed in 0..20 {
+        let mut lan = Lan::seeded(seed);
+        let [ann, bob] = lan.join(["ann", "bob"]);
+        lan.run_for(2 * SECOND);
+        for away in [ann, bob] {
+            lan.cut_off(away);
+        }
+        for n in 0..100 {
+            lan.say(ann, &format!("{n}"));
+            lan.say(bob, &format!("{n}"));
+        }
+        for away in [ann, bob] {
+            lan.reconnect(away);
+        }
+        lan.settle();
+        assert_eq!(lan.chat(ann).lines().count(), 200);
+        assert_eq!(lan.connections(), 0, "seed {seed}");
+    }
+}

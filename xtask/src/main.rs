@@ -1,18 +1,20 @@
-//! The developer's own door: `cargo xtask run | test | bench | build`.
+//! The developer's own door: `cargo xtask run | test | fuzz | bench | build`.
 //!
 //! It installs what is missing, says why, and runs the same commands that a person could type.
 
+mod fuzz;
 mod machine;
 mod process;
 mod steps;
 mod window;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::process::{cargo, run};
+use crate::process::{cargo, root, run};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "Builds, runs and checks Lanyard")]
@@ -37,6 +39,17 @@ enum Task {
         #[arg(long)]
         list: bool,
     },
+    /// Feed the decoders and the node what nobody would send
+    Fuzz {
+        /// Only this target
+        target: Option<String>,
+        /// How long for each target
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Feed the target only this file
+        #[arg(long, value_name = "FILE", requires = "target")]
+        replay: Option<PathBuf>,
+    },
     /// Measure, in release
     Bench {
         /// Handed to the bench program
@@ -55,6 +68,10 @@ fn main() -> ExitCode {
             Ok(())
         }
         Task::Test { steps, list: false } => steps::check(&steps),
+        Task::Fuzz { target: Some(target), replay: Some(input), .. } => {
+            fuzz::replay(&root(), &target, &input)
+        }
+        Task::Fuzz { target, seconds, .. } => fuzz::run(&root(), target.as_deref(), seconds),
         Task::Bench { arguments } => bench(&arguments),
         Task::Build => window::build_release(),
     };

@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     step("units", "every crate alone", units, Needs::Nothing),
     step("docs", "the examples in the documentation", docs, Needs::Nothing),
     step("stories", "people on a simulated network", stories, Needs::Nothing),
+    step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
     step("window", "the real window, alone", window, Needs::Linux),
     step("windows", "two real windows on two hosts", windows, Needs::Hosts),
@@ -148,7 +149,8 @@ fn crate_tests() -> Result<Vec<String>> {
         };
         for test in tests {
             let path = test?.path();
-            let is_test = path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").is_file();
+            let is_test =
+                path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").is_file();
             if is_test {
                 names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
             }
@@ -164,7 +166,11 @@ fn docs() -> Result<()> {
 }
 
 fn stories() -> Result<()> {
-    run(&mut cargo(["test", "--workspace", "--test", "stories"]))
+    run(&mut cargo(["test", "--workspace", "--test", "stories", "--test", "walks"]))
+}
+
+fn fuzz() -> Result<()> {
+    crate::fuzz::run(&root(), None, 20)
 }
 
 fn hosts() -> Result<()> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, PeerRecord, Record, RoomRecord, TransferRecord};
 use lanyard_proto::model::{Hlc, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
-use lanyard_proto::wire::entry::Entry;
+use lanyard_proto::wire::entry::{Entry, log_id};
 
-/// Entries with when they arrived.
+/// Entries in the order of their log, and when each arrived.
 type Log = Vec<(Arc<Entry>, UnixMillis)>;
 
 #[derive(Default)]
@@ -16,9 +16,11 @@ pub struct Disk {
     rooms: BTreeMap<RoomId, RoomRecord>,
     logs: BTreeMap<(RoomId, LogId), Log>,
     peers: BTreeMap<PeerId, PeerRecord>,
-    covered: BTreeMap<(RoomId, PeerId), Seq>,
+    covered: BTreeMap<(RoomId, PeerId, LogId), Seq>,
     transfers: BTreeMap<TransferId, TransferRecord>,
     boot: u64,
+    log_nonce: u64,
+    forgot: bool,
     clock: Hlc,
 }
 
@@ -31,6 +33,8 @@ impl Disk {
             Record::RoomLeft(room) => {
                 self.rooms.remove(room);
                 self.logs.retain(|(of, _), _| of != room);
+                self.covered.retain(|(of, ..), _| of != room);
+                self.forgot = true;
             }
             Record::Entry { room, entry, own, arrived } => {
                 let log = self.logs.entry((*room, entry.log())).or_default();
@@ -44,8 +48,8 @@ impl Disk {
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
-            Record::Covered { room, peer, seq, .. } => {
-                let covered = self.covered.entry((*room, *peer)).or_default();
+            Record::Covered { room, peer, log, seq } => {
+                let covered = self.covered.entry((*room, *peer, *log)).or_default();
                 *covered = (*covered).max(*seq);
             }
             Record::Transfer(transfer) => {
@@ -54,8 +58,12 @@ impl Disk {
         }
     }
 
-    pub fn load(&mut self, unix_ms: u64, log_nonce: u64) -> Loaded {
+    pub fn load(&mut self, me: PeerId, unix_ms: u64) -> Loaded {
         self.boot = unix_ms.max(self.boot + 1);
+        // Where the logs of a forgotten room ended is not known any more: as the store does, begin others.
+        self.log_nonce += u64::from(std::mem::take(&mut self.forgot));
+        let log_nonce = self.log_nonce;
+        let own = log_id(me, log_nonce);
         let rooms = self.rooms.values().map(|record| LoadedRoom {
             record: record.clone(),
             logs: self
@@ -67,8 +75,8 @@ impl Disk {
             covered: self
                 .covered
                 .iter()
-                .filter(|((r, _), _)| *r == record.id)
-                .map(|((_, p), s)| (*p, *s))
+                .filter(|((room, _, log), _)| *room == record.id && *log == own)
+                .map(|((_, peer, _), seq)| (*peer, *seq))
                 .collect(),
             recent: self.entries(record.id).into_iter().rev().take(64).rev().collect(),
         });

@@ -2,12 +2,14 @@
 //!
 //! Everything is decided by the seed: the same story gives the same run.
 
+mod conns;
 mod disk;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Direction, Effects, Event, Input, Job, Reach, Transmit};
@@ -17,8 +19,10 @@ use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::pacing::Dice;
 use lanyard_proto::rooms::{self, Content, LOBBY, Offer};
 use lanyard_proto::transfer::{PullEnd, TransferState};
+use lanyard_proto::wire::entry::Entry;
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
+use conns::Conn;
 use disk::Disk;
 
 /// A device of the story.
@@ -44,26 +48,20 @@ pub struct Lan {
     /// Datagrams sent since the start.
     pub datagrams: u64,
     pub datagram_bytes: u64,
+    /// Connections dialled since the start, or tried to.
+    pub dials: u64,
 }
 
 struct Host {
     name: String,
     seed: [u8; 32],
+    id: PeerId,
     node: Option<Node>,
     disk: Disk,
     woken: Option<Instant>,
     boots: u64,
     clock_skew_ms: i64,
     seen: Vec<String>,
-}
-
-/// One end of a TCP connection.
-struct Conn {
-    owner: Who,
-    other: ConnId,
-    peer: Who,
-    /// When everything sent so far has arrived: TCP keeps the order.
-    busy_until: Instant,
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +102,7 @@ impl Lan {
             next_conn: 0,
             datagrams: 0,
             datagram_bytes: 0,
+            dials: 0,
         }
     }
 
@@ -133,6 +132,7 @@ impl Lan {
         let host = Host {
             name: name.to_owned(),
             seed,
+            id: Identity::from_seed(&seed).peer_id(),
             node,
             disk: Disk::default(),
             woken,
@@ -159,7 +159,7 @@ impl Lan {
         };
         let mut seed = host.seed;
         seed[31] = host.boots as u8;
-        let loaded = host.disk.load(now.unix.0, u64::from(host.seed[15]));
+        let loaded = host.disk.load(host.id, now.unix.0);
         let (node, effects) = Node::new(Identity::from_seed(&host.seed), profile, loaded, seed, now);
         host.node = Some(node);
         self.perform(who, effects);
@@ -237,6 +237,10 @@ impl Lan {
 
     pub fn offer_to(&mut self, who: Who, peer: Who, name: &str) -> TransferId {
         let room = self.converse(who, peer);
+        self.offer_in(who, room, name)
+    }
+
+    pub fn offer_in(&mut self, who: Who, room: RoomId, name: &str) -> TransferId {
         let transfer = TransferId::new(self.id(who), self.dice.bytes());
         let offer = Offer { names: vec![name.to_owned()], files: 1, folders: 0, bytes: 5, manifest: [1; 32] };
         self.command(who, |node, now| node.offer(room, transfer, offer, now).expect("can be offered"));
@@ -286,12 +290,35 @@ impl Lan {
         self.now.since(start)
     }
 
+    /// Loses more or less from now on.
+    pub fn set_loss_percent(&mut self, percent: u32) {
+        self.loss = f64::from(percent) / 100.0;
+    }
+
+    pub fn is_running(&self, who: Who) -> bool {
+        self.hosts[who.0].node.is_some()
+    }
+
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Ends of connections that are open.
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// What a host has of a room on disk, in the order in which it is shown.
+    pub fn entries_in(&self, who: Who, room: RoomId) -> Vec<Arc<Entry>> {
+        self.hosts[who.0].disk.entries(room)
+    }
+
     pub fn lobby(&self) -> RoomId {
         rooms::open_room_id("default", LOBBY)
     }
 
     pub fn id(&self, who: Who) -> PeerId {
-        Identity::from_seed(&self.hosts[who.0].seed).peer_id()
+        self.hosts[who.0].id
     }
 
     pub fn node(&self, who: Who) -> &Node {
@@ -315,10 +342,7 @@ impl Lan {
         let host = &self.hosts[who.0];
         let held = host.node.as_ref().and_then(|node| node.room(room));
         let lines = host.disk.entries(room).into_iter().filter_map(|entry| {
-            let author = self
-                .hosts
-                .iter()
-                .find(|host| Identity::from_seed(&host.seed).peer_id() == entry.header.author);
+            let author = self.hosts.iter().find(|host| host.id == entry.header.author);
             match held?.read(&entry) {
                 Content::Text(text) => Some(format!("{}: {text}\n", author.map_or("?", |host| &host.name))),
                 Content::Offer { offer, .. } => Some(format!(
@@ -375,7 +399,9 @@ impl Lan {
                 self.input(to, Input::Datagram { from: address(from, 40_000), bytes: &bytes });
             }
             Planning::Connected { who, conn, dialled, standing } => {
-                let Some(peer) = self.conns.get(&conn).map(|c| c.peer) else { return };
+                let Some(known) = self.conns.get_mut(&conn) else { return };
+                known.stands = true;
+                let peer = known.peer;
                 let (peer, remote) = (self.id(peer), address(peer, 24417));
                 let direction = if dialled { Direction::Dialled } else { Direction::Accepted };
                 self.input(who, Input::Connected { conn, peer, remote, direction, standing });
@@ -454,6 +480,7 @@ impl Lan {
     fn run(&mut self, who: Who, job: Job) {
         match job {
             Job::Dial { peer, addresses } => {
+                self.dials += 1;
                 let to = self.host_at(&addresses).filter(|to| self.id(*to) == peer);
                 match to.filter(|to| self.are_joined(who, *to) && self.hosts[to.0].node.is_some()) {
                     Some(to) => self.connect(who, to, false),
@@ -483,40 +510,6 @@ impl Lan {
         }
     }
 
-    fn connect(&mut self, who: Who, to: Who, standing: bool) {
-        let [one, other] = [0, 1].map(|n| ConnId(self.next_conn + n));
-        self.next_conn += 2;
-        let at = self.now + self.dice.span(self.latency.clone()) * 3;
-        self.conns.insert(one, Conn { owner: who, other, peer: to, busy_until: at });
-        self.conns.insert(other, Conn { owner: to, other: one, peer: who, busy_until: at });
-        self.plan(at, Planning::Connected { who: to, conn: other, dialled: false, standing: false });
-        self.plan(at, Planning::Connected { who, conn: one, dialled: true, standing });
-    }
-
-    fn send_frame(&mut self, conn: ConnId, bytes: Vec<u8>) {
-        let delay = self.dice.span(self.latency.clone());
-        let Some(other) = self.conns.get(&conn).map(|c| c.other) else { return };
-        let Some(sender) = self.conns.get_mut(&conn) else { return };
-        sender.busy_until = sender.busy_until.max(self.now + delay);
-        let at = sender.busy_until;
-        self.plan(at, Planning::Frame { conn: other, bytes });
-    }
-
-    fn close_later(&mut self, conn: ConnId) {
-        if let Some((owner, at)) = self.conns.get(&conn).map(|c| (c.owner, c.busy_until)) {
-            let at = at.max(self.now) + Duration::from_millis(1);
-            self.plan(at, Planning::Closed { conn, who: owner });
-        }
-    }
-
-    fn break_conn(&mut self, conn: ConnId) {
-        let Some(broken) = self.conns.remove(&conn) else { return };
-        self.plan(self.now, Planning::Closed { conn, who: broken.owner });
-        if let Some(other) = self.conns.remove(&broken.other) {
-            self.plan(self.now, Planning::Closed { conn: broken.other, who: other.owner });
-        }
-    }
-
     fn host_at(&self, addresses: &[SocketAddr]) -> Option<Who> {
         let hosts = (0..self.hosts.len()).map(Who);
         addresses.iter().find_map(|wanted| hosts.clone().find(|who| address(*who, 24417) == *wanted))
@@ -524,7 +517,7 @@ impl Lan {
 
     fn note(&mut self, who: Who, event: &Event) {
         let name = |peer: &PeerId| {
-            let host = self.hosts.iter().find(|host| Identity::from_seed(&host.seed).peer_id() == *peer);
+            let host = self.hosts.iter().find(|host| host.id == *peer);
             host.map_or("?".to_owned(), |host| host.name.clone())
         };
         let line = match event {

@@ -355,6 +355,8 @@ impl Repair {
         }
         self.nack_at = None;
         let mut wanted: Vec<Wanted> = Vec::new();
+        // One chance for the whole packet: what was asked for together is asked for together again.
+        let jitter = 0.8 + 0.5 * dice.fraction();
         for (log, seq) in logs.missing(MAX_NACKED).iter().flat_map(places) {
             let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
             if hold.until > now {
@@ -370,7 +372,7 @@ impl Repair {
             }
             let growth = HOLD_GROWTH.powi(hold.tries.min(MAX_GROWTH) as i32);
             let span = HOLD.mul_f64(growth).min(MAX_HOLD);
-            hold.until = now + span.mul_f64(0.8 + 0.5 * dice.fraction());
+            hold.until = now + span.mul_f64(jitter);
             hold.tries = hold.tries.saturating_add(1);
         }
         (!wanted.is_empty()).then_some(RoomPacket::Nack { wanted })

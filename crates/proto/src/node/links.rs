@@ -20,6 +20,11 @@ impl Node {
         standing: bool,
         now: Now,
     ) -> Effects {
+        // Those who dialled end what they dialled for; what the other side dialled is the other side's to end.
+        let dialled_for = match direction {
+            Direction::Dialled => self.dialling.remove(&peer).unwrap_or_default(),
+            Direction::Accepted => Vec::new(),
+        };
         let of_peer = self.sessions.values().filter(|session| session.peer == peer).count();
         let crowded = self.sessions.len() >= MAX_SESSIONS || of_peer >= MAX_SESSIONS_OF_PEER;
         if direction == Direction::Accepted && crowded {
@@ -30,12 +35,13 @@ impl Node {
         let session = Session::new(conn, peer, remote, direction, standing);
         effects.send.push(frame(conn, &session.hello()));
         self.sessions.insert(conn, session);
-        for room in self.dialling.remove(&peer).unwrap_or_default() {
+        for room in dialled_for {
             effects.extend(self.ask(conn, room));
         }
         if standing {
             effects.extend(self.begin_standing(conn, now));
         }
+        effects.extend(self.hang_up_if_idle(conn));
         effects
     }
 

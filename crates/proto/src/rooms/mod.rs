@@ -38,9 +38,10 @@ pub const LOBBY: &str = "lobby";
 /// The form in which names of open rooms are the same room: NFKC, lower case, single spaces, no leading `#`, at most
 /// [`MAX_ROOM_NAME`] bytes. `None` if nothing is left.
 pub fn normal_name(name: &str) -> Option<String> {
-    let folded: String = text::cut(name, 4 * MAX_ROOM_NAME).nfkc().collect::<String>().to_lowercase();
-    let line =
-        text::clean_line(folded.trim_start_matches(|c: char| c == '#' || c.is_whitespace()), MAX_ROOM_NAME);
+    let folded = text::cut(name, 4 * MAX_ROOM_NAME).nfkc().collect::<String>().to_lowercase();
+    // Cleaned before it is trimmed: what cannot be seen must not shield a `#`.
+    let line = text::clean_line(&folded, folded.len());
+    let line = text::cut(line.trim_start_matches(['#', ' ']), MAX_ROOM_NAME).trim_end().to_owned();
     (!line.is_empty()).then_some(line)
 }
 
@@ -74,7 +75,8 @@ mod tests {
 
     #[test]
     fn names_that_read_alike_are_one_room() {
-        for name in ["design", "#design", " # Design ", "ＤＥＳＩＧＮ", "de\u{200B}sign"] {
+        for name in ["design", "#design", " # Design ", "#\u{200B}#design", "ＤＥＳＩＧＮ", "de\u{200B}sign"]
+        {
             assert_eq!(normal_name(name).as_deref(), Some("design"), "{name:?}");
         }
         assert_eq!(normal_name("设计 组"), Some("设计 组".to_owned()));

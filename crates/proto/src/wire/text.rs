@@ -7,8 +7,9 @@ use unicode_normalization::UnicodeNormalization;
 pub fn clean_line(text: &str, max_bytes: usize) -> String {
     // Bounded before it is normalised: NFC may grow text by a factor of three at most.
     let bounded = cut(text, max_bytes.saturating_mul(4));
-    let visible: String =
-        bounded.nfc().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| is_visible(*c)).collect();
+    // Made visible before it is normalised: what stood between two characters may have kept them from composing.
+    let visible = bounded.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| is_visible(*c));
+    let visible: String = visible.nfc().collect();
     let folded = visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     cut(&folded, max_bytes).trim_end().to_owned()
 }
@@ -16,7 +17,8 @@ pub fn clean_line(text: &str, max_bytes: usize) -> String {
 /// A message, safe to show: as [`clean_line`], but lines and the spaces in them stay as they were written.
 pub fn clean_text(text: &str, max_bytes: usize) -> String {
     let unified = cut(text, max_bytes).replace("\r\n", "\n").replace('\r', "\n");
-    let visible: String = unified.nfc().filter(|c| matches!(c, '\n' | '\t') || is_visible(*c)).collect();
+    let visible: String =
+        unified.chars().filter(|c| matches!(c, '\n' | '\t') || is_visible(*c)).nfc().collect();
     cut(&visible, max_bytes).trim_matches('\n').trim_end().to_owned()
 }
 
@@ -48,6 +50,7 @@ mod tests {
             ("  Ana \t\n Lee  ", "Ana Lee"),
             ("张伟", "张伟"),
             ("e\u{301}", "é"),
+            ("e\u{200B}\u{301}", "é"),
             ("gpj.\u{202E}exe", "gpj.exe"),
             ("A\u{200B}n\u{FEFF}a", "Ana"),
             ("\u{1b}[31mred", "[31mred"),
@@ -63,6 +66,7 @@ mod tests {
     fn a_message_keeps_its_lines() {
         assert_eq!(clean_text("\r\nfn main() {\r\n\tgo()\n}\n\n", 100), "fn main() {\n\tgo()\n}");
         assert_eq!(clean_text("a\u{202E}b\u{0}c", 100), "abc");
+        assert_eq!(clean_text("e\u{0}\u{301}", 100), "é");
     }
 
     proptest! {

@@ -1,0 +1,229 @@
+//! Writes what the fuzzers start from: one file for each valid encoding. `cargo run --example seeds`.
+
+use std::fs;
+use std::path::Path;
+
+use lanyard_proto::identity::Identity;
+use lanyard_proto::model::{EntryId, Hlc, LogId, Platform, RoomId, Seq, TransferId};
+use lanyard_proto::rooms::{Content, Offer};
+use lanyard_proto::transfer::{Failure, Receipt};
+use lanyard_proto::wire::datagram::{
+    Announcement, Envelope, Heads, NetworkTag, Query, RoomPacket, Wanted, kind,
+};
+use lanyard_proto::wire::entry::{Entry, Header};
+use lanyard_proto::wire::file::{self, Chunk, Data, FileDone, Item, ItemKind, Span, Want};
+use lanyard_proto::wire::frame::{Frame, Hello};
+
+const ROOM: RoomId = RoomId([9; 32]);
+const TRANSFER: TransferId = TransferId([5; 16]);
+
+fn main() -> std::io::Result<()> {
+    write("datagram", &datagrams())?;
+    write("entry", &entries())?;
+    write("frame", &frames())?;
+    write("file_frame", &file_frames())?;
+    write("text", &texts())?;
+    write("node", &days())
+}
+
+fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> std::io::Result<()> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    fs::create_dir_all(&folder)?;
+    for (name, bytes) in seeds {
+        fs::write(folder.join(name), bytes)?;
+    }
+    Ok(())
+}
+
+fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
+    let said = Announcement::new("Ana 张伟", Platform::Linux, 24417, 10, 3, Query::Yes).encode();
+    let heads = vec![(LogId([1; 8]), Seq(3)), (LogId([2; 8]), Seq(70_000))];
+    let entries = vec![entry(b"tea?", 0).encode_in_room()];
+    let data = RoomPacket::Data { entries, heads: heads.clone() }.encode();
+    let wanted = vec![Wanted { log: LogId([1; 8]), from: Seq(2), count: 4 }];
+    let nack = RoomPacket::Nack { wanted }.encode();
+    let heads = RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true }).encode();
+    let signed = |kind: u8, body: &[u8]| {
+        let ann = Identity::from_seed(&[1; 32]);
+        let (network, sender) = (NetworkTag::of("default"), ann.peer_id());
+        Envelope { kind, boot: 1, counter: 2, network, sender }.sign(&ann, body)
+    };
+    let bare = |kind: u8, body: &[u8]| [&[kind], body].concat();
+    vec![
+        ("announce", signed(kind::ANNOUNCE, &said)),
+        ("bye", signed(kind::BYE, &[])),
+        ("data", signed(kind::DATA, &data)),
+        ("announce-body", bare(kind::ANNOUNCE, &said)),
+        ("data-body", bare(kind::DATA, &data)),
+        ("heads-body", bare(kind::HEADS, &heads)),
+        ("nack-body", bare(kind::NACK, &nack)),
+    ]
+}
+
+fn entry(body: &[u8], deps: usize) -> Entry {
+    let ann = Identity::from_seed(&[1; 32]);
+    let header = Header {
+        room: ROOM,
+        author: ann.peer_id(),
+        nonce: 7,
+        epoch: 0,
+        seq: Seq(3),
+        prev: EntryId([4; 32]).0,
+        hlc: Hlc(5 << 16),
+        deps: vec![(LogId([1; 8]), Seq(2)); deps],
+        kind: 1,
+    };
+    Entry::write(&ann, header, body.to_vec())
+}
+
+fn contents() -> Vec<(&'static str, Content)> {
+    let names = vec!["图纸.dwg".to_owned(), "plan.pdf".to_owned()];
+    let offer = Offer { names, files: 3, folders: 1, bytes: 1 << 40, manifest: [6; 32] };
+    let receipt = |receipt| Content::Receipt { transfer: TRANSFER, receipt };
+    vec![
+        ("text-body", Content::Text("tea?\n\te\u{301} 👩\u{200D}💻".to_owned())),
+        ("offer-body", Content::Offer { transfer: TRANSFER, offer }),
+        ("received-body", receipt(Receipt::Received { digest: [1; 32] })),
+        ("declined-body", receipt(Receipt::Declined)),
+        ("cancelled-body", receipt(Receipt::Cancelled)),
+        ("failed-body", receipt(Receipt::Failed(Failure::DiskFull))),
+    ]
+}
+
+fn entries() -> Vec<(&'static str, Vec<u8>)> {
+    let text = Content::Text("tea?".to_owned()).encode();
+    let mut seeds = vec![
+        ("entry", entry(&text, 0).encode()),
+        ("entry-with-deps", entry(&text, 4).encode()),
+        ("entry-in-room", entry(&text, 1).encode_in_room()),
+    ];
+    seeds.extend(contents().into_iter().map(|(name, content)| {
+        let body = content.encode();
+        (name, [&[content.kind()], body.as_slice()].concat())
+    }));
+    seeds
+}
+
+fn frames() -> Vec<(&'static str, Vec<u8>)> {
+    let hello = Hello { min_version: 1, max_version: 1, standing: true };
+    let entries = vec![entry(b"tea?", 1).encode_in_room()];
+    vec![
+        ("hello", Frame::Hello(hello).encode()),
+        ("have", Frame::Have { room: ROOM, logs: vec![(LogId([1; 8]), Seq(3))] }.encode()),
+        ("entries", Frame::Entries { room: ROOM, entries }.encode()),
+        ("done", Frame::Done { room: ROOM }.encode()),
+        ("announcements", Frame::Announcements(vec![vec![1; 40]; 2]).encode()),
+        ("ping", Frame::Ping.encode()),
+    ]
+}
+
+fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
+    let item = |path: &[&str], size, kind| Item {
+        components: path.iter().map(|name| (*name).to_owned()).collect(),
+        size,
+        modified: Some(1_700_000_000_000_000_000),
+        kind,
+    };
+    let mut page = Vec::new();
+    for item in [
+        item(&["photos"], 0, ItemKind::Folder),
+        item(&["photos", "图纸.dwg"], 70_000, ItemKind::File),
+        item(&["run.sh"], 12, ItemKind::Executable),
+    ] {
+        item.encode(&mut page);
+    }
+    let spans = vec![Span { file: 0, files: 2, chunk: 0 }, Span { file: 5, files: 1, chunk: 9 }];
+    let chunk = |data, last| file::Frame::Chunk(Chunk { file: 1, index: 2, state: [3; 32], last, data });
+    let framed = |frame: file::Frame<'_>| {
+        let mut bytes = Vec::new();
+        frame.encode(&mut bytes);
+        bytes.split_off(4)
+    };
+    vec![
+        ("get", framed(file::Frame::Get { transfer: TRANSFER })),
+        ("manifest", framed(file::Frame::Manifest { items: &page })),
+        ("manifest-end", framed(file::Frame::ManifestEnd)),
+        ("want", framed(file::Frame::Want(Want { spans, left: 99 }))),
+        ("chunk", framed(chunk(Data::Bytes(b"the end"), true))),
+        ("zeros", framed(chunk(Data::Zeros(file::CHUNK_BYTES), false))),
+        ("file-done", framed(file::Frame::FileDone(FileDone { file: 1, size: 7, sha256: [8; 32] }))),
+        ("file-failed", framed(file::Frame::FileFailed { file: 1, failure: Failure::SourceGone })),
+        ("refused", framed(file::Frame::Refused(file::Refusal::Busy))),
+        ("cancel", framed(file::Frame::Cancel)),
+        ("done-receipt", framed(file::Frame::Done { digest: [1; 32] })),
+        ("alive", framed(file::Frame::Alive)),
+        ("items", page),
+    ]
+}
+
+fn texts() -> Vec<(&'static str, Vec<u8>)> {
+    let peer = Identity::from_seed(&[1; 32]).peer_id();
+    let seed = |text: &str| [&[48], text.as_bytes()].concat();
+    vec![
+        ("name", seed("  Ana \t Lee ")),
+        ("deceiving", seed("gpj.\u{202E}exe\u{200B}")),
+        ("composed", seed("e\u{301} 한\u{1112}\u{1161}\u{11AB}")),
+        ("emoji", seed("👩\u{200D}💻")),
+        ("lines", seed("fn main() {\r\n\tgo()\r}\n\n")),
+        ("room", seed("# ＤＥＳＩＧＮ İ ς")),
+        ("peer", seed(&peer.to_string())),
+        ("spelled", seed(&peer.spelled())),
+        ("hex", seed(&TRANSFER.to_string())),
+    ]
+}
+
+/// Short days of a device, as operations of [`lanyard_fuzz::node`].
+fn days() -> Vec<(&'static str, Vec<u8>)> {
+    // Rooms: 0..=2 the direct conversations, 3 the named one, 4 the lobby.
+    let announce = |who: u8| [&[0, who, 0, 10, 1, 0, 3], b"bob".as_slice()].concat();
+    let text = Content::Text("tea?".to_owned()).encode();
+    let written =
+        |how: u8, kind: u8, body: &[u8]| [&[how, 0, kind, 0, body.len() as u8], body, &[6]].concat();
+    let data = |who: u8, room: u8, entry: &[u8]| [&[2, who, room, 0, 1], entry, &[0, 0]].concat();
+    let beyond = [&[3, 9, 4, 0, 0, 0, text.len() as u8], text.as_slice(), &[6]].concat();
+    let offer = contents().remove(1).1.encode();
+    let connect = |who: u8, how: u8| vec![4, who, how];
+    let say = |room: u8| [&[10, room, 0, 4], b"tea!".as_slice(), &[0]].concat();
+    let wait = |exponent: u8| vec![8, exponent];
+    let deadlines = |count: u8| vec![9, count];
+    let days = vec![
+        ("chat", [announce(0), data(0, 4, &written(0, 0, &text)), say(4), deadlines(20)].concat()),
+        ("gap", [announce(0), announce(1), data(0, 4, &beyond), deadlines(200), wait(28)].concat()),
+        ("direct", [announce(1), vec![11, 2, 1], say(1), data(1, 1, &written(0, 0, &text))].concat()),
+        (
+            "named-room",
+            [announce(2), vec![11, 1], data(2, 3, &written(0, 0, &text)), say(3), vec![11, 3, 3]].concat(),
+        ),
+        ("claims", [announce(0), vec![2, 0, 4, 1, 7, 3, 0, 2, 0, 9, 4, 5, 200, 0], deadlines(60)].concat()),
+        ("nacked", [announce(0), say(4), vec![2, 0, 4, 2, 3, 1, 3, 1, 0], deadlines(20)].concat()),
+        (
+            "catch-up",
+            [
+                announce(0),
+                connect(0, 0),
+                vec![6, 0, 0, 4, 1, 0, 9],
+                [&[6, 0, 1, 4, 1], written(0, 0, &text).as_slice()].concat(),
+                vec![6, 0, 2, 4],
+                vec![5, 1, 0],
+                vec![5, 2, 0],
+            ]
+            .concat(),
+        ),
+        ("standing", [connect(1, 11), say(4), vec![6, 0, 3, 0, 2, b'b', b'o'], deadlines(30)].concat()),
+        (
+            "file",
+            [
+                announce(0),
+                data(0, 0, &written(0, 1, &offer)),
+                vec![13, 0, 0, 0],
+                deadlines(5),
+                vec![13, 4, 0, 1],
+                vec![12, 4, 9, 0, 1, b'x', 4],
+            ]
+            .concat(),
+        ),
+        ("leaving", [announce(0), vec![14, 0], wait(30), vec![15, 0], announce(0)].concat()),
+    ];
+    // Each ends in a long silence.
+    days.into_iter().map(|(name, day)| (name, [&[0], day.as_slice()].concat())).collect()
+}

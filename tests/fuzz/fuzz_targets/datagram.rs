@@ -1,0 +1,38 @@
+#![no_main]
+
+use lanyard_proto::wire::datagram::{
+    Announcement, MAX_ENTRIES, MAX_HEADS, MAX_NAME, MAX_WANTED, NetworkTag, RoomPacket, Unverified,
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok(datagram) = Unverified::decode(bytes, NetworkTag::of("default")) {
+        let claimed = *datagram.envelope();
+        if let Ok((envelope, body)) = datagram.verify() {
+            assert_eq!(envelope, claimed);
+            bodies(envelope.kind, body);
+        }
+    }
+    if let Some((kind, body)) = bytes.split_first() {
+        bodies(*kind, body);
+    }
+});
+
+fn bodies(kind: u8, body: &[u8]) {
+    if let Ok(said) = Announcement::decode(body) {
+        assert!(said.name.len() <= MAX_NAME);
+        assert_eq!(Announcement::decode(&said.encode()), Ok(said));
+    }
+    if let Ok(packet) = RoomPacket::decode(kind, body) {
+        match &packet {
+            RoomPacket::Data { entries, heads } => {
+                assert!(entries.len() <= MAX_ENTRIES && heads.len() <= MAX_HEADS);
+                assert!(entries.iter().map(Vec::len).sum::<usize>() <= body.len());
+            }
+            RoomPacket::Heads(said) => assert!(said.heads.len() <= MAX_HEADS),
+            RoomPacket::Nack { wanted } => assert!(wanted.len() <= MAX_WANTED),
+        }
+        assert_eq!(packet.kind(), kind);
+        assert_eq!(RoomPacket::decode(kind, &packet.encode()), Ok(packet));
+    }
+}

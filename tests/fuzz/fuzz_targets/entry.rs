@@ -1,0 +1,49 @@
+#![no_main]
+
+use lanyard_proto::model::RoomId;
+use lanyard_proto::rooms::{Content, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT};
+use lanyard_proto::wire::entry::{Entry, MAX_BODY, MAX_DEPS, Unverified};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    entry(bytes);
+    if let Ok(entry) = Unverified::decode_in_room(RoomId([9; 32]), bytes) {
+        assert_eq!(entry.header().room, RoomId([9; 32]));
+    }
+    if let Some((kind, body)) = bytes.split_first() {
+        content(*kind, body);
+    }
+});
+
+fn entry(bytes: &[u8]) {
+    let stored = Entry::from_store(bytes);
+    let Ok(sent) = Unverified::decode(bytes) else {
+        assert!(stored.is_err(), "the store takes what the network does not");
+        return;
+    };
+    let stored = stored.expect("the store takes what the network does");
+    assert_eq!(stored.encode(), bytes, "there is one encoding only");
+    assert!(stored.body.len() <= MAX_BODY && stored.header.deps.len() <= MAX_DEPS);
+    assert_eq!((sent.id(), sent.log()), (stored.id(), stored.log()));
+    let elided = stored.encode_in_room();
+    assert_eq!(elided.len(), stored.len_in_room());
+    let again = Unverified::decode_in_room(stored.header.room, &elided).expect("an entry reads back");
+    assert_eq!((again.id(), again.header()), (stored.id(), &stored.header));
+    content(stored.header.kind, &stored.body);
+    let _ = sent.verify();
+}
+
+fn content(kind: u8, body: &[u8]) {
+    let Ok(content) = Content::decode(kind, body) else { return };
+    match &content {
+        Content::Unknown => return,
+        Content::Text(text) => assert!(!text.is_empty() && text.len() <= MAX_TEXT),
+        Content::Offer { offer, .. } => {
+            assert!(offer.names.len() <= MAX_OFFER_NAMES);
+            assert!(offer.names.iter().all(|name| name.len() <= MAX_OFFER_NAME_BYTES));
+        }
+        Content::Receipt { .. } => {}
+    }
+    assert_eq!(content.kind(), kind);
+    assert_eq!(Content::decode(kind, &content.encode()), Ok(content));
+}
