@@ -184,14 +184,15 @@ impl Run {
         Ok(())
     }
 
-    /// Removes what earlier runs left behind: offers that are over, and what lies beside files that arrived.
+    /// Removes what earlier runs left behind: offers that are over, and what pulls that are over had staged.
     pub fn clear_away(&mut self, strays: Vec<PathBuf>) {
         let over: Vec<TransferId> = self
             .view
             .transfers
             .iter()
             .filter_map(|(id, view)| Some((id, view.note.folder.as_ref()?, view.record.as_ref()?)))
-            .filter(|(_, _, record)| record.state == TransferState::Done && record.from != self.node.me())
+            .filter(|(.., record)| matches!(record.state, TransferState::Done | TransferState::Cancelled))
+            .filter(|(.., record)| record.from != self.node.me())
             .map(|(id, ..)| *id)
             .collect();
         for transfer in over {

@@ -74,3 +74,22 @@ impl ProgressBoard {
 /// Shorter spans say more about buffers than about the link.
 const SAMPLE: Duration = Duration::from_millis(100);
 const SMOOTHED: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ended_moves_no_longer_and_the_others_still_do() {
+        let [ann, bob] = [PeerId([1; 32]), PeerId([2; 32])];
+        let [one, other] = [TransferId([1; 16]), TransferId([2; 16])];
+        let mut board = ProgressBoard::default();
+        for (transfer, peer) in [(one, ann), (one, bob), (other, ann)] {
+            board.moved(transfer, peer, 9, 9);
+        }
+        board.ended_with(one, ann);
+        assert_eq!(board.of(one).map(|(peer, _)| peer).collect::<Vec<_>>(), [bob]);
+        let told: Vec<_> = board.take_changed().into_iter().map(|(key, _)| key).collect();
+        assert_eq!(told, [(one, bob), (other, ann)]);
+    }
+}

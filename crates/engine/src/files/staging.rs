@@ -34,6 +34,9 @@ const JOURNAL: &str = "journal";
 /// would refuse everything on a nearly full small one, where people need it most.
 const KEEP_FREE: u64 = 64 << 20;
 
+/// How often the folder may go while another is made in it.
+const MAX_TRIES: u32 = 10;
+
 /// Up to this many files and folders are synced one by one; more are cheaper to sync with their whole file system.
 const SYNC_EACH: usize = 32;
 
@@ -110,9 +113,7 @@ impl Staging {
     ) -> Result<Staging, PullError> {
         fs::create_dir_all(folder).map_err(disk("make the folder"))?;
         let into = Dir::open_ambient_dir(folder, ambient_authority()).map_err(disk("open the folder"))?;
-        let part = open_folder(&into, PART).map_err(disk("make the staging folder"))?;
-        let name = transfer.to_string();
-        let own = open_folder(&part, &name).map_err(disk("make the staging folder"))?;
+        let own = open_own(&into, &transfer.to_string()).map_err(disk("make the staging folder"))?;
         let lock = open_file(&own, JOURNAL, false).map_err(disk("open the journal"))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -463,6 +464,18 @@ fn remove_tree(parent: &Dir, name: &str) -> io::Result<()> {
     match parent.remove_dir_all(name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other,
+    }
+}
+
+/// The staging folder of one transfer. The one around it goes whenever another transfer leaves it empty.
+fn open_own(into: &Dir, name: &str) -> io::Result<Dir> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match open_folder(into, PART).and_then(|part| open_folder(&part, name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < MAX_TRIES => {}
+            other => return other,
+        }
     }
 }
 
