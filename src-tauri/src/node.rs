@@ -82,6 +82,7 @@ impl<H: Clone> Node<H> {
 
 /// Runs the engine to its end and says why it ended.
 async fn run(config: Config, state: watch::Sender<State<Handle>>) -> ApiError {
+    let profile = config.profile.clone();
     let engine = match Engine::start(config).await {
         Ok(engine) => engine,
         Err(reason) => {
@@ -90,7 +91,14 @@ async fn run(config: Config, state: watch::Sender<State<Handle>>) -> ApiError {
         }
     };
     state.send_replace(State::Running(engine.handle()));
-    match engine.ended().await {
+    // The terminal program talks to the node of this window.
+    let control = lanyard_engine::control::serve(&profile, engine.handle())
+        .inspect_err(|error| tracing::warn!(%error, "the terminal program cannot reach this window"));
+    let ended = engine.ended().await;
+    if let Ok(control) = control {
+        control.close().await;
+    }
+    match ended {
         Ok(()) => stopped(),
         Err(reason) => {
             tracing::error!(%reason, "the engine could not go on");

@@ -219,6 +219,36 @@ fn two_whom_multicast_does_not_reach_talk_over_a_link() {
 }
 
 #[test]
+fn a_gap_that_nobody_can_fill_costs_little_and_ends_when_its_author_returns() {
+    let mut lan = Lan::seeded(21).loss_percent(60);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.run_for(5 * SECOND);
+    // Bob hears of what he misses, and then there is nobody left to ask.
+    for n in 0..30 {
+        lan.say(ann, &format!("{n}"));
+    }
+    lan.run_for(Duration::from_millis(5));
+    lan.kill(ann);
+    lan.run_for(600 * SECOND);
+    let before = lan.datagrams;
+    lan.run_for(600 * SECOND);
+    assert!(lan.datagrams - before < 100, "{} datagrams in ten minutes", lan.datagrams - before);
+    lan.start(ann);
+    lan.settle();
+    assert_eq!(lan.chat(bob).lines().count(), 30);
+}
+
+#[test]
+fn a_conversation_that_was_only_opened_is_nobody_elses_business() {
+    let mut lan = Lan::seeded(22);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.run_for(2 * SECOND);
+    let room = lan.converse(ann, bob);
+    lan.run_for(20 * SECOND);
+    assert!(lan.node(bob).room(room).is_none());
+}
+
+#[test]
 fn a_file_is_delivered_when_the_receiver_says_so() {
     let mut lan = Lan::seeded(16);
     let [ann, bob] = lan.join(["ann", "bob"]);

@@ -114,7 +114,7 @@ mod together {
         let bytes: Vec<u8> =
             (0u32..3_000_017).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         let path = folder.join(name);
-        fs::write(&path, bytes).unwrap();
+        fs::write(&path, bytes).expect("room for the file");
         path
     }
 
@@ -123,10 +123,11 @@ mod together {
         window.see(&format!("{OFFER}[data-state=offered]")).await;
         window.click(&format!("{OFFER} [data-testid=accept]")).await;
         window.see(&format!("{OFFER}[data-state=done]")).await;
-        let name = sent.file_name().unwrap();
+        let name = sent.file_name().expect("a file has a name");
         let received = window.home().join("Downloads").join(name);
         assert!(received.is_file(), "{} is not there", received.display());
-        assert!(fs::read(&received).unwrap() == fs::read(sent).unwrap(), "other bytes than were sent");
+        let bytes = |path: &Path| fs::read(path).expect("a file that is there can be read");
+        assert!(bytes(&received) == bytes(sent), "other bytes than were sent");
     }
 }
 

@@ -149,7 +149,9 @@ fn crate_tests() -> Result<Vec<String>> {
         };
         for test in tests {
             let path = test?.path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
+            let is_test =
+                path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").is_file();
+            if is_test {
                 names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
             }
         }

@@ -37,7 +37,7 @@ impl Identity {
     /// HKDF-SHA256 (RFC 5869) bound to both ids. `None` if the other key is degenerate.
     pub fn agree(&self, peer: PeerId) -> Option<Zeroizing<[u8; 32]>> {
         let theirs = VerifyingKey::from_bytes(&peer.0).ok().filter(|key| !key.is_weak())?.to_montgomery();
-        let shared = Zeroizing::new((theirs * self.key.to_scalar()).to_bytes());
+        let shared = Zeroizing::new(theirs.mul_clamped(self.key.to_scalar_bytes()).to_bytes());
         let (low, high) = ordered(self.peer_id(), peer);
         let mut secret = Zeroizing::new([0; 32]);
         Hkdf::<Sha256>::new(Some(b"lanyard direct v1"), shared.as_slice())

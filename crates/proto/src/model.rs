@@ -96,9 +96,24 @@ hex_id!(
     LogId, 8
 );
 hex_id!(
-    /// One offer of files and everything that follows from it; random, chosen by the device that offers.
+    /// One offer of files and everything that follows from it; chosen by the device that offers.
     TransferId, 16
 );
+
+impl TransferId {
+    /// Begins with the first half of the offering device's key, so that nobody else can use it; the rest is random.
+    pub fn new(author: PeerId, random: [u8; 8]) -> TransferId {
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&author.0[..8]);
+        id[8..].copy_from_slice(&random);
+        TransferId(id)
+    }
+
+    /// Whether this device may offer under the id.
+    pub fn is_of(&self, author: PeerId) -> bool {
+        self.0[..8] == author.0[..8]
+    }
+}
 
 /// The place of an entry in its log. The first entry is 1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

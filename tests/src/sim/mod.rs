@@ -241,7 +241,7 @@ impl Lan {
     }
 
     pub fn offer_in(&mut self, who: Who, room: RoomId, name: &str) -> TransferId {
-        let transfer = TransferId(self.dice.bytes());
+        let transfer = TransferId::new(self.id(who), self.dice.bytes());
         let offer = Offer { names: vec![name.to_owned()], files: 1, folders: 0, bytes: 5, manifest: [1; 32] };
         self.command(who, |node, now| node.offer(room, transfer, offer, now).expect("can be offered"));
         transfer

@@ -1,12 +1,10 @@
-import type { Command, Event, FileHandle, Reply, ReplyKind, ReplyValue } from './contract';
+import type { ApiError, Command, Event, FileHandle, Reply, ReplyKind, ReplyValue } from './contract';
 
 /** Files over the window. `x` and `y` are CSS pixels; handles arrive only with the drop itself. */
-export interface DropSignal {
-  kind: 'enter' | 'over' | 'leave' | 'drop';
-  x: number;
-  y: number;
-  handles?: FileHandle[];
-}
+export type DropSignal =
+  | { kind: 'enter' | 'over' | 'drop'; x: number; y: number; handles?: FileHandle[] }
+  | { kind: 'leave' }
+  | { kind: 'failed'; error: ApiError };
 
 export type Unsubscribe = () => void;
 

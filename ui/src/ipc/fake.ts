@@ -89,12 +89,13 @@ export class FakeBackend implements Backend {
   /** A browser has drops of its own; their files become handles by name and size alone. */
   async onDrop(onSignal: (signal: DropSignal) => void): Promise<() => void> {
     this.dropListeners.add(onSignal);
-    const forward = (kind: DropSignal['kind']) => (event: DragEvent) => {
+    const forward = (kind: 'enter' | 'over' | 'leave' | 'drop') => (event: DragEvent) => {
       event.preventDefault();
       if (kind === 'leave' && event.relatedTarget !== null) return;
       const files = [...(event.dataTransfer?.files ?? [])];
       const handles = files.map((file) => handle(file.name, file.size));
-      onSignal({ kind, x: event.clientX, y: event.clientY, ...(kind === 'drop' ? { handles } : {}) });
+      const at = { x: event.clientX, y: event.clientY };
+      onSignal(kind === 'leave' ? { kind } : { kind, ...at, ...(kind === 'drop' ? { handles } : {}) });
     };
     addEventListener('dragenter', forward('enter'));
     addEventListener('dragover', forward('over'));
@@ -113,7 +114,8 @@ export class FakeBackend implements Backend {
 
   /** As the shell would tell it: what was dropped is known from then on. */
   dropped(signal: DropSignal): void {
-    for (const handle of signal.handles ?? []) known.set(handle.handle, handle);
+    const handles = 'handles' in signal ? signal.handles : undefined;
+    for (const handle of handles ?? []) known.set(handle.handle, handle);
     for (const listener of this.dropListeners) listener(signal);
   }
 

@@ -1,5 +1,5 @@
 import type { DropSignal } from '../ipc/client';
-import type { FileHandle } from '../ipc/contract';
+import type { ApiError, FileHandle } from '../ipc/contract';
 
 /** Where on the page a drop would go: the value of the nearest `data-drop` attribute. */
 export type Locate = (x: number, y: number) => string | null;
@@ -11,17 +11,28 @@ export class Dropping {
 
   private readonly locate: Locate;
   private readonly onDropped: (target: string, handles: FileHandle[]) => void;
+  private readonly onFailed: (error: ApiError) => void;
 
-  constructor(locate: Locate, onDropped: (target: string, handles: FileHandle[]) => void) {
+  constructor(
+    locate: Locate,
+    onDropped: (target: string, handles: FileHandle[]) => void,
+    onFailed: (error: ApiError) => void,
+  ) {
     this.locate = locate;
     this.onDropped = onDropped;
+    this.onFailed = onFailed;
   }
 
-  signal({ kind, x, y, handles = [] }: DropSignal): void {
-    this.active = kind === 'enter' || kind === 'over';
-    const target = kind === 'leave' ? null : this.locate(x, y);
+  signal(signal: DropSignal): void {
+    this.active = signal.kind === 'enter' || signal.kind === 'over';
+    if (signal.kind === 'leave' || signal.kind === 'failed') {
+      this.target = null;
+      if (signal.kind === 'failed') this.onFailed(signal.error);
+      return;
+    }
+    const target = this.locate(signal.x, signal.y);
     this.target = this.active ? target : null;
-    if (kind === 'drop' && target !== null) this.onDropped(target, handles);
+    if (signal.kind === 'drop' && target !== null) this.onDropped(target, signal.handles ?? []);
   }
 }
 

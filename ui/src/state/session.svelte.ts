@@ -284,7 +284,8 @@ export class Session {
     return conversation;
   }
 
-  private notice(error: ApiError): void {
+  /** Something that a person should read. */
+  notice(error: ApiError): void {
     this.noticed += 1;
     this.notices = [...this.notices, { id: this.noticed, error }].slice(-NOTICES);
   }

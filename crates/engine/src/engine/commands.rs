@@ -186,14 +186,14 @@ impl Run {
             Some(RoomKind::Direct(peer)) => Audience::Peer(peer),
             _ => Audience::Anyone,
         };
-        let (shelf, reports) = (self.shelf.clone(), self.reports.clone());
+        let (shelf, reports, me) = (self.shelf.clone(), self.reports.clone(), self.node.me());
         tokio::spawn(async move {
             let result = async {
                 let found = survey(paths?).await.map_err(unoffered)?;
-                let mut id = [0; 16];
-                getrandom::fill(&mut id)
+                let mut random = [0; 8];
+                getrandom::fill(&mut random)
                     .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-                let (transfer, offer) = (TransferId(id), found.offer.clone());
+                let (transfer, offer) = (TransferId::new(me, random), found.offer.clone());
                 shelf.put(transfer, found, audience).await.map_err(|error| {
                     ApiError::new(ErrorCode::Storage, format!("The offer could not be saved: {error}."))
                 })?;

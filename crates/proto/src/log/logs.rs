@@ -14,6 +14,10 @@ use crate::wire::entry::{Entry, Unverified, log_id};
 #[derive(Default)]
 pub struct Logs {
     logs: BTreeMap<LogId, Log>,
+    /// How many logs each author has.
+    authors: BTreeMap<PeerId, usize>,
+    /// Logs that somebody spoke of and of which nothing is here.
+    claims: BTreeMap<LogId, Seq>,
     /// The most recently active logs last.
     active: BTreeSet<(u64, LogId)>,
     activity: u64,
@@ -23,6 +27,7 @@ pub struct Logs {
 }
 
 struct Log {
+    author: PeerId,
     /// The last place up to which nothing is missing.
     head: Seq,
     head_id: EntryId,
@@ -52,7 +57,7 @@ impl Logs {
     pub fn load(&mut self, loaded: &LoadedLog) {
         let log = log_id(loaded.author, loaded.nonce);
         let (head, head_id) = (loaded.head, loaded.head_id);
-        self.logs.insert(log, Log { head, head_id, known: head, held: BTreeMap::new(), touched: 0 });
+        *self.add_log(log, loaded.author) = Log { head, head_id, known: head, ..Log::empty(loaded.author) };
         self.touch(log);
     }
 
@@ -63,7 +68,9 @@ impl Logs {
             Some(log) if seq <= log.head || log.held.contains_key(&seq) => return Accepted::Known,
             Some(log) if seq.0 - log.head.0 > MAX_AHEAD => return Accepted::Refused,
             Some(log) => (log.head, log.head_id),
-            None if self.logs.len() >= MAX_LOGS || seq.0 > MAX_AHEAD => return Accepted::Refused,
+            None if seq.0 > MAX_AHEAD || !self.has_room_for(entry.header().author) => {
+                return Accepted::Refused;
+            }
             None => (Seq(0), NO_ENTRY),
         };
         let follows = seq == head.next();
@@ -77,11 +84,11 @@ impl Logs {
         if follows {
             return Accepted::Appended(self.append(entry));
         }
-        if self.held_bytes + entry.body.len() > MAX_HELD_BYTES {
+        if self.held_bytes + cost(&entry) > MAX_HELD_BYTES {
             return Accepted::Refused;
         }
-        self.held_bytes += entry.body.len();
-        let log = self.logs.entry(id).or_insert_with(Log::empty);
+        self.held_bytes += cost(&entry);
+        let log = self.open_log(id, entry.header.author);
         log.known = log.known.max(seq);
         log.held.insert(seq, entry);
         self.touch(id);
@@ -91,7 +98,8 @@ impl Logs {
     /// Adds an entry that continues its log, and whatever waited for it.
     pub fn append(&mut self, entry: Entry) -> Vec<Arc<Entry>> {
         let id = entry.log();
-        let log = self.logs.entry(id).or_insert_with(Log::empty);
+        self.open_log(id, entry.header.author);
+        let Some(log) = self.logs.get_mut(&id) else { return Vec::new() };
         let mut appended = Vec::new();
         let mut next = Some(entry);
         while let Some(entry) = next {
@@ -100,7 +108,7 @@ impl Logs {
             appended.push(Arc::new(entry));
             next = log.held.remove(&log.head.next());
             if let Some(waited) = &next {
-                self.held_bytes -= waited.body.len();
+                self.held_bytes -= cost(waited);
             }
             // What waited was signed by the author, yet it may belong to another branch: then it does not follow.
             next = next.filter(|waited| waited.header.prev == log.head_id.0);
@@ -114,23 +122,41 @@ impl Logs {
     /// Somebody says that logs reach so far. Whether they lead beyond what is here.
     pub fn learn(&mut self, heads: &[(LogId, Seq)]) -> bool {
         let mut beyond = false;
-        for (id, seq) in heads {
-            if !self.logs.contains_key(id) && (self.logs.len() >= MAX_LOGS || *seq == Seq(0)) {
-                continue;
+        for (id, seq) in heads.iter().filter(|(_, seq)| *seq > Seq(0)) {
+            match self.logs.get_mut(id) {
+                Some(log) => {
+                    log.known = log.known.max(*seq);
+                    beyond |= log.known > log.head;
+                }
+                None if self.claims.len() < MAX_CLAIMS || self.claims.contains_key(id) => {
+                    let claim = self.claims.entry(*id).or_default();
+                    *claim = (*claim).max(*seq);
+                    beyond = true;
+                }
+                None => {}
             }
-            let log = self.logs.entry(*id).or_insert_with(Log::empty);
-            log.known = log.known.max(*seq);
-            beyond |= log.known > log.head;
         }
         beyond
     }
 
     /// What was claimed and could not be had is not asked for again until somebody claims it anew.
     pub fn forget_claims(&mut self) {
-        self.logs.retain(|_, log| log.head > Seq(0) || !log.held.is_empty());
+        self.claims.clear();
+        self.held_bytes = 0;
         for log in self.logs.values_mut() {
-            log.known = log.held.keys().next_back().copied().unwrap_or(log.head).max(log.head);
+            // What waits behind a gap that nobody can fill waits for ever; it comes again with what is before it.
+            log.held.clear();
+            log.known = log.head;
         }
+        let authors = &mut self.authors;
+        self.logs.retain(|_, log| {
+            let real = log.head > Seq(0);
+            if !real && let Some(count) = authors.get_mut(&log.author) {
+                *count -= 1;
+            }
+            real
+        });
+        self.authors.retain(|_, count| *count > 0);
         let logs = &self.logs;
         self.active.retain(|(_, id)| logs.contains_key(id));
     }
@@ -139,6 +165,7 @@ impl Logs {
     pub fn missing(&self, most: usize) -> Vec<Wanted> {
         let mut wanted = Vec::new();
         let mut left = most as u64;
+        // Gaps in logs that exist come before logs that are only claimed.
         for (id, log) in self.logs.iter().filter(|(_, log)| log.known > log.head) {
             let mut from = log.head.next();
             let gaps_end = log.held.keys().copied().chain([log.known.next()]);
@@ -154,18 +181,27 @@ impl Logs {
                 break;
             }
         }
+        for (id, claimed) in &self.claims {
+            let count = claimed.0.min(left);
+            if count > 0 {
+                wanted.push(Wanted { log: *id, from: Seq(1), count: count as u32 });
+                left -= count;
+            }
+        }
         wanted
     }
 
     /// Whether anything that was spoken of is not here.
     pub fn is_missing(&self) -> bool {
-        self.logs.values().any(|log| log.known > log.head)
+        !self.claims.is_empty() || self.logs.values().any(|log| log.known > log.head)
     }
 
     pub fn lacks(&self, id: LogId, seq: Seq) -> bool {
-        self.logs
-            .get(&id)
-            .is_some_and(|log| seq > log.head && seq <= log.known && !log.held.contains_key(&seq))
+        let missing = |log: &Log| {
+            let ahead = Seq(log.head.0.saturating_add(MAX_AHEAD)).min(log.known);
+            seq > log.head && seq <= ahead && !log.held.contains_key(&seq)
+        };
+        self.logs.get(&id).is_some_and(missing) || self.claims.get(&id).is_some_and(|known| seq <= *known)
     }
 
     /// The most recently active logs, at most `most`.
@@ -211,6 +247,27 @@ impl Logs {
         digest
     }
 
+    fn open_log(&mut self, id: LogId, author: PeerId) -> &mut Log {
+        if let Some(claimed) = self.claims.remove(&id) {
+            self.add_log(id, author).known = claimed;
+        }
+        self.add_log(id, author)
+    }
+
+    fn add_log(&mut self, id: LogId, author: PeerId) -> &mut Log {
+        let authors = &mut self.authors;
+        self.logs.entry(id).or_insert_with(|| {
+            *authors.entry(author).or_default() += 1;
+            Log::empty(author)
+        })
+    }
+
+    /// Whether an author may begin another log here.
+    fn has_room_for(&self, author: PeerId) -> bool {
+        self.logs.len() < MAX_LOGS
+            && self.authors.get(&author).is_none_or(|count| *count < MAX_LOGS_OF_AUTHOR)
+    }
+
     fn touch(&mut self, id: LogId) {
         self.activity += 1;
         if let Some(log) = self.logs.get_mut(&id) {
@@ -222,9 +279,14 @@ impl Logs {
 }
 
 impl Log {
-    fn empty() -> Log {
-        Log { head: Seq(0), head_id: NO_ENTRY, known: Seq(0), held: BTreeMap::new(), touched: 0 }
+    fn empty(author: PeerId) -> Log {
+        Log { author, head: Seq(0), head_id: NO_ENTRY, known: Seq(0), held: BTreeMap::new(), touched: 0 }
     }
+}
+
+/// What an entry takes in memory, about.
+pub fn cost(entry: &Entry) -> usize {
+    entry.len_in_room() + 256
 }
 
 /// Whether somebody may write in a log of this room: in a direct conversation only the two.
@@ -236,9 +298,13 @@ pub fn may_write(author: PeerId, members: Option<(PeerId, PeerId)>) -> bool {
 pub const NO_ENTRY: EntryId = EntryId([0; 32]);
 /// Logs of one room: a log is one author's one installation.
 const MAX_LOGS: usize = 4096;
+/// Logs of one author: one for each installation or return.
+const MAX_LOGS_OF_AUTHOR: usize = 32;
+/// Logs that are only spoken of: a newcomer learns of more by catching up over TCP.
+const MAX_CLAIMS: usize = 64;
 /// How far beyond a gap an entry may be to be kept; further ones come over TCP.
 const MAX_AHEAD: u64 = 1024;
-/// Bytes of bodies kept beyond gaps, per room.
+/// Bytes of entries kept beyond gaps, per room.
 const MAX_HELD_BYTES: usize = 4 << 20;
 
 #[cfg(test)]
@@ -347,6 +413,32 @@ mod tests {
         for n in 0..10_000u64 {
             logs.learn(&[(LogId(n.to_be_bytes()), Seq(1))]);
         }
-        assert_eq!(logs.logs.len(), MAX_LOGS);
+        assert_eq!((logs.logs.len(), logs.claims.len()), (0, MAX_CLAIMS));
+        assert_eq!(appended(logs.accept(sent(&chain(1, &["a"])[0]))), 1, "and real ones find room");
+    }
+
+    #[test]
+    fn what_waits_behind_a_gap_that_nobody_fills_is_let_go() {
+        let entries = chain(1, &["a", "b", "c"]);
+        let mut logs = Logs::default();
+        assert!(matches!(logs.accept(sent(&entries[2])), Accepted::Held));
+        logs.forget_claims();
+        assert!(!logs.is_missing() && logs.held_bytes == 0 && logs.authors.is_empty());
+        assert!(
+            matches!(logs.accept(sent(&entries[2])), Accepted::Held),
+            "and taken again when it is spoken of"
+        );
+    }
+
+    #[test]
+    fn one_author_cannot_fill_a_room_with_logs() {
+        let author = Identity::from_seed(&[1; 32]);
+        let mut logs = Logs::default();
+        for nonce in 0..100 {
+            let header = Header { nonce, ..chain(1, &["a"])[0].header.clone() };
+            let _ = logs.accept(sent(&Entry::write(&author, header, b"a".to_vec())));
+        }
+        assert_eq!(logs.logs.len(), MAX_LOGS_OF_AUTHOR);
+        assert_eq!(appended(logs.accept(sent(&chain(2, &["b"])[0]))), 1);
     }
 }

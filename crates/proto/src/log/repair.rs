@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::log::logs::Logs;
-use crate::model::{Instant, LogId, PeerId, Seq};
+use crate::log::logs::{Logs, cost};
+use crate::model::{EntryId, Instant, LogId, PeerId, Seq};
 use crate::pacing::{Dice, earliest};
 use crate::wire::datagram::{Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
 use crate::wire::entry::Entry;
@@ -54,6 +54,16 @@ pub enum Priority {
     Repair,
     Nack,
     Heads,
+}
+
+/// Who else is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Company {
+    Nobody,
+    /// Devices that were not heard in this room.
+    Strangers,
+    /// So many that take part, this one included.
+    Members(usize),
 }
 
 impl Priority {
@@ -109,9 +119,18 @@ impl Repair {
     }
 
     /// An entry was heard by multicast, new or not: nobody needs to repair it now.
-    pub fn heard(&mut self, log: LogId, seq: Seq, now: Instant) {
-        self.cache.heard(log, seq, now);
-        self.repairs.remove(&(log, seq));
+    pub fn heard(&mut self, log: LogId, seq: Seq, id: EntryId, now: Instant) {
+        // Something else at the same place is not what was asked for.
+        if self.cache.get(log, seq).is_some_and(|entry| entry.id() == id) {
+            self.cache.heard(log, seq, now);
+            self.repairs.remove(&(log, seq));
+        }
+    }
+
+    /// Catching up came to its end: what is missing from now on is another matter.
+    pub fn begin_anew(&mut self) {
+        self.missing_since = None;
+        self.holds.clear();
     }
 
     /// Something may be missing now: decide when to ask.
@@ -161,7 +180,7 @@ impl Repair {
                     REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, self.repairs.len() as f64)
                 };
                 self.repair_at.get_or_insert(now + wait);
-            } else if logs.lacks(log, seq) {
+            } else if logs.lacks(log, seq) && self.holds.len() < MAX_HOLDS {
                 let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
                 hold.until = hold.until.max(now + HOLD);
             }
@@ -180,25 +199,37 @@ impl Repair {
         }
     }
 
+    /// Whether a reminder of own entries is due.
+    pub fn is_reminding(&self, now: Instant) -> bool {
+        self.tail.is_some_and(|tail| tail.next <= now)
+    }
+
     /// Everybody who is here has all own entries.
     pub fn covered(&mut self) {
         self.tail = None;
     }
 
-    /// Starts or stops the regular digests. `group` counts this device, and nobody if there is nobody to hear them.
-    pub fn set_company(&mut self, group: usize, now: Instant, dice: &mut Dice) {
-        let latest = now + digest_interval(group) * 3 / 2;
-        if group == 0 {
-            self.digest_at = None;
-        } else if self.digest_at.is_none_or(|at| at > latest) {
-            self.digest_at = Some(now + dice.around(digest_interval(group)));
+    /// Starts or stops the regular digests: they go on as long as anybody is here who may take part.
+    pub fn set_company(&mut self, company: Company, now: Instant, dice: &mut Dice) {
+        match (company, self.digest_at) {
+            (Company::Nobody, _) => self.digest_at = None,
+            (_, None) => self.digest_at = Some(now + dice.around(MIN_DIGEST_INTERVAL)),
+            // Somebody joined: what was to be said some time is said soon.
+            (_, Some(at)) => self.digest_at = Some(at.min(now + company.digest_interval().mul_f64(1.5))),
         }
     }
 
+    /// Says what is here a second time soon: the first may be lost, or come before anybody knows who says it.
+    pub fn say_again_soon(&mut self, now: Instant, dice: &mut Dice) {
+        let again = now + dice.around(SAY_AGAIN);
+        self.digest_at = Some(self.digest_at.map_or(again, |at| at.min(again)));
+    }
+
     /// Turns what is due into intents.
-    pub fn timer(&mut self, group: usize, now: Instant, dice: &mut Dice) {
+    pub fn timer(&mut self, company: Company, now: Instant, dice: &mut Dice) {
+        self.set_company(company, now, dice);
         if self.digest_at.is_some_and(|at| at <= now) {
-            self.digest_at = Some(now + dice.around(digest_interval(group)));
+            self.digest_at = Some(now + dice.around(company.digest_interval()));
             self.want_heads(now);
         }
         if let Some(tail) = self.tail.filter(|tail| tail.next <= now) {
@@ -339,9 +370,10 @@ impl Repair {
                 _ if full => break,
                 _ => wanted.push(Wanted { log, from: seq, count: 1 }),
             }
-            let span = HOLD.mul_f64(HOLD_GROWTH.powi(hold.tries as i32)).min(MAX_HOLD);
+            let growth = HOLD_GROWTH.powi(hold.tries.min(MAX_GROWTH) as i32);
+            let span = HOLD.mul_f64(growth).min(MAX_HOLD);
             hold.until = now + span.mul_f64(jitter);
-            hold.tries = (hold.tries + 1).min(MAX_TRIES);
+            hold.tries = hold.tries.saturating_add(1);
         }
         (!wanted.is_empty()).then_some(RoomPacket::Nack { wanted })
     }
@@ -385,12 +417,12 @@ impl Cache {
         if self.entries.contains_key(&place) {
             return;
         }
-        self.bytes += entry.body.len();
+        self.bytes += cost(&entry);
         self.order.push_back(place);
         self.entries.insert(place, Cached { entry, heard });
         while self.order.len() > CACHED_ENTRIES || self.bytes > CACHED_BYTES {
             let oldest = self.order.pop_front().and_then(|place| self.entries.remove(&place));
-            self.bytes -= oldest.map_or(0, |cached| cached.entry.body.len());
+            self.bytes -= oldest.map_or(0, |cached| cost(&cached.entry));
         }
     }
 
@@ -437,11 +469,15 @@ fn capacity(overhead: usize) -> usize {
     MAX_BODY - TAG_BYTES - overhead - PACKET_FRAMING
 }
 
-fn digest_interval(group: usize) -> Duration {
-    if group < 2 {
-        return LONELY_DIGEST_INTERVAL;
+impl Company {
+    fn digest_interval(self) -> Duration {
+        match self {
+            Company::Members(group) => {
+                (Duration::from_millis(500) * group as u32).clamp(MIN_DIGEST_INTERVAL, MAX_DIGEST_INTERVAL)
+            }
+            Company::Strangers | Company::Nobody => STRANGERS_DIGEST_INTERVAL,
+        }
     }
-    (Duration::from_millis(500) * group as u32).clamp(MIN_DIGEST_INTERVAL, MAX_DIGEST_INTERVAL)
 }
 
 /// Bytes of the room's tag in front of a packet.
@@ -471,8 +507,9 @@ const TAIL_ENDS: Duration = Duration::from_secs(600);
 /// About two digests a second in a whole room.
 const MIN_DIGEST_INTERVAL: Duration = Duration::from_secs(5);
 const MAX_DIGEST_INTERVAL: Duration = Duration::from_secs(300);
-/// As long as nobody was heard in the room, though somebody is on the network who may be in it: greetings get lost.
-const LONELY_DIGEST_INTERVAL: Duration = Duration::from_secs(20);
+/// In a room where nobody else was heard.
+const STRANGERS_DIGEST_INTERVAL: Duration = Duration::from_secs(20);
+const SAY_AGAIN: Duration = Duration::from_secs(1);
 const NACK_BACK_OFF: Duration = Duration::from_millis(100);
 /// The part of a group that misses the same entry, for the back-off's group size.
 const ASSUMED_LOSS: f64 = 0.1;
@@ -480,8 +517,10 @@ const ASSUMED_LOSS: f64 = 0.1;
 const HOLD: Duration = Duration::from_millis(120);
 const HOLD_GROWTH: f64 = 1.4;
 const MAX_HOLD: Duration = Duration::from_secs(2);
-/// More tries are not counted: the hold is the longest long before, and must stay a number.
-const MAX_TRIES: u32 = 16;
+/// Tries after which a hold grows no more: it has reached its limit by then.
+const MAX_GROWTH: u32 = 16;
+/// Holds kept at the same time.
+const MAX_HOLDS: usize = 1024;
 /// The author answers first, others only if it does not.
 const REPAIR_BY_AUTHOR: Duration = Duration::from_millis(4);
 const REPAIR_BY_OTHERS: Duration = Duration::from_millis(8);

@@ -1,12 +1,12 @@
 //! One room as this device holds it: its logs, what to say about them, and who else takes part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::LoadedRoom;
 use crate::log::logs::{Accepted, Logs, may_write};
-use crate::log::repair::{Priority, Repair};
+use crate::log::repair::{Company, Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq};
 use crate::pacing::{Dice, earliest};
 use crate::wire::datagram::{Heads, RoomPacket};
@@ -22,6 +22,8 @@ pub struct Replica {
     logs: Logs,
     repair: Repair,
     members: BTreeMap<PeerId, Member>,
+    /// How many of them are here.
+    here: usize,
     pull: Pull,
 }
 
@@ -40,10 +42,23 @@ struct Member {
 struct Pull {
     at: Option<Instant>,
     from: Option<PeerId>,
-    running: Option<PeerId>,
+    running: Option<Running>,
+    /// In a row: each lets the next one wait longer.
     failures: u32,
+    /// Those who could not help are asked last.
+    tried: BTreeSet<PeerId>,
+    /// Not before this, whatever anybody says.
+    not_before: Instant,
     /// Not before this, for reasons that nobody can explain.
     rested_at: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct Running {
+    from: PeerId,
+    /// When it last brought something, or began.
+    alive: Instant,
+    brought: bool,
 }
 
 /// What came of a packet or of entries.
@@ -73,6 +88,7 @@ impl Replica {
             logs: Logs::default(),
             repair: Repair::new(me),
             members: BTreeMap::new(),
+            here: 0,
             pull: Pull::default(),
         }
     }
@@ -104,8 +120,18 @@ impl Replica {
     }
 
     /// A packet that was heard in this room.
-    pub fn packet(&mut self, sender: PeerId, packet: RoomPacket, now: Instant, dice: &mut Dice) -> Received {
-        self.members.entry(sender).or_default().here = true;
+    /// `present` senders take part; what others send is only read.
+    pub fn packet(
+        &mut self,
+        sender: PeerId,
+        present: bool,
+        packet: RoomPacket,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Received {
+        if present {
+            self.join(sender);
+        }
         let mut received = Received::default();
         match packet {
             RoomPacket::Data { entries, heads } => {
@@ -116,14 +142,19 @@ impl Replica {
             RoomPacket::Nack { wanted } => self.repair.nacked(&wanted, &mut self.logs, now, dice),
         }
         let group = self.group();
-        self.repair.set_company(group, now, dice);
         self.repair.check_gaps(&self.logs, group, now, dice);
         received
     }
 
     /// Entries that came over TCP.
-    pub fn fetched(&mut self, entries: &[Vec<u8>], now: Instant, dice: &mut Dice) -> Received {
+    pub fn fetched(&mut self, from: PeerId, entries: &[Vec<u8>], now: Instant, dice: &mut Dice) -> Received {
         let received = self.entries(entries, Heard::ByTcp, now);
+        if let Some(running) = self.pull.running.as_mut().filter(|running| running.from == from)
+            && !received.appended.is_empty()
+        {
+            running.alive = now;
+            running.brought = true;
+        }
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
         received
@@ -133,37 +164,42 @@ impl Replica {
     pub fn somebody_came(&mut self, company: usize, now: Instant, dice: &mut Dice) {
         let spread = (Duration::from_millis(100) * company as u32).min(MAX_GREETING);
         self.repair.want_heads(now + dice.span(MIN_GREETING..MIN_GREETING + spread));
-        self.set_company(company, now, dice);
+        self.repair.say_again_soon(now + spread, dice);
     }
 
-    pub fn somebody_left(&mut self, peer: PeerId, company: usize, now: Instant, dice: &mut Dice) {
-        if let Some(member) = self.members.get_mut(&peer) {
+    pub fn somebody_left(&mut self, peer: PeerId) {
+        if let Some(member) = self.members.get_mut(&peer).filter(|member| member.here) {
             member.here = false;
+            self.here -= 1;
+            if member.covered == Seq(0) {
+                self.members.remove(&peer);
+            }
         }
-        self.set_company(company, now, dice);
     }
 
-    /// `company` counts the devices on the network that may take part, heard in the room or not.
-    fn set_company(&mut self, company: usize, now: Instant, dice: &mut Dice) {
-        let hears = company > 0 || self.group() > 1;
-        self.repair.set_company(if hears { self.group() } else { 0 }, now, dice);
-    }
-
-    pub fn timer(&mut self, now: Instant, dice: &mut Dice) {
-        let group = self.group();
-        if self.everybody_covers() {
+    /// `strangers`: how many devices are here that may take part, heard in this room or not.
+    pub fn timer(&mut self, strangers: usize, now: Instant, dice: &mut Dice) {
+        let company = match (self.here, strangers) {
+            (0, 0) => Company::Nobody,
+            (0, _) => Company::Strangers,
+            _ => Company::Members(self.group()),
+        };
+        if self.repair.is_reminding(now) && self.everybody_covers() {
             self.repair.covered();
         }
-        self.repair.timer(group, now, dice);
+        self.repair.timer(company, now, dice);
+        if let Some(running) = self.pull.running.filter(|running| now.since(running.alive) >= PULL_STALLED) {
+            self.pull_ended(running.from, false, now, dice);
+        }
         let idle = self.pull.running.is_none() && self.pull.at.is_none();
         if idle && self.repair.wants_pull(&self.logs, now) {
-            self.pull.at = Some(now + dice.span(Duration::ZERO..PULL_SPREAD));
+            self.pull.at = Some(self.pull.not_before.max(now + dice.span(Duration::ZERO..PULL_SPREAD)));
         }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
         let pull = match (self.pull.running, self.pull.at) {
-            (Some(_), _) => None,
+            (Some(running), _) => Some(running.alive + PULL_STALLED),
             (None, Some(at)) => Some(at),
             (None, None) => self.repair.pull_deadline(),
         };
@@ -191,7 +227,10 @@ impl Replica {
                 .filter(move |(_, member)| member.here && member.in_step == in_step)
                 .map(|(peer, _)| *peer)
         };
-        self.pull.from.into_iter().chain(here(false)).chain(here(true)).collect()
+        let mut candidates: Vec<PeerId> =
+            self.pull.from.into_iter().chain(here(false)).chain(here(true)).collect();
+        candidates.sort_by_key(|peer| self.pull.tried.contains(peer));
+        candidates
     }
 
     /// Whether there is a reason to catch up, and nobody to ask.
@@ -199,37 +238,42 @@ impl Replica {
         self.pull.running.is_none() && self.pull.at.is_some_and(|at| at <= now)
     }
 
-    pub fn pull_started(&mut self, from: PeerId) {
-        self.pull.running = Some(from);
+    pub fn pull_started(&mut self, from: PeerId, now: Instant) {
+        self.pull.running = Some(Running { from, alive: now, brought: false });
         self.pull.at = None;
         self.pull.from = None;
     }
 
     /// Nobody could be asked: try again later.
     pub fn pull_postponed(&mut self, now: Instant) {
-        self.pull.failures = (self.pull.failures + 1).min(6);
-        self.pull.at = Some(now + PULL_RETRY * 2u32.pow(self.pull.failures));
+        self.pull.failures = (self.pull.failures + 1).min(MAX_PULL_FAILURES);
+        self.pull.not_before = now + PULL_RETRY * 2u32.pow(self.pull.failures);
+        self.pull.at = Some(self.pull.not_before);
     }
 
     /// Catching up with `from` came to its end, or to none.
     pub fn pull_ended(&mut self, from: PeerId, success: bool, now: Instant, dice: &mut Dice) {
-        if self.pull.running != Some(from) {
-            return;
-        }
+        let Some(running) = self.pull.running.filter(|running| running.from == from) else { return };
         self.pull.running = None;
-        if !success {
-            return self.pull_postponed(now);
-        }
-        // Whatever it did not have is asked for again when somebody speaks of it again.
-        self.logs.forget_claims();
-        let group = self.group();
-        self.repair.check_gaps(&self.logs, group, now, dice);
-        self.repair.want_heads(now);
-        if self.logs.is_missing() {
-            // What waits beyond a gap shows that there is more, but whoever was asked misses it too.
-            self.pull_postponed(now);
-        } else {
+        if running.brought {
             self.pull.failures = 0;
+            self.pull.tried.clear();
+        } else {
+            self.pull.tried.insert(from);
+        }
+        if success {
+            if !running.brought {
+                self.pull.failures = (self.pull.failures + 1).min(MAX_PULL_FAILURES);
+            }
+            self.pull.not_before = now + PULL_RETRY * 2u32.pow(self.pull.failures);
+            // Whatever it did not have is asked for again when somebody speaks of it again.
+            self.logs.forget_claims();
+            self.repair.begin_anew();
+            let group = self.group();
+            self.repair.check_gaps(&self.logs, group, now, dice);
+            self.repair.want_heads(now);
+        } else {
+            self.pull_postponed(now);
         }
     }
 
@@ -254,7 +298,10 @@ impl Replica {
     }
 
     /// What somebody has said over TCP to hold of this device's log, if it is more than before.
-    pub fn covered_by(&mut self, peer: PeerId, theirs: &[(LogId, Seq)]) -> Option<Seq> {
+    pub fn covered_by(&mut self, peer: PeerId, present: bool, theirs: &[(LogId, Seq)]) -> Option<Seq> {
+        if present {
+            self.join(peer);
+        }
         let covered = theirs.iter().find(|(log, _)| *log == self.own).map(|(_, seq)| *seq)?;
         self.cover(peer, covered)
     }
@@ -280,7 +327,7 @@ impl Replica {
                 received.refused += 1;
                 continue;
             };
-            let (log, seq) = (entry.log(), entry.header().seq);
+            let (log, seq, id) = (entry.log(), entry.header().seq, entry.id());
             if !may_write(entry.header().author, self.only) {
                 received.refused += 1;
                 continue;
@@ -298,7 +345,7 @@ impl Replica {
                 }
             }
             if heard == Heard::ByMulticast {
-                self.repair.heard(log, seq, now);
+                self.repair.heard(log, seq, id, now);
             }
         }
         received
@@ -306,7 +353,9 @@ impl Replica {
 
     fn heads(&mut self, sender: PeerId, said: &Heads, now: Instant, dice: &mut Dice) -> Option<Seq> {
         let in_step = said.digest == self.logs.digest();
-        self.members.entry(sender).or_default().in_step = in_step;
+        if let Some(member) = self.members.get_mut(&sender) {
+            member.in_step = in_step;
+        }
         let own_head = self.logs.head(self.own);
         if in_step {
             self.repair.heads_said();
@@ -324,7 +373,8 @@ impl Replica {
             self.pull.rested_at = now + UNEXPLAINED_REST;
             self.pull.from = Some(sender);
             let spread = PULL_SPREAD.mul_f64((self.group() as f64 / 20.0).min(1.0));
-            self.pull.at = earliest(self.pull.at, Some(now + dice.span(Duration::ZERO..spread)));
+            let at = self.pull.not_before.max(now + dice.span(Duration::ZERO..spread));
+            self.pull.at = earliest(self.pull.at, Some(at));
         } else if behind {
             self.pull.from = Some(sender);
         }
@@ -334,7 +384,7 @@ impl Replica {
 
     fn cover(&mut self, peer: PeerId, seq: Seq) -> Option<Seq> {
         let seq = seq.min(self.logs.head(self.own));
-        let member = self.members.entry(peer).or_default();
+        let member = self.members.get_mut(&peer)?;
         (seq > member.covered).then(|| {
             member.covered = seq;
             seq
@@ -343,13 +393,20 @@ impl Replica {
 
     fn everybody_covers(&self) -> bool {
         let head = self.logs.head(self.own);
-        let mut here = self.members.values().filter(|member| member.here).peekable();
-        here.peek().is_some() && here.all(|member| member.covered >= head)
+        self.here > 0 && self.members.values().all(|member| !member.here || member.covered >= head)
     }
 
     /// Devices in the room right now, this one included.
     fn group(&self) -> usize {
-        1 + self.members.values().filter(|member| member.here).count()
+        1 + self.here
+    }
+
+    fn join(&mut self, peer: PeerId) {
+        if self.members.len() < MAX_MEMBERS || self.members.contains_key(&peer) {
+            let member = self.members.entry(peer).or_default();
+            self.here += usize::from(!member.here);
+            member.here = true;
+        }
     }
 }
 
@@ -367,5 +424,10 @@ const ANSWER_BACK_OFF: Duration = Duration::from_millis(200);
 /// Pulls of a whole room do not all start at once.
 const PULL_SPREAD: Duration = Duration::from_millis(500);
 const PULL_RETRY: Duration = Duration::from_millis(500);
+const MAX_PULL_FAILURES: u32 = 6;
+/// A partner that brings nothing new for so long is given up.
+const PULL_STALLED: Duration = Duration::from_secs(20);
+/// Devices remembered of one room.
+const MAX_MEMBERS: usize = 4096;
 /// Digests that differ although nobody is ahead (a forked log) are not looked into more often than this.
 const UNEXPLAINED_REST: Duration = Duration::from_secs(30);

@@ -6,9 +6,10 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use crate::effects::{Direction, Job};
-use crate::model::{ConnId, LogId, PeerId, RoomId, Seq};
+use crate::model::{ConnId, Instant, LogId, PeerId, RoomId, Seq};
 use crate::wire::frame::{Frame, Hello};
 
 pub struct Session {
@@ -24,6 +25,8 @@ pub struct Session {
     asked: BTreeSet<RoomId>,
     serving: Option<RoomId>,
     to_serve: VecDeque<(RoomId, Ranges)>,
+    /// When this side last said something only to show that it is there.
+    pinged: Option<Instant>,
     /// This side has hung up; nothing new is begun.
     pub ending: bool,
 }
@@ -48,6 +51,7 @@ impl Session {
             asked: BTreeSet::new(),
             serving: None,
             to_serve: VecDeque::new(),
+            pinged: None,
             ending: false,
         }
     }
@@ -75,6 +79,8 @@ impl Session {
 
     /// Answers a `Have`: now, or after what is being served.
     pub fn serve(&mut self, room: RoomId, wanted: Ranges) -> Next {
+        // The newest word about a room counts.
+        self.to_serve.retain(|(queued, _)| *queued != room);
         if self.to_serve.len() < MAX_QUEUED {
             self.to_serve.push_back((room, wanted));
         }
@@ -90,6 +96,15 @@ impl Session {
     /// The other side has sent all of a room. Whether that was asked for.
     pub fn done(&mut self, room: RoomId) -> bool {
         self.asked.remove(&room)
+    }
+
+    /// Something came. Who only listens shows now and then that it is still there.
+    pub fn heard(&mut self, now: Instant) -> Option<Frame> {
+        let pinged = *self.pinged.get_or_insert(now);
+        (now.since(pinged) >= PING).then(|| {
+            self.pinged = Some(now);
+            Frame::Ping
+        })
     }
 
     /// Rooms that were asked for and did not come to an end.
@@ -127,5 +142,7 @@ pub struct Next {
 
 /// The version of the sync protocol.
 const VERSION: u8 = 1;
+/// The other side gives up after three times this without a word.
+const PING: Duration = Duration::from_secs(30);
 /// Rooms that wait to be served on one connection.
 const MAX_QUEUED: usize = 1024;

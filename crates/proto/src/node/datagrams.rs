@@ -5,9 +5,10 @@ use std::net::SocketAddr;
 use crate::effects::{Effects, Event, Reach, Transmit};
 use crate::model::{Now, PeerId, RoomId};
 use crate::node::{Node, Profile};
-use crate::rooms::RoomTag;
+use crate::rooms::{RoomKeys, RoomTag};
 use crate::wire::codec::DecodeError;
 use crate::wire::datagram::{Announcement, Envelope, Query, RoomPacket, Unverified, kind};
+use crate::wire::entry::Unverified as Entry;
 
 /// Why something from the network was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,14 +54,15 @@ impl Node {
                 Err(_) => self.drop(Dropped::Body),
             },
             kind::BYE => {
-                self.presence.heard(&envelope, now);
                 let effects = self.presence.left(&envelope);
-                self.notice_departures(&effects, now);
+                self.notice_departures(&effects);
                 effects
             }
             kind::DATA | kind::HEADS | kind::NACK => {
-                self.presence.heard(&envelope, now);
-                self.room_packet(&envelope, body, now)
+                let mut effects = self.presence.heard(&envelope, now);
+                self.notice_arrivals(&effects, now);
+                effects.extend(self.room_packet(&envelope, body, now));
+                effects
             }
             _ => Effects::default(),
         }
@@ -68,13 +70,17 @@ impl Node {
 
     fn announced(&mut self, envelope: &Envelope, said: &Announcement, from: SocketAddr, now: Now) -> Effects {
         let effects = self.presence.announced(envelope, said, from, now, &mut self.dice);
+        self.notice_arrivals(&effects, now);
+        effects
+    }
+
+    fn notice_arrivals(&mut self, effects: &Effects, now: Now) {
         for event in &effects.tell {
             if let Event::PeerOnline(peer) = event {
                 self.transfers.peer_came(*peer, now.instant);
                 self.greet_rooms(Some(*peer), now);
             }
         }
-        effects
     }
 
     fn another_address(&mut self, datagram: Unverified<'_>, from: SocketAddr) -> Effects {
@@ -92,8 +98,15 @@ impl Node {
         };
         // Rooms that this device does not take part in are none of its business.
         let Some(id) = self.room_of_tag(*tag, envelope.sender, now.unix) else { return Effects::default() };
-        let mut effects = self.room_with(id, envelope.sender, now);
-        let Some(room) = self.rooms.get_mut(&id) else { return Effects::default() };
+        let mut effects = Effects::default();
+        if !self.rooms.contains_key(&id) {
+            if !self.begins_conversation(id, envelope, body) {
+                return Effects::default();
+            }
+            effects.extend(self.room_with(id, envelope.sender, now));
+        }
+        let present = self.presence.is_online(envelope.sender);
+        let Some(room) = self.rooms.get_mut(&id) else { return effects };
         if !room.is_open_to(envelope.sender) {
             return self.drop(Dropped::Body);
         }
@@ -101,16 +114,31 @@ impl Node {
         let Some(packet) = packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) else {
             return self.drop(Dropped::Body);
         };
-        let received = room.replica.packet(envelope.sender, packet, now.instant, &mut self.dice);
+        let received = room.replica.packet(envelope.sender, present, packet, now.instant, &mut self.dice);
         effects.extend(self.absorb(id, envelope.sender, received, now));
         effects
+    }
+
+    /// Whether a packet of a direct conversation that is none of ours yet says something: that it was only opened on
+    /// the other side is nobody's business here.
+    fn begins_conversation(&self, id: RoomId, envelope: &Envelope, body: &[u8]) -> bool {
+        let Some(key) = self.identity.agree(envelope.sender) else { return false };
+        let packet = RoomKeys::Sealed(key).open_packet(envelope, body);
+        match packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) {
+            Some(RoomPacket::Data { entries, .. }) => entries.iter().any(|entry| {
+                let entry = Entry::decode_in_room(id, entry).and_then(Entry::verify);
+                entry.is_ok_and(|entry| entry.header.author == envelope.sender)
+            }),
+            Some(RoomPacket::Heads(heads)) => heads.logs > 0,
+            _ => false,
+        }
     }
 
     /// The datagram of a room's packet; the room is looked up for its keys.
     pub(super) fn seal_packet(&mut self, id: RoomId, packet: &RoomPacket, now: Now) -> Option<Transmit> {
         let envelope = self.envelope(packet.kind());
         let room = self.rooms.get(&id)?;
-        let tag = room.keys.tag(id, now.unix);
+        let tag = room.keys.tag(id, self.me, now.unix);
         let body = room.keys.seal_packet(&envelope, tag, &packet.encode());
         let bytes = envelope.sign(&self.identity, &body);
         self.bucket.spend(bytes.len(), now.instant);
@@ -145,6 +173,7 @@ impl Node {
 
     pub(super) fn drop(&mut self, reason: Dropped) -> Effects {
         self.count(reason, 1);
+        self.idle = true;
         Effects::default()
     }
 

@@ -25,10 +25,9 @@ impl Node {
             Direction::Dialled => self.dialling.remove(&peer).unwrap_or_default(),
             Direction::Accepted => Vec::new(),
         };
-        if self.sessions.len() >= MAX_SESSIONS {
-            for room in dialled_for {
-                self.pull_ended(room, peer, false, now);
-            }
+        let of_peer = self.sessions.values().filter(|session| session.peer == peer).count();
+        let crowded = self.sessions.len() >= MAX_SESSIONS || of_peer >= MAX_SESSIONS_OF_PEER;
+        if direction == Direction::Accepted && crowded {
             return Effects { run: vec![Job::HangUp { conn }], ..Effects::default() };
         }
         let reached = (direction == Direction::Dialled).then_some(remote);
@@ -95,8 +94,16 @@ impl Node {
                 let Some(held) = self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) else {
                     return Effects::default();
                 };
-                let received = held.replica.fetched(&entries, now.instant, &mut self.dice);
-                self.absorb(room, peer, received, now)
+                let received = held.replica.fetched(peer, &entries, now.instant, &mut self.dice);
+                let forged = received.refused > 0 && received.appended.is_empty();
+                let mut effects = self.absorb(room, peer, received, now);
+                if forged {
+                    // Nothing of it was worth the work.
+                    effects.extend(self.hang_up(conn));
+                }
+                let ping = self.sessions.get_mut(&conn).and_then(|session| session.heard(now.instant));
+                effects.send.extend(ping.map(|ping| frame(conn, &ping)));
+                effects
             }
             Frame::Done { room } => {
                 let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
@@ -131,9 +138,10 @@ impl Node {
         if !theirs.is_empty() {
             effects.extend(self.room_with(room, peer, now));
         }
+        let present = self.presence.is_online(peer);
         let (wanted, behind, covered) = match self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) {
             Some(Room { replica, .. }) => {
-                (replica.beyond(theirs), replica.is_behind(theirs), replica.covered_by(peer, theirs))
+                (replica.beyond(theirs), replica.is_behind(theirs), replica.covered_by(peer, present, theirs))
             }
             None => (Vec::new(), false, None),
         };
@@ -190,7 +198,7 @@ impl Node {
                 continue;
             }
             if let Some(held) = self.rooms.get_mut(&room) {
-                held.replica.pull_started(*peer);
+                held.replica.pull_started(*peer, now.instant);
             }
             return match (connected, addresses) {
                 (Some(conn), _) => self.ask(conn, room),
@@ -320,7 +328,9 @@ fn batches(entries: &Entries) -> Vec<Vec<Vec<u8>>> {
     batches
 }
 
-/// Sync connections at the same time.
+/// Sync connections of one peer at the same time: one of each direction, and one that is just ending.
+const MAX_SESSIONS_OF_PEER: usize = 3;
+/// Sync connections that are accepted at the same time; own dials are never refused.
 const MAX_SESSIONS: usize = 128;
 /// How often standing connections compare what they have.
 const REMIND: std::time::Duration = std::time::Duration::from_secs(10);

@@ -50,6 +50,10 @@ pub struct Node {
     remind_at: Option<Instant>,
     transfers: Transfers,
     dropped: BTreeMap<Dropped, u64>,
+    /// Whether the last input was dropped.
+    idle: bool,
+    /// What [`Node::deadline`] said last.
+    due: Option<Instant>,
 }
 
 /// What this device says about itself.
@@ -110,6 +114,8 @@ impl Node {
             remind_at: None,
             transfers: Transfers::new(me),
             dropped: BTreeMap::new(),
+            idle: false,
+            due: None,
             identity,
         };
         let mut effects = Effects::default();
@@ -130,6 +136,7 @@ impl Node {
 
     /// Something happened.
     pub fn handle(&mut self, input: Input<'_>, now: Now) -> Effects {
+        self.idle = false;
         let mut effects = match input {
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now),
             Input::Timer => Effects::default(),
@@ -155,7 +162,10 @@ impl Node {
                 Effects::default()
             }
         };
-        effects.extend(self.advance(now));
+        // What was dropped changes nothing: a flood must not make every machine look at its clock.
+        if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
+            effects.extend(self.advance(now));
+        }
         effects
     }
 
@@ -166,7 +176,8 @@ impl Node {
         let timers =
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
-        earliest(earliest(timers, machines), self.remind_at)
+        self.due = earliest(earliest(timers, machines), self.remind_at);
+        self.due
     }
 
     pub fn me(&self) -> PeerId {
@@ -206,12 +217,16 @@ impl Node {
     /// What every machine wants now: timers first, then whatever may be sent.
     fn advance(&mut self, now: Now) -> Effects {
         let (mut effects, due) = self.presence.timer(now, &mut self.dice);
-        self.notice_departures(&effects, now);
+        self.notice_departures(&effects);
         if let Some(due) = due {
             effects.extend(self.announce(due.query, due.reach));
         }
         for room in self.rooms.values_mut() {
-            room.replica.timer(now.instant, &mut self.dice);
+            let strangers = match room.record.kind {
+                RoomKind::Open => self.presence.online_count(),
+                RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
+            };
+            room.replica.timer(strangers, now.instant, &mut self.dice);
         }
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
@@ -307,7 +322,7 @@ impl Node {
     fn add_room(&mut self, id: RoomId, kind: RoomKind, name: &str, now: Now) -> Effects {
         let record = RoomRecord { id, kind, name: name.to_owned(), joined: now.unix };
         let Some(mut room) = self.make_room(record.clone()) else { return Effects::default() };
-        room.replica.somebody_came(company(&self.presence, kind), now.instant, &mut self.dice);
+        room.replica.somebody_came(self.presence.online_count(), now.instant, &mut self.dice);
         self.rooms.insert(id, room);
         self.tags.hour = None;
         Effects {
@@ -330,18 +345,17 @@ impl Node {
 
     /// Somebody came or the network changed: say in each room what is here.
     fn greet_rooms(&mut self, came: Option<PeerId>, now: Now) {
+        let company = self.presence.online_count();
         for room in self.rooms.values_mut().filter(|room| room.concerns(came)) {
-            let company = company(&self.presence, room.record.kind);
             room.replica.somebody_came(company, now.instant, &mut self.dice);
         }
     }
 
-    fn notice_departures(&mut self, effects: &Effects, now: Now) {
+    fn notice_departures(&mut self, effects: &Effects) {
         for event in &effects.tell {
             if let Event::PeerOffline(peer) = event {
                 for room in self.rooms.values_mut() {
-                    let company = company(&self.presence, room.record.kind);
-                    room.replica.somebody_left(*peer, company, now.instant, &mut self.dice);
+                    room.replica.somebody_left(*peer);
                 }
             }
         }
@@ -352,7 +366,9 @@ impl Node {
         let hour = now.0 / 3_600_000;
         if self.tags.hour != Some(hour) {
             let tags = self.rooms.iter().flat_map(|(id, room)| {
-                room.keys.accepted_tags(*id, now).into_iter().map(move |tag| (tag, *id))
+                // In open rooms everybody has the same tag; the other side is the only one who sends in a direct one.
+                let sender = room.record.kind.other_side().unwrap_or(self.me);
+                room.keys.accepted_tags(*id, sender, now).into_iter().map(move |tag| (tag, *id))
             });
             self.tags = Tags { hour: Some(hour), rooms: tags.collect(), strangers: BTreeMap::new() };
         }
@@ -360,7 +376,7 @@ impl Node {
             let begun = rooms::direct_room_id(self.me, sender);
             if !self.tags.strangers.contains_key(&sender) && self.tags.strangers.len() < MAX_PEERS {
                 let keys = RoomKeys::Sealed(self.identity.agree(sender)?);
-                self.tags.strangers.insert(sender, keys.accepted_tags(begun, now));
+                self.tags.strangers.insert(sender, keys.accepted_tags(begun, sender, now));
             }
             let theirs = self.tags.strangers.get(&sender)?;
             theirs.contains(&tag).then_some(begun)
@@ -398,7 +414,17 @@ impl Room {
     /// What an entry of this room says.
     pub fn read(&self, entry: &Entry) -> Content {
         let plain = self.keys.open_body(&entry.header, &entry.body);
-        plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok()).unwrap_or(Content::Unknown)
+        let content = plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok());
+        match content.unwrap_or(Content::Unknown) {
+            // Nobody can offer under the id of somebody else's offer.
+            Content::Offer { transfer, .. } if !transfer.is_of(entry.header.author) => Content::Unknown,
+            content => content,
+        }
+    }
+
+    /// What the author of a message called itself when it was written.
+    pub fn name_in(&self, entry: &Entry) -> Option<String> {
+        Content::claimed_name(&self.keys.open_body(&entry.header, &entry.body)?)
     }
 
     /// Devices other than this one that were heard in the room.
@@ -444,14 +470,6 @@ impl Room {
 fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
     let addresses = presence.addresses(peer);
     (presence.is_online(peer) && !addresses.is_empty()).then(|| addresses.to_vec())
-}
-
-/// Devices on the network that may take part in a room of this kind.
-fn company(presence: &Presence, kind: RoomKind) -> usize {
-    match kind {
-        RoomKind::Open => presence.online_count(),
-        RoomKind::Direct(peer) => usize::from(presence.is_online(peer)),
-    }
 }
 
 /// Entries shared between the disk, the network and the screen.

@@ -29,6 +29,8 @@ pub struct Presence {
     answered: Option<Instant>,
     /// Announcements heard in the current second, to hold back when everybody starts at once.
     heard: (Instant, u32),
+    /// Since when an announcement that is due has been held back.
+    held_since: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -63,6 +65,7 @@ impl Presence {
             answer_at: None,
             answered: None,
             heard: (now.instant, 0),
+            held_since: None,
         }
     }
 
@@ -95,15 +98,21 @@ impl Presence {
         }
     }
 
-    /// Takes note of any verified datagram: it is heard from now on, and its sender is alive.
-    pub fn heard(&mut self, envelope: &Envelope, now: Now) {
-        if let Some(peer) = self.peers.get_mut(&envelope.sender) {
-            peer.window.mark(envelope.boot, envelope.counter);
-            if self.leases.contains(&envelope.sender) {
-                peer.record.last_seen = now.unix;
-                self.leases.renew(envelope.sender, now.instant + peer.lease);
+    /// Takes note of any verified datagram: its sender is alive. Whoever has not announced itself in this run of its own
+    /// is not known well enough to be here.
+    pub fn heard(&mut self, envelope: &Envelope, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Some(peer) = self.peers.get_mut(&envelope.sender) else { return effects };
+        let announced = peer.announced > 0 && peer.window.boot() == envelope.boot;
+        peer.window.mark(envelope.boot, envelope.counter);
+        if announced {
+            peer.record.last_seen = now.unix;
+            if !self.leases.contains(&envelope.sender) {
+                effects.tell.push(Event::PeerOnline(envelope.sender));
             }
+            self.leases.renew(envelope.sender, now.instant + peer.lease);
         }
+        effects
     }
 
     /// A verified announcement.
@@ -154,15 +163,20 @@ impl Presence {
         effects
     }
 
-    /// A verified goodbye.
+    /// A verified goodbye. What was sent before and arrives after it brings nobody back.
     pub fn left(&mut self, envelope: &Envelope) -> Effects {
+        if let Some(peer) = self.peers.get_mut(&envelope.sender) {
+            peer.window.mark(envelope.boot, envelope.counter);
+            peer.announced = 0;
+        }
         if self.leases.remove(&envelope.sender) { self.gone(envelope.sender) } else { Effects::default() }
     }
 
     /// The device's key was proven in a TLS handshake, at this address if it was us who dialled.
     pub fn proven(&mut self, id: PeerId, reached: Option<SocketAddr>, now: Now) -> Effects {
         let mut effects = Effects::default();
-        if !self.peers.contains_key(&id) && !self.make_room() {
+        // Whoever only called is remembered once it announces itself: calling is cheap.
+        if !self.peers.contains_key(&id) && (reached.is_none() || !self.make_room()) {
             return effects;
         }
         let peer = self.peers.entry(id).or_insert_with(|| Peer::first_seen(id, now));
@@ -269,7 +283,12 @@ impl Presence {
     /// When everybody starts at once, wait in proportion to how many speak.
     fn hold_back(&mut self, now: Instant, dice: &mut Dice) -> Option<Instant> {
         let rate = if now.since(self.heard.0) <= RATE_SPAN { self.heard.1 } else { 0 };
-        (rate > CROWDED).then(|| {
+        let since = *self.held_since.get_or_insert(now);
+        if rate <= CROWDED || now.since(since) >= MAX_HELD_BACK {
+            self.held_since = None;
+            return None;
+        }
+        Some({
             self.heard = (now, 0);
             now + dice.span(Duration::ZERO..RATE_SPAN * rate / CROWDED)
         })
@@ -393,6 +412,8 @@ const MAX_ANSWER_SPACING: Duration = Duration::from_secs(5);
 /// Announcements a second from which on one's own is held back.
 const CROWDED: u32 = 50;
 const RATE_SPAN: Duration = Duration::from_secs(1);
+/// However crowded it is, nobody keeps this device silent for longer.
+const MAX_HELD_BACK: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

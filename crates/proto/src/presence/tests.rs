@@ -58,11 +58,23 @@ fn any_datagram_keeps_somebody_online_and_goodbye_ends_it_at_once() {
     let mut ann = Watcher::new();
     ann.hear(BOB, 1, Query::No);
     ann.wait(Duration::from_secs(30));
-    ann.presence.heard(&envelope(BOB, 2), ann.now);
+    let _ = ann.presence.heard(&envelope(BOB, 2), ann.now);
     ann.wait(Duration::from_secs(30));
     assert!(ann.presence.timer(ann.now, &mut ann.dice).0.tell.is_empty());
     assert!(matches!(ann.presence.left(&envelope(BOB, 3)).tell[..], [Event::PeerOffline(BOB)]));
     assert!(ann.presence.left(&envelope(BOB, 4)).is_empty());
+}
+
+#[test]
+fn what_arrives_after_a_goodbye_brings_nobody_back_but_a_lapsed_lease_is_taken_up_again() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 1, Query::No);
+    ann.wait(Duration::from_secs(40));
+    let _ = ann.presence.timer(ann.now, &mut ann.dice);
+    assert!(matches!(ann.presence.heard(&envelope(BOB, 2), ann.now).tell[..], [Event::PeerOnline(BOB)]));
+    let _ = ann.presence.left(&envelope(BOB, 4));
+    assert!(ann.presence.heard(&envelope(BOB, 3), ann.now).is_empty());
+    assert!(!ann.presence.is_online(BOB));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Who can read a room: keys of sealed rooms, and what they seal.
 //!
 //! Open rooms have no key: anyone on this network can read them. In a sealed room an entry's body is sealed by its
-//! author once, and each datagram is sealed again for its way, so that the network shows neither ids nor names.
+//! author once, and each datagram is sealed again for its way, so that the network shows who sends, and neither the room
+//! nor who else is in it.
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -14,7 +15,8 @@ use crate::model::{PeerId, RoomId, UnixMillis};
 use crate::wire::datagram::Envelope;
 use crate::wire::entry::Header;
 
-/// Says on the wire which room a datagram belongs to. In sealed rooms it changes every hour.
+/// Says on the wire which room a datagram belongs to. In sealed rooms it differs for each sender and changes every hour,
+/// so that nobody outside can tell whose datagrams belong together.
 pub type RoomTag = [u8; 8];
 
 /// What is needed to read and write in a room.
@@ -25,21 +27,21 @@ pub enum RoomKeys {
 }
 
 impl RoomKeys {
-    /// The tag to send with now.
-    pub fn tag(&self, room: RoomId, now: UnixMillis) -> RoomTag {
+    /// The tag with which `sender` sends now.
+    pub fn tag(&self, room: RoomId, sender: PeerId, now: UnixMillis) -> RoomTag {
         match self {
             RoomKeys::Open => open_tag(room),
-            RoomKeys::Sealed(key) => sealed_tag(key, hour(now)),
+            RoomKeys::Sealed(key) => sealed_tag(key, sender, hour(now)),
         }
     }
 
-    /// The tags to accept now: clocks of others may be in the hour before or after.
-    pub fn accepted_tags(&self, room: RoomId, now: UnixMillis) -> Vec<RoomTag> {
+    /// The tags to accept from `sender` now: clocks of others may be in the hour before or after.
+    pub fn accepted_tags(&self, room: RoomId, sender: PeerId, now: UnixMillis) -> Vec<RoomTag> {
         match self {
             RoomKeys::Open => vec![open_tag(room)],
             RoomKeys::Sealed(key) => {
                 let hour = hour(now);
-                [hour.saturating_sub(1), hour, hour + 1].map(|hour| sealed_tag(key, hour)).to_vec()
+                [hour.saturating_sub(1), hour, hour + 1].map(|hour| sealed_tag(key, sender, hour)).to_vec()
             }
         }
     }
@@ -157,9 +159,10 @@ fn open_tag(room: RoomId) -> RoomTag {
     core::array::from_fn(|i| room.0[i])
 }
 
-fn sealed_tag(key: &[u8; 32], hour: u64) -> RoomTag {
+fn sealed_tag(key: &[u8; 32], sender: PeerId, hour: u64) -> RoomTag {
     let tag_key = derive(key, &[b"tag"]);
     let mut mac = Hmac::<Sha256>::new_from_slice(tag_key.as_slice()).expect("HMAC takes keys of any length");
+    mac.update(&sender.0);
     mac.update(&hour.to_be_bytes());
     let tag = mac.finalize().into_bytes();
     core::array::from_fn(|i| tag[i])
@@ -223,11 +226,13 @@ mod tests {
     fn tags_of_a_sealed_room_change_every_hour_and_clocks_may_differ_by_one() {
         let room = RoomId([9; 32]);
         let at = |hours: u64| UnixMillis(hours * 3_600_000 + 5);
-        let tag = sealed(1).tag(room, at(100));
-        assert_ne!(tag, sealed(1).tag(room, at(101)));
+        let [ann, bob] = [PeerId([1; 32]), PeerId([2; 32])];
+        let tag = sealed(1).tag(room, ann, at(100));
+        assert_ne!(tag, sealed(1).tag(room, ann, at(101)));
+        assert_ne!(tag, sealed(1).tag(room, bob, at(100)), "the two of a conversation cannot be paired");
         for hours in 99..=101 {
-            assert!(sealed(1).accepted_tags(room, at(hours)).contains(&tag));
+            assert!(sealed(1).accepted_tags(room, ann, at(hours)).contains(&tag));
         }
-        assert!(!sealed(1).accepted_tags(room, at(102)).contains(&tag));
+        assert!(!sealed(1).accepted_tags(room, ann, at(102)).contains(&tag));
     }
 }

@@ -22,6 +22,16 @@ pub enum RoomKind {
     Direct(PeerId),
 }
 
+impl RoomKind {
+    /// Who else is in a direct conversation.
+    pub fn other_side(self) -> Option<PeerId> {
+        match self {
+            RoomKind::Open => None,
+            RoomKind::Direct(peer) => Some(peer),
+        }
+    }
+}
+
 /// The name of the room that everybody is in.
 pub const LOBBY: &str = "lobby";
 

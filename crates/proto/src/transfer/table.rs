@@ -62,7 +62,7 @@ impl Transfers {
     pub fn offered(&mut self, record: TransferRecord, kind: RoomKind) -> Effects {
         let mut effects = Effects::default();
         // The id is chosen by whoever offers: an offer that reuses one is ignored.
-        if self.open.contains_key(&record.id) {
+        if self.open.contains_key(&record.id) || (record.from != self.me && self.is_flooding(record.from)) {
             return effects;
         }
         let audience = audience(kind);
@@ -237,6 +237,12 @@ impl Transfers {
         self.open.values().map(|open| &open.record)
     }
 
+    /// Whether somebody has more offers open than anybody would look through.
+    fn is_flooding(&self, author: PeerId) -> bool {
+        let open = |open: &&Open| open.record.from == author && open.record.state == TransferState::Offered;
+        self.open.len() >= MAX_OPEN || self.open.values().filter(open).count() >= MAX_OFFERS_OF_PEER
+    }
+
     fn incoming(&mut self, transfer: TransferId) -> Result<&mut Open, Refusal> {
         let me = self.me;
         let open = self.open.get_mut(&transfer).ok_or(Refusal::Unknown)?;
@@ -294,6 +300,10 @@ fn state_after(receipt: Receipt) -> TransferState {
 
 /// Pulls at the same time; more would only share the same wire and disk.
 const MAX_RUNNING: usize = 4;
+/// Offers of one device that nobody has answered; further ones stand in the log and cannot be accepted.
+const MAX_OFFERS_OF_PEER: usize = 256;
+/// Transfers known at the same time.
+const MAX_OPEN: usize = 16_384;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(30);
 
