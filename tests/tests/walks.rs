@@ -339,5 +339,5 @@ fn name(number: usize) -> String {
 }
 
 /// As many as take about twenty seconds.
-const WALKS: u64 = 16;
+const WALKS: u64 = 12;
 const MOST_STEPS: usize = 60;

@@ -91,14 +91,14 @@ fn contents() -> Vec<(&'static str, Content)> {
 }
 
 fn entries() -> Vec<(&'static str, Vec<u8>)> {
-    let text = Content::Text("tea?".to_owned()).encode();
+    let text = Content::Text("tea?".to_owned()).encode("Ana");
     let mut seeds = vec![
         ("entry", entry(&text, 0).encode()),
         ("entry-with-deps", entry(&text, 4).encode()),
         ("entry-in-room", entry(&text, 1).encode_in_room()),
     ];
     seeds.extend(contents().into_iter().map(|(name, content)| {
-        let body = content.encode();
+        let body = content.encode("Ana");
         (name, [&[content.kind()], body.as_slice()].concat())
     }));
     seeds
@@ -176,12 +176,12 @@ fn texts() -> Vec<(&'static str, Vec<u8>)> {
 fn days() -> Vec<(&'static str, Vec<u8>)> {
     // Rooms: 0..=2 the direct conversations, 3 the named one, 4 the lobby.
     let announce = |who: u8| [&[0, who, 0, 10, 1, 0, 3], b"bob".as_slice()].concat();
-    let text = Content::Text("tea?".to_owned()).encode();
+    let text = Content::Text("tea?".to_owned()).encode("Ana");
     let written =
         |how: u8, kind: u8, body: &[u8]| [&[how, 0, kind, 0, body.len() as u8], body, &[6]].concat();
     let data = |who: u8, room: u8, entry: &[u8]| [&[2, who, room, 0, 1], entry, &[0, 0]].concat();
     let beyond = [&[3, 9, 4, 0, 0, 0, text.len() as u8], text.as_slice(), &[6]].concat();
-    let offer = contents().remove(1).1.encode();
+    let offer = contents().remove(1).1.encode("Ana");
     let connect = |who: u8, how: u8| vec![4, who, how];
     let say = |room: u8| [&[10, room, 0, 4], b"tea!".as_slice(), &[0]].concat();
     let wait = |exponent: u8| vec![8, exponent];

@@ -153,7 +153,7 @@ impl World {
         };
         let keys = keys(who, room);
         let envelope = self.envelope(who, kind);
-        let body = keys.seal_packet(&envelope, keys.tag(room, UnixMillis(self.unix)), &packet);
+        let body = keys.seal_packet(&envelope, keys.tag(room, id(who), UnixMillis(self.unix)), &packet);
         self.signed(who, &envelope, &body, feed.byte()? & 1 == 1);
         Some(())
     }

@@ -322,7 +322,7 @@ impl Node {
     fn add_room(&mut self, id: RoomId, kind: RoomKind, name: &str, now: Now) -> Effects {
         let record = RoomRecord { id, kind, name: name.to_owned(), joined: now.unix };
         let Some(mut room) = self.make_room(record.clone()) else { return Effects::default() };
-        room.replica.somebody_came(company(&self.presence, kind), now.instant, &mut self.dice);
+        room.replica.somebody_came(self.presence.online_count(), now.instant, &mut self.dice);
         self.rooms.insert(id, room);
         self.tags.hour = None;
         Effects {
@@ -345,8 +345,8 @@ impl Node {
 
     /// Somebody came or the network changed: say in each room what is here.
     fn greet_rooms(&mut self, came: Option<PeerId>, now: Now) {
+        let company = self.presence.online_count();
         for room in self.rooms.values_mut().filter(|room| room.concerns(came)) {
-            let company = company(&self.presence, room.record.kind);
             room.replica.somebody_came(company, now.instant, &mut self.dice);
         }
     }
@@ -470,14 +470,6 @@ impl Room {
 fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
     let addresses = presence.addresses(peer);
     (presence.is_online(peer) && !addresses.is_empty()).then(|| addresses.to_vec())
-}
-
-/// Devices on the network that may take part in a room of this kind.
-fn company(presence: &Presence, kind: RoomKind) -> usize {
-    match kind {
-        RoomKind::Open => presence.online_count(),
-        RoomKind::Direct(peer) => usize::from(presence.is_online(peer)),
-    }
 }
 
 /// Entries shared between the disk, the network and the screen.
