@@ -114,6 +114,14 @@ test('files over the window light up where they would go, and one file dropped o
   await card(page, 'offered').getByText('file-1.bin').waitFor();
 });
 
+test('files that cannot be read when they are dropped are a notice', async () => {
+  const page = await open();
+  await page.evaluate(() =>
+    window.lanyardFake.dropped({ kind: 'failed', error: { code: 'storage', message: 'secret.bin cannot be used.' } }),
+  );
+  await page.getByTestId('notice').getByText('secret.bin cannot be used.').waitFor();
+});
+
 test('several files dropped into a conversation are offered only after a question', async () => {
   const page = await open();
   await openRoom(page, 'ops');
