@@ -15,6 +15,8 @@ pub enum Purpose {
     Window,
     /// Run every check.
     Test,
+    /// Compare with the bare network.
+    Bench,
 }
 
 /// Installs what is missing, or says what it is.
@@ -191,6 +193,7 @@ const NEEDS: &[Need] = &[
     need(Purpose::Test, "iproute2", "hosts as network namespaces", Sign::Program("ip")),
     need(Purpose::Test, "nftables", "loses packets between hosts", Sign::Package),
     need(Purpose::Test, "chromium", "the pages alone, in a browser", Sign::Program("chromium")),
+    need(Purpose::Bench, "iperf3", "what the bare network carries", Sign::Program("iperf3")),
 ];
 
 const fn need(purpose: Purpose, package: &'static str, why: &'static str, sign: Sign) -> Need {

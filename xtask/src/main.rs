@@ -84,6 +84,9 @@ fn main() -> ExitCode {
     }
 }
 
+/// Measures the release build, between network namespaces.
 fn bench(arguments: &[String]) -> Result<()> {
+    machine::prepare(machine::Purpose::Bench)?;
+    run(&mut cargo(["build", "--release", "--package", "lanyard-engine", "--bin", "lanyard"]))?;
     run(cargo(["run", "--release", "--package", "lanyard-tests", "--bin", "bench", "--"]).args(arguments))
 }
