@@ -130,12 +130,16 @@ impl Run {
 
     /// What a device calls itself, or its short id where it has not said.
     pub fn name_of(&self, id: PeerId) -> String {
+        self.known_name(id).unwrap_or_else(|| id.short())
+    }
+
+    fn known_name(&self, id: PeerId) -> Option<String> {
         let name = if id == self.node.me() {
             Some(self.node.profile().name.clone())
         } else {
             self.node.presence().peer(id).map(|record| record.name.clone())
         };
-        name.filter(|name| !name.is_empty()).unwrap_or_else(|| id.short())
+        name.filter(|name| !name.is_empty())
     }
 
     pub fn rooms(&self) -> Vec<Room> {
@@ -179,7 +183,7 @@ impl Run {
             id: entry.id().to_string(),
             room: room.to_string(),
             author: author.to_string(),
-            name: self.name_of(author),
+            name: self.known_name(author).or_else(|| held.name_in(entry)).unwrap_or_else(|| author.short()),
             mine: author == self.node.me(),
             time: entry.header.hlc.unix().0,
             kind,

@@ -199,7 +199,7 @@ impl Node {
             deps: Vec::new(),
             kind: content.kind(),
         };
-        let body = held.keys.seal_body(&header, sealing, &content.encode());
+        let body = held.keys.seal_body(&header, sealing, &content.encode(&self.profile.name));
         let entry = Entry::write(&self.identity, header, body);
         let written = held.replica.wrote(entry, now.instant);
         let entry = written.first().expect("an own entry continues its log").clone();

@@ -400,6 +400,11 @@ impl Room {
         plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok()).unwrap_or(Content::Unknown)
     }
 
+    /// What the author of a message called itself when it was written.
+    pub fn name_in(&self, entry: &Entry) -> Option<String> {
+        Content::claimed_name(&self.keys.open_body(&entry.header, &entry.body)?)
+    }
+
     /// Devices other than this one that were heard in the room.
     pub fn members(&self) -> Vec<PeerId> {
         match self.record.kind {

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use crate::model::TransferId;
 use crate::transfer::{Failure, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
+use crate::wire::datagram::MAX_NAME;
 use crate::wire::text;
 
 /// What an entry is, as its header says (PROTOCOL.md, "Entries"). Kinds that this version does not know are kept,
@@ -65,9 +66,11 @@ impl Content {
         }
     }
 
-    pub fn encode(&self) -> Vec<u8> {
+    /// The body, with what the author calls itself: whoever never meets the author can still show a name.
+    pub fn encode(&self, author: &str) -> Vec<u8> {
+        let name = Some(author.to_owned());
         match self {
-            Content::Text(text) => to_cbor(&TextBody { text: text.clone() }),
+            Content::Text(text) => to_cbor(&TextBody { text: text.clone(), name }),
             Content::Offer { transfer, offer } => to_cbor(&OfferBody {
                 transfer: transfer.0.into(),
                 names: offer.names.clone(),
@@ -75,10 +78,17 @@ impl Content {
                 folders: offer.folders,
                 bytes: offer.bytes,
                 manifest: offer.manifest.into(),
+                name,
             }),
             Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
             Content::Unknown => Vec::new(),
         }
+    }
+
+    /// What the author of a message called itself when it wrote this body. A claim, safe to show.
+    pub fn claimed_name(body: &[u8]) -> Option<String> {
+        let name = text::clean_line(&from_cbor::<NameBody>(body).ok()?.name?, MAX_NAME);
+        (!name.is_empty()).then_some(name)
     }
 
     /// # Errors
@@ -110,6 +120,16 @@ impl Content {
 struct TextBody {
     #[n(0)]
     text: String,
+    #[n(15)]
+    name: Option<String>,
+}
+
+/// The author's name stands under one key in the bodies of all messages.
+#[derive(Decode)]
+#[cbor(map)]
+struct NameBody {
+    #[n(15)]
+    name: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -127,6 +147,8 @@ struct OfferBody {
     bytes: u64,
     #[n(5)]
     manifest: ByteArray<32>,
+    #[n(15)]
+    name: Option<String>,
 }
 
 #[derive(Encode, Decode)]
@@ -195,8 +217,16 @@ mod tests {
         let mut meanings = vec![Content::Text("tea?".into()), Content::Offer { transfer, offer }];
         meanings.extend(receipts.map(|receipt| Content::Receipt { transfer, receipt }));
         for content in meanings {
-            assert_eq!(Content::decode(content.kind(), &content.encode()), Ok(content));
+            assert_eq!(Content::decode(content.kind(), &content.encode("Ann")), Ok(content));
         }
+    }
+
+    #[test]
+    fn a_message_says_what_its_author_calls_itself() {
+        let body = Content::Text("tea?".into()).encode("Ann\u{202E}");
+        assert_eq!(Content::claimed_name(&body).as_deref(), Some("Ann"));
+        assert_eq!(Content::claimed_name(&Content::Text("tea?".into()).encode("")), None);
+        assert_eq!(Content::claimed_name(b"whatever"), None);
     }
 
     #[test]
