@@ -77,7 +77,9 @@ impl Display {
             std::thread::sleep(Duration::from_millis(100));
         };
         let path = file.to_str().expect("the tests' own paths are text");
-        self.xdotool(&["windowfocus", "--sync", &picker, "type", "--delay", "30", path]);
+        // The first stroke turns the list of files into a line to type in, and the ones right after it get lost.
+        self.xdotool(&["windowfocus", "--sync", &picker, "key", "slash", "sleep", "0.5", "key", "ctrl+a"]);
+        self.xdotool(&["type", "--delay", "30", path]);
         self.xdotool(&["sleep", "0.3", "key", "Return"]);
     }
 

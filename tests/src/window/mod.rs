@@ -65,6 +65,8 @@ impl Window {
     ) -> Window {
         let display = Display::start();
         driver.env("DISPLAY", display.name()).env("LANG", "C.UTF-8").env("NO_AT_BRIDGE", "1");
+        // Settings of the desktop are nobody's here, and asking for them starts a bus.
+        driver.env("GSETTINGS_BACKEND", "memory");
         driver.env_remove("WAYLAND_DISPLAY").env_remove("DBUS_SESSION_BUS_ADDRESS");
         let profile = home.join("profile").to_string_lossy().into_owned();
         let words: Vec<&str> = ["--profile", &profile].into_iter().chain(words.iter().copied()).collect();
