@@ -88,5 +88,7 @@ fn main() -> ExitCode {
 fn bench(arguments: &[String]) -> Result<()> {
     machine::prepare(machine::Purpose::Bench)?;
     run(&mut cargo(["build", "--release", "--package", "lanyard-engine", "--bin", "lanyard"]))?;
+    // The probe beside it measures the bare network.
+    run(&mut cargo(["build", "--release", "--package", "lanyard-tests", "--bins"]))?;
     run(cargo(["run", "--release", "--package", "lanyard-tests", "--bin", "bench", "--"]).args(arguments))
 }
