@@ -233,7 +233,8 @@ pub struct Loaded {
     pub clock: Hlc,
     pub rooms: Vec<LoadedRoom>,
     pub peers: Vec<PeerRecord>,
-    /// Those that are not over, and the newest of this device's own offers that were not withdrawn.
+    /// Those that are not over, the newest of this device's own offers that were not withdrawn, and the newest that were
+    /// declined or failed: they can still be accepted.
     pub transfers: Vec<TransferRecord>,
 }
 
