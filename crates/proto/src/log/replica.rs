@@ -238,6 +238,12 @@ impl Replica {
         self.pull.running.is_none() && self.pull.at.is_some_and(|at| at <= now)
     }
 
+    /// Somebody may have what is not here, for reasons that its packets do not say: catch up from it at this time.
+    pub fn catch_up(&mut self, from: PeerId, at: Instant) {
+        self.pull.from = Some(from);
+        self.pull.at = earliest(self.pull.at, Some(at.max(self.pull.not_before)));
+    }
+
     pub fn pull_started(&mut self, from: PeerId, now: Instant) {
         self.pull.running = Some(Running { from, alive: now, brought: false });
         self.pull.at = None;
@@ -290,6 +296,16 @@ impl Replica {
             (from <= head).then_some((log, from.0..=head.0))
         });
         ahead.collect()
+    }
+
+    /// How far logs are here, those of one author before others, the most recently active ones first.
+    pub fn heads_for_removal(&self, author: PeerId, most: usize) -> Vec<(LogId, Seq)> {
+        let mut heads: Vec<(LogId, Seq)> = self.logs.heads_of(author).collect();
+        let others = self.logs.heads(most).into_iter().filter(|(log, _)| heads.iter().all(|(own, _)| own != log));
+        let others: Vec<_> = others.collect();
+        heads.extend(others);
+        heads.truncate(most);
+        heads
     }
 
     /// Whether somebody has what is not here.

@@ -107,6 +107,11 @@ impl Session {
         })
     }
 
+    /// Whether a room was asked for and is not done.
+    pub fn has_asked(&self, room: RoomId) -> bool {
+        self.asked.contains(&room)
+    }
+
     /// Rooms that were asked for and did not come to an end.
     pub fn unfinished(&self) -> impl Iterator<Item = RoomId> {
         self.asked.iter().copied()

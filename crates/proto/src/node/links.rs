@@ -18,6 +18,7 @@ impl Node {
         remote: SocketAddr,
         direction: Direction,
         standing: bool,
+        exporter: [u8; 32],
         now: Now,
     ) -> Effects {
         // Those who dialled end what they dialled for; what the other side dialled is the other side's to end.
@@ -38,6 +39,7 @@ impl Node {
         for room in dialled_for {
             effects.extend(self.ask(conn, room));
         }
+        effects.extend(self.errands_connected(conn, peer, exporter));
         if standing {
             effects.extend(self.begin_standing(conn, now));
         }
@@ -49,6 +51,7 @@ impl Node {
         for room in self.dialling.remove(&peer).unwrap_or_default() {
             self.pull_ended(room, peer, false, now);
         }
+        self.errands_unreachable(peer, now);
         Effects::default()
     }
 
@@ -58,6 +61,7 @@ impl Node {
                 self.pull_ended(room, session.peer, false, now);
             }
         }
+        self.errands_closed(conn, now);
         if !self.sessions.values().any(|session| session.standing) {
             self.remind_at = None;
         }
@@ -91,9 +95,13 @@ impl Node {
         match said {
             Frame::Have { room, logs } => self.have(conn, peer, room, &logs, now),
             Frame::Entries { room, entries } => {
-                let Some(held) = self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) else {
+                // Whoever was asked is listened to: who may write is another question.
+                let asked = self.sessions.get(&conn).is_some_and(|session| session.has_asked(room));
+                if !self.rooms.get(&room).is_some_and(|held| asked || held.is_open_to(peer)) {
                     return Effects::default();
-                };
+                }
+                let entries = self.admit(room, entries);
+                let Some(held) = self.rooms.get_mut(&room) else { return Effects::default() };
                 let received = held.replica.fetched(peer, &entries, now.instant, &mut self.dice);
                 let forged = received.refused > 0 && received.appended.is_empty();
                 let mut effects = self.absorb(room, peer, received, now);
@@ -122,6 +130,7 @@ impl Node {
                 }
                 effects
             }
+            Frame::Door(door) => self.door(conn, peer, door, now),
             Frame::Hello(_) | Frame::Ping => Effects::default(),
         }
     }
@@ -143,7 +152,7 @@ impl Node {
             Some(Room { replica, .. }) => {
                 (replica.beyond(theirs), replica.is_behind(theirs), replica.covered_by(peer, present, theirs))
             }
-            None => (Vec::new(), false, None),
+            None => (self.beyond_for_former(room, peer, theirs), false, None),
         };
         if behind {
             effects.extend(self.ask(conn, room));
@@ -212,9 +221,9 @@ impl Node {
     }
 
     fn dial(&mut self, peer: PeerId, room: RoomId, addresses: Vec<SocketAddr>) -> Effects {
-        let waiting = self.dialling.entry(peer).or_default();
-        waiting.push(room);
-        let run = if waiting.len() == 1 { vec![Job::Dial { peer, addresses }] } else { Vec::new() };
+        let dialled = self.dialling.contains_key(&peer);
+        self.dialling.entry(peer).or_default().push(room);
+        let run = if dialled { Vec::new() } else { vec![Job::Dial { peer, addresses }] };
         Effects { run, ..Effects::default() }
     }
 
@@ -222,7 +231,7 @@ impl Node {
         let (Some(session), Some(held)) = (self.sessions.get_mut(&conn), self.rooms.get(&room)) else {
             return Effects::default();
         };
-        if !held.is_open_to(session.peer) {
+        if !held.may_ask(session.peer) {
             return Effects::default();
         }
         let asked = session.ask(room, held.replica.have());
@@ -289,8 +298,24 @@ impl Node {
         effects
     }
 
-    fn hang_up_if_idle(&mut self, conn: ConnId) -> Effects {
+    /// What a device that was put out of a private room may still fetch: what was there when it was.
+    fn beyond_for_former(
+        &self,
+        room: RoomId,
+        peer: PeerId,
+        theirs: &[(LogId, Seq)],
+    ) -> Vec<(LogId, std::ops::RangeInclusive<u64>)> {
+        let Some(Room { replica, private: Some(private), .. }) = self.rooms.get(&room) else { return Vec::new() };
+        let beyond = replica.beyond(theirs).into_iter().filter_map(|(log, range)| {
+            let last = private.may_fetch(peer, log)?.0.min(*range.end());
+            (*range.start() <= last).then_some((log, *range.start()..=last))
+        });
+        beyond.collect()
+    }
+
+    pub(super) fn hang_up_if_idle(&mut self, conn: ConnId) -> Effects {
         let done = self.sessions.get(&conn).is_some_and(|s| s.direction == Direction::Dialled && s.is_idle());
+        let done = done && !self.errands.keep(conn);
         if done { self.hang_up(conn) } else { Effects::default() }
     }
 

@@ -4,11 +4,18 @@
 //!   datagrams  presence and rooms over UDP
 //!   links      catching up over TCP
 //!   commands   what people do
+//!   private    who is in private rooms, and their keys; members and joining are what is done about it
+//!   errands    what is to be said to a certain device
 //! ```
 
 mod commands;
 mod datagrams;
+mod errands;
+mod joining;
 mod links;
+mod members;
+mod private;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -17,16 +24,23 @@ use std::sync::Arc;
 use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
 use crate::identity::Identity;
 use crate::log::{Priority, Received, Replica, Session};
-use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId};
 use crate::pacing::{Dice, TokenBucket, earliest};
-use crate::presence::{MAX_PEERS, Presence};
-use crate::rooms::{self, Content, LOBBY, RoomKeys, RoomKind, RoomTag};
+use crate::presence::Presence;
+use crate::rooms::{self, Content, Epochs, LOBBY, RoomKeys, RoomKind, Standing};
 use crate::transfer::{TransferState, Transfers};
 use crate::wire::datagram::{NetworkTag, Query};
 use crate::wire::entry::{Entry, log_id};
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
+pub use members::{MAX_INVITE, MAX_INVITES};
+pub use private::Membership;
+
+use errands::Errands;
+use joining::Knocks;
+use private::Private;
+use tags::Tags;
 
 /// A device on the network, without its sockets, clock and disk.
 pub struct Node {
@@ -49,6 +63,8 @@ pub struct Node {
     /// When standing connections are next told what is here.
     remind_at: Option<Instant>,
     transfers: Transfers,
+    errands: Errands,
+    knocks: Knocks,
     dropped: BTreeMap<Dropped, u64>,
     /// Whether the last input was dropped.
     idle: bool,
@@ -70,19 +86,12 @@ pub struct Profile {
 /// A room that this device takes part in.
 pub struct Room {
     record: RoomRecord,
+    me: PeerId,
     /// Names this device's log in the room.
     nonce: u64,
     keys: RoomKeys,
     replica: Replica,
-}
-
-/// Which room a tag on the wire means at this hour.
-#[derive(Default)]
-struct Tags {
-    hour: Option<u64>,
-    rooms: BTreeMap<RoomTag, RoomId>,
-    /// Tags of direct conversations that senders of unknown tags might begin.
-    strangers: BTreeMap<PeerId, Vec<RoomTag>>,
+    private: Option<Box<Private>>,
 }
 
 impl Node {
@@ -113,6 +122,8 @@ impl Node {
             dialling: BTreeMap::new(),
             remind_at: None,
             transfers: Transfers::new(me),
+            errands: Errands::default(),
+            knocks: Knocks::default(),
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
@@ -120,7 +131,7 @@ impl Node {
         };
         let mut effects = Effects::default();
         for room in &loaded.rooms {
-            node.load_room(room);
+            effects.extend(node.load_room(room));
         }
         for record in loaded.transfers {
             if let Some(kind) = node.rooms.get(&record.room).map(|room| room.record.kind) {
@@ -145,8 +156,8 @@ impl Node {
                 self.greet_rooms(None, now);
                 Effects::default()
             }
-            Input::Connected { conn, peer, remote, direction, standing } => {
-                self.connected(conn, peer, remote, direction, standing, now)
+            Input::Connected { conn, peer, remote, direction, standing, exporter } => {
+                self.connected(conn, peer, remote, direction, standing, exporter, now)
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
@@ -161,6 +172,7 @@ impl Node {
                 self.transfers.sent(transfer, to, digest);
                 Effects::default()
             }
+            Input::Reread { room, entries } => self.reread(room, entries, now),
         };
         // What was dropped changes nothing: a flood must not make every machine look at its clock.
         if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
@@ -176,6 +188,7 @@ impl Node {
         let timers =
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
+        let machines = earliest(machines, self.private_deadline());
         self.due = earliest(earliest(timers, machines), self.remind_at);
         self.due
     }
@@ -194,11 +207,11 @@ impl Node {
 
     /// The rooms that this device takes part in, in the order of their ids.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
-        self.rooms.values()
+        self.rooms.values().filter(|room| !room.is_leaving())
     }
 
     pub fn room(&self, id: RoomId) -> Option<&Room> {
-        self.rooms.get(&id)
+        self.rooms.get(&id).filter(|room| !room.is_leaving())
     }
 
     pub fn transfer(&self, id: TransferId) -> Option<&TransferRecord> {
@@ -225,9 +238,13 @@ impl Node {
             let strangers = match room.record.kind {
                 RoomKind::Open => self.presence.online_count(),
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
+                RoomKind::Private => {
+                    room.roles().filter(|(peer, _)| self.presence.is_online(*peer)).count()
+                }
             };
             room.replica.timer(strangers, now.instant, &mut self.dice);
         }
+        effects.extend(self.tend_private(now));
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
         let presence = &self.presence;
@@ -284,13 +301,17 @@ impl Node {
             effects.commit.push(Record::Covered { room, peer: from, log: held.replica.own_log(), seq });
             effects.tell.push(Event::Covered { room, peer: from });
         }
+        effects.extend(self.settle_private(room, now));
         effects
     }
 
     /// What an entry of somebody else, or an offer of our own, means for transfers.
     fn understand(&mut self, room: RoomId, entry: &Entry) -> Effects {
-        let Some(held) = self.rooms.get(&room) else { return Effects::default() };
+        let Some(held) = self.rooms.get_mut(&room) else { return Effects::default() };
         let kind = held.record.kind;
+        if held.is_void(entry) && !rooms::is_deed(entry.header.kind) {
+            return Effects::default();
+        }
         match held.read(entry) {
             Content::Offer { transfer, offer } => {
                 let record = TransferRecord {
@@ -308,14 +329,29 @@ impl Node {
             Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
                 self.transfers.receipt(entry.header.author, transfer, receipt)
             }
+            Content::Deed(deed) => {
+                if let Some(private) = &mut held.private {
+                    private.note_deed(room, entry, deed);
+                }
+                Effects::default()
+            }
+            Content::Sealed => {
+                if let Some(private) = &mut held.private {
+                    private.note_sealed(entry.header.epoch);
+                }
+                Effects::default()
+            }
             _ => Effects::default(),
         }
     }
 
-    fn load_room(&mut self, loaded: &LoadedRoom) {
-        if let Some(mut room) = self.make_room(loaded.record.clone()) {
-            room.replica.load(loaded);
-            self.rooms.insert(loaded.record.id, room);
+    fn load_room(&mut self, loaded: &LoadedRoom) -> Effects {
+        let Some(mut room) = self.make_room(loaded.record.clone()) else { return Effects::default() };
+        room.replica.load(loaded);
+        self.rooms.insert(loaded.record.id, room);
+        match &loaded.private {
+            Some(private) => self.load_private(loaded.record.id, private),
+            None => Effects::default(),
         }
     }
 
@@ -324,7 +360,7 @@ impl Node {
         let Some(mut room) = self.make_room(record.clone()) else { return Effects::default() };
         room.replica.somebody_came(self.presence.online_count(), now.instant, &mut self.dice);
         self.rooms.insert(id, room);
-        self.tags.hour = None;
+        self.tags.forget();
         Effects {
             commit: vec![Record::Room(record)],
             tell: vec![Event::RoomJoined(id)],
@@ -337,10 +373,14 @@ impl Node {
         let (keys, only) = match record.kind {
             RoomKind::Open => (RoomKeys::Open, None),
             RoomKind::Direct(peer) => (RoomKeys::Sealed(self.identity.agree(peer)?), Some((self.me, peer))),
+            // Who may write there is decided before entries come to the replica.
+            RoomKind::Private => (RoomKeys::Epochs(Epochs::default()), None),
         };
+        let is_private = record.kind == RoomKind::Private;
+        let private = is_private.then(|| Box::new(Private::new(Standing::Inside)));
         let own = log_id(self.me, self.log_nonce);
         let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
-        Some(Room { record, nonce: self.log_nonce, keys, replica })
+        Some(Room { record, me: self.me, nonce: self.log_nonce, keys, replica, private })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -359,28 +399,6 @@ impl Node {
                 }
             }
         }
-    }
-
-    /// The room that a tag means. A direct conversation that the other side begins is none of ours yet.
-    fn room_of_tag(&mut self, tag: RoomTag, sender: PeerId, now: UnixMillis) -> Option<RoomId> {
-        let hour = now.0 / 3_600_000;
-        if self.tags.hour != Some(hour) {
-            let tags = self.rooms.iter().flat_map(|(id, room)| {
-                // In open rooms everybody has the same tag; the other side is the only one who sends in a direct one.
-                let sender = room.record.kind.other_side().unwrap_or(self.me);
-                room.keys.accepted_tags(*id, sender, now).into_iter().map(move |tag| (tag, *id))
-            });
-            self.tags = Tags { hour: Some(hour), rooms: tags.collect(), strangers: BTreeMap::new() };
-        }
-        self.tags.rooms.get(&tag).copied().or_else(|| {
-            let begun = rooms::direct_room_id(self.me, sender);
-            if !self.tags.strangers.contains_key(&sender) && self.tags.strangers.len() < MAX_PEERS {
-                let keys = RoomKeys::Sealed(self.identity.agree(sender)?);
-                self.tags.strangers.insert(sender, keys.accepted_tags(begun, sender, now));
-            }
-            let theirs = self.tags.strangers.get(&sender)?;
-            theirs.contains(&tag).then_some(begun)
-        })
     }
 
     /// The room, which is made if it is the direct conversation with `peer` and that has begun.
@@ -414,10 +432,14 @@ impl Room {
     /// What an entry of this room says.
     pub fn read(&self, entry: &Entry) -> Content {
         let plain = self.keys.open_body(&entry.header, &entry.body);
+        if plain.is_none() && self.record.kind == RoomKind::Private {
+            return Content::Sealed;
+        }
         let content = plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok());
         match content.unwrap_or(Content::Unknown) {
             // Nobody can offer under the id of somebody else's offer.
             Content::Offer { transfer, .. } if !transfer.is_of(entry.header.author) => Content::Unknown,
+            Content::Deed(_) if self.record.kind != RoomKind::Private => Content::Unknown,
             content => content,
         }
     }
@@ -427,11 +449,12 @@ impl Room {
         Content::claimed_name(&self.keys.open_body(&entry.header, &entry.body)?)
     }
 
-    /// Devices other than this one that were heard in the room.
+    /// Devices other than this one that are in the room, or were heard there if it is open.
     pub fn members(&self) -> Vec<PeerId> {
         match self.record.kind {
             RoomKind::Direct(peer) => vec![peer],
             RoomKind::Open => self.replica.members().collect(),
+            RoomKind::Private => self.roles().map(|(peer, _)| peer).filter(|peer| *peer != self.me).collect(),
         }
     }
 
@@ -453,6 +476,8 @@ impl Room {
     fn concerns(&self, peer: Option<PeerId>) -> bool {
         match (self.record.kind, peer) {
             (RoomKind::Direct(other), Some(peer)) => peer == other,
+            (RoomKind::Private, Some(peer)) => self.is_open_to(peer),
+            (RoomKind::Private, None) => self.membership() == Membership::Member,
             _ => true,
         }
     }
@@ -462,6 +487,15 @@ impl Room {
         match self.record.kind {
             RoomKind::Open => true,
             RoomKind::Direct(other) => peer == other,
+            RoomKind::Private => self.private.as_ref().is_some_and(|private| private.is_open_to(peer, self.me)),
+        }
+    }
+
+    /// Whether a device may be asked for what it has of this room.
+    fn may_ask(&self, peer: PeerId) -> bool {
+        match &self.private {
+            Some(private) => private.may_ask(peer, self.me),
+            None => self.is_open_to(peer),
         }
     }
 }

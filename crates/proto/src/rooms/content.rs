@@ -4,6 +4,7 @@ use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
 
 use crate::model::TransferId;
+use crate::rooms::deed::Deed;
 use crate::transfer::{Failure, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
@@ -15,11 +16,20 @@ pub mod kind {
     pub const TEXT: u8 = 1;
     pub const OFFER: u8 = 5;
     pub const RECEIPT: u8 = 15;
+    pub const GENESIS: u8 = 0;
+    pub const ADD: u8 = 7;
+    pub const REMOVE: u8 = 8;
+    pub const GRANT: u8 = 9;
+    pub const INVITE: u8 = 10;
+    pub const REVOKE: u8 = 11;
+    pub const APPOINT: u8 = 17;
+    pub const RENEWED: u8 = 18;
 }
 
-/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead.
+/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead, and what
+/// people of a private room need not read is not shown: keys and invites.
 pub fn is_message(kind: u8) -> bool {
-    kind != kind::RECEIPT
+    !matches!(kind, kind::RECEIPT | kind::GRANT | kind::INVITE | kind::REVOKE)
 }
 
 /// The meaning of an entry's body.
@@ -38,6 +48,10 @@ pub enum Content {
     },
     /// Of a kind that this version does not know, or sealed with a key that this device does not have.
     Unknown,
+    /// Something was done to a private room.
+    Deed(Deed),
+    /// Sealed with a key of a private room that is not here yet.
+    Sealed,
 }
 
 /// What an offer of files says. The entry that holds it commits, by `manifest`, to every name and size.
@@ -56,13 +70,14 @@ impl Content {
     /// The kind that stands in the header.
     ///
     /// # Panics
-    /// For [`Content::Unknown`], which nobody writes.
+    /// For [`Content::Unknown`] and [`Content::Sealed`], which nobody writes.
     pub fn kind(&self) -> u8 {
         match self {
             Content::Text(_) => kind::TEXT,
             Content::Offer { .. } => kind::OFFER,
             Content::Receipt { .. } => kind::RECEIPT,
-            Content::Unknown => unreachable!("nobody writes what nobody knows"),
+            Content::Deed(deed) => deed.kind(),
+            Content::Unknown | Content::Sealed => unreachable!("nobody writes what nobody knows"),
         }
     }
 
@@ -81,7 +96,8 @@ impl Content {
                 name,
             }),
             Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
-            Content::Unknown => Vec::new(),
+            Content::Deed(deed) => deed.encode(author),
+            Content::Unknown | Content::Sealed => Vec::new(),
         }
     }
 
@@ -110,7 +126,7 @@ impl Content {
                 Ok(Content::Offer { transfer: TransferId(said.transfer.into()), offer })
             }
             kind::RECEIPT => from_cbor::<ReceiptBody>(body)?.meaning(),
-            _ => Ok(Content::Unknown),
+            _ => Ok(Deed::decode(kind, body)?.map_or(Content::Unknown, Content::Deed)),
         }
     }
 }

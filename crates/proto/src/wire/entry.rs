@@ -157,6 +157,10 @@ impl Unverified {
         self.0.log()
     }
 
+    pub fn body(&self) -> &[u8] {
+        &self.0.body
+    }
+
     /// Checks the author's signature.
     ///
     /// # Errors
@@ -192,6 +196,11 @@ impl Header {
         bytes.extend(Sha256::digest(body));
         bytes
     }
+}
+
+/// Who is said to have written an entry, as [`Entry::encode_in_room`] writes it. `None` if it is too short.
+pub fn author_in_room(bytes: &[u8]) -> Option<PeerId> {
+    bytes.get(ROOM_AT..)?.first_chunk().copied().map(PeerId)
 }
 
 /// The log that a nonce of an author names.

@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::model::{LogId, RoomId, Seq};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
+use crate::wire::door::Door;
 
 /// What two devices say to each other over a sync connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub enum Frame {
     Announcements(Vec<Vec<u8>>),
     /// Nothing to say; the connection is alive.
     Ping,
+    /// About being let into a private room, and its keys.
+    Door(Door),
 }
 
 /// How a side wants to use the connection.
@@ -51,6 +54,7 @@ impl Frame {
                 (ANNOUNCEMENTS, to_cbor(&AnnouncementsBody { datagrams }))
             }
             Frame::Ping => (PING, Vec::new()),
+            Frame::Door(door) => door.encode(),
         };
         [&[kind], body.as_slice()].concat()
     }
@@ -81,7 +85,7 @@ impl Frame {
                 Frame::Announcements(datagrams.into_iter().map(Vec::from).collect())
             }
             PING => Frame::Ping,
-            _ => return Ok(None),
+            kind => return Ok(Door::decode(kind, body)?.map(Frame::Door)),
         }))
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub mod datagram;
+pub mod door;
 pub mod entry;
 pub mod file;
 pub mod frame;
