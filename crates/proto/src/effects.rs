@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::model::{ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, TransferId, UnixMillis};
+use crate::model::{
+    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, TransferId, UnixMillis,
+};
 use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
 use crate::wire::entry::Entry;

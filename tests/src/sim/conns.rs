@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanyard_proto::model::{ConnId, Instant};
 
-use super::{Lan, Planning, Who};
+use super::{Heard, Lan, Planning, Who};
 
 /// One end of a TCP connection.
 pub(super) struct Conn {
@@ -34,12 +34,23 @@ impl Lan {
     }
 
     pub(super) fn send_frame(&mut self, conn: ConnId, bytes: Vec<u8>) {
+        if let (Some(tape), Some(sender)) = (&mut self.tape, self.conns.get(&conn)) {
+            tape.push(Heard { from: sender.owner, to: Some(sender.peer), bytes: bytes.clone() });
+        }
         let delay = self.dice.span(self.latency.clone());
         let Some(other) = self.conns.get(&conn).map(|c| c.other) else { return };
         let Some(sender) = self.conns.get_mut(&conn) else { return };
         sender.busy_until = sender.busy_until.max(self.now + delay);
         let at = sender.busy_until;
         self.plan(at, Planning::Frame { conn: other, bytes });
+    }
+
+    /// Keying material that only the two ends of a connection share: no two connections have the same.
+    pub(super) fn exporter(&self, conn: ConnId) -> [u8; 32] {
+        let lower = self.conns.get(&conn).map_or(conn, |c| conn.min(c.other));
+        let mut exporter = [7; 32];
+        exporter[..8].copy_from_slice(&lower.0.to_be_bytes());
+        exporter
     }
 
     pub(super) fn close_later(&mut self, conn: ConnId) {

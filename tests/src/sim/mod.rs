@@ -4,6 +4,7 @@
 
 mod conns;
 mod disk;
+mod private;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -50,6 +51,18 @@ pub struct Lan {
     pub datagram_bytes: u64,
     /// Connections dialled since the start, or tried to.
     pub dials: u64,
+    /// Everything that went over the network since somebody began to listen.
+    pub tape: Option<Vec<Heard>>,
+    injected: u64,
+}
+
+/// What somebody who sees the whole network sees, TLS taken off.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    pub from: Who,
+    /// Over TCP; `None`: to everybody.
+    pub to: Option<Who>,
+    pub bytes: Vec<u8>,
 }
 
 struct Host {
@@ -81,6 +94,7 @@ enum Planning {
     Served { conn: ConnId },
     Closed { conn: ConnId, who: Who },
     Pulled { who: Who, from: Who, transfer: TransferId },
+    Reread { who: Who, room: RoomId, epochs: Vec<u32> },
 }
 
 impl Lan {
@@ -103,6 +117,8 @@ impl Lan {
             datagrams: 0,
             datagram_bytes: 0,
             dials: 0,
+            tape: None,
+            injected: 0,
         }
     }
 
@@ -343,14 +359,14 @@ impl Lan {
         let held = host.node.as_ref().and_then(|node| node.room(room));
         let lines = host.disk.entries(room).into_iter().filter_map(|entry| {
             let author = self.hosts.iter().find(|host| host.id == entry.header.author);
-            match held?.read(&entry) {
+            match held.filter(|held| held.counts(&entry))?.read(&entry) {
                 Content::Text(text) => Some(format!("{}: {text}\n", author.map_or("?", |host| &host.name))),
                 Content::Offer { offer, .. } => Some(format!(
                     "{} offers {}\n",
                     author.map_or("?", |host| &host.name),
                     offer.names.join(", ")
                 )),
-                Content::Receipt { .. } | Content::Unknown => None,
+                Content::Receipt { .. } | Content::Unknown | Content::Deed(_) | Content::Sealed => None,
             }
         });
         lines.collect()
@@ -366,7 +382,7 @@ impl Lan {
         &self.hosts[who.0].seen
     }
 
-    fn put_in_segment(&mut self, who: Who, segment: u32) {
+    pub(super) fn put_in_segment(&mut self, who: Who, segment: u32) {
         self.segment.insert(who, segment);
         let broken: Vec<ConnId> =
             self.conns.iter().filter(|(_, c)| !self.are_joined(c.owner, c.peer)).map(|(id, _)| *id).collect();
@@ -404,7 +420,8 @@ impl Lan {
                 let peer = known.peer;
                 let (peer, remote) = (self.id(peer), address(peer, 24417));
                 let direction = if dialled { Direction::Dialled } else { Direction::Accepted };
-                self.input(who, Input::Connected { conn, peer, remote, direction, standing });
+                let exporter = self.exporter(conn);
+                self.input(who, Input::Connected { conn, peer, remote, direction, standing, exporter });
             }
             Planning::DialFailed { who, peer } => self.input(who, Input::DialFailed { peer }),
             Planning::Frame { conn, bytes } => {
@@ -420,6 +437,10 @@ impl Lan {
             Planning::Closed { conn, who } => {
                 self.conns.remove(&conn);
                 self.input(who, Input::Closed { conn });
+            }
+            Planning::Reread { who, room, epochs } => {
+                let entries = self.hosts[who.0].disk.of_epochs(room, &epochs);
+                self.input(who, Input::Reread { room, entries });
             }
             Planning::Pulled { who, from, transfer } => {
                 let alive = self.are_joined(who, from) && self.hosts[from.0].node.is_some();
@@ -465,6 +486,7 @@ impl Lan {
     fn multicast(&mut self, who: Who, bytes: &[u8]) {
         self.datagrams += 1;
         self.datagram_bytes += bytes.len() as u64;
+        self.tape.iter_mut().for_each(|tape| tape.push(Heard { from: who, to: None, bytes: bytes.to_vec() }));
         if self.deaf.contains(&who) {
             return;
         }
@@ -506,6 +528,7 @@ impl Lan {
                 let from = self.host_at(&addresses).unwrap_or(who);
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
             }
+            Job::Reread { room, epochs } => self.plan(self.now, Planning::Reread { who, room, epochs }),
             Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } => {}
         }
     }

@@ -123,7 +123,9 @@ impl Node {
             return effects;
         }
         let packet = match packet {
-            RoomPacket::Data { entries, heads } => RoomPacket::Data { entries: self.admit(id, entries), heads },
+            RoomPacket::Data { entries, heads } => {
+                RoomPacket::Data { entries: self.admit(id, entries), heads }
+            }
             packet => packet,
         };
         let Some(room) = self.rooms.get_mut(&id) else { return effects };

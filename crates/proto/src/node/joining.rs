@@ -9,9 +9,7 @@ use crate::node::errands::Errand;
 use crate::node::private::{Membership, Retry};
 use crate::node::{MAX_ROOMS, Node, Refusal, Room};
 use crate::pacing::earliest;
-use crate::rooms::{
-    self, Invite, RoomKind, Standing, What, Why, join_proof, refusal_proof, welcome_proof,
-};
+use crate::rooms::{self, Invite, RoomKind, Standing, What, Why, join_proof, refusal_proof, welcome_proof};
 use crate::wire::door::{Door, MAX_WRITERS, Welcome};
 use crate::wire::frame::Frame;
 
@@ -157,7 +155,9 @@ impl Node {
     ) -> Effects {
         let nothing = Door::Refused { invite, why: Why::Unknown as u8, proof: None };
         let allowed = self.knocks.allow(peer, now.instant);
-        let (Some(exporter), true) = (self.errands.exporter(conn), allowed) else { return say(conn, nothing) };
+        let (Some(exporter), true) = (self.errands.exporter(conn), allowed) else {
+            return say(conn, nothing);
+        };
         let known = self.rooms.iter().find_map(|(id, room)| {
             let private = room.private.as_ref()?;
             let known = private.fold.invites.get(&invite)?;
@@ -213,7 +213,8 @@ impl Node {
             Some(private) => match &private.standing {
                 Standing::Joining(invite) => {
                     let exporter = self.errands.exporter(conn);
-                    let proof = exporter.map(|exporter| welcome_proof(&invite.secret, &exporter, self.me, id));
+                    let proof =
+                        exporter.map(|exporter| welcome_proof(&invite.secret, &exporter, self.me, id));
                     proof.is_some_and(|proof| welcome.proof.is_some_and(|said| same(&said, &proof)))
                 }
                 // Somebody who was in when this device was put out lets it in again.

@@ -305,7 +305,9 @@ impl Node {
         peer: PeerId,
         theirs: &[(LogId, Seq)],
     ) -> Vec<(LogId, std::ops::RangeInclusive<u64>)> {
-        let Some(Room { replica, private: Some(private), .. }) = self.rooms.get(&room) else { return Vec::new() };
+        let Some(Room { replica, private: Some(private), .. }) = self.rooms.get(&room) else {
+            return Vec::new();
+        };
         let beyond = replica.beyond(theirs).into_iter().filter_map(|(log, range)| {
             let last = private.may_fetch(peer, log)?.0.min(*range.end());
             (*range.start() <= last).then_some((log, *range.start()..=last))

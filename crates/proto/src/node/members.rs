@@ -8,8 +8,8 @@ use crate::node::errands::Errand;
 use crate::node::private::{Membership, Private, Retry};
 use crate::node::{MAX_ROOMS, Node, Refusal, Room};
 use crate::rooms::{
-    self, Content, Deed, Invite, KnownInvite, MAX_BOXES, MAX_MEMBERS, MAX_NAMED_HEADS, Role, RoomKind, Standing,
-    What, grant_box,
+    self, Content, Deed, Invite, KnownInvite, MAX_BOXES, MAX_MEMBERS, MAX_NAMED_HEADS, Role, RoomKind,
+    Standing, What, grant_box,
 };
 
 impl Node {
@@ -127,7 +127,9 @@ impl Node {
 
     /// The invites of a room that hold now.
     pub fn invites(&self, room: RoomId, at: UnixMillis) -> Vec<(InviteId, KnownInvite)> {
-        let Some(private) = self.rooms.get(&room).and_then(|room| room.private.as_ref()) else { return Vec::new() };
+        let Some(private) = self.rooms.get(&room).and_then(|room| room.private.as_ref()) else {
+            return Vec::new();
+        };
         let fold = &private.fold;
         let open = fold.invites.keys().filter_map(|id| Some((*id, fold.open_invite(*id, at)?.clone())));
         open.collect()
@@ -209,7 +211,8 @@ impl Node {
 
     /// Writes a deed, and takes in what it changes.
     pub(super) fn do_deed(&mut self, id: RoomId, what: What, now: Now) -> Result<Effects, Refusal> {
-        let private = self.rooms.get(&id).and_then(|room| room.private.as_ref()).ok_or(Refusal::NotPrivate)?;
+        let private =
+            self.rooms.get(&id).and_then(|room| room.private.as_ref()).ok_or(Refusal::NotPrivate)?;
         let height = match what {
             What::Genesis { .. } => 0,
             _ => private.fold.height.saturating_add(1),

@@ -238,9 +238,7 @@ impl Node {
             let strangers = match room.record.kind {
                 RoomKind::Open => self.presence.online_count(),
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
-                RoomKind::Private => {
-                    room.roles().filter(|(peer, _)| self.presence.is_online(*peer)).count()
-                }
+                RoomKind::Private => room.roles().filter(|(peer, _)| self.presence.is_online(*peer)).count(),
             };
             room.replica.timer(strangers, now.instant, &mut self.dice);
         }
@@ -487,7 +485,9 @@ impl Room {
         match self.record.kind {
             RoomKind::Open => true,
             RoomKind::Direct(other) => peer == other,
-            RoomKind::Private => self.private.as_ref().is_some_and(|private| private.is_open_to(peer, self.me)),
+            RoomKind::Private => {
+                self.private.as_ref().is_some_and(|private| private.is_open_to(peer, self.me))
+            }
         }
     }
 

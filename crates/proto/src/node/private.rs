@@ -124,7 +124,8 @@ impl Private {
 
     /// Whether a device takes part. Until the room's own entries are here, whoever let this device in is believed.
     pub(super) fn is_member(&self, peer: PeerId) -> bool {
-        self.fold.members.contains_key(&peer) || (self.fold.creator.is_none() && self.welcomed.contains(&peer))
+        self.fold.members.contains_key(&peer)
+            || (self.fold.creator.is_none() && self.welcomed.contains(&peer))
     }
 
     pub(super) fn membership(&self, me: PeerId) -> Membership {
@@ -134,7 +135,9 @@ impl Private {
             Standing::Leaving => Membership::Removed,
             Standing::Inside if self.fold.members.contains_key(&me) => Membership::Member,
             // Somebody let this device in, and that came to nothing.
-            Standing::Inside if self.fold.former.contains_key(&me) || self.deeds.names(me) => Membership::Removed,
+            Standing::Inside if self.fold.former.contains_key(&me) || self.deeds.names(me) => {
+                Membership::Removed
+            }
             Standing::Inside => Membership::Member,
         }
     }
@@ -153,7 +156,9 @@ impl Private {
     pub(super) fn may_ask(&self, peer: PeerId, me: PeerId) -> bool {
         match self.membership(me) {
             Membership::Member => self.is_member(peer) || self.suspects.contains(&peer),
-            Membership::Removed => self.standing != Standing::Leaving && self.fold.members.contains_key(&peer),
+            Membership::Removed => {
+                self.standing != Standing::Leaving && self.fold.members.contains_key(&peer)
+            }
             Membership::Joining | Membership::Refused(_) => false,
         }
     }
@@ -242,7 +247,9 @@ impl Node {
         let (mut admitted, mut strange) = (Vec::new(), Vec::new());
         for entry in entries {
             let Some(author) = author_in_room(&entry) else { continue };
-            if !private.admits(author, me) && begins_room(id, &entry, |header, body| keys.open_body(header, body)) {
+            if !private.admits(author, me)
+                && begins_room(id, &entry, |header, body| keys.open_body(header, body))
+            {
                 private.welcomed.insert(author);
             }
             if private.admits(author, me) { admitted.push(entry) } else { strange.push(entry) }
@@ -257,7 +264,8 @@ impl Node {
     pub(super) fn settle_private(&mut self, id: RoomId, now: Now) -> Effects {
         let mut effects = Effects::default();
         let Some(Room { private: Some(private), keys, .. }) = self.rooms.get_mut(&id) else { return effects };
-        let unreadable = keys.epochs().is_some_and(|keys| private.sealed.iter().any(|epoch| !keys.reads(*epoch)));
+        let unreadable =
+            keys.epochs().is_some_and(|keys| private.sealed.iter().any(|epoch| !keys.reads(*epoch)));
         if unreadable {
             private.wake(now.instant);
         }
@@ -284,8 +292,8 @@ impl Node {
         for (epoch, grants) in &private.fold.grants {
             for grant in grants {
                 let sealed = grant.boxes.get(&me).filter(|_| !epochs.holds(*epoch, grant.key));
-                let opened =
-                    sealed.and_then(|sealed| open_box(&self.identity, grant.by, id, *epoch, grant.key, sealed));
+                let opened = sealed
+                    .and_then(|sealed| open_box(&self.identity, grant.by, id, *epoch, grant.key, sealed));
                 if let Some(key) = opened.filter(|key| epochs.insert(*epoch, key.clone())) {
                     came.push((*epoch, SecretKey(key)));
                 }
@@ -419,8 +427,10 @@ impl Node {
     /// What private rooms have to do now.
     pub(super) fn tend_private(&mut self, now: Now) -> Effects {
         let mut effects = Effects::default();
-        let is_due = |room: &Room| room.private.as_ref().is_some_and(|p| p.due.is_some_and(|at| at <= now.instant));
-        let due: Vec<RoomId> = self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| *id).collect();
+        let is_due =
+            |room: &Room| room.private.as_ref().is_some_and(|p| p.due.is_some_and(|at| at <= now.instant));
+        let due: Vec<RoomId> =
+            self.rooms.iter().filter(|(_, room)| is_due(room)).map(|(id, _)| *id).collect();
         for id in due {
             if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
                 private.due = Some(now.instant + LOOK_AGAIN);
@@ -436,7 +446,9 @@ impl Node {
     }
 
     fn tend_puzzle(&mut self, id: RoomId, now: Now) {
-        let Some(Room { private: Some(private), keys, replica, .. }) = self.rooms.get_mut(&id) else { return };
+        let Some(Room { private: Some(private), keys, replica, .. }) = self.rooms.get_mut(&id) else {
+            return;
+        };
         if let Some(at) = private.follow_at {
             if at <= now.instant {
                 private.follow_at = None;
@@ -473,14 +485,16 @@ impl Node {
         if wanted.is_empty() || private.membership(self.me) != Membership::Member {
             return Effects::default();
         }
-        let (tries, is_due, at) = (private.keys.tries as usize, private.keys.is_due(now.instant), private.keys.at());
+        let (tries, is_due, at) =
+            (private.keys.tries as usize, private.keys.is_due(now.instant), private.keys.at());
         let here: Vec<PeerId> =
             private.fold.members.keys().copied().filter(|peer| self.presence.is_online(*peer)).collect();
         let mut effects = Effects::default();
         if is_due && !self.errands.is_under_way(Errand::Keys(id)) {
             let count = here.len();
             let candidates = (0..count).map(|n| here[(n + tries) % count]);
-            effects = candidates.into_iter().find_map(|peer| self.go(peer, Errand::Keys(id))).unwrap_or_default();
+            effects =
+                candidates.into_iter().find_map(|peer| self.go(peer, Errand::Keys(id))).unwrap_or_default();
             if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
                 private.keys.rest(KEYS_RETRY, MAX_KEYS_RETRY, now.instant);
                 let at = private.keys.at();
@@ -500,10 +514,13 @@ impl Node {
             return Effects::default();
         };
         let fold = &private.fold;
-        let mine = fold.role(me).is_some_and(|role| role >= Role::Admin) && private.standing == Standing::Inside;
+        let mine =
+            fold.role(me).is_some_and(|role| role >= Role::Admin) && private.standing == Standing::Inside;
         let Some((epoch, key)) = epochs.current().filter(|_| mine) else { return Effects::default() };
         let outside = fold.is_known_outside(epoch, key);
-        let old = fold.made(epoch, key).is_some_and(|made| made.unix().0.saturating_add(RENEW_AFTER_MS) <= now.unix.0);
+        let old = fold
+            .made(epoch, key)
+            .is_some_and(|made| made.unix().0.saturating_add(RENEW_AFTER_MS) <= now.unix.0);
         let newest_held = fold.grants.keys().next_back().is_none_or(|newest| *newest <= epoch);
         let is_due = (outside || old) && newest_held && self.first_admin_here(fold) == Some(me);
         let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) else {
@@ -578,7 +595,8 @@ impl Room {
     /// Epochs of which keys are missing.
     pub(super) fn wanted_epochs(&self) -> Vec<u32> {
         let (Some(private), Some(epochs)) = (&self.private, self.keys.epochs()) else { return Vec::new() };
-        let mut wanted: BTreeSet<u32> = private.fold.lacking(|epoch, key| epochs.holds(epoch, key)).into_iter().collect();
+        let mut wanted: BTreeSet<u32> =
+            private.fold.lacking(|epoch, key| epochs.holds(epoch, key)).into_iter().collect();
         wanted.extend(private.sealed.iter().filter(|epoch| !epochs.reads(**epoch)));
         wanted.into_iter().take(crate::wire::door::MAX_EPOCHS).collect()
     }

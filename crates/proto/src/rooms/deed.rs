@@ -22,7 +22,10 @@ pub struct Deed {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
     /// The room begins. Author and salt give the room's id.
-    Genesis { salt: [u8; 16], name: String },
+    Genesis {
+        salt: [u8; 16],
+        name: String,
+    },
     /// A device is let in: by an admin, or by any member for an invite.
     Add {
         device: PeerId,
@@ -34,14 +37,29 @@ pub enum What {
         name: String,
     },
     /// A device is put out, or leaves. Of its logs only what these heads cover counts from now on.
-    Remove { device: PeerId, heads: Vec<(LogId, Seq)> },
+    Remove {
+        device: PeerId,
+        heads: Vec<(LogId, Seq)>,
+    },
     /// A new epoch's key, sealed to each of these devices.
-    Grant { epoch: u32, key: KeyId, boxes: Vec<(PeerId, [u8; BOX_BYTES])> },
+    Grant {
+        epoch: u32,
+        key: KeyId,
+        boxes: Vec<(PeerId, [u8; BOX_BYTES])>,
+    },
     /// Whoever knows the secret may come in until then.
-    Invite { secret: [u8; 16], expires: UnixMillis },
-    Revoke { invite: InviteId },
+    Invite {
+        secret: [u8; 16],
+        expires: UnixMillis,
+    },
+    Revoke {
+        invite: InviteId,
+    },
     /// A member becomes an admin, or an admin a member.
-    Appoint { device: PeerId, admin: bool },
+    Appoint {
+        device: PeerId,
+        admin: bool,
+    },
     /// The keys are being renewed on purpose: a note for people; the grant is what does it.
     Renewed,
 }
@@ -83,7 +101,8 @@ impl Deed {
             What::Grant { epoch, key, boxes } => {
                 body.epoch = Some(*epoch);
                 body.key = Some(key.0.into());
-                let boxes = boxes.iter().map(|(to, sealed)| Boxed { to: to.0.into(), sealed: (*sealed).into() });
+                let boxes =
+                    boxes.iter().map(|(to, sealed)| Boxed { to: to.0.into(), sealed: (*sealed).into() });
                 body.boxes = Some(boxes.collect());
             }
             What::Invite { secret, expires } => {
@@ -218,9 +237,10 @@ impl Body {
                     .map(|one| (PeerId(one.to.into()), one.sealed.into()))
                     .collect(),
             },
-            kind::INVITE => {
-                What::Invite { secret: salt.ok_or(lacking)?.into(), expires: UnixMillis(expires.ok_or(lacking)?) }
-            }
+            kind::INVITE => What::Invite {
+                secret: salt.ok_or(lacking)?.into(),
+                expires: UnixMillis(expires.ok_or(lacking)?),
+            },
             kind::REVOKE => What::Revoke { invite: invite.ok_or(lacking)? },
             kind::APPOINT => What::Appoint { device: device.ok_or(lacking)?, admin },
             kind::RENEWED => What::Renewed,

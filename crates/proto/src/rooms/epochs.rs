@@ -121,7 +121,8 @@ pub fn grant_box(
 ) -> Option<[u8; BOX_BYTES]> {
     let cipher = box_cipher(&*from.agree(to)?, from.peer_id(), to, room, epoch, key_id(key));
     // The cipher's key belongs to this one plaintext: its id is part of it.
-    let sealed = cipher.encrypt(&XNonce::from([0; 24]), key.as_slice()).expect("ChaCha20-Poly1305 seals 32 bytes");
+    let sealed =
+        cipher.encrypt(&XNonce::from([0; 24]), key.as_slice()).expect("ChaCha20-Poly1305 seals 32 bytes");
     sealed.try_into().ok()
 }
 

@@ -202,7 +202,9 @@ impl Fold {
 
     /// The invite, if it lets somebody in who comes at this time.
     pub fn open_invite(&self, invite: InviteId, at: UnixMillis) -> Option<&KnownInvite> {
-        self.invites.get(&invite).filter(|known| !known.revoked && at <= known.expires && !self.is_void(known))
+        self.invites
+            .get(&invite)
+            .filter(|known| !known.revoked && at <= known.expires && !self.is_void(known))
     }
 
     /// Whoever was put out may know the secret of every invite that was made before.
@@ -217,10 +219,9 @@ impl Fold {
     /// The epoch and key to write with: the highest epoch, and of several keys the one of the lowest entry. `held` says
     /// which are here.
     pub fn current(&self, held: impl Fn(u32, KeyId) -> bool) -> Option<(u32, KeyId)> {
-        self.grants
-            .iter()
-            .rev()
-            .find_map(|(epoch, grants)| Some((*epoch, grants.iter().find(|grant| held(*epoch, grant.key))?.key)))
+        self.grants.iter().rev().find_map(|(epoch, grants)| {
+            Some((*epoch, grants.iter().find(|grant| held(*epoch, grant.key))?.key))
+        })
     }
 
     /// Whether somebody who is out may have the key of an epoch, so that another one is due.
@@ -277,7 +278,9 @@ impl Round {
     fn is_cut(&self, cuts: &Cuts, done: &Done) -> bool {
         let Some(removals) = cuts.get(&done.author) else { return false };
         removals.iter().any(|(id, heads)| {
-            !self.ended.contains(id) && *id != done.id && heads.get(&done.log).is_none_or(|head| done.seq > *head)
+            !self.ended.contains(id)
+                && *id != done.id
+                && heads.get(&done.log).is_none_or(|head| done.seq > *head)
         })
     }
 
@@ -304,7 +307,8 @@ impl Round {
             }
             What::Remove { device, heads } => self.remove(done, role, *device, heads, least),
             What::Appoint { device, admin } if role == Role::Creator => {
-                if let Some(theirs) = self.fold.members.get_mut(device).filter(|role| **role != Role::Creator) {
+                if let Some(theirs) = self.fold.members.get_mut(device).filter(|role| **role != Role::Creator)
+                {
                     *theirs = if *admin { Role::Admin } else { Role::Member };
                 }
             }
@@ -342,9 +346,10 @@ impl Round {
             None => role >= Role::Admin,
         };
         let fold = &mut self.fold;
-        let is_out = fold.former.get(&device).is_some_and(|former| {
-            former.removals.keys().any(|removal| !after.contains(removal))
-        });
+        let is_out = fold
+            .former
+            .get(&device)
+            .is_some_and(|former| former.removals.keys().any(|removal| !after.contains(removal)));
         let is_in = fold.members.contains_key(&device);
         if !allowed || is_out || (!is_in && fold.members.len() >= MAX_MEMBERS) {
             return;
@@ -352,7 +357,11 @@ impl Round {
         if let Some(former) = fold.former.remove(&device) {
             self.ended.extend(former.removals.keys());
         }
-        fold.members.entry(device).or_insert(if admin && role == Role::Creator { Role::Admin } else { Role::Member });
+        fold.members.entry(device).or_insert(if admin && role == Role::Creator {
+            Role::Admin
+        } else {
+            Role::Member
+        });
         let added = fold.added.entry(device).or_default();
         *added = (*added).max(done.epoch);
         if invite.is_none() {

@@ -32,7 +32,7 @@ impl History {
         *seq += 1;
         let id = EntryId(Sha256::digest([author, *seq as u8, (*seq >> 8) as u8]).into());
         // Clocks say nothing about the order here: they are as wrong as can be.
-        let hlc = Hlc::at(UnixMillis(1_000_000 - u64::from(height) * 1000));
+        let hlc = Hlc::at(UnixMillis(1_000_000u64.saturating_sub(u64::from(height) * 1000)));
         let (log, seq) = (LogId([author; 8]), Seq(*seq));
         self.deeds.push(Done { author: peer(author), log, seq, id, hlc, epoch, deed: Deed { height, what } });
         id
@@ -292,7 +292,8 @@ fn a_room_has_so_many_members_and_no_more() {
     for n in 1..=MAX_MEMBERS as u64 {
         let mut id = [0; 32];
         id[..8].copy_from_slice(&n.to_be_bytes());
-        let what = What::Add { device: PeerId(id), admin: false, invite: None, after: vec![], name: String::new() };
+        let what =
+            What::Add { device: PeerId(id), admin: false, invite: None, after: vec![], name: String::new() };
         done.seq = Seq(n + 1);
         done.id = EntryId(id);
         done.deed = Deed { height: 1, what };

@@ -182,7 +182,9 @@ mod tests {
         assert_eq!(Invite::parse(&link.to_uppercase()), Ok(invite()), "as a QR code holds it");
         let (one, other) = link.split_at(80);
         assert_eq!(Invite::parse(&format!(" {one}\r\n  {other}\n")), Ok(invite()), "as mail breaks it");
-        assert!(Invite::is_meant(&link) && Invite::is_meant("Lanyard:v9:whatever") && !Invite::is_meant("tea"));
+        assert!(
+            Invite::is_meant(&link) && Invite::is_meant("Lanyard:v9:whatever") && !Invite::is_meant("tea")
+        );
     }
 
     #[test]
