@@ -494,8 +494,7 @@ impl Lan {
                 }
             }
             Job::Serve { conn, room, wanted } => {
-                let entries = self.hosts[who.0].disk.ranges(room, &wanted);
-                for batch in entries.chunks(ENTRIES_BYTES / 1024) {
+                for batch in self.hosts[who.0].disk.ranges(room, &wanted, ENTRIES_BYTES / 1024) {
                     let entries = batch.iter().map(|entry| entry.encode_in_room()).collect();
                     self.send_frame(conn, Frame::Entries { room, entries }.encode());
                 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::log::logs::{Logs, cost};
 use crate::model::{EntryId, Instant, LogId, PeerId, Seq};
 use crate::pacing::{Dice, earliest};
-use crate::wire::datagram::{Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
+use crate::wire::datagram::{Head, Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
 use crate::wire::entry::Entry;
 
 /// The intents of one room.
@@ -387,8 +387,9 @@ impl Repair {
         Some(RoomPacket::Heads(Heads {
             digest: logs.digest(),
             logs: logs.count(),
-            heads: logs.heads(MAX_HEADS),
+            heads: fitting(logs),
             fetch,
+            partial: logs.is_partial(),
         }))
     }
 
@@ -454,6 +455,18 @@ impl Cache {
     }
 }
 
+/// The most recently active logs, as many as a packet carries; those with a hole take more.
+fn fitting(logs: &Logs) -> Vec<Head> {
+    let mut left = MAX_HEADS * HEAD_BYTES;
+    let size = |head: &Head| HEAD_BYTES + if head.base > Seq(0) { BASE_BYTES } else { 0 };
+    let fits = |head: &Head| {
+        let fits = size(head) <= left;
+        left = left.saturating_sub(size(head));
+        fits
+    };
+    logs.newest_heads().take_while(fits).take(MAX_HEADS).collect()
+}
+
 fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {
     let (log, from) = (wanted.log, wanted.from.0);
     (from..from.saturating_add(u64::from(wanted.count).min(MAX_NACKED as u64)))
@@ -487,6 +500,8 @@ const PACKET_FRAMING: usize = 16;
 const ENTRY_FRAMING: usize = 3;
 /// Bytes of one head at most.
 const HEAD_BYTES: usize = 19;
+/// Bytes more where something is missing below it.
+const BASE_BYTES: usize = 9;
 /// Heads that travel with entries.
 const DATA_HEADS: usize = 8;
 /// Entries that are asked for by multicast; more are fetched over TCP.

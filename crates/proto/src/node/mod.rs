@@ -13,10 +13,11 @@ mod links;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
+use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Place, Record, RoomRecord, TransferRecord};
 use crate::identity::Identity;
-use crate::log::{Priority, Received, Replica, Session};
+use crate::log::{Heard, Priority, Received, Replica, Run, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
 use crate::pacing::{Dice, TokenBucket, earliest};
 use crate::presence::{MAX_PEERS, Presence};
@@ -44,6 +45,8 @@ pub struct Node {
     rooms: BTreeMap<RoomId, Room>,
     tags: Tags,
     sessions: BTreeMap<ConnId, Session>,
+    /// The connection whose turn it was last to be sent entries.
+    served_last: Option<ConnId>,
     /// Rooms that wait for a connection that is being dialled.
     dialling: BTreeMap<PeerId, Vec<RoomId>>,
     /// When standing connections are next told what is here.
@@ -74,6 +77,31 @@ pub struct Room {
     nonce: u64,
     keys: RoomKeys,
     replica: Replica,
+    history: History,
+}
+
+/// Older entries that came, and whether people were told.
+#[derive(Default)]
+struct History {
+    told: Option<Instant>,
+    due: bool,
+}
+
+impl History {
+    /// More came. Whether to tell now.
+    fn came(&mut self, now: Instant) -> bool {
+        let rested = self.told.is_none_or(|told| now.since(told) >= HISTORY_TOLD);
+        if rested {
+            self.told = Some(now);
+        }
+        self.due = !rested;
+        rested
+    }
+
+    /// Whether something came that was not told.
+    fn take_due(&mut self) -> bool {
+        std::mem::take(&mut self.due)
+    }
 }
 
 /// Which room a tag on the wire means at this hour.
@@ -110,6 +138,7 @@ impl Node {
             rooms: BTreeMap::new(),
             tags: Tags::default(),
             sessions: BTreeMap::new(),
+            served_last: None,
             dialling: BTreeMap::new(),
             remind_at: None,
             transfers: Transfers::new(me),
@@ -271,18 +300,43 @@ impl Node {
         if received.refused > 0 {
             self.count(Dropped::Entry, u64::from(received.refused));
         }
-        for entry in &received.appended {
-            if entry.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
-                self.clock = self.clock.max(entry.header.hlc);
-            }
-            effects.commit.push(Record::Entry { room, entry: entry.clone(), own: false, arrived: now.unix });
-            effects.extend(self.understand(room, entry));
-            effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });
+        for Heard { run, news } in received.runs {
+            effects.extend(self.absorb_run(room, from, run, news, now));
         }
-        effects.extend(self.pass_on(room, &received.appended, Some(from)));
-        if let (Some(seq), Some(held)) = (received.covered, self.rooms.get(&room)) {
-            effects.commit.push(Record::Covered { room, peer: from, log: held.replica.own_log(), seq });
+        if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
+            let log = room_held.replica.own_log();
+            effects.commit.push(Record::Covered { room, peer: from, log, held });
             effects.tell.push(Event::Covered { room, peer: from });
+        }
+        effects
+    }
+
+    fn absorb_run(&mut self, room: RoomId, from: PeerId, run: Run, news: bool, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Run { entries, place, forgotten } = run;
+        let Some(last) = entries.last() else { return effects };
+        if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
+            self.clock = self.clock.max(last.header.hlc);
+        }
+        if let Some(to) = forgotten {
+            effects.commit.push(Record::Forget { room, log: last.log(), to });
+        }
+        for entry in entries.iter().filter(|entry| entry.header.kind != rooms::kind::TEXT) {
+            effects.extend(self.understand(room, entry));
+        }
+        let arrived = now.unix;
+        if news {
+            let event = |entry: &Arc<Entry>| Event::Entry { room, entry: entry.clone(), arrived };
+            effects.tell.extend(entries.iter().map(event));
+        } else if self.rooms.get_mut(&room).is_some_and(|held| held.history.came(now.instant)) {
+            effects.tell.push(Event::History(room));
+        }
+        if place == Place::Head {
+            effects.extend(self.pass_on(room, &entries, Some(from)));
+            let record = |entry| Record::Entry { room, entry, own: false, arrived };
+            effects.commit.extend(entries.into_iter().map(record));
+        } else {
+            effects.commit.push(Record::Run { room, entries, place, arrived });
         }
         effects
     }
@@ -340,7 +394,7 @@ impl Node {
         };
         let own = log_id(self.me, self.log_nonce);
         let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
-        Some(Room { record, nonce: self.log_nonce, keys, replica })
+        Some(Room { record, nonce: self.log_nonce, keys, replica, history: History::default() })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -440,7 +494,7 @@ impl Room {
         (entry.log() == self.replica.own_log()).then(|| self.holders_of(entry.header.seq))
     }
 
-    /// Devices that have signed to hold this device's log up to `seq`.
+    /// Devices that have signed to hold the entry of this device's log at `seq`.
     pub fn holders_of(&self, seq: Seq) -> Vec<PeerId> {
         self.replica.holders(seq).collect()
     }
@@ -448,6 +502,11 @@ impl Room {
     /// This device's log in the room.
     pub fn own_log(&self) -> LogId {
         self.replica.own_log()
+    }
+
+    /// Whether older entries of the room exist that are not here.
+    pub fn lacks_history(&self) -> bool {
+        self.replica.has_holes()
     }
 
     fn concerns(&self, peer: Option<PeerId>) -> bool {
@@ -481,5 +540,7 @@ const HOST_BYTES_PER_SECOND: u32 = 16_000;
 const HOST_BURST_BYTES: u32 = 8_192;
 /// Rooms of one device.
 const MAX_ROOMS: usize = 512;
+/// Between two words about older entries that came.
+const HISTORY_TOLD: Duration = Duration::from_millis(300);
 /// A clock further ahead than this is wrong, and not followed.
 const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

@@ -157,6 +157,20 @@ impl Unverified {
         self.0.log()
     }
 
+    /// Whether the other claims to come right behind this one in the same log.
+    pub fn precedes(&self, other: &Unverified) -> bool {
+        let (one, next) = (self.header(), other.header());
+        one.author == next.author
+            && one.nonce == next.nonce
+            && one.seq.next() == next.seq
+            && next.prev == self.id().0
+    }
+
+    /// The entry whose id an entry that is genuine names as the one before it: so its author signed it, too.
+    pub fn chained(self) -> Entry {
+        self.0
+    }
+
     /// Checks the author's signature.
     ///
     /// # Errors
