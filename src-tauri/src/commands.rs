@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_page_can_ask_for_the_rest() {
-        let say = Command::Say { to: "#lobby".to_owned(), text: "hello".to_owned() };
+        let say = Command::Say { to: "#lobby".to_owned(), text: "hello".to_owned(), reply: None };
         for command in [Command::Snapshot {}, Command::Transfers {}, say] {
             assert_eq!(allowed(&command), Ok(()));
         }

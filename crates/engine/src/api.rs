@@ -4,10 +4,18 @@
 //! falls behind gets [`Event::Lagged`] and asks for a [`Snapshot`]. The TypeScript types in
 //! `ui/src/ipc/generated.ts` are made from these by the test `typescript_types_are_fresh`.
 
+mod files;
+mod rooms;
 #[cfg(test)]
 mod typescript;
 
 use serde::{Deserialize, Serialize};
+
+pub use files::{FileHandle, Progress, Receiver, Transfer, TransferDirection, TransferState};
+pub use rooms::{
+    Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note, NoteKind,
+    Page, Quote, Reaction, Role, Room, RoomKind,
+};
 
 /// What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,24 +34,106 @@ pub enum Command {
     Peers {},
     /// Answered by [`Reply::Rooms`].
     Rooms {},
-    /// Take part in the open room of this name; answered by [`Reply::Room`].
+    /// Take part in the open room of this name, or ask to be let into a private room by an invite (`lanyard:v1:inv:…`).
+    /// Answered by [`Reply::Room`] at once; of a private room [`Room::membership`] says when somebody has let us in.
     JoinRoom { name: String },
+    /// Begin a private room; answered by [`Reply::Room`].
+    CreateRoom { name: String },
     /// Leave a room that is not the lobby; answered by [`Reply::Done`].
     LeaveRoom { room: String },
     /// Find the room that `to` means, opening a direct conversation where none was; answered by [`Reply::Room`].
     ///
     /// `to` is here and below `#name` of a room, `@name` or `@id-prefix` of a person, or a whole room id.
     Open { to: String },
-    /// Answered by [`Reply::Message`] once the message is on disk.
-    Say { to: String, text: String },
-    /// A page of history, newest first unless read backwards by the caller; answered by [`Reply::Page`].
+    /// Answered by [`Reply::Message`] once the message is on disk. `@Name` in the text mentions people of the room.
+    Say {
+        to: String,
+        text: String,
+        /// The message that this one answers.
+        ///
+        /// A message is here and below its whole id, or the beginning of one that is not ambiguous in its room.
+        #[cfg_attr(test, ts(optional))]
+        reply: Option<String>,
+    },
+    /// Change what an own message says; answered by [`Reply::Message`].
+    Edit { message: String, text: String },
+    /// Take a message back, where it is ours or we are an admin of its private room; answered by [`Reply::Message`].
+    Delete { message: String },
+    /// Put an emoji on a message, or take it off; answered by [`Reply::Message`].
+    React { message: String, emoji: String, on: bool },
+    /// Pin a message in its room, or unpin it; answered by [`Reply::Message`].
+    Pin { message: String, on: bool },
+    /// The pinned messages of a room, newest first; answered by [`Reply::Page`].
+    Pins { room: String },
+    /// Say what a room is about; answered by [`Reply::Room`].
+    SetTopic { room: String, topic: String },
+    /// Somebody is writing here. Sent on at most every three seconds; answered by [`Reply::Done`].
+    Typing { room: String },
+    /// Keep what was begun and not sent; empty forgets it. Answered by [`Reply::Done`].
+    SetDraft { room: String, text: String },
+    /// A page of history, oldest first; answered by [`Reply::Page`]. Of `before`, `after`, `at` and `around` at most one.
     Log {
         to: String,
-        /// Only what comes before this [`Message::cursor`]; the newest if absent.
+        /// Only what comes before this [`Message::cursor`]; the newest if all four are absent.
         #[cfg_attr(test, ts(optional))]
         before: Option<String>,
+        /// Only what comes after this [`Message::cursor`].
+        #[cfg_attr(test, ts(optional))]
+        after: Option<String>,
+        /// What comes from this time on, in milliseconds since 1970.
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        at: Option<u64>,
+        /// The message of this id in the middle.
+        #[cfg_attr(test, ts(optional))]
+        around: Option<String>,
         /// At most this many, 500 at the most.
         limit: u32,
+    },
+    /// Messages that contain all of these words, or parts of words from two characters on, newest first; answered by
+    /// [`Reply::Found`].
+    Search {
+        text: String,
+        /// Only in this room.
+        #[cfg_attr(test, ts(optional))]
+        to: Option<String>,
+        /// Only by this person, `@name` or `@id-prefix`.
+        #[cfg_attr(test, ts(optional))]
+        from: Option<String>,
+        /// Only what comes before this [`Message::cursor`]: for the next page.
+        #[cfg_attr(test, ts(optional))]
+        before: Option<String>,
+        /// At most this many, 200 at the most.
+        limit: u32,
+    },
+    /// Write a room's whole history into a new file in the folder behind a handle; answered by [`Reply::Exported`].
+    Export { to: String, format: ExportFormat, into: String },
+    /// Who takes part in a room; answered by [`Reply::Members`].
+    Members { room: String },
+    /// Let a person into a private room; answered by [`Reply::Done`]. `peer` is here and below `@name` or an id.
+    AddMember { room: String, peer: String },
+    /// Put somebody out of a private room, and change its keys; answered by [`Reply::Done`].
+    RemoveMember { room: String, peer: String },
+    /// Make a member an admin, or an admin a member; answered by [`Reply::Done`].
+    SetRole { room: String, peer: String, role: Role },
+    /// Change a private room's keys; answered by [`Reply::Room`].
+    RenewKeys { room: String },
+    /// Make an invite to a private room, by default for seven days; answered by [`Reply::Invite`].
+    Invite {
+        room: String,
+        #[cfg_attr(test, ts(optional))]
+        hours: Option<u32>,
+    },
+    /// The invites to a room that still hold; answered by [`Reply::Invites`].
+    Invites { room: String },
+    /// Let an invite hold no longer; answered by [`Reply::Done`].
+    RevokeInvite { room: String, invite: String },
+    /// The open rooms that others on this network speak of; answered by [`Reply::Directory`].
+    Directory {},
+    /// Keep a room's history for so many days; absent means as the settings say. Answered by [`Reply::Room`].
+    KeepRoom {
+        room: String,
+        #[cfg_attr(test, ts(optional))]
+        days: Option<u32>,
     },
     /// Everything up to this [`Message::cursor`] was seen; answered by [`Reply::Done`].
     MarkRead { room: String, cursor: String },
@@ -72,6 +162,12 @@ pub enum Command {
         /// A handle of a folder.
         #[cfg_attr(test, ts(optional))]
         downloads: Option<String>,
+        /// For how many days history is kept; 0 means for ever.
+        #[cfg_attr(test, ts(optional))]
+        history_days: Option<u32>,
+        /// How many bytes of history are kept in all.
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        history_bytes: Option<u64>,
     },
     /// Look for a peer at `host`, `host:port`, `ip` or `ip:port`; answered by [`Reply::Done`].
     AddPeer { address: String },
@@ -90,6 +186,12 @@ pub enum Reply {
     Rooms(Vec<Room>),
     Message(Message),
     Page(Page),
+    Found(Found),
+    Exported(Export),
+    Members(Vec<Member>),
+    Invite(Invite),
+    Invites(Vec<Invite>),
+    Directory(Vec<ListedRoom>),
     Handles(Vec<FileHandle>),
     Transfer(Transfer),
     Transfers(Vec<Transfer>),
@@ -124,6 +226,25 @@ pub enum Event {
     Message {
         message: Message,
     },
+    /// A message reads otherwise than before: it was edited, taken back, pinned, or somebody reacted.
+    MessageChanged {
+        message: Message,
+    },
+    /// Older messages of a room arrived: pages before what is shown may have more now.
+    History {
+        room: String,
+    },
+    /// Somebody is writing. It holds for six seconds, or until a message of theirs.
+    Typing {
+        room: String,
+        peer: String,
+    },
+    /// Who takes part in a room, or in which role, changed.
+    MembersChanged {
+        room: String,
+    },
+    /// The network's open rooms are others than before.
+    DirectoryChanged {},
     /// A message of ours is now held by more devices than before.
     Delivered {
         room: String,
@@ -188,6 +309,22 @@ pub struct Me {
     pub version: String,
     /// Whether a person chose the name; a window asks once if not.
     pub named: bool,
+    /// For how many days history is kept; 0 means for ever.
+    pub history_days: u32,
+    /// How many bytes of history are kept in all.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub history_bytes: u64,
+}
+
+/// What a file of exported history is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportFormat {
+    /// One page to read and print, complete in itself.
+    Html,
+    /// One JSON object with the room and its messages, as [`Message`] writes them.
+    Json,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -256,190 +393,6 @@ pub enum Trust {
     Pinned,
     Verified,
     Blocked,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Room {
-    pub id: String,
-    pub kind: RoomKind,
-    /// Without `#`; the other person's name in a direct conversation.
-    pub name: String,
-    /// The other person in a direct conversation.
-    pub peer: Option<String>,
-    /// Messages and offers of others that were not seen yet.
-    pub unread: u32,
-    /// The newest message, if there is one.
-    pub last: Option<Message>,
-    /// The [`Message::cursor`] up to which all was seen.
-    pub read: Option<String>,
-    /// Devices known to take part, this one included.
-    pub members: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum RoomKind {
-    /// The open room that everybody is in.
-    Lobby,
-    /// Anyone on this network can read it.
-    Open,
-    /// Two devices, sealed.
-    Direct,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Message {
-    pub id: String,
-    pub room: String,
-    pub author: String,
-    /// The author's name as known now.
-    pub name: String,
-    pub mine: bool,
-    /// By the author's clock, milliseconds since 1970.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub time: u64,
-    pub kind: MessageKind,
-    /// What was written; of an offer, the names of what is offered.
-    pub text: String,
-    /// The transfer that an offer speaks of.
-    pub transfer: Option<String>,
-    /// Sorts messages as they are to be shown, as plain text.
-    pub cursor: String,
-    /// Who holds it by now; only of our own messages.
-    pub delivered: Option<Delivery>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum MessageKind {
-    Text,
-    Offer,
-    /// Written by a newer version; it is kept and passed on, but cannot be shown.
-    Unknown,
-}
-
-/// Signed by others, so it never overstates.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Delivery {
-    /// Ids of the devices that hold it.
-    pub to: Vec<String>,
-    /// How many other devices are known to take part.
-    pub of: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Page {
-    /// Oldest first.
-    pub messages: Vec<Message>,
-    /// Whether there is more before the first of them.
-    pub more: bool,
-}
-
-/// Files that a person picked or dropped. The path stays in the engine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct FileHandle {
-    pub handle: String,
-    pub name: String,
-    pub folder: bool,
-    /// Bytes of a file; 0 for a folder, which is not walked before it is offered.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub size: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Transfer {
-    pub id: String,
-    pub room: String,
-    pub direction: TransferDirection,
-    /// The device that offers.
-    pub from: String,
-    pub from_name: String,
-    pub state: TransferState,
-    /// The first names of what is offered, safe to show; at most 8.
-    pub names: Vec<String>,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub files: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub bytes: u64,
-    /// Bytes that are here (incoming), or that were sent to the furthest receiver (outgoing).
-    #[cfg_attr(test, ts(type = "number"))]
-    pub moved: u64,
-    /// Milliseconds since 1970.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub offered: u64,
-    /// Where the files are or will be; incoming and accepted only.
-    pub folder: Option<String>,
-    /// Lower-case hexadecimal SHA-256 of the file, once it is known; only where one file is offered.
-    pub sha256: Option<String>,
-    /// Why it failed or waits.
-    pub error: Option<ApiError>,
-    /// What became of it at each receiver; outgoing only.
-    pub receivers: Vec<Receiver>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum TransferDirection {
-    In,
-    Out,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum TransferState {
-    /// Nobody has said yes yet.
-    Offered,
-    /// Accepted; the other side is not reachable right now. It goes on by itself.
-    Waiting,
-    Running,
-    /// Incoming: whole, verified, under its final name. Outgoing: the one receiver has said so, signed.
-    Done,
-    Declined,
-    Cancelled,
-    Failed,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Receiver {
-    pub peer: String,
-    pub name: String,
-    pub state: TransferState,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub moved: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Progress {
-    pub transfer: String,
-    /// The other device: the holder (incoming) or the receiver (outgoing).
-    pub peer: String,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub moved: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub bytes: u64,
-    /// Bytes per second over the last seconds.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub rate: u64,
 }
 
 /// Why a command was not carried out: a code to branch on, and a sentence that says what and what next.

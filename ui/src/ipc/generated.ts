@@ -8,19 +8,61 @@ export type ApiError = { code: ErrorCode, message: string, };
 /**
  * What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
  */
-export type Command = { "method": "snapshot", "params": Record<symbol, never> } | { "method": "peers", "params": Record<symbol, never> } | { "method": "rooms", "params": Record<symbol, never> } | { "method": "join-room", "params": { name: string, } } | { "method": "leave-room", "params": { room: string, } } | { "method": "open", "params": { to: string, } } | { "method": "say", "params": { to: string, text: string, } } | { "method": "log", "params": { to: string,
+export type Command = { "method": "snapshot", "params": Record<symbol, never> } | { "method": "peers", "params": Record<symbol, never> } | { "method": "rooms", "params": Record<symbol, never> } | { "method": "join-room", "params": { name: string, } } | { "method": "create-room", "params": { name: string, } } | { "method": "leave-room", "params": { room: string, } } | { "method": "open", "params": { to: string, } } | { "method": "say", "params": { to: string, text: string,
 /**
- * Only what comes before this [`Message::cursor`]; the newest if absent.
+ * The message that this one answers.
+ *
+ * A message is here and below its whole id, or the beginning of one that is not ambiguous in its room.
+ */
+reply?: string, } } | { "method": "edit", "params": { message: string, text: string, } } | { "method": "delete", "params": { message: string, } } | { "method": "react", "params": { message: string, emoji: string, on: boolean, } } | { "method": "pin", "params": { message: string, on: boolean, } } | { "method": "pins", "params": { room: string, } } | { "method": "set-topic", "params": { room: string, topic: string, } } | { "method": "typing", "params": { room: string, } } | { "method": "set-draft", "params": { room: string, text: string, } } | { "method": "log", "params": { to: string,
+/**
+ * Only what comes before this [`Message::cursor`]; the newest if all four are absent.
  */
 before?: string,
 /**
+ * Only what comes after this [`Message::cursor`].
+ */
+after?: string,
+/**
+ * What comes from this time on, in milliseconds since 1970.
+ */
+at?: number,
+/**
+ * The message of this id in the middle.
+ */
+around?: string,
+/**
  * At most this many, 500 at the most.
  */
-limit: number, } } | { "method": "mark-read", "params": { room: string, cursor: string, } } | { "method": "admit", "params": { paths: Array<string>, } } | { "method": "offer", "params": { to: string, handles: Array<string>, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "configure", "params": { name?: string,
+limit: number, } } | { "method": "search", "params": { text: string,
+/**
+ * Only in this room.
+ */
+to?: string,
+/**
+ * Only by this person, `@name` or `@id-prefix`.
+ */
+from?: string,
+/**
+ * Only what comes before this [`Message::cursor`]: for the next page.
+ */
+before?: string,
+/**
+ * At most this many, 200 at the most.
+ */
+limit: number, } } | { "method": "export", "params": { to: string, format: ExportFormat, into: string, } } | { "method": "members", "params": { room: string, } } | { "method": "add-member", "params": { room: string, peer: string, } } | { "method": "remove-member", "params": { room: string, peer: string, } } | { "method": "set-role", "params": { room: string, peer: string, role: Role, } } | { "method": "renew-keys", "params": { room: string, } } | { "method": "invite", "params": { room: string, hours?: number, } } | { "method": "invites", "params": { room: string, } } | { "method": "revoke-invite", "params": { room: string, invite: string, } } | { "method": "directory", "params": Record<symbol, never> } | { "method": "keep-room", "params": { room: string, days?: number, } } | { "method": "mark-read", "params": { room: string, cursor: string, } } | { "method": "admit", "params": { paths: Array<string>, } } | { "method": "offer", "params": { to: string, handles: Array<string>, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "configure", "params": { name?: string,
 /**
  * A handle of a folder.
  */
-downloads?: string, } } | { "method": "add-peer", "params": { address: string, } };
+downloads?: string,
+/**
+ * For how many days history is kept; 0 means for ever.
+ */
+historyDays?: number,
+/**
+ * How many bytes of history are kept in all.
+ */
+historyBytes?: number, } } | { "method": "add-peer", "params": { address: string, } };
 
 /**
  * Signed by others, so it never overstates.
@@ -45,7 +87,21 @@ export type ErrorCode = "invalid" | "not-found" | "refused" | "timed-out" | "sto
 /**
  * Something happened. One JSON object each, told apart by `event`.
  */
-export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
+export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
+
+/**
+ * History that was written into a file.
+ */
+export type Export = {
+/**
+ * The file's name in the folder.
+ */
+file: string, messages: number, };
+
+/**
+ * What a file of exported history is.
+ */
+export type ExportFormat = "html" | "json";
 
 /**
  * Files that a person picked or dropped. The path stays in the engine.
@@ -56,7 +112,50 @@ export type FileHandle = { handle: string, name: string, folder: boolean,
  */
 size: number, };
 
+/**
+ * Messages that a search found.
+ */
+export type Found = {
+/**
+ * Newest first.
+ */
+messages: Array<Message>,
+/**
+ * Whether there are more before the last of them.
+ */
+more: boolean, };
+
 export type Interface = { name: string, addresses: Array<string>, };
+
+/**
+ * Lets whoever has the link into a private room.
+ */
+export type Invite = { id: string, room: string,
+/**
+ * `lanyard:v1:inv:…`, to be sent, or shown as a QR code. Only at the device that made the invite; elsewhere empty.
+ */
+link: string,
+/**
+ * Milliseconds since 1970.
+ */
+expires: number,
+/**
+ * Who made it.
+ */
+by: string, };
+
+/**
+ * An open room that somebody on this network speaks of.
+ */
+export type ListedRoom = { name: string,
+/**
+ * Devices that were seen in it, about.
+ */
+members: number, joined: boolean,
+/**
+ * When somebody last wrote there, in milliseconds since 1970; 0 if that is not known.
+ */
+active: number, };
 
 /**
  * This device.
@@ -77,7 +176,29 @@ downloads: string, version: string,
 /**
  * Whether a person chose the name; a window asks once if not.
  */
-named: boolean, };
+named: boolean,
+/**
+ * For how many days history is kept; 0 means for ever.
+ */
+historyDays: number,
+/**
+ * How many bytes of history are kept in all.
+ */
+historyBytes: number, };
+
+/**
+ * Somebody who takes part in a room.
+ */
+export type Member = { peer: string, short: string, name: string, me: boolean, online: boolean,
+/**
+ * In private rooms; everybody is a member elsewhere.
+ */
+role: Role, };
+
+/**
+ * Whether this device is in a room.
+ */
+export type Membership = "member" | "joining" | "refused" | "removed";
 
 export type Message = { id: string, room: string, author: string,
 /**
@@ -89,9 +210,41 @@ name: string, mine: boolean,
  */
 time: number, kind: MessageKind,
 /**
- * What was written; of an offer, the names of what is offered.
+ * What was written, as it reads now; of an offer, the names of what is offered. Empty if it was taken back.
  */
 text: string,
+/**
+ * What it answers.
+ */
+reply: Quote | null,
+/**
+ * When it was last edited, by the author's clock.
+ */
+edited: number | null,
+/**
+ * It was taken back: a tombstone is shown.
+ */
+deleted: boolean,
+/**
+ * By emoji, in the order of the first.
+ */
+reactions: Array<Reaction>,
+/**
+ * Ids of the devices that the text mentions by `@Name`.
+ */
+mentions: Array<string>,
+/**
+ * It mentions us, or answers a message of ours.
+ */
+toMe: boolean, pinned: boolean,
+/**
+ * It arrived after later ones were read, and stands among them.
+ */
+late: boolean,
+/**
+ * What happened, where the message is a [`MessageKind::Note`].
+ */
+note: Note | null,
 /**
  * The transfer that an offer speaks of.
  */
@@ -105,7 +258,7 @@ cursor: string,
  */
 delivered: Delivery | null, };
 
-export type MessageKind = "text" | "offer" | "unknown";
+export type MessageKind = "text" | "offer" | "note" | "sealed" | "unknown";
 
 export type Network = {
 /**
@@ -121,15 +274,42 @@ tcpPort: number, multicast: boolean, interfaces: Array<Interface>,
  */
 dropped: Array<Dropped>, };
 
+/**
+ * Something that happened in a room, to be told among its messages.
+ */
+export type Note = { kind: NoteKind,
+/**
+ * Whom it concerns, if not the author.
+ */
+peer: string | null,
+/**
+ * That person's name as known now.
+ */
+name: string | null,
+/**
+ * The topic, where that is what changed; else empty.
+ */
+text: string, };
+
+export type NoteKind = "created" | "topic" | "added" | "joined" | "removed" | "left" | "promoted" | "demoted" | "keys-renewed" | "forked";
+
 export type Page = {
 /**
  * Oldest first.
  */
 messages: Array<Message>,
 /**
- * Whether there is more before the first of them.
+ * Whether there is more before the first of them on this device.
  */
-more: boolean, };
+more: boolean,
+/**
+ * Whether there is more after the last of them.
+ */
+newer: boolean,
+/**
+ * Whether there was more before the first of them that is not on this device: not fetched yet, or no longer kept.
+ */
+missing: boolean, };
 
 export type Peer = { id: string, short: string,
 /**
@@ -157,12 +337,36 @@ peer: string, moved: number, bytes: number,
  */
 rate: number, };
 
+/**
+ * The message that another one answers, as it reads now.
+ */
+export type Quote = { id: string,
+/**
+ * Empty, like the name and the text, if the message is not here.
+ */
+author: string, name: string,
+/**
+ * Its beginning, at most 200 characters.
+ */
+text: string, deleted: boolean, };
+
+export type Reaction = { emoji: string,
+/**
+ * Ids of who put it there.
+ */
+by: Array<string>, mine: boolean, };
+
 export type Receiver = { peer: string, name: string, state: TransferState, moved: number, };
 
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> };
+
+/**
+ * What a member of a private room may do.
+ */
+export type Role = "creator" | "admin" | "member";
 
 export type Room = { id: string, kind: RoomKind,
 /**
@@ -178,6 +382,26 @@ peer: string | null,
  */
 unread: number,
 /**
+ * How many of them mention us or answer us.
+ */
+mentions: number,
+/**
+ * What the room is about; may be empty.
+ */
+topic: string,
+/**
+ * What was begun here and not sent; may be empty.
+ */
+draft: string, membership: Membership,
+/**
+ * Our role in a private room.
+ */
+role: Role | null,
+/**
+ * For how many days this room's history is kept, where it differs from the settings.
+ */
+keepDays: number | null,
+/**
  * The newest message, if there is one.
  */
 last: Message | null,
@@ -190,7 +414,7 @@ read: string | null,
  */
 members: number, };
 
-export type RoomKind = "lobby" | "open" | "direct";
+export type RoomKind = "lobby" | "open" | "direct" | "private";
 
 export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, };
 

@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_command_survives_the_line() {
-        let command = Command::Say { to: "#lobby".into(), text: "two\nlines".into() };
+        let command = Command::Say { to: "#lobby".into(), text: "two\nlines".into(), reply: None };
         let line = request(1, &command).unwrap();
         assert!(!line.contains('\n'));
         assert_eq!(parse_request(&line).unwrap().ask, Ask::Command(command));

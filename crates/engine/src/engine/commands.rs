@@ -35,7 +35,7 @@ enum Outcome {
 impl Run {
     pub async fn command(&mut self, command: Command, to: To) -> Result<(), StoreError> {
         match command {
-            Command::Log { to: whose, before, limit } => {
+            Command::Log { to: whose, before, limit, .. } => {
                 match self.find_room(&whose) {
                     Ok(room) => self.read_page(room, before.as_deref(), limit, to),
                     Err(error) => drop(to.send(Err(error))),
@@ -77,7 +77,7 @@ impl Run {
                 let (room, effects) = self.resolve(&to)?;
                 Ok(Outcome::After(effects, Answering::Room(room)))
             }
-            Command::Say { to, text } => {
+            Command::Say { to, text, .. } => {
                 let (room, mut effects) = self.resolve(&to)?;
                 match self.node.say(room, &text, now) {
                     Ok((entry, said)) => {
@@ -118,13 +118,33 @@ impl Run {
                 let effects = self.node.cancel(transfer, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Transfer(transfer)))
             }
-            Command::Configure { name, downloads } => self.configure(name, downloads).await,
+            Command::Configure { name, downloads, .. } => self.configure(name, downloads).await,
             Command::AddPeer { address } => {
                 check_address(&address)?;
                 self.add_address(&address);
                 Ok(Outcome::Now(Reply::Done))
             }
             Command::Log { .. } | Command::Offer { .. } => unreachable!("answered later, see `command`"),
+            Command::Edit { .. }
+            | Command::Delete { .. }
+            | Command::React { .. }
+            | Command::Pin { .. }
+            | Command::Pins { .. }
+            | Command::SetTopic { .. }
+            | Command::Typing { .. }
+            | Command::SetDraft { .. }
+            | Command::Search { .. }
+            | Command::Export { .. } => Err(invalid("messages")),
+            Command::CreateRoom { .. }
+            | Command::Members { .. }
+            | Command::AddMember { .. }
+            | Command::RemoveMember { .. }
+            | Command::SetRole { .. }
+            | Command::RenewKeys { .. }
+            | Command::Invite { .. }
+            | Command::Invites { .. }
+            | Command::RevokeInvite { .. } => Err(invalid("private")),
+            Command::Directory {} | Command::KeepRoom { .. } => Err(invalid("logs")),
         }
     }
 
@@ -221,7 +241,7 @@ impl Run {
             let show = move |run: &Run| {
                 let reply = page.map_err(ApiError::from).map(|(shown, more)| {
                     let messages = shown.iter().filter_map(|shown| run.message(room, shown)).collect();
-                    Reply::Page(Page { messages, more })
+                    Reply::Page(Page { messages, more, newer: false, missing: false })
                 });
                 let _ = answer.send(reply);
             };

@@ -14,7 +14,7 @@ async fn what_cannot_be_said_opens_the_conversation_all_the_same_and_harms_nothi
     let home = tempfile::tempdir().unwrap();
     let ann = up(&home.path().join("ann"), "ann").await;
     let to = format!("@{}", Identity::from_seed(&[7; 32]).peer_id());
-    let say = |text: &str| Command::Say { to: to.clone(), text: text.to_owned() };
+    let say = |text: &str| Command::Say { to: to.clone(), text: text.to_owned(), reply: None };
     let error = ann.handle().call(say(" ")).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Invalid);
     ann.handle().call(say("now")).await.unwrap();
@@ -31,7 +31,10 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
     let ann = Engine::start(config(&profile)).await.unwrap();
     for name in ["Annabel", "Annemarie"] {
         let name = Some(name.to_owned());
-        ann.handle().call(Command::Configure { name, downloads: None }).await.unwrap();
+        ann.handle()
+            .call(Command::Configure { name, downloads: None, history_days: None, history_bytes: None })
+            .await
+            .unwrap();
     }
     down(ann).await;
     let ann = Engine::start(config(&profile)).await.unwrap();

@@ -17,7 +17,7 @@ use crate::text;
 pub async fn say(node: &Node, out: Output, to: String, text: String) -> Result<(), Failure> {
     let text = if text == "-" { read_standard_input().await? } else { text };
     let mut events = node.subscribe();
-    let message = ask!(call_when_found(node, Command::Say { to, text }) => Message)?;
+    let message = ask!(call_when_found(node, Command::Say { to, text, reply: None }) => Message)?;
     if node.is_ours() && !reaches_somebody(&mut events, &message).await {
         out.note("It is kept, but nobody has it yet. It goes out whenever a node runs for this profile: lanyard up");
     }
@@ -85,7 +85,14 @@ async fn latest(node: &Node, room: &str, limit: u32) -> Result<Vec<Message>, Api
     let mut left = limit;
     while left > 0 {
         let before = messages.first().map(|message| message.cursor.clone());
-        let command = Command::Log { to: room.to_owned(), before, limit: left.min(PAGE) };
+        let command = Command::Log {
+            to: room.to_owned(),
+            before,
+            after: None,
+            at: None,
+            around: None,
+            limit: left.min(PAGE),
+        };
         let page: Page = ask!(node.call(command) => Page)?;
         left = left.saturating_sub(u32::try_from(page.messages.len()).unwrap_or(u32::MAX));
         let more = page.more && !page.messages.is_empty();
@@ -107,7 +114,9 @@ fn words(message: &Message) -> String {
             let hint = hint.map(|id| paint(QUIET, &format!("  lanyard accept {}", text::short(id))));
             format!("offers {}{}", text::line(&message.text), hint.unwrap_or_default())
         }
-        MessageKind::Unknown => paint(QUIET, "(written by a newer version)"),
+        MessageKind::Unknown | MessageKind::Note | MessageKind::Sealed => {
+            paint(QUIET, "(written by a newer version)")
+        }
     };
     format!("{time}  {name}: {said}")
 }

@@ -80,7 +80,9 @@ fn whole_path(path: &Path) -> Result<String, Failure> {
 fn receivers(room: &Room) -> usize {
     match room.kind {
         RoomKind::Direct => 1,
-        RoomKind::Lobby | RoomKind::Open => (room.members.saturating_sub(1) as usize).max(1),
+        RoomKind::Lobby | RoomKind::Open | RoomKind::Private => {
+            (room.members.saturating_sub(1) as usize).max(1)
+        }
     }
 }
 

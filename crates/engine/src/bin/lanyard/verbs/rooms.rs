@@ -40,12 +40,14 @@ pub async fn leave(node: &Node, out: Output, room: &str) -> Result<(), Failure> 
 fn words(room: &Room) -> String {
     let name = text::line(&room.name);
     let name = match room.kind {
-        RoomKind::Lobby | RoomKind::Open => format!("#{name}"),
+        RoomKind::Lobby | RoomKind::Open | RoomKind::Private => format!("#{name}"),
         RoomKind::Direct => format!("@{name}"),
     };
     let members = match room.kind {
         RoomKind::Direct => String::new(),
-        RoomKind::Lobby | RoomKind::Open => text::count(room.members.into(), "device", "devices"),
+        RoomKind::Lobby | RoomKind::Open | RoomKind::Private => {
+            text::count(room.members.into(), "device", "devices")
+        }
     };
     let unread = match room.unread {
         0 => String::new(),

@@ -102,6 +102,11 @@ impl Teller {
             Event::Notice { error } => paint(BAD, &text::line(&error.message)),
             Event::Lagged { missed } => format!("{missed} events came too fast to be shown"),
             Event::PeerChanged { .. }
+            | Event::MessageChanged { .. }
+            | Event::History { .. }
+            | Event::Typing { .. }
+            | Event::MembersChanged { .. }
+            | Event::DirectoryChanged {}
             | Event::RoomChanged { .. }
             | Event::Delivered { .. }
             | Event::TransferChanged { .. }
@@ -118,7 +123,9 @@ impl Teller {
         let said = match message.kind {
             MessageKind::Text => text::paragraph(&message.text, "    "),
             MessageKind::Offer => format!("offers {}", text::line(&message.text)),
-            MessageKind::Unknown => "wrote something that only a newer version can show".to_owned(),
+            MessageKind::Unknown | MessageKind::Note | MessageKind::Sealed => {
+                "wrote something that only a newer version can show".to_owned()
+            }
         };
         format!("{time} {} {name}: {said}", self.room(&message.room))
     }

@@ -1,0 +1,102 @@
+//! Files that are offered and fetched.
+
+use serde::{Deserialize, Serialize};
+
+use super::ApiError;
+
+/// Files that a person picked or dropped. The path stays in the engine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct FileHandle {
+    pub handle: String,
+    pub name: String,
+    pub folder: bool,
+    /// Bytes of a file; 0 for a folder, which is not walked before it is offered.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub size: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Transfer {
+    pub id: String,
+    pub room: String,
+    pub direction: TransferDirection,
+    /// The device that offers.
+    pub from: String,
+    pub from_name: String,
+    pub state: TransferState,
+    /// The first names of what is offered, safe to show; at most 8.
+    pub names: Vec<String>,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub files: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bytes: u64,
+    /// Bytes that are here (incoming), or that were sent to the furthest receiver (outgoing).
+    #[cfg_attr(test, ts(type = "number"))]
+    pub moved: u64,
+    /// Milliseconds since 1970.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub offered: u64,
+    /// Where the files are or will be; incoming and accepted only.
+    pub folder: Option<String>,
+    /// Lower-case hexadecimal SHA-256 of the file, once it is known; only where one file is offered.
+    pub sha256: Option<String>,
+    /// Why it failed or waits.
+    pub error: Option<ApiError>,
+    /// What became of it at each receiver; outgoing only.
+    pub receivers: Vec<Receiver>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferDirection {
+    In,
+    Out,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferState {
+    /// Nobody has said yes yet.
+    Offered,
+    /// Accepted; the other side is not reachable right now. It goes on by itself.
+    Waiting,
+    Running,
+    /// Incoming: whole, verified, under its final name. Outgoing: the one receiver has said so, signed.
+    Done,
+    Declined,
+    Cancelled,
+    Failed,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Receiver {
+    pub peer: String,
+    pub name: String,
+    pub state: TransferState,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub moved: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    pub transfer: String,
+    /// The other device: the holder (incoming) or the receiver (outgoing).
+    pub peer: String,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub moved: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bytes: u64,
+    /// Bytes per second over the last seconds.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub rate: u64,
+}
