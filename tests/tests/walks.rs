@@ -309,7 +309,11 @@ impl Walk<'_> {
                 for reader in members.iter().filter(|reader| *reader != author) {
                     let places = |who| -> BTreeSet<Seq> {
                         let entries = self.lan.entries_in(who, *room);
-                        entries.iter().filter(|entry| entry.log() == log).map(|entry| entry.header.seq).collect()
+                        entries
+                            .iter()
+                            .filter(|entry| entry.log() == log)
+                            .map(|entry| entry.header.seq)
+                            .collect()
                     };
                     let (written, has) = (places(*author), places(*reader));
                     let reader_id = self.lan.id(*reader);

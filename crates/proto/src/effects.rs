@@ -282,6 +282,13 @@ pub struct LoadedLog {
     pub oldest: Hlc,
 }
 
+impl LoadedLog {
+    /// The newest interval.
+    pub fn top(&self) -> Option<&Interval> {
+        self.intervals.last()
+    }
+}
+
 /// Consecutive entries of a log, chained by hash: those behind `base`, up to `head`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Interval {

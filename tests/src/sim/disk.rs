@@ -49,7 +49,11 @@ impl Disk {
                 let log = self.logs.entry((*room, entry.log())).or_default();
                 let (seq, id) =
                     log.head.as_ref().map_or((0, [0; 32]), |head| (head.header.seq.0, head.id().0));
-                assert_eq!((entry.header.seq.0, entry.header.prev), (seq + 1, id), "an entry continues its log");
+                assert_eq!(
+                    (entry.header.seq.0, entry.header.prev),
+                    (seq + 1, id),
+                    "an entry continues its log"
+                );
                 log.insert(entry, *arrived);
                 if *own {
                     self.clock = self.clock.max(entry.header.hlc);
@@ -134,7 +138,8 @@ impl Disk {
         let mut frames = Frames::new();
         for (log, range) in wanted.iter().filter(|(_, range)| !range.is_empty()) {
             let Some(log) = self.logs.get(&(room, *log)) else { continue };
-            let entries: Vec<_> = log.entries.range(range.clone()).map(|(_, (entry, _))| entry.clone()).collect();
+            let entries: Vec<_> =
+                log.entries.range(range.clone()).map(|(_, (entry, _))| entry.clone()).collect();
             frames.extend(entries.rchunks(frame).map(<[_]>::to_vec));
         }
         frames

@@ -172,7 +172,11 @@ mod tests {
         assert_eq!(log.extend_below(Seq(20), Seq(10), id(99)), Err(Contradiction));
         assert_eq!(missing(&log, 30), [(10, 20)], "and nothing changed");
         let mut log = Intervals::load(vec![interval(5, 30)], Seq(0));
-        assert_eq!(log.extend_below(Seq(5), Seq(0), id(7)), Err(Contradiction), "nothing is before the first");
+        assert_eq!(
+            log.extend_below(Seq(5), Seq(0), id(7)),
+            Err(Contradiction),
+            "nothing is before the first"
+        );
     }
 
     #[test]

@@ -167,7 +167,8 @@ impl Plan {
     }
 
     fn older(&mut self, logs: &Logs) -> Vec<(LogId, Span)> {
-        let mut newest: Vec<(Hlc, LogId)> = self.lacking.keys().map(|log| (logs.oldest(*log), *log)).collect();
+        let mut newest: Vec<(Hlc, LogId)> =
+            self.lacking.keys().map(|log| (logs.oldest(*log), *log)).collect();
         newest.sort_unstable_by(|one, other| other.cmp(one));
         newest.truncate(ABREAST);
         let size = self.bytes.checked_div(self.entries).unwrap_or(TYPICAL_ENTRY).max(1);
@@ -225,7 +226,9 @@ mod tests {
         let mut plan = Plan::new(&theirs, &Logs::default());
         let first = plan.next(&Logs::default()).unwrap();
         assert_eq!(asked(&first), [(0, 936, 1000), (1, 936, 1000), (2, 936, 1000), (3, 936, 1000)]);
-        assert!(first.more && plan.is_news(LogId([0; 8]), Seq(937)) && !plan.is_news(LogId([0; 8]), Seq(936)));
+        assert!(
+            first.more && plan.is_news(LogId([0; 8]), Seq(937)) && !plan.is_news(LogId([0; 8]), Seq(936))
+        );
         let second = plan.next(&Logs::default()).unwrap();
         assert!(asked(&second).iter().all(|(_, _, to)| *to == 936));
         assert_eq!(plan.next(&Logs::default()), None, "two are under way");
@@ -250,9 +253,8 @@ mod tests {
 
     #[test]
     fn many_logs_are_asked_for_in_bounded_questions() {
-        let theirs: Vec<Head> = (0..4096u64)
-            .map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0) })
-            .collect();
+        let theirs: Vec<Head> =
+            (0..4096u64).map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0) }).collect();
         let mut plan = Plan::new(&theirs, &Logs::default());
         let mut entries = 0;
         while let Some(want) = plan.next(&Logs::default()) {

@@ -223,12 +223,21 @@ impl Replica {
         let authors: BTreeSet<PeerId> = self.logs.missing_authors().collect();
         let rank = |peer: &PeerId, member: &Member, sources_first: bool| {
             let source = self.pull.from == Some(*peer) || authors.contains(peer);
-            (self.pull.tried.contains(peer), match (member.ahead, source, member.in_step) {
-                (_, true, _) => if sources_first { 0 } else { 2 },
-                (true, ..) => 1,
-                (_, _, false) => 3,
-                _ => 4,
-            })
+            (
+                self.pull.tried.contains(peer),
+                match (member.ahead, source, member.in_step) {
+                    (_, true, _) => {
+                        if sources_first {
+                            0
+                        } else {
+                            2
+                        }
+                    }
+                    (true, ..) => 1,
+                    (_, _, false) => 3,
+                    _ => 4,
+                },
+            )
         };
         let sources_first = dice.fraction() < 0.5;
         let here = self.members.iter().filter(|(_, member)| member.here);
@@ -246,13 +255,10 @@ impl Replica {
 
     /// Those who were not asked for what is missing below the heads, the complete ones first.
     fn keepers_of_history(&mut self, dice: &mut Dice) -> Vec<PeerId> {
-        let here = self.members.iter().filter(|(peer, member)| {
-            member.here && !self.pull.exhausted.contains(peer)
-        });
+        let here =
+            self.members.iter().filter(|(peer, member)| member.here && !self.pull.exhausted.contains(peer));
         let mut ranked: Vec<_> = here
-            .map(|(peer, member)| {
-                (self.pull.tried.contains(peer), member.partial, dice.bytes::<4>(), *peer)
-            })
+            .map(|(peer, member)| (self.pull.tried.contains(peer), member.partial, dice.bytes::<4>(), *peer))
             .collect();
         ranked.sort_unstable();
         if ranked.is_empty() {

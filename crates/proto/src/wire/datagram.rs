@@ -490,7 +490,11 @@ mod tests {
             },
         ];
         let complete = RoomPacket::Heads(heads(vec![head(0)])).encode().len();
-        assert_eq!(RoomPacket::Heads(heads(vec![head(1)])).encode().len(), complete + 1, "no base costs nothing");
+        assert_eq!(
+            RoomPacket::Heads(heads(vec![head(1)])).encode().len(),
+            complete + 1,
+            "no base costs nothing"
+        );
         for packet in packets {
             let body = packet.encode();
             assert!(body.len() <= MAX_BODY - 64, "{} bytes", body.len());

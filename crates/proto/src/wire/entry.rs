@@ -121,7 +121,7 @@ impl Unverified {
         let prev = reader.array()?;
         let hlc = Hlc(reader.u64()?);
         let deps_len = usize::from(reader.u8()?);
-        if deps_len > MAX_DEPS || seq == Seq(0) || seq == Seq(u64::MAX) {
+        if deps_len > MAX_DEPS || seq == Seq(0) || seq > MAX_SEQ {
             return Err(DecodeError::Malformed);
         }
         let deps = (0..deps_len)
@@ -218,12 +218,20 @@ fn id_of(header: &[u8], signature: &[u8; 64]) -> EntryId {
     EntryId(Sha256::new().chain_update(header).chain_update(signature).finalize().into())
 }
 
+/// What [`Entry::encode`] wrote, as [`Entry::encode_in_room`] would have; `None` if it is too short for that.
+pub fn without_room(encoded: &[u8]) -> Option<Vec<u8>> {
+    let (prefix, rest) = encoded.split_at_checked(ROOM_AT)?;
+    Some([prefix, rest.get(32..)?].concat())
+}
+
 /// Version of the entry's layout.
 const VERSION: u8 = 1;
 /// Where the room stands in the header.
 const ROOM_AT: usize = 2;
 /// Bytes of a header without deps.
 const FIXED_LEN: usize = 2 + 32 + 32 + 8 + 4 + 8 + 32 + 8 + 1 + 1 + 4 + 32;
+/// The last place of a log: databases count no further.
+pub const MAX_SEQ: Seq = Seq(i64::MAX as u64);
 /// Bytes of the longest body: 34 fragments of a datagram, were it ever multicast.
 pub const MAX_BODY: usize = 32_768;
 /// Most entries that one can answer to.
