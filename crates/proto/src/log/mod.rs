@@ -3,10 +3,12 @@
 //! ```text
 //!   logs    which entries continue their log, which are missing
 //!   repair  what to multicast and when
+//!   cache   entries at hand for that
 //!   replica both of one room, and who takes part
 //!   sync    catching up over one TCP connection
 //! ```
 
+mod cache;
 mod logs;
 mod repair;
 mod replica;

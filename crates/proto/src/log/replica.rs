@@ -9,7 +9,9 @@ use crate::identity::Verifier;
 use crate::log::logs::{Accepted, Logs, may_write};
 use crate::log::repair::{Company, Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq};
-use crate::pacing::{Dice, earliest};
+use crate::pacing::{Conditions, Dice, earliest};
+use crate::wire::codec::DecodeError;
+use crate::wire::compact;
 use crate::wire::datagram::{Heads, RoomPacket};
 use crate::wire::entry::{Entry, Unverified};
 
@@ -140,11 +142,15 @@ impl Replica {
         let mut received = Received::default();
         match packet {
             RoomPacket::Data { entries, heads } => {
-                received = self.entries(&entries, Heard::ByMulticast, now);
+                let entries = compact::unpack(self.room, sender, &entries);
+                received = self.entries(entries, Heard::ByMulticast, now);
                 self.logs.learn(&heads);
             }
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
-            RoomPacket::Nack { wanted } => self.repair.nacked(&wanted, &mut self.logs, now, dice),
+            RoomPacket::Nack { wanted } => {
+                let group = self.group();
+                self.repair.nacked(&wanted, &self.logs, group, now, dice);
+            }
         }
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
@@ -153,7 +159,8 @@ impl Replica {
 
     /// Entries that came over TCP.
     pub fn fetched(&mut self, from: PeerId, entries: &[Vec<u8>], now: Instant, dice: &mut Dice) -> Received {
-        let received = self.entries(entries, Heard::ByTcp, now);
+        let read = entries.iter().map(|bytes| Unverified::decode_in_room(self.room, bytes)).collect();
+        let received = self.entries(read, Heard::ByTcp, now);
         if let Some(running) = self.pull.running.as_mut().filter(|running| running.from == from)
             && !received.appended.is_empty()
         {
@@ -183,7 +190,7 @@ impl Replica {
     }
 
     /// `strangers`: how many devices are here that may take part, heard in this room or not.
-    pub fn timer(&mut self, strangers: usize, now: Instant, dice: &mut Dice) {
+    pub fn timer(&mut self, strangers: usize, air: Conditions, now: Instant, dice: &mut Dice) {
         let company = match (self.here, strangers) {
             (0, 0) => Company::Nobody,
             (0, _) => Company::Strangers,
@@ -192,7 +199,7 @@ impl Replica {
         if self.repair.is_reminding(now) && self.everybody_covers() {
             self.repair.covered();
         }
-        self.repair.timer(company, now, dice);
+        self.repair.timer(company, air, now, dice);
         if let Some(running) = self.pull.running.filter(|running| now.since(running.alive) >= PULL_STALLED) {
             self.pull_ended(running.from, false, now, dice);
         }
@@ -216,9 +223,15 @@ impl Replica {
     }
 
     /// Builds the packet of this priority, if one is due.
-    pub fn next_packet(&mut self, priority: Priority, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
+    pub fn next_packet(
+        &mut self,
+        priority: Priority,
+        air: Conditions,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Option<RoomPacket> {
         let group = self.group();
-        self.repair.packet(priority, &mut self.logs, self.overhead, group, now, dice)
+        self.repair.packet(priority, &mut self.logs, self.overhead, group, air, now, dice)
     }
 
     /// From whom to catch up now, best first; empty if there is no reason to.
@@ -325,10 +338,15 @@ impl Replica {
         self.own
     }
 
-    fn entries(&mut self, entries: &[Vec<u8>], heard: Heard, now: Instant) -> Received {
+    fn entries(
+        &mut self,
+        entries: Vec<Result<Unverified, DecodeError>>,
+        heard: Heard,
+        now: Instant,
+    ) -> Received {
         let mut received = Received::default();
-        for bytes in entries {
-            let Ok(entry) = Unverified::decode_in_room(self.room, bytes) else {
+        for entry in entries {
+            let Ok(entry) = entry else {
                 received.refused += 1;
                 continue;
             };

@@ -77,6 +77,10 @@ impl Entry {
         FIXED_LEN - 32 + 16 * self.header.deps.len() + 64 + self.body.len()
     }
 
+    pub fn signature(&self) -> &[u8; 64] {
+        &self.signature
+    }
+
     /// Reads what [`Entry::encode`] wrote, from this device's own database: what is there was verified before it was stored.
     ///
     /// # Errors
@@ -140,8 +144,13 @@ impl Unverified {
             return Err(DecodeError::Malformed);
         }
         let header = Header { room, author, nonce, epoch, seq, prev, hlc, deps, kind };
-        let id = id_of(&header.encode(body), &signature);
-        Ok(Unverified(Entry { header, body: body.to_vec(), signature, id }))
+        Ok(Unverified::of_parts(header, body.to_vec(), signature))
+    }
+
+    /// An entry whose parts came apart from each other. The caller keeps the bounds.
+    pub fn of_parts(header: Header, body: Vec<u8>, signature: [u8; 64]) -> Unverified {
+        let id = id_of(&header.encode(&body), &signature);
+        Unverified(Entry { header, body, signature, id })
     }
 
     /// The entry's claimed id: enough to see that it is already known, before the signature is paid for.
@@ -246,7 +255,10 @@ mod tests {
             assert_eq!(read, written);
             let elided = written.encode_in_room();
             assert_eq!(elided.len(), written.len_in_room());
-            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided).unwrap().verify(&Verifier::default()).unwrap();
+            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided)
+                .unwrap()
+                .verify(&Verifier::default())
+                .unwrap();
             assert_eq!(read, written);
         }
     }
@@ -264,7 +276,10 @@ mod tests {
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            assert!(Unverified::decode(&flipped).and_then(|read| read.verify(&Verifier::default())).is_err(), "bit {at}");
+            assert!(
+                Unverified::decode(&flipped).and_then(|read| read.verify(&Verifier::default())).is_err(),
+                "bit {at}"
+            );
         }
     }
 
