@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::effects::{Interval, LoadedLog, Place};
+use crate::identity::Verifier;
 use crate::log::intervals::Intervals;
 use crate::model::{EntryId, Hlc, LogId, PeerId, Seq, Span};
 use crate::wire::datagram::{Head, Wanted};
@@ -27,6 +28,7 @@ pub struct Logs {
     digest: Option<[u8; 16]>,
     /// Logs with something missing below their head.
     holed: BTreeSet<LogId>,
+    verifier: Verifier,
 }
 
 struct Log {
@@ -75,6 +77,10 @@ pub enum Holes {
 }
 
 impl Logs {
+    pub fn verified_by(&mut self, verifier: Verifier) {
+        self.verifier = verifier;
+    }
+
     pub fn load(&mut self, loaded: &LoadedLog) {
         let id = log_id(loaded.author, loaded.nonce);
         let here = Intervals::load(loaded.intervals.clone(), loaded.floor);
@@ -115,7 +121,7 @@ impl Logs {
         if run[0].header().prev != self.head_id(id).0 {
             return Accepted::Refused;
         }
-        let Some(entries) = proven(run) else { return Accepted::Forged };
+        let Some(entries) = self.proven(run) else { return Accepted::Forged };
         Accepted::Added(Run { entries: self.append_all(entries), place: Place::Head, forgotten: None })
     }
 
@@ -128,7 +134,7 @@ impl Logs {
         if run.last().is_none_or(|last| last.header().seq.0 - head.0 > MAX_AHEAD) {
             return Accepted::Refused;
         }
-        let Some(entries) = proven(run) else { return Accepted::Forged };
+        let Some(entries) = self.proven(run) else { return Accepted::Forged };
         for entry in entries {
             if self.held_bytes + cost(&entry) > MAX_HELD_BYTES {
                 return Accepted::Refused;
@@ -145,7 +151,7 @@ impl Logs {
     }
 
     fn accept_ahead(&mut self, id: LogId, run: Vec<Unverified>) -> Accepted {
-        let Some(mut entries) = proven(run) else { return Accepted::Forged };
+        let Some(mut entries) = self.proven(run) else { return Accepted::Forged };
         let (first, last) = (&entries[0], &entries[entries.len() - 1]);
         let ahead = Interval {
             base: Seq(first.header.seq.0 - 1),
@@ -187,6 +193,14 @@ impl Logs {
         let entries = run.into_iter().map(|entry| Arc::new(entry.chained())).collect();
         self.changed(id);
         Accepted::Added(Run { entries, place: Place::Below, forgotten: None })
+    }
+
+    /// The entries of a run, if the signature of the newest proves them.
+    fn proven(&self, mut run: Vec<Unverified>) -> Option<Vec<Entry>> {
+        let last = run.pop()?.verify(&self.verifier).ok()?;
+        let mut entries: Vec<Entry> = run.into_iter().map(Unverified::chained).collect();
+        entries.push(last);
+        Some(entries)
     }
 
     /// Appends entries that continue their log, and whatever waited for them.
@@ -459,14 +473,6 @@ impl Log {
 /// What an entry takes in memory, about.
 pub fn cost(entry: &Entry) -> usize {
     entry.len_in_room() + 256
-}
-
-/// The entries of a run, if the signature of the newest proves them.
-fn proven(mut run: Vec<Unverified>) -> Option<Vec<Entry>> {
-    let last = run.pop()?.verify().ok()?;
-    let mut entries: Vec<Entry> = run.into_iter().map(Unverified::chained).collect();
-    entries.push(last);
-    Some(entries)
 }
 
 /// Whether somebody may write in a log of this room: in a direct conversation only the two.

@@ -4,11 +4,13 @@
 //!   intervals  which places of one log are here
 //!   logs       which entries continue their log, which are missing
 //!   repair     what to multicast and when
+//!   cache      entries at hand for that
 //!   pull       what to fetch over TCP, and from whom
 //!   replica    all of one room, and who takes part
 //!   sync       catching up over one TCP connection
 //! ```
 
+mod cache;
 mod intervals;
 mod logs;
 mod pull;

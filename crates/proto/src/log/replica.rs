@@ -5,11 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::{LoadedRoom, Place};
+use crate::identity::Verifier;
 use crate::log::logs::{Accepted, Holes, Logs, Run, may_write};
 use crate::log::pull::{Plan, Pull, Want};
 use crate::log::repair::{Company, Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
-use crate::pacing::{Dice, earliest};
+use crate::pacing::{Conditions, Dice, earliest};
+use crate::wire::codec::DecodeError;
+use crate::wire::compact;
 use crate::wire::datagram::{Head, Heads, RoomPacket};
 use crate::wire::entry::{Entry, Unverified};
 
@@ -82,6 +85,10 @@ impl Replica {
         }
     }
 
+    pub fn verified_by(&mut self, verifier: Verifier) {
+        self.logs.verified_by(verifier);
+    }
+
     pub fn load(&mut self, loaded: &LoadedRoom) {
         for log in &loaded.logs {
             self.logs.load(log);
@@ -124,11 +131,15 @@ impl Replica {
         let mut received = Received::default();
         match packet {
             RoomPacket::Data { entries, heads } => {
-                received = self.entries(&entries, Way::Multicast, now);
+                let entries = compact::unpack(self.room, sender, &entries);
+                received = self.entries(entries, Way::Multicast, now);
                 self.logs.learn(&heads);
             }
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
-            RoomPacket::Nack { wanted } => self.repair.nacked(&wanted, &mut self.logs, now, dice),
+            RoomPacket::Nack { wanted } => {
+                let group = self.group();
+                self.repair.nacked(&wanted, &self.logs, group, now, dice);
+            }
         }
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
@@ -137,7 +148,8 @@ impl Replica {
 
     /// Entries that came over TCP.
     pub fn fetched(&mut self, from: PeerId, entries: &[Vec<u8>], now: Instant, dice: &mut Dice) -> Received {
-        let received = self.entries(entries, Way::Tcp(from), now);
+        let read = entries.iter().map(|bytes| Unverified::decode_in_room(self.room, bytes)).collect();
+        let received = self.entries(read, Way::Tcp(from), now);
         if let Some(running) = self.pull.running_from(from).filter(|_| !received.runs.is_empty()) {
             running.alive = now;
             running.brought = true;
@@ -169,7 +181,7 @@ impl Replica {
     }
 
     /// `strangers`: how many devices are here that may take part, heard in this room or not.
-    pub fn timer(&mut self, strangers: usize, now: Instant, dice: &mut Dice) {
+    pub fn timer(&mut self, strangers: usize, air: Conditions, now: Instant, dice: &mut Dice) {
         let company = match (self.here, strangers) {
             (0, 0) => Company::Nobody,
             (0, _) => Company::Strangers,
@@ -178,7 +190,7 @@ impl Replica {
         if self.repair.is_reminding(now) && self.everybody_covers() {
             self.repair.covered();
         }
-        self.repair.timer(company, now, dice);
+        self.repair.timer(company, air, now, dice);
         let stalled = self.pull.running.as_ref().filter(|running| now.since(running.alive) >= PULL_STALLED);
         if let Some(from) = stalled.map(|running| running.from) {
             self.pull_ended(from, false, now, dice);
@@ -205,9 +217,15 @@ impl Replica {
     }
 
     /// Builds the packet of this priority, if one is due.
-    pub fn next_packet(&mut self, priority: Priority, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
+    pub fn next_packet(
+        &mut self,
+        priority: Priority,
+        air: Conditions,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Option<RoomPacket> {
         let group = self.group();
-        self.repair.packet(priority, &mut self.logs, self.overhead, group, now, dice)
+        self.repair.packet(priority, &mut self.logs, self.overhead, group, air, now, dice)
     }
 
     /// From whom to catch up now, best first; empty if there is no reason to.
@@ -408,7 +426,7 @@ impl Replica {
         self.own
     }
 
-    fn entries(&mut self, entries: &[Vec<u8>], way: Way, now: Instant) -> Received {
+    fn entries(&mut self, entries: Vec<Result<Unverified, DecodeError>>, way: Way, now: Instant) -> Received {
         let mut received = Received::default();
         for run in self.runs(entries, &mut received.refused) {
             let Some(last) = run.last() else { continue };
@@ -442,11 +460,14 @@ impl Replica {
     }
 
     /// Well-formed entries of those who may write here, those that follow each other together.
-    fn runs(&self, entries: &[Vec<u8>], refused: &mut u32) -> Vec<Vec<Unverified>> {
+    fn runs(
+        &self,
+        entries: Vec<Result<Unverified, DecodeError>>,
+        refused: &mut u32,
+    ) -> Vec<Vec<Unverified>> {
         let mut runs: Vec<Vec<Unverified>> = Vec::new();
-        for bytes in entries {
-            let entry = Unverified::decode_in_room(self.room, bytes).ok();
-            let Some(entry) = entry.filter(|entry| may_write(entry.header().author, self.only)) else {
+        for entry in entries {
+            let Some(entry) = entry.ok().filter(|entry| may_write(entry.header().author, self.only)) else {
                 *refused += 1;
                 continue;
             };

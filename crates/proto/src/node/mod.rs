@@ -16,10 +16,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Place, Record, RoomRecord, TransferRecord};
-use crate::identity::Identity;
+use crate::identity::{Identity, Verifier};
 use crate::log::{Heard, Priority, Received, Replica, Run, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
-use crate::pacing::{Dice, TokenBucket, earliest};
+use crate::pacing::{Air, Dice, HOST_LIMIT, TokenBucket, earliest};
 use crate::presence::{MAX_PEERS, Presence};
 use crate::rooms::{self, Content, LOBBY, RoomKeys, RoomKind, RoomTag};
 use crate::transfer::{TransferState, Transfers};
@@ -41,6 +41,7 @@ pub struct Node {
     clock: Hlc,
     dice: Dice,
     bucket: TokenBucket,
+    air: Air,
     presence: Presence,
     rooms: BTreeMap<RoomId, Room>,
     tags: Tags,
@@ -57,6 +58,7 @@ pub struct Node {
     idle: bool,
     /// What [`Node::deadline`] said last.
     due: Option<Instant>,
+    verifier: Verifier,
 }
 
 /// What this device says about itself.
@@ -132,7 +134,8 @@ impl Node {
             counter: 0,
             log_nonce: loaded.log_nonce,
             clock: loaded.clock,
-            bucket: TokenBucket::new(HOST_BYTES_PER_SECOND, HOST_BURST_BYTES, now.instant),
+            bucket: TokenBucket::new(HOST_LIMIT as u32, HOST_BURST_BYTES, now.instant),
+            air: Air::new(now.instant),
             presence: Presence::new(me, loaded.peers, now, &mut dice),
             dice,
             rooms: BTreeMap::new(),
@@ -145,6 +148,7 @@ impl Node {
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
+            verifier: Verifier::default(),
             identity,
         };
         let mut effects = Effects::default();
@@ -161,6 +165,16 @@ impl Node {
             effects.extend(node.add_room(lobby, RoomKind::Open, LOBBY, now));
         }
         (node, effects)
+    }
+
+    /// Lets somebody else check signatures for this node, from its start.
+    #[must_use]
+    pub fn verified_by(mut self, verifier: Verifier) -> Node {
+        for room in self.rooms.values_mut() {
+            room.replica.verified_by(verifier.clone());
+        }
+        self.verifier = verifier;
+        self
     }
 
     /// Something happened.
@@ -255,7 +269,7 @@ impl Node {
                 RoomKind::Open => self.presence.online_count(),
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
             };
-            room.replica.timer(strangers, now.instant, &mut self.dice);
+            room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
         }
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
@@ -280,9 +294,9 @@ impl Node {
             for id in waiting {
                 while self.packet_allowed_at(now.instant) <= now.instant {
                     let Some(room) = self.rooms.get_mut(&id) else { break };
-                    let Some(packet) = room.replica.next_packet(priority, now.instant, &mut self.dice) else {
-                        break;
-                    };
+                    let air = self.air.conditions();
+                    let packet = room.replica.next_packet(priority, air, now.instant, &mut self.dice);
+                    let Some(packet) = packet else { break };
                     effects.send.extend(self.seal_packet(id, &packet, now));
                 }
             }
@@ -291,7 +305,11 @@ impl Node {
     }
 
     fn packet_allowed_at(&mut self, now: Instant) -> Instant {
-        self.bucket.ready_at(crate::wire::datagram::MAX_DATAGRAM, now)
+        let rate = self.air.rate(now);
+        self.bucket.set_rate(rate, now);
+        // Whatever is allowed may be overdrawn by one datagram, which the next one waits for: so a short one does not wait
+        // until there would be room for a long one.
+        self.bucket.ready_at(1, now)
     }
 
     /// Commits and tells what was received in a room.
@@ -393,7 +411,8 @@ impl Node {
             RoomKind::Direct(peer) => (RoomKeys::Sealed(self.identity.agree(peer)?), Some((self.me, peer))),
         };
         let own = log_id(self.me, self.log_nonce);
-        let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
+        let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
+        replica.verified_by(self.verifier.clone());
         Some(Room { record, nonce: self.log_nonce, keys, replica, history: History::default() })
     }
 
@@ -534,8 +553,6 @@ fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
 /// Entries shared between the disk, the network and the screen.
 type Entries = [Arc<Entry>];
 
-/// What one host may multicast for rooms: one seventh of what a 2.4 GHz access point's slowest rate carries.
-const HOST_BYTES_PER_SECOND: u32 = 16_000;
 /// Several messages at once go out at once.
 const HOST_BURST_BYTES: u32 = 8_192;
 /// Rooms of one device.

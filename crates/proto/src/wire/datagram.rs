@@ -10,7 +10,7 @@
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
-use crate::identity::{self, Identity, Purpose};
+use crate::identity::{Identity, Purpose, Verifier};
 use crate::model::{LogId, PeerId, Platform, Seq, Span};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 use crate::wire::text;
@@ -118,8 +118,8 @@ impl<'a> Unverified<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Signature`] if the sender did not sign it.
-    pub fn verify(self) -> Result<(Envelope, &'a [u8]), DecodeError> {
-        if identity::verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
+    pub fn verify(self, verifier: &Verifier) -> Result<(Envelope, &'a [u8]), DecodeError> {
+        if verifier.verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
             Ok((self.envelope, &self.signed[ENVELOPE_LEN..]))
         } else {
             Err(DecodeError::Signature)
@@ -211,7 +211,7 @@ pub enum Query {
 /// What a datagram says inside a room, after the room's tag and, in sealed rooms, after unsealing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoomPacket {
-    /// Entries as [`crate::wire::entry::Entry::encode_in_room`] writes them, and recent heads.
+    /// Entries as [`crate::wire::compact::Packer`] writes them, and recent heads.
     Data { entries: Vec<Vec<u8>>, heads: Vec<(LogId, Seq)> },
     /// What the sender holds.
     Heads(Heads),
@@ -427,8 +427,8 @@ pub const MAX_BODY: usize = MAX_DATAGRAM - ENVELOPE_LEN - 64;
 pub const MAX_NAME: usize = 48;
 /// Most heads in one packet.
 pub const MAX_HEADS: usize = 48;
-/// Most entries in one packet; the smallest entry has more than 200 bytes.
-pub const MAX_ENTRIES: usize = 8;
+/// Most entries in one packet; the smallest takes about 80 bytes.
+pub const MAX_ENTRIES: usize = 12;
 /// Most ranges in one nack.
 pub const MAX_WANTED: usize = 40;
 
@@ -451,13 +451,16 @@ mod tests {
     fn a_datagram_is_believed_only_as_its_sender_signed_it() {
         let ann = Identity::from_seed(&[1; 32]);
         let sent = envelope(&ann).sign(&ann, b"hello");
-        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default")).unwrap().verify().unwrap();
+        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default"))
+            .unwrap()
+            .verify(&Verifier::default())
+            .unwrap();
         assert_eq!((read, body), (envelope(&ann), b"hello".as_slice()));
         for bit in 0..sent.len() * 8 {
             let mut forged = sent.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            let believed =
-                Unverified::decode(&forged, NetworkTag::of("default")).and_then(Unverified::verify);
+            let believed = Unverified::decode(&forged, NetworkTag::of("default"))
+                .and_then(|read| read.verify(&Verifier::default()));
             assert!(believed.is_err(), "bit {bit}");
         }
     }

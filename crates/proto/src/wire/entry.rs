@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::identity::{self, Identity, Purpose};
+use crate::identity::{Identity, Purpose, Verifier};
 use crate::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq};
 use crate::wire::codec::{DecodeError, Reader};
 
@@ -77,6 +77,10 @@ impl Entry {
         FIXED_LEN - 32 + 16 * self.header.deps.len() + 64 + self.body.len()
     }
 
+    pub fn signature(&self) -> &[u8; 64] {
+        &self.signature
+    }
+
     /// Reads what [`Entry::encode`] wrote, from this device's own database: what is there was verified before it was stored.
     ///
     /// # Errors
@@ -140,8 +144,13 @@ impl Unverified {
             return Err(DecodeError::Malformed);
         }
         let header = Header { room, author, nonce, epoch, seq, prev, hlc, deps, kind };
-        let id = id_of(&header.encode(body), &signature);
-        Ok(Unverified(Entry { header, body: body.to_vec(), signature, id }))
+        Ok(Unverified::of_parts(header, body.to_vec(), signature))
+    }
+
+    /// An entry whose parts came apart from each other. The caller keeps the bounds.
+    pub fn of_parts(header: Header, body: Vec<u8>, signature: [u8; 64]) -> Unverified {
+        let id = id_of(&header.encode(&body), &signature);
+        Unverified(Entry { header, body, signature, id })
     }
 
     /// The entry's claimed id: enough to see that it is already known, before the signature is paid for.
@@ -175,9 +184,9 @@ impl Unverified {
     ///
     /// # Errors
     /// [`DecodeError::Signature`] if the author did not sign it.
-    pub fn verify(self) -> Result<Entry, DecodeError> {
+    pub fn verify(self, verifier: &Verifier) -> Result<Entry, DecodeError> {
         let encoded = self.0.header.encode(&self.0.body);
-        if identity::verify(self.0.header.author, Purpose::Entry, &[&encoded], &self.0.signature) {
+        if verifier.verify(self.0.header.author, Purpose::Entry, &[&encoded], &self.0.signature) {
             Ok(self.0)
         } else {
             Err(DecodeError::Signature)
@@ -264,11 +273,14 @@ mod tests {
     fn an_entry_reads_back_whole_and_without_its_room() {
         for deps in 0..=MAX_DEPS {
             let written = entry(b"tea?", deps);
-            let read = Unverified::decode(&written.encode()).unwrap().verify().unwrap();
+            let read = Unverified::decode(&written.encode()).unwrap().verify(&Verifier::default()).unwrap();
             assert_eq!(read, written);
             let elided = written.encode_in_room();
             assert_eq!(elided.len(), written.len_in_room());
-            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided).unwrap().verify().unwrap();
+            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided)
+                .unwrap()
+                .verify(&Verifier::default())
+                .unwrap();
             assert_eq!(read, written);
         }
     }
@@ -277,7 +289,7 @@ mod tests {
     fn an_entry_moved_to_another_room_is_signed_by_nobody() {
         let bytes = entry(b"tea?", 1).encode_in_room();
         let moved = Unverified::decode_in_room(RoomId([8; 32]), &bytes).unwrap();
-        assert_eq!(moved.verify(), Err(DecodeError::Signature));
+        assert_eq!(moved.verify(&Verifier::default()), Err(DecodeError::Signature));
     }
 
     #[test]
@@ -286,7 +298,10 @@ mod tests {
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            assert!(Unverified::decode(&flipped).and_then(Unverified::verify).is_err(), "bit {at}");
+            assert!(
+                Unverified::decode(&flipped).and_then(|read| read.verify(&Verifier::default())).is_err(),
+                "bit {at}"
+            );
         }
     }
 
