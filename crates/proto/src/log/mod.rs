@@ -6,11 +6,13 @@
 //!   repair     what to multicast and when
 //!   cache      entries at hand for that
 //!   pull       what to fetch over TCP, and from whom
+//!   catchup    doing so, for one room
 //!   replica    all of one room, and who takes part
 //!   sync       catching up over one TCP connection
 //! ```
 
 mod cache;
+mod catchup;
 mod intervals;
 mod logs;
 mod pull;

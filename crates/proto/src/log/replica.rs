@@ -1,13 +1,13 @@
 //! One room as this device holds it: its logs, what to say about them, and who else takes part.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::{LoadedRoom, Place};
 use crate::identity::Verifier;
 use crate::log::logs::{Accepted, Holes, Logs, Run, may_write};
-use crate::log::pull::{Plan, Pull, Want};
+use crate::log::pull::Pull;
 use crate::log::repair::{Company, Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
 use crate::pacing::{Conditions, Dice, earliest};
@@ -17,32 +17,32 @@ use crate::wire::datagram::{Head, Heads, RoomPacket};
 use crate::wire::entry::{Entry, Unverified};
 
 pub struct Replica {
-    room: RoomId,
+    pub(super) room: RoomId,
     own: LogId,
     /// The two of a direct conversation; in open rooms everybody may write.
     only: Option<(PeerId, PeerId)>,
     /// Bytes that sealing adds to a datagram.
     overhead: usize,
-    logs: Logs,
-    repair: Repair,
-    members: BTreeMap<PeerId, Member>,
+    pub(super) logs: Logs,
+    pub(super) repair: Repair,
+    pub(super) members: BTreeMap<PeerId, Member>,
     /// How many of them are here.
     here: usize,
-    pull: Pull,
+    pub(super) pull: Pull,
 }
 
 /// Somebody else who was heard in this room.
 #[derive(Clone, Copy, Debug, Default)]
-struct Member {
-    here: bool,
+pub(super) struct Member {
+    pub(super) here: bool,
     /// What of this device's log it has signed to hold.
     covered: Span,
     /// Whether its last digest was this device's.
-    in_step: bool,
+    pub(super) in_step: bool,
     /// Whether it last spoke of something that is not here.
-    ahead: bool,
+    pub(super) ahead: bool,
     /// Whether it holds less than everything up to its heads.
-    partial: bool,
+    pub(super) partial: bool,
 }
 
 /// What came of a packet or of entries.
@@ -146,22 +146,6 @@ impl Replica {
         received
     }
 
-    /// Entries that came over TCP.
-    pub fn fetched(&mut self, from: PeerId, entries: &[Vec<u8>], now: Instant, dice: &mut Dice) -> Received {
-        let read = entries.iter().map(|bytes| Unverified::decode_in_room(self.room, bytes)).collect();
-        let received = self.entries(read, Way::Tcp(from), now);
-        if let Some(running) = self.pull.running_from(from).filter(|_| !received.runs.is_empty()) {
-            running.alive = now;
-            running.brought = true;
-            if let Some(plan) = &mut running.plan {
-                plan.brought(entries.len(), entries.iter().map(Vec::len).sum());
-            }
-        }
-        let group = self.group();
-        self.repair.check_gaps(&self.logs, group, now, dice);
-        received
-    }
-
     /// Somebody came who may take part: tell what is here, unless others do.
     pub fn somebody_came(&mut self, company: usize, now: Instant, dice: &mut Dice) {
         let spread = (Duration::from_millis(100) * company as u32).min(MAX_GREETING);
@@ -228,143 +212,6 @@ impl Replica {
         self.repair.packet(priority, &mut self.logs, self.overhead, group, air, now, dice)
     }
 
-    /// From whom to catch up now, best first; empty if there is no reason to.
-    pub fn pull_candidates(&mut self, now: Instant, dice: &mut Dice) -> Vec<PeerId> {
-        if self.pull.running.is_some() || self.pull.at.is_none_or(|at| at > now) {
-            return Vec::new();
-        }
-        if self.pull.news { self.ahead_of_us(dice) } else { self.keepers_of_history(dice) }
-    }
-
-    /// Who spoke of it or wrote it, or somebody else who has it; then those who may.
-    fn ahead_of_us(&mut self, dice: &mut Dice) -> Vec<PeerId> {
-        let authors: BTreeSet<PeerId> = self.logs.missing_authors().collect();
-        let rank = |peer: &PeerId, member: &Member, sources_first: bool| {
-            let source = self.pull.from == Some(*peer) || authors.contains(peer);
-            (
-                self.pull.tried.contains(peer),
-                match (member.ahead, source, member.in_step) {
-                    (_, true, _) => {
-                        if sources_first {
-                            0
-                        } else {
-                            2
-                        }
-                    }
-                    (true, ..) => 1,
-                    (_, _, false) => 3,
-                    _ => 4,
-                },
-            )
-        };
-        let sources_first = dice.fraction() < 0.5;
-        let here = self.members.iter().filter(|(_, member)| member.here);
-        let mut ranked: Vec<_> = here
-            .map(|(peer, member)| (rank(peer, member, sources_first), dice.bytes::<4>(), *peer))
-            .collect();
-        ranked.sort_unstable();
-        let mut candidates: Vec<PeerId> = ranked.into_iter().map(|(.., peer)| peer).collect();
-        // Who spoke of it may have come after it was last seen.
-        if let Some(from) = self.pull.from.filter(|from| !candidates.contains(from)) {
-            candidates.insert(0, from);
-        }
-        candidates
-    }
-
-    /// Those who were not asked for what is missing below the heads, the complete ones first.
-    fn keepers_of_history(&mut self, dice: &mut Dice) -> Vec<PeerId> {
-        let here =
-            self.members.iter().filter(|(peer, member)| member.here && !self.pull.exhausted.contains(peer));
-        let mut ranked: Vec<_> = here
-            .map(|(peer, member)| (self.pull.tried.contains(peer), member.partial, dice.bytes::<4>(), *peer))
-            .collect();
-        ranked.sort_unstable();
-        if ranked.is_empty() {
-            self.pull.at = None;
-            self.pull.resting = true;
-        }
-        ranked.into_iter().map(|(.., peer)| peer).collect()
-    }
-
-    /// Whether there is a reason to catch up, and nobody to ask.
-    pub fn is_pull_overdue(&self, now: Instant) -> bool {
-        self.pull.running.is_none() && self.pull.at.is_some_and(|at| at <= now)
-    }
-
-    pub fn is_pulling(&self) -> bool {
-        self.pull.running.is_some()
-    }
-
-    pub fn pull_started(&mut self, from: PeerId, now: Instant) {
-        self.pull.started(from, now);
-    }
-
-    /// Nobody could be asked: try again later.
-    pub fn pull_postponed(&mut self, now: Instant) {
-        self.pull.fails(now);
-        self.pull.at = Some(self.pull.not_before);
-    }
-
-    /// This device could not ask `from` right now, who has something: do it soon.
-    pub fn pull_soon(&mut self, from: PeerId, now: Instant, dice: &mut Dice) {
-        if self.pull.running.is_none() {
-            let at = self.pull.not_before.max(now + dice.span(Duration::ZERO..PULL_SPREAD));
-            self.pull.at = earliest(self.pull.at, Some(at));
-            (self.pull.from, self.pull.news) = (Some(from), true);
-        }
-    }
-
-    /// The device with which this one catches up has said what it holds. Whether there is anything to ask it.
-    pub fn pull_planned(&mut self, from: PeerId, theirs: &[Head]) -> bool {
-        let Some(running) = self.pull.running_from(from) else { return false };
-        let plan = running.plan.get_or_insert_with(|| Plan::new(theirs, &self.logs));
-        !plan.is_done()
-    }
-
-    /// The next question to the device with which this one catches up.
-    pub fn next_want(&mut self, from: PeerId) -> Option<Want> {
-        self.pull.running_from(from)?.plan.as_mut()?.next(&self.logs)
-    }
-
-    /// A question was answered. Whether it was the last.
-    pub fn want_answered(&mut self, from: PeerId) -> bool {
-        let Some(plan) = self.pull.running_from(from).and_then(|running| running.plan.as_mut()) else {
-            return false;
-        };
-        plan.answered();
-        plan.is_done()
-    }
-
-    /// Catching up with `from` came to its end, or to none.
-    pub fn pull_ended(&mut self, from: PeerId, success: bool, now: Instant, dice: &mut Dice) {
-        let Some(running) = self.pull.running.take_if(|running| running.from == from) else { return };
-        if running.brought {
-            self.pull.helped();
-        } else {
-            self.pull.tried.insert(from);
-        }
-        if let Some(member) = self.members.get_mut(&from) {
-            member.ahead = false;
-        }
-        if success {
-            self.pull.exhausted.insert(from);
-            if running.brought {
-                self.pull.rests(now);
-            } else {
-                self.pull.fails(now);
-            }
-            // Whatever it did not have is asked for again when somebody speaks of it again.
-            self.logs.forget_claims();
-            self.repair.begin_anew();
-            let group = self.group();
-            self.repair.check_gaps(&self.logs, group, now, dice);
-            self.repair.want_heads(now);
-        } else {
-            self.pull_postponed(now);
-            self.pull.news = true;
-        }
-    }
-
     /// What is here of the logs that changed since the activity was this, for a `Have`; of all of them since 0.
     pub fn have_since(&self, activity: u64) -> Vec<Head> {
         self.logs.heads_since(activity).collect()
@@ -426,7 +273,12 @@ impl Replica {
         self.own
     }
 
-    fn entries(&mut self, entries: Vec<Result<Unverified, DecodeError>>, way: Way, now: Instant) -> Received {
+    pub(super) fn entries(
+        &mut self,
+        entries: Vec<Result<Unverified, DecodeError>>,
+        way: Way,
+        now: Instant,
+    ) -> Received {
         let mut received = Received::default();
         for run in self.runs(entries, &mut received.refused) {
             let Some(last) = run.last() else { continue };
@@ -460,11 +312,7 @@ impl Replica {
     }
 
     /// Well-formed entries of those who may write here, those that follow each other together.
-    fn runs(
-        &self,
-        entries: Vec<Result<Unverified, DecodeError>>,
-        refused: &mut u32,
-    ) -> Vec<Vec<Unverified>> {
+    fn runs(&self, entries: Vec<Result<Unverified, DecodeError>>, refused: &mut u32) -> Vec<Vec<Unverified>> {
         let mut runs: Vec<Vec<Unverified>> = Vec::new();
         for entry in entries {
             let Some(entry) = entry.ok().filter(|entry| may_write(entry.header().author, self.only)) else {
@@ -537,7 +385,7 @@ impl Replica {
     }
 
     /// Devices in the room right now, this one included.
-    fn group(&self) -> usize {
+    pub(super) fn group(&self) -> usize {
         1 + self.here
     }
 
@@ -555,7 +403,7 @@ impl Replica {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     Multicast,
     Tcp(PeerId),
 }
@@ -566,7 +414,7 @@ const MIN_GREETING: Duration = Duration::from_millis(50);
 const MAX_GREETING: Duration = Duration::from_secs(5);
 const ANSWER_BACK_OFF: Duration = Duration::from_millis(200);
 /// Pulls of a whole room do not all start at once.
-const PULL_SPREAD: Duration = Duration::from_millis(500);
+pub(super) const PULL_SPREAD: Duration = Duration::from_millis(500);
 /// A partner that brings nothing new for so long is given up.
 const PULL_STALLED: Duration = Duration::from_secs(20);
 /// Devices remembered of one room.

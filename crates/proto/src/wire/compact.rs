@@ -8,10 +8,9 @@
 //! The body's hash is never sent: the body is there. Everything left out is put back before anything is checked, so
 //! the signature covers it as it covers the rest.
 
-
 use crate::model::{Hlc, LogId, PeerId, RoomId, Seq};
 use crate::wire::codec::{DecodeError, Reader};
-use crate::wire::entry::{Entry, Header, MAX_BODY, MAX_DEPS, Unverified};
+use crate::wire::entry::{Entry, Header, MAX_BODY, MAX_DEPS, MAX_SEQ, Unverified};
 
 /// What an entry may leave out because of another.
 #[derive(Clone, Copy)]
@@ -143,7 +142,7 @@ fn unpack_one(
     };
     let hlc = Hlc(reader.u64()?);
     let deps_len = usize::from(reader.u8()?);
-    if deps_len > MAX_DEPS || seq == Seq(0) || seq == Seq(u64::MAX) {
+    if deps_len > MAX_DEPS || seq == Seq(0) || seq > MAX_SEQ {
         return Err(DecodeError::Malformed);
     }
     let deps = (0..deps_len)
