@@ -4,5 +4,6 @@ pub mod files;
 pub mod hosts;
 pub mod process;
 pub mod sim;
+pub mod simulate;
 #[cfg(target_os = "linux")]
 pub mod window;

@@ -7,7 +7,7 @@ use lanyard_proto::model::{Now, UnixMillis};
 use lanyard_proto::node::{Membership, Refusal};
 use lanyard_proto::rooms::{Content, Role, Why};
 use lanyard_proto::wire::door::Door;
-use lanyard_proto::wire::frame::Frame;
+use lanyard_proto::wire::frame::{Frame, Have};
 use lanyard_tests::sim::{Lan, Who};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -325,7 +325,7 @@ fn strangers_are_told_the_same_whatever_they_ask() {
         lan.tape = Some(vec![]);
         lan.say_on_link(eve, host, knock.clone());
         lan.say_on_link(eve, host, Frame::Door(Door::Keys { room, epochs: vec![] }).encode());
-        lan.say_on_link(eve, host, Frame::Have { room, logs: vec![] }.encode());
+        lan.say_on_link(eve, host, Frame::Have(Have { room, logs: vec![], ask: true, digest: [0; 16] }).encode());
         lan.run_for(SECOND);
         let tape = lan.tape.take().unwrap();
         let said = tape.into_iter().filter(|heard| heard.from == host && heard.to.is_some());

@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::model::{
-    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, TransferId, UnixMillis,
+    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
 };
 use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
@@ -95,16 +95,32 @@ pub enum Record {
     RoomLeft(RoomId),
     /// A verified entry that continues its log. `own` entries must survive power loss before they are sent.
     Entry { room: RoomId, entry: Arc<Entry>, own: bool, arrived: UnixMillis },
+    /// Consecutive entries of one log, all genuine, that do not continue its head.
+    Run { room: RoomId, entries: Vec<Arc<Entry>>, place: Place, arrived: UnixMillis },
+    /// What a log holds up to this place is no longer wanted here.
+    Forget { room: RoomId, log: LogId, to: Seq },
     /// What is known of another device, new or changed.
     Peer(PeerRecord),
-    /// `peer` has signed that it holds `log` up to `seq`. Only told for this device's own logs.
-    Covered { room: RoomId, peer: PeerId, log: LogId, seq: Seq },
+    /// `peer` has signed that it holds these places of `log`; in place of what was known before. Only told for this
+    /// device's own logs.
+    Covered { room: RoomId, peer: PeerId, log: LogId, held: Span },
     /// A transfer, new or in another state.
     Transfer(TransferRecord),
     /// How this device stands to a private room, as far as the room's entries do not say it.
     Standing { room: RoomId, standing: Standing },
     /// A key of a private room. Must survive power loss like the entries that are sealed with it.
     Key { room: RoomId, epoch: u32, key: SecretKey },
+}
+
+/// Where consecutive entries stand in their log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// They continue its head.
+    Head,
+    /// They begin a new interval above its head, with a hole between.
+    Ahead,
+    /// They end where an interval that is here begins, and belong to it.
+    Below,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +203,8 @@ pub enum Job {
     Dial { peer: PeerId, addresses: Vec<SocketAddr> },
     /// Close a sync connection after what was sent on it.
     HangUp { conn: ConnId },
-    /// Read these entries from the store and write them to the connection as ENTRIES frames. Ends in `Served`.
+    /// Read these entries from the store and write them to the connection as ENTRIES frames: each range from its end
+    /// to its beginning, a frame at a time, the entries of a frame in the order of their log. Ends in `Served`.
     Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)> },
     /// Fetch the files of an offer from this holder. Ends in `Pull`.
     Pull { transfer: TransferId, holder: PeerId, addresses: Vec<SocketAddr> },
@@ -231,6 +248,8 @@ pub enum Event {
         entry: Arc<Entry>,
         arrived: UnixMillis,
     },
+    /// Older entries came; not told of each, and a few times a second at the most.
+    History(RoomId),
     /// `peer` holds more of this device's entries in the room than before.
     Covered {
         room: RoomId,
@@ -269,7 +288,7 @@ pub struct LoadedRoom {
     pub record: RoomRecord,
     pub logs: Vec<LoadedLog>,
     /// What others have signed to hold of this device's log under the current nonce.
-    pub covered: Vec<(PeerId, Seq)>,
+    pub covered: Vec<(PeerId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.
     pub recent: Vec<Arc<Entry>>,
     /// In private rooms only.
@@ -285,11 +304,32 @@ pub struct LoadedPrivate {
     pub deeds: Vec<Arc<Entry>>,
 }
 
-/// One log, contiguous from 1 to `head`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One log, as far as it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadedLog {
     pub author: PeerId,
     pub nonce: u64,
+    /// From the oldest to the newest; at least one.
+    pub intervals: Vec<Interval>,
+    /// Nothing up to this place is wanted here any more.
+    pub floor: Seq,
+    /// The clock of the oldest entry of the newest interval; zero if it has none.
+    pub oldest: Hlc,
+}
+
+impl LoadedLog {
+    /// The newest interval.
+    pub fn top(&self) -> Option<&Interval> {
+        self.intervals.last()
+    }
+}
+
+/// Consecutive entries of a log, chained by hash: those behind `base`, up to `head`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    pub base: Seq,
+    /// What the first of them names as the one before; zeros before the log's first.
+    pub base_id: EntryId,
     pub head: Seq,
     pub head_id: EntryId,
 }

@@ -28,6 +28,7 @@ impl Run {
                     self.tell_of_message(room, Shown { entry, arrived, cursor });
                 }
             }
+            Fact::History(room) => self.tell_of_history(room),
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
         }
@@ -74,6 +75,20 @@ impl Run {
         }
         self.tell(Event::Message { message });
         self.tell_of_room(room);
+    }
+
+    /// Older messages came: the count of unread ones, and perhaps the last one, are others.
+    fn tell_of_history(&self, room: RoomId) {
+        self.tell(Event::History { room: room.to_string() });
+        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
+        tokio::spawn(async move {
+            let counted = async { Ok((store.unread(room, me).await?, store.last(room).await?)) };
+            let report = match counted.await {
+                Ok((unread, last)) => Report::Counted { room, unread, last: last.map(Box::new) },
+                Err(error) => Report::Failed(error),
+            };
+            let _ = reports.send(report).await;
+        });
     }
 
     /// Messages of ours that more devices hold than were told of.

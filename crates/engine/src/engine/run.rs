@@ -25,7 +25,7 @@ use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
-use crate::store::{Settings, Store, StoreError};
+use crate::store::{Settings, Shown, Store, StoreError};
 
 /// Everything that the engine's task owns.
 pub struct Run {
@@ -92,6 +92,12 @@ pub enum Report {
     Unread {
         room: RoomId,
         unread: u32,
+    },
+    /// Older messages came meanwhile.
+    Counted {
+        room: RoomId,
+        unread: u32,
+        last: Option<Box<Shown>>,
     },
     AcceptByRule(TransferId),
     Failed(StoreError),
@@ -325,6 +331,17 @@ impl Run {
                 self.tell_of_room(room);
                 Ok(())
             }
+            Report::Counted { room, unread, last } => {
+                if self.node.room(room).is_some() {
+                    let view = self.view.room(room);
+                    view.unread = unread;
+                    if let Some(last) = last {
+                        view.last = Some(*last);
+                    }
+                    self.tell_of_room(room);
+                }
+                Ok(())
+            }
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
             Report::Failed(error) => Err(error),
         }
@@ -345,6 +362,8 @@ async fn sleep_until(wake: Option<tokio::time::Instant>) {
 
 /// Reports of tasks that wait for the engine's task.
 pub const CAUSES: usize = 1024;
+/// Frames of all connections that wait for the engine's task, of 64 KiB for the most part: meanwhile nobody is read from.
+pub const FRAMES: usize = 64;
 /// A datagram of ours has 1200 bytes at the most; a longer one is cut and then dropped.
 const DATAGRAM_BUFFER: usize = 2048;
 /// Switches without a querier forget groups after some minutes.

@@ -19,7 +19,7 @@ use crate::engine::handle::{COMMANDS, EVENTS, Handle};
 use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
-use crate::engine::run::{CAUSES, Clock, Run};
+use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::view::{RoomView, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
@@ -86,7 +86,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let (requests, requested) = mpsc::channel(COMMANDS);
     let (events, _) = broadcast::channel(EVENTS);
     let (reports, reported) = mpsc::channel(CAUSES);
-    let (sync_events, synced) = mpsc::channel(CAUSES);
+    let (sync_events, synced) = mpsc::channel(FRAMES);
     let handle = Handle { requests, events: events.clone() };
     let mut run = Run {
         config,

@@ -13,6 +13,7 @@
 mod columns;
 mod cursor;
 mod error;
+mod history;
 mod load;
 pub mod profile;
 mod reader;
@@ -71,6 +72,10 @@ pub struct Settings {
     pub downloads: Option<PathBuf>,
     /// Whether a person was asked for the name.
     pub named: bool,
+    /// For how many days history is kept; 0 means for ever.
+    pub history_days: Option<u32>,
+    /// How many bytes of history are kept in all.
+    pub history_bytes: Option<u64>,
 }
 
 /// What only this device knows of a transfer.
@@ -152,17 +157,17 @@ impl Store {
         self.writer.queue(Write::ReadMark(room, cursor)).await
     }
 
-    /// The entries of one log from `from` to `to`, both included, in order: as many as fit `max_bytes` as they travel
-    /// within their room, but one at least. Ends early where the log ends.
-    pub async fn entries(
+    /// The newest entries of one log from `from` to `to`, both included, as they travel within their room: consecutive
+    /// ones in their order, as many as fit `max_bytes`, but one at least. And the place of the first of them.
+    pub async fn stretch(
         &self,
         room: RoomId,
         log: LogId,
         from: Seq,
         to: Seq,
         max_bytes: usize,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
-        self.reader.ask(move |connection| reader::entries(connection, room, log, from..=to, max_bytes)).await
+    ) -> Result<Option<(Seq, Vec<Vec<u8>>)>, StoreError> {
+        self.reader.ask(move |connection| reader::stretch(connection, room, log, from..=to, max_bytes)).await
     }
 
     /// The entry of this id, message or not.

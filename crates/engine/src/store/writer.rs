@@ -157,7 +157,8 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
     while let Some(request) = next {
         match request {
             Request::Write(write, answer) => {
-                rows += if let Write::Records(records) = &write { records.len() } else { 1 };
+                rows +=
+                    if let Write::Records(records) = &write { records.iter().map(rows_of).sum() } else { 1 };
                 batch.push((write, answer));
             }
             Request::Close(closed) => return (batch, Some(closed)),
@@ -165,6 +166,10 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
         next = if rows < MAX_ROWS { queue.try_recv().ok() } else { None };
     }
     (batch, None)
+}
+
+fn rows_of(record: &Record) -> usize {
+    if let Record::Run { entries, .. } = record { entries.len() } else { 1 }
 }
 
 fn durability_of(write: &Write) -> Durability {
@@ -182,7 +187,11 @@ fn durability_of_record(record: &Record) -> Durability {
         Record::Entry { own: true, .. } | Record::Room(_) | Record::RoomLeft(_) | Record::Transfer(_) => {
             Durability::PowerLoss
         }
-        Record::Entry { own: false, .. } | Record::Peer(_) | Record::Covered { .. } => Durability::ProgramEnd,
+        Record::Entry { own: false, .. }
+        | Record::Run { .. }
+        | Record::Forget { .. }
+        | Record::Peer(_)
+        | Record::Covered { .. } => Durability::ProgramEnd,
     }
 }
 
@@ -205,12 +214,13 @@ const MAX_ROWS: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_proto::model::{LogId, PeerId, Seq};
+    use lanyard_proto::model::{LogId, PeerId, Span};
 
     #[test]
     fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {
         let room = RoomId([1; 32]);
-        let covered = Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), seq: Seq(4) };
+        let covered =
+            Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), held: Span::default() };
         let told = Write::Records(vec![covered.clone(), covered.clone()]);
         let left = Write::Records(vec![covered.clone(), Record::RoomLeft(room), covered]);
         assert!(durability_of(&told) == Durability::ProgramEnd);

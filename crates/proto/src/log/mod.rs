@@ -1,18 +1,26 @@
 //! One append-only log per author in every room; gaps, nacks and repairs; catching up between two peers.
 //!
 //! ```text
-//!   logs    which entries continue their log, which are missing
-//!   repair  what to multicast and when
-//!   replica both of one room, and who takes part
-//!   sync    catching up over one TCP connection
+//!   intervals  which places of one log are here
+//!   logs       which entries continue their log, which are missing
+//!   repair     what to multicast and when
+//!   cache      entries at hand for that
+//!   pull       what to fetch over TCP, and from whom
+//!   catchup    doing so, for one room
+//!   replica    all of one room, and who takes part
+//!   sync       catching up over one TCP connection
 //! ```
 
+mod cache;
+mod catchup;
+mod intervals;
 mod logs;
+mod pull;
 mod repair;
 mod replica;
 mod sync;
 
-pub use logs::{NO_ENTRY, may_write};
+pub use logs::{NO_ENTRY, Run, may_write};
 pub use repair::Priority;
-pub use replica::{Received, Replica};
-pub use sync::{Next, Session};
+pub use replica::{Heard, Received, Replica};
+pub use sync::Session;

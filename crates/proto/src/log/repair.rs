@@ -7,10 +7,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::log::logs::{Logs, cost};
+use crate::log::cache::Cache;
+use crate::log::logs::Logs;
 use crate::model::{EntryId, Instant, LogId, PeerId, Seq};
-use crate::pacing::{Dice, earliest};
-use crate::wire::datagram::{Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
+use crate::pacing::{Conditions, Dice, earliest};
+use crate::wire::compact::Packer;
+use crate::wire::datagram::{Head, Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
 use crate::wire::entry::Entry;
 
 /// The intents of one room.
@@ -96,11 +98,11 @@ impl Repair {
     /// This device wrote an entry.
     pub fn wrote(&mut self, entry: &Arc<Entry>, overhead: usize, now: Instant) {
         self.cache.insert(entry.clone(), None);
-        if entry.len_in_room() + ENTRY_FRAMING > capacity(overhead) {
+        if self.packed([entry]) > capacity(overhead) {
             self.fetch_by_tcp(now);
         } else {
             self.new.push_back(entry.clone());
-            let queued: usize = self.new.iter().map(|entry| entry.len_in_room()).sum();
+            let queued = self.packed(&self.new);
             if queued > MAX_QUEUED_DATAGRAMS * capacity(overhead) {
                 // Faster than the air allows: speak of it, and let the others fetch it over TCP.
                 self.new.clear();
@@ -169,7 +171,8 @@ impl Repair {
     }
 
     /// Somebody misses entries: repair what is here, and do not ask for what is asked for already.
-    pub fn nacked(&mut self, wanted: &[Wanted], logs: &mut Logs, now: Instant, dice: &mut Dice) {
+    /// `group` devices may want to.
+    pub fn nacked(&mut self, wanted: &[Wanted], logs: &Logs, group: usize, now: Instant, dice: &mut Dice) {
         for (log, seq) in wanted.iter().flat_map(places).take(MAX_NACKED) {
             if let Some(entry) = self.cache.get(log, seq) {
                 let by_me = entry.header.author == self.me;
@@ -177,7 +180,7 @@ impl Repair {
                 let wait = if by_me {
                     dice.span(Duration::ZERO..REPAIR_BY_AUTHOR)
                 } else {
-                    REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, self.repairs.len() as f64)
+                    REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, group as f64)
                 };
                 self.repair_at.get_or_insert(now + wait);
             } else if logs.lacks(log, seq) && self.holds.len() < MAX_HOLDS {
@@ -226,18 +229,19 @@ impl Repair {
     }
 
     /// Turns what is due into intents.
-    pub fn timer(&mut self, company: Company, now: Instant, dice: &mut Dice) {
+    pub fn timer(&mut self, company: Company, air: Conditions, now: Instant, dice: &mut Dice) {
         self.set_company(company, now, dice);
         if self.digest_at.is_some_and(|at| at <= now) {
             self.digest_at = Some(now + dice.around(company.digest_interval()));
             self.want_heads(now);
         }
         if let Some(tail) = self.tail.filter(|tail| tail.next <= now) {
-            if tail.step == 0 && self.new.is_empty() {
-                // The first reminder repeats the entry itself: two chances cost one packet more.
-                self.new.extend(self.cache.newest_by(self.me));
-            } else {
+            let repeats = if air.loss >= MUCH_LOSS { REPEATS_IF_MUCH } else { REPEATS };
+            if tail.step >= repeats {
                 self.want_heads(now);
+            } else if air.is_lossy() && self.new.is_empty() {
+                // The first reminders repeat the entry itself: another chance costs one packet more.
+                self.new.extend(self.cache.newest_by(self.me));
             }
             let step = tail.step + 1;
             let wait = TAIL.get(step).copied().unwrap_or(TAIL_LAST).mul_f64(0.8 + 0.4 * dice.fraction());
@@ -264,12 +268,13 @@ impl Repair {
         logs: &mut Logs,
         overhead: usize,
         group: usize,
+        air: Conditions,
         now: Instant,
         dice: &mut Dice,
     ) -> Option<RoomPacket> {
         match priority {
-            Priority::New => self.new_packet(logs, overhead, now),
-            Priority::Repair => self.repair_packet(overhead, now),
+            Priority::New => self.new_packet(logs, overhead, air, now),
+            Priority::Repair => self.repair_packet(overhead, now, dice),
             Priority::Nack => {
                 let packet = self.nack_packet(logs, now, dice);
                 self.check_gaps(logs, group, now, dice);
@@ -279,74 +284,87 @@ impl Repair {
         }
     }
 
-    fn new_packet(&mut self, logs: &Logs, overhead: usize, now: Instant) -> Option<RoomPacket> {
+    fn new_packet(
+        &mut self,
+        logs: &Logs,
+        overhead: usize,
+        air: Conditions,
+        now: Instant,
+    ) -> Option<RoomPacket> {
         let mut entries: Vec<Arc<Entry>> = Vec::new();
-        let mut left = capacity(overhead);
-        while let Some(entry) = self.new.front() {
-            let cost = entry.len_in_room() + ENTRY_FRAMING;
-            if cost > capacity(overhead) {
-                // A reminder of an entry that no datagram can carry.
-                self.new.pop_front();
-                self.fetch_by_tcp(now);
-                continue;
-            }
-            if cost > left || entries.len() == MAX_ENTRIES {
+        while let Some(entry) = self.new.front().cloned() {
+            entries.push(entry);
+            if entries.len() > MAX_ENTRIES || self.packed(&entries) > capacity(overhead) {
+                entries.pop();
+                if entries.is_empty() {
+                    // A reminder of an entry that no datagram can carry.
+                    self.new.pop_front();
+                    self.fetch_by_tcp(now);
+                    continue;
+                }
                 break;
             }
-            left -= cost;
-            entries.extend(self.new.pop_front());
+            self.new.pop_front();
         }
         if entries.is_empty() {
             return None;
         }
+        let left = capacity(overhead) - self.packed(&entries);
         let heads = logs.heads((left / HEAD_BYTES).min(DATA_HEADS));
-        left -= heads.len() * HEAD_BYTES;
-        // Whatever room is left repeats the newest other entries: redundancy that costs no packet.
-        for entry in self.cache.recent(now) {
-            let cost = entry.len_in_room() + ENTRY_FRAMING;
-            if entries.len() < MAX_ENTRIES
-                && cost <= left
-                && entries.iter().all(|chosen| chosen.id() != entry.id())
-            {
-                left -= cost;
-                entries.push(entry.clone());
-            }
+        let mut left = left - heads.len() * HEAD_BYTES;
+        if air.busy || !self.new.is_empty() {
+            left = 0;
         }
-        for entry in &entries {
-            self.cache.heard(entry.log(), entry.header.seq, now);
-        }
-        Some(data(&entries, heads))
+        let filled = (capacity(overhead) as f64 * air.redundancy()) as usize;
+        self.fill(&mut entries, left.min(filled), now);
+        Some(self.data(&entries, heads, now))
     }
 
-    fn repair_packet(&mut self, overhead: usize, now: Instant) -> Option<RoomPacket> {
+    /// Room that is left repeats the newest other entries: redundancy that costs no packet.
+    fn fill(&self, entries: &mut Vec<Arc<Entry>>, left: usize, now: Instant) {
+        let most = self.packed(entries.iter()) + left;
+        for entry in self.cache.recent(now) {
+            if entries.len() == MAX_ENTRIES {
+                return;
+            }
+            if entries.iter().all(|chosen| chosen.id() != entry.id()) {
+                entries.push(entry.clone());
+                if self.packed(entries.iter()) > most {
+                    entries.pop();
+                }
+            }
+        }
+    }
+
+    fn repair_packet(&mut self, overhead: usize, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
         if self.repair_at.is_none_or(|at| at > now) {
             return None;
         }
+        let cache = &self.cache;
+        self.repairs.retain(|(log, seq), asked| {
+            now.since(*asked) < REPAIR_ENDS
+                && cache.get(*log, *seq).is_some()
+                && cache.heard_at(*log, *seq).is_none_or(|heard| heard < *asked)
+        });
+        // Whoever repairs the same begins elsewhere: so they share the work.
+        let skipped = (dice.fraction() * self.repairs.len() as f64) as usize;
+        let places: Vec<_> = self.repairs.keys().copied().collect();
         let mut entries: Vec<Arc<Entry>> = Vec::new();
-        let mut left = capacity(overhead);
-        while let Some((&(log, seq), &asked)) = self.repairs.first_key_value() {
-            let entry = self.cache.get(log, seq).filter(|_| {
-                now.since(asked) < REPAIR_ENDS
-                    && self.cache.heard_at(log, seq).is_none_or(|heard| heard < asked)
-            });
-            if let Some(entry) = entry {
-                let cost = entry.len_in_room() + ENTRY_FRAMING;
-                if entries.len() == MAX_ENTRIES || (cost > left && !entries.is_empty()) {
+        for place in places.iter().skip(skipped).chain(places.iter().take(skipped)) {
+            let Some(entry) = self.cache.get(place.0, place.1).cloned() else { continue };
+            entries.push(entry);
+            if entries.len() > MAX_ENTRIES || self.packed(&entries) > capacity(overhead) {
+                entries.pop();
+                if !entries.is_empty() {
                     break;
                 }
-                // An entry too large for any datagram is left to TCP.
-                if cost <= left {
-                    left -= cost;
-                    entries.push(entry.clone());
-                }
+                // Too large for any datagram: left to TCP.
             }
-            self.repairs.pop_first();
+            self.repairs.remove(place);
         }
-        self.repair_at = (!self.repairs.is_empty()).then_some(now);
-        for entry in &entries {
-            self.cache.heard(entry.log(), entry.header.seq, now);
-        }
-        (!entries.is_empty()).then(|| data(&entries, Vec::new()))
+        // Between two of them there is time to hear what others repair.
+        self.repair_at = (!self.repairs.is_empty()).then_some(now + REPAIR_SPACING);
+        (!entries.is_empty()).then(|| self.data(&entries, Vec::new(), now))
     }
 
     fn nack_packet(&mut self, logs: &Logs, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
@@ -370,8 +388,7 @@ impl Repair {
                 _ if full => break,
                 _ => wanted.push(Wanted { log, from: seq, count: 1 }),
             }
-            let growth = HOLD_GROWTH.powi(hold.tries.min(MAX_GROWTH) as i32);
-            let span = HOLD.mul_f64(growth).min(MAX_HOLD);
+            let span = hold_after(hold.tries);
             hold.until = now + span.mul_f64(jitter);
             hold.tries = hold.tries.saturating_add(1);
         }
@@ -387,9 +404,30 @@ impl Repair {
         Some(RoomPacket::Heads(Heads {
             digest: logs.digest(),
             logs: logs.count(),
-            heads: logs.heads(MAX_HEADS),
+            heads: fitting(logs),
             fetch,
+            partial: logs.is_partial(),
         }))
+    }
+
+    /// Bytes of the entries in one packet.
+    fn packed<'a>(&self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> usize {
+        let mut packer = Packer::new(self.me);
+        let lengths = in_order(entries).into_iter().map(|entry| {
+            let len = packer.len_of(entry);
+            packer.push(entry);
+            len + ENTRY_FRAMING
+        });
+        lengths.sum()
+    }
+
+    fn data(&mut self, entries: &[Arc<Entry>], heads: Vec<(LogId, Seq)>, now: Instant) -> RoomPacket {
+        let mut packer = Packer::new(self.me);
+        for entry in in_order(entries) {
+            packer.push(entry);
+            self.cache.heard(entry.log(), entry.header.seq, now);
+        }
+        RoomPacket::Data { entries: packer.finish(), heads }
     }
 
     fn fetch_by_tcp(&mut self, now: Instant) {
@@ -398,60 +436,16 @@ impl Repair {
     }
 }
 
-/// Entries kept at hand for repairs: the newest that came.
-#[derive(Default)]
-struct Cache {
-    entries: BTreeMap<(LogId, Seq), Cached>,
-    order: VecDeque<(LogId, Seq)>,
-    bytes: usize,
-}
-
-struct Cached {
-    entry: Arc<Entry>,
-    heard: Option<Instant>,
-}
-
-impl Cache {
-    fn insert(&mut self, entry: Arc<Entry>, heard: Option<Instant>) {
-        let place = (entry.log(), entry.header.seq);
-        if self.entries.contains_key(&place) {
-            return;
-        }
-        self.bytes += cost(&entry);
-        self.order.push_back(place);
-        self.entries.insert(place, Cached { entry, heard });
-        while self.order.len() > CACHED_ENTRIES || self.bytes > CACHED_BYTES {
-            let oldest = self.order.pop_front().and_then(|place| self.entries.remove(&place));
-            self.bytes -= oldest.map_or(0, |cached| cost(&cached.entry));
-        }
-    }
-
-    fn get(&self, log: LogId, seq: Seq) -> Option<&Arc<Entry>> {
-        self.entries.get(&(log, seq)).map(|cached| &cached.entry)
-    }
-
-    fn heard(&mut self, log: LogId, seq: Seq, now: Instant) {
-        if let Some(cached) = self.entries.get_mut(&(log, seq)) {
-            cached.heard = Some(now);
-        }
-    }
-
-    fn heard_at(&self, log: LogId, seq: Seq) -> Option<Instant> {
-        self.entries.get(&(log, seq)).and_then(|cached| cached.heard)
-    }
-
-    /// The newest first, as long as they were heard within [`REDUNDANT`].
-    fn recent(&self, now: Instant) -> impl Iterator<Item = &Arc<Entry>> {
-        let newest = self.order.iter().rev().take(32).filter_map(|place| self.entries.get(place));
-        newest
-            .filter(move |cached| cached.heard.is_some_and(|heard| now.since(heard) < REDUNDANT))
-            .map(|cached| &cached.entry)
-    }
-
-    fn newest_by(&self, author: PeerId) -> Option<Arc<Entry>> {
-        let newest = self.order.iter().rev().filter_map(|place| self.entries.get(place));
-        newest.map(|cached| &cached.entry).find(|entry| entry.header.author == author).cloned()
-    }
+/// The most recently active logs, as many as a packet carries; those with a hole take more.
+fn fitting(logs: &Logs) -> Vec<Head> {
+    let mut left = MAX_HEADS * HEAD_BYTES;
+    let size = |head: &Head| HEAD_BYTES + if head.base > Seq(0) { BASE_BYTES } else { 0 };
+    let fits = |head: &Head| {
+        let fits = size(head) <= left;
+        left = left.saturating_sub(size(head));
+        fits
+    };
+    logs.newest_heads().take_while(fits).take(MAX_HEADS).collect()
 }
 
 fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {
@@ -460,8 +454,19 @@ fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {
         .map(move |seq| (log, Seq(seq)))
 }
 
-fn data(entries: &[Arc<Entry>], heads: Vec<(LogId, Seq)>) -> RoomPacket {
-    RoomPacket::Data { entries: entries.iter().map(|entry| entry.encode_in_room()).collect(), heads }
+/// What continues a log takes less room behind what it continues.
+fn in_order<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<&'a Arc<Entry>> {
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by_key(|entry| (entry.log(), entry.header.seq));
+    entries
+}
+
+/// How long something is not asked for again that was asked for so often.
+fn hold_after(tries: u32) -> Duration {
+    let growth = |tries: u32| HOLD_GROWTH.powi(tries.min(MAX_GROWTH) as i32);
+    let patient = HOLD.mul_f64(growth(tries)).min(MAX_HOLD);
+    // What nobody could repair for half a minute is perhaps nowhere: ask on, but not so that it costs.
+    patient.mul_f64(growth(tries.saturating_sub(HOPEFUL_TRIES))).min(MAX_HOPELESS_HOLD)
 }
 
 /// Bytes for entries and heads in one room packet whose room adds `overhead` bytes.
@@ -487,13 +492,19 @@ const PACKET_FRAMING: usize = 16;
 const ENTRY_FRAMING: usize = 3;
 /// Bytes of one head at most.
 const HEAD_BYTES: usize = 19;
+/// Bytes more where something is missing below it.
+const BASE_BYTES: usize = 9;
 /// Heads that travel with entries.
 const DATA_HEADS: usize = 8;
 /// Entries that are asked for by multicast; more are fetched over TCP.
 const MAX_NACKED: usize = 64;
 /// Own datagrams that may wait for the bucket before the others are told to fetch.
 const MAX_QUEUED_DATAGRAMS: usize = 4;
-/// Reminders after the last own entry; the first repeats the entry.
+/// Loss from which on more of the reminders repeat the entry.
+const MUCH_LOSS: f64 = 0.2;
+const REPEATS: usize = 1;
+const REPEATS_IF_MUCH: usize = 3;
+/// Reminders after the last own entry; the first repeats the entry where anything is lost at all.
 const TAIL_FIRST: Duration = Duration::from_millis(100);
 const TAIL: [Duration; 5] = [
     Duration::from_millis(100),
@@ -517,6 +528,10 @@ const ASSUMED_LOSS: f64 = 0.1;
 const HOLD: Duration = Duration::from_millis(120);
 const HOLD_GROWTH: f64 = 1.4;
 const MAX_HOLD: Duration = Duration::from_secs(2);
+/// After so many tries, which take half a minute, the hold grows on,
+const HOPEFUL_TRIES: u32 = 24;
+/// up to this.
+const MAX_HOPELESS_HOLD: Duration = Duration::from_secs(30);
 /// Tries after which a hold grows no more: it has reached its limit by then.
 const MAX_GROWTH: u32 = 16;
 /// Holds kept at the same time.
@@ -525,12 +540,9 @@ const MAX_HOLDS: usize = 1024;
 const REPAIR_BY_AUTHOR: Duration = Duration::from_millis(4);
 const REPAIR_BY_OTHERS: Duration = Duration::from_millis(8);
 const REPAIR_BACK_OFF: Duration = Duration::from_millis(80);
+/// Between two repairs of one device.
+const REPAIR_SPACING: Duration = Duration::from_millis(4);
 /// A repair that could not be sent for so long is no longer wanted, or is asked for again.
 const REPAIR_ENDS: Duration = Duration::from_secs(1);
-/// Entries heard so recently fill the room that is left in a datagram.
-const REDUNDANT: Duration = Duration::from_secs(3);
 const PULL_AFTER: Duration = Duration::from_secs(3);
 const PULL_AFTER_NACKS: u32 = 8;
-/// Kept at hand per room: a few minutes of lively chat.
-const CACHED_ENTRIES: usize = 512;
-const CACHED_BYTES: usize = 1 << 20;

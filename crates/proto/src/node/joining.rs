@@ -240,6 +240,7 @@ impl Node {
         {
             private.welcomed.extend(welcome.writers.iter().take(MAX_WRITERS));
             private.welcomed.insert(peer);
+            welcome.writers.iter().chain([&peer]).for_each(|writer| held.replica.name(*writer));
             if held.record.name.is_empty() && !name.is_empty() {
                 held.record.name = name;
                 effects.commit.push(Record::Room(held.record.clone()));

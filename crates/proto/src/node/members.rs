@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, Record};
-use crate::model::{Hlc, InviteId, Now, PeerId, RoomId, SecretKey, UnixMillis};
+use crate::model::{Hlc, InviteId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::errands::Errand;
 use crate::node::private::{Membership, Private, Retry};
 use crate::node::{MAX_ROOMS, Node, Refusal, Room};
@@ -170,7 +170,7 @@ impl Node {
             return Effects::default();
         }
         let (said, _) = replica.next_own();
-        let heard = said.0 > 1 && replica.holders(crate::model::Seq(said.0 - 1)).next().is_some();
+        let heard = said.0 > 1 && replica.holders(Seq(said.0 - 1)).next().is_some();
         let at = *private.leave_at.get_or_insert(now.instant + LEAVE_AFTER);
         if heard || at <= now.instant {
             return self.forget_room(id);
@@ -188,10 +188,18 @@ impl Node {
         if private.membership(me) != Membership::Member {
             return Effects::default();
         }
-        let knows: std::collections::BTreeSet<PeerId> = replica.members().collect();
+        // Whoever holds the entry that let it in knows; of an older log of this device, whoever was heard.
+        let knows = |peer: PeerId, log: LogId, seq: Seq| {
+            if log == replica.own_log() {
+                replica.holders(seq).any(|holder| holder == peer)
+            } else {
+                replica.members().any(|member| member == peer)
+            }
+        };
         let mut wanted: Vec<PeerId> = private.fold.members.keys().copied().collect();
-        wanted.retain(|peer| {
-            private.fold.adder(*peer) == Some(me) && !knows.contains(peer) && self.presence.is_online(*peer)
+        wanted.retain(|peer| match private.fold.adder(*peer) {
+            Some((adder, log, seq)) => adder == me && self.presence.is_online(*peer) && !knows(*peer, log, seq),
+            None => false,
         });
         let mut effects = Effects::default();
         for peer in wanted {

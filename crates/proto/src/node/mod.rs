@@ -20,12 +20,13 @@ mod tags;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
-use crate::identity::Identity;
-use crate::log::{Priority, Received, Replica, Session};
+use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Place, Record, RoomRecord, TransferRecord};
+use crate::identity::{Identity, Verifier};
+use crate::log::{Heard, Priority, Received, Replica, Run, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId};
-use crate::pacing::{Dice, TokenBucket, earliest};
+use crate::pacing::{Air, Dice, HOST_LIMIT, TokenBucket, earliest};
 use crate::presence::Presence;
 use crate::rooms::{self, Content, Epochs, LOBBY, RoomKeys, RoomKind, Standing};
 use crate::transfer::{TransferState, Transfers};
@@ -54,10 +55,13 @@ pub struct Node {
     clock: Hlc,
     dice: Dice,
     bucket: TokenBucket,
+    air: Air,
     presence: Presence,
     rooms: BTreeMap<RoomId, Room>,
     tags: Tags,
     sessions: BTreeMap<ConnId, Session>,
+    /// The connection whose turn it was last to be sent entries.
+    served_last: Option<ConnId>,
     /// Rooms that wait for a connection that is being dialled.
     dialling: BTreeMap<PeerId, Vec<RoomId>>,
     /// When standing connections are next told what is here.
@@ -70,6 +74,7 @@ pub struct Node {
     idle: bool,
     /// What [`Node::deadline`] said last.
     due: Option<Instant>,
+    verifier: Verifier,
 }
 
 /// What this device says about itself.
@@ -92,6 +97,31 @@ pub struct Room {
     keys: RoomKeys,
     replica: Replica,
     private: Option<Box<Private>>,
+    history: History,
+}
+
+/// Older entries that came, and whether people were told.
+#[derive(Default)]
+struct History {
+    told: Option<Instant>,
+    due: bool,
+}
+
+impl History {
+    /// More came. Whether to tell now.
+    fn came(&mut self, now: Instant) -> bool {
+        let rested = self.told.is_none_or(|told| now.since(told) >= HISTORY_TOLD);
+        if rested {
+            self.told = Some(now);
+        }
+        self.due = !rested;
+        rested
+    }
+
+    /// Whether something came that was not told.
+    fn take_due(&mut self) -> bool {
+        std::mem::take(&mut self.due)
+    }
 }
 
 impl Node {
@@ -113,12 +143,14 @@ impl Node {
             counter: 0,
             log_nonce: loaded.log_nonce,
             clock: loaded.clock,
-            bucket: TokenBucket::new(HOST_BYTES_PER_SECOND, HOST_BURST_BYTES, now.instant),
+            bucket: TokenBucket::new(HOST_LIMIT as u32, HOST_BURST_BYTES, now.instant),
+            air: Air::new(now.instant),
             presence: Presence::new(me, loaded.peers, now, &mut dice),
             dice,
             rooms: BTreeMap::new(),
             tags: Tags::default(),
             sessions: BTreeMap::new(),
+            served_last: None,
             dialling: BTreeMap::new(),
             remind_at: None,
             transfers: Transfers::new(me),
@@ -127,6 +159,7 @@ impl Node {
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
+            verifier: Verifier::default(),
             identity,
         };
         let mut effects = Effects::default();
@@ -143,6 +176,16 @@ impl Node {
             effects.extend(node.add_room(lobby, RoomKind::Open, LOBBY, now));
         }
         (node, effects)
+    }
+
+    /// Lets somebody else check signatures for this node, from its start.
+    #[must_use]
+    pub fn verified_by(mut self, verifier: Verifier) -> Node {
+        for room in self.rooms.values_mut() {
+            room.replica.verified_by(verifier.clone());
+        }
+        self.verifier = verifier;
+        self
     }
 
     /// Something happened.
@@ -240,7 +283,7 @@ impl Node {
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
                 RoomKind::Private => room.roles().filter(|(peer, _)| self.presence.is_online(*peer)).count(),
             };
-            room.replica.timer(strangers, now.instant, &mut self.dice);
+            room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
         }
         effects.extend(self.tend_private(now));
         effects.extend(self.start_pulls(now));
@@ -266,9 +309,9 @@ impl Node {
             for id in waiting {
                 while self.packet_allowed_at(now.instant) <= now.instant {
                     let Some(room) = self.rooms.get_mut(&id) else { break };
-                    let Some(packet) = room.replica.next_packet(priority, now.instant, &mut self.dice) else {
-                        break;
-                    };
+                    let air = self.air.conditions();
+                    let packet = room.replica.next_packet(priority, air, now.instant, &mut self.dice);
+                    let Some(packet) = packet else { break };
                     effects.send.extend(self.seal_packet(id, &packet, now));
                 }
             }
@@ -277,7 +320,11 @@ impl Node {
     }
 
     fn packet_allowed_at(&mut self, now: Instant) -> Instant {
-        self.bucket.ready_at(crate::wire::datagram::MAX_DATAGRAM, now)
+        let rate = self.air.rate(now);
+        self.bucket.set_rate(rate, now);
+        // Whatever is allowed may be overdrawn by one datagram, which the next one waits for: so a short one does not wait
+        // until there would be room for a long one.
+        self.bucket.ready_at(1, now)
     }
 
     /// Commits and tells what was received in a room.
@@ -286,20 +333,47 @@ impl Node {
         if received.refused > 0 {
             self.count(Dropped::Entry, u64::from(received.refused));
         }
-        for entry in &received.appended {
-            if entry.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
-                self.clock = self.clock.max(entry.header.hlc);
-            }
-            effects.commit.push(Record::Entry { room, entry: entry.clone(), own: false, arrived: now.unix });
-            effects.extend(self.understand(room, entry));
-            effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });
+        for Heard { run, news } in received.runs {
+            effects.extend(self.absorb_run(room, from, run, news, now));
         }
-        effects.extend(self.pass_on(room, &received.appended, Some(from)));
-        if let (Some(seq), Some(held)) = (received.covered, self.rooms.get(&room)) {
-            effects.commit.push(Record::Covered { room, peer: from, log: held.replica.own_log(), seq });
+        effects.extend(self.absorb_strange(room, received.strange, now));
+        if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
+            let log = room_held.replica.own_log();
+            effects.commit.push(Record::Covered { room, peer: from, log, held });
             effects.tell.push(Event::Covered { room, peer: from });
         }
         effects.extend(self.settle_private(room, now));
+        effects
+    }
+
+    fn absorb_run(&mut self, room: RoomId, from: PeerId, run: Run, news: bool, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Run { entries, place, forgotten } = run;
+        let Some(last) = entries.last() else { return effects };
+        if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
+            self.clock = self.clock.max(last.header.hlc);
+        }
+        if let Some(to) = forgotten {
+            effects.commit.push(Record::Forget { room, log: last.log(), to });
+        }
+        for entry in entries.iter().filter(|entry| entry.header.kind != rooms::kind::TEXT) {
+            effects.extend(self.understand(room, entry));
+        }
+        self.note_sealed(room, &entries);
+        let arrived = now.unix;
+        if news {
+            let event = |entry: &Arc<Entry>| Event::Entry { room, entry: entry.clone(), arrived };
+            effects.tell.extend(entries.iter().map(event));
+        } else if self.rooms.get_mut(&room).is_some_and(|held| held.history.came(now.instant)) {
+            effects.tell.push(Event::History(room));
+        }
+        if place == Place::Head {
+            effects.extend(self.pass_on(room, &entries, Some(from)));
+            let record = |entry| Record::Entry { room, entry, own: false, arrived };
+            effects.commit.extend(entries.into_iter().map(record));
+        } else {
+            effects.commit.push(Record::Run { room, entries, place, arrived });
+        }
         effects
     }
 
@@ -330,12 +404,6 @@ impl Node {
             Content::Deed(deed) => {
                 if let Some(private) = &mut held.private {
                     private.note_deed(room, entry, deed);
-                }
-                Effects::default()
-            }
-            Content::Sealed => {
-                if let Some(private) = &mut held.private {
-                    private.note_sealed(entry.header.epoch);
                 }
                 Effects::default()
             }
@@ -377,8 +445,13 @@ impl Node {
         let is_private = record.kind == RoomKind::Private;
         let private = is_private.then(|| Box::new(Private::new(Standing::Inside)));
         let own = log_id(self.me, self.log_nonce);
-        let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
-        Some(Room { record, me: self.me, nonce: self.log_nonce, keys, replica, private })
+        let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
+        replica.verified_by(self.verifier.clone());
+        if private.is_some() {
+            replica.admit_only_named();
+        }
+        let history = History::default();
+        Some(Room { record, me: self.me, nonce: self.log_nonce, keys, replica, private, history })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -461,7 +534,7 @@ impl Room {
         (entry.log() == self.replica.own_log()).then(|| self.holders_of(entry.header.seq))
     }
 
-    /// Devices that have signed to hold this device's log up to `seq`.
+    /// Devices that have signed to hold the entry of this device's log at `seq`.
     pub fn holders_of(&self, seq: Seq) -> Vec<PeerId> {
         self.replica.holders(seq).collect()
     }
@@ -469,6 +542,11 @@ impl Room {
     /// This device's log in the room.
     pub fn own_log(&self) -> LogId {
         self.replica.own_log()
+    }
+
+    /// Whether older entries of the room exist that are not here.
+    pub fn lacks_history(&self) -> bool {
+        self.replica.has_holes()
     }
 
     fn concerns(&self, peer: Option<PeerId>) -> bool {
@@ -509,11 +587,11 @@ fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
 /// Entries shared between the disk, the network and the screen.
 type Entries = [Arc<Entry>];
 
-/// What one host may multicast for rooms: one seventh of what a 2.4 GHz access point's slowest rate carries.
-const HOST_BYTES_PER_SECOND: u32 = 16_000;
 /// Several messages at once go out at once.
 const HOST_BURST_BYTES: u32 = 8_192;
 /// Rooms of one device.
 const MAX_ROOMS: usize = 512;
+/// Between two words about older entries that came.
+const HISTORY_TOLD: Duration = Duration::from_millis(300);
 /// A clock further ahead than this is wrong, and not followed.
 const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

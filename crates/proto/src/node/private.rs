@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, Job, LoadedPrivate, Record};
-use crate::model::{Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
+use crate::model::{Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, Span, UnixMillis};
 use crate::node::errands::Errand;
-use crate::node::{Node, Room};
+use crate::node::{Entries, Node, Room};
 use crate::pacing::earliest;
 use crate::rooms::{
-    Content, Deed, Deeds, Done, Epochs, Fold, Role, Standing, What, Why, is_deed, open_box, private_room_id,
+    self, Content, Deed, Deeds, Done, Epochs, Fold, Role, RoomKeys, Standing, What, Why, open_box, private_room_id,
 };
-use crate::wire::entry::{Entry, Unverified, author_in_room};
+use crate::wire::datagram::Head;
+use crate::wire::entry::{Entry, Unverified};
 
 /// How this device stands to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(super) struct Private {
 
 #[derive(Default)]
 struct Waiting {
-    entries: VecDeque<Vec<u8>>,
+    entries: VecDeque<Unverified>,
     bytes: usize,
 }
 
@@ -134,12 +135,15 @@ impl Private {
             Standing::Refused(why) => Membership::Refused(why),
             Standing::Leaving => Membership::Removed,
             Standing::Inside if self.fold.members.contains_key(&me) => Membership::Member,
+            Standing::Inside if self.fold.former.contains_key(&me) => Membership::Removed,
             // Somebody let this device in, and that came to nothing.
-            Standing::Inside if self.fold.former.contains_key(&me) || self.deeds.names(me) => {
-                Membership::Removed
-            }
+            Standing::Inside if self.deeds.names(me) && self.is_complete() => Membership::Removed,
             Standing::Inside => Membership::Member,
         }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.fold.creator.is_some() && !self.fold.incomplete
     }
 
     /// Whether this device speaks in the room: as a member, or to say that it leaves.
@@ -172,17 +176,13 @@ impl Private {
         self.fold.former.get(&peer).is_some_and(|former| former.role.is_some())
     }
 
-    fn admits(&self, author: PeerId, me: PeerId) -> bool {
-        author == me || self.deeds.names(author) || self.welcomed.contains(&author)
-    }
-
     /// An entry that is not among those of members yet. The oldest makes place.
-    fn keep_waiting(&mut self, entry: Vec<u8>) {
-        self.waiting.bytes += entry.len();
+    fn keep_waiting(&mut self, entry: Unverified) {
+        self.waiting.bytes += entry.body().len() + ENTRY_OVERHEAD;
         self.waiting.entries.push_back(entry);
         while self.waiting.entries.len() > MAX_WAITING || self.waiting.bytes > MAX_WAITING_BYTES {
             let Some(oldest) = self.waiting.entries.pop_front() else { break };
-            self.waiting.bytes -= oldest.len();
+            self.waiting.bytes -= oldest.body().len() + ENTRY_OVERHEAD;
         }
     }
 
@@ -240,24 +240,28 @@ impl Node {
         }
     }
 
-    /// Those of the entries that belong into a room. Others wait until somebody is known to have let their author in.
-    pub(super) fn admit(&mut self, id: RoomId, entries: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
-        let me = self.me;
-        let Some(Room { keys, private: Some(private), .. }) = self.rooms.get_mut(&id) else { return entries };
-        let (mut admitted, mut strange) = (Vec::new(), Vec::new());
+    /// Entries of authors of whom it is not known that somebody let them in wait until it is; a genesis proves itself.
+    pub(super) fn absorb_strange(&mut self, id: RoomId, entries: Vec<Unverified>, now: Now) -> Effects {
+        let Some(Room { keys, private: Some(private), replica, .. }) = self.rooms.get_mut(&id) else {
+            return Effects::default();
+        };
+        let mut named = false;
         for entry in entries {
-            let Some(author) = author_in_room(&entry) else { continue };
-            if !private.admits(author, me)
-                && begins_room(id, &entry, |header, body| keys.open_body(header, body))
-            {
-                private.welcomed.insert(author);
+            if begins_room(id, &entry, keys) {
+                replica.name(entry.header().author);
+                named = true;
             }
-            if private.admits(author, me) { admitted.push(entry) } else { strange.push(entry) }
-        }
-        for entry in strange {
             private.keep_waiting(entry);
         }
-        admitted
+        if named { self.admit_waiting(id, now) } else { Effects::default() }
+    }
+
+    pub(super) fn note_sealed(&mut self, id: RoomId, entries: &Entries) {
+        let Some(Room { keys, private: Some(private), .. }) = self.rooms.get_mut(&id) else { return };
+        let Some(epochs) = keys.epochs() else { return };
+        for entry in entries.iter().filter(|entry| !epochs.reads(entry.header.epoch)) {
+            private.note_sealed(entry.header.epoch);
+        }
     }
 
     /// What came in makes a difference to who is in, or cannot be read.
@@ -281,11 +285,12 @@ impl Node {
     fn fold_private(&mut self, id: RoomId, now: Now) -> Effects {
         let mut effects = Effects::default();
         let me = self.me;
-        let Some(Room { record, keys, private: Some(private), .. }) = self.rooms.get_mut(&id) else {
+        let Some(Room { record, keys, replica, private: Some(private), .. }) = self.rooms.get_mut(&id) else {
             return effects;
         };
         let Some(epochs) = keys.epochs_mut() else { return effects };
         private.unfolded = false;
+        private.deeds.named().chain([me]).for_each(|author| replica.name(author));
         let (before, was) = (private.fold.members.clone(), private.membership(me));
         private.fold = private.deeds.fold();
         let mut came = Vec::new();
@@ -337,11 +342,21 @@ impl Node {
     /// Entries whose authors were not known may belong here by now.
     fn admit_waiting(&mut self, id: RoomId, now: Now) -> Effects {
         let mut effects = Effects::default();
-        let Some(Room { private: Some(private), .. }) = self.rooms.get_mut(&id) else { return effects };
+        let Some(Room { private: Some(private), keys, replica, .. }) = self.rooms.get_mut(&id) else {
+            return effects;
+        };
         let waiting = std::mem::take(&mut private.waiting);
-        let admitted = self.admit(id, waiting.entries.into());
-        if let Some(held) = self.rooms.get_mut(&id).filter(|_| !admitted.is_empty()) {
-            let received = held.replica.fetched(self.me, &admitted, now.instant, &mut self.dice);
+        let mut admitted = Vec::new();
+        for entry in waiting.entries {
+            if replica.names(entry.header().author) || begins_room(id, &entry, keys) {
+                replica.name(entry.header().author);
+                admitted.push(entry);
+            } else {
+                private.keep_waiting(entry);
+            }
+        }
+        if !admitted.is_empty() {
+            let received = replica.waited(admitted, now.instant, &mut self.dice);
             effects.extend(self.absorb(id, self.me, received, now));
         }
         effects
@@ -392,7 +407,7 @@ impl Node {
         if let Some(Room { replica, private: Some(private), .. }) = self.rooms.get_mut(&id)
             && private.suspect(peer)
         {
-            replica.catch_up(peer, now.instant + PUZZLE_WAIT);
+            replica.pull_soon(peer, now.instant, &mut self.dice);
         }
     }
 
@@ -469,7 +484,7 @@ impl Node {
                     let rest = PUZZLE_REST.saturating_mul(1 << puzzle.tries.min(5));
                     puzzle.tries += 1;
                     puzzle.not_before = Some(now.instant + rest);
-                    replica.catch_up(by, now.instant);
+                    replica.pull_soon(by, now.instant, &mut self.dice);
                 }
             }
             (Some(at), _) => private.wake(at),
@@ -592,6 +607,33 @@ impl Room {
         }
     }
 
+    /// What a device that was put out may still fetch of each log: what all its removers had.
+    pub(super) fn left_to(&self, peer: PeerId) -> Vec<Head> {
+        let Some(private) = self.private.as_ref().filter(|private| private.was_put_out(peer)) else {
+            return Vec::new();
+        };
+        let left = self.replica.have_since(0).into_iter().filter_map(|head| {
+            let seq = private.may_fetch(peer, head.log)?.min(head.seq);
+            (seq > head.base).then_some(Head { seq, ..head })
+        });
+        left.collect()
+    }
+
+    /// Those of the ranges that a device may fetch.
+    pub(super) fn open_ranges(&self, peer: PeerId, ranges: Vec<(LogId, Span)>) -> Vec<(LogId, Span)> {
+        if self.is_open_to(peer) {
+            return ranges;
+        }
+        let Some(private) = self.private.as_ref().filter(|private| private.was_put_out(peer)) else {
+            return Vec::new();
+        };
+        let open = ranges.into_iter().filter_map(|(log, span)| {
+            let to = private.may_fetch(peer, log)?.min(span.to);
+            (to > span.after).then_some((log, Span { to, ..span }))
+        });
+        open.collect()
+    }
+
     /// Epochs of which keys are missing.
     pub(super) fn wanted_epochs(&self) -> Vec<u32> {
         let (Some(private), Some(epochs)) = (&self.private, self.keys.epochs()) else { return Vec::new() };
@@ -635,19 +677,15 @@ fn keys_came(id: RoomId, private: &mut Private, came: Vec<(u32, SecretKey)>) -> 
 }
 
 /// Whether an entry is the room's genesis: then its author belongs into the room, whoever says what.
-fn begins_room(
-    id: RoomId,
-    entry: &[u8],
-    open: impl Fn(&crate::wire::entry::Header, &[u8]) -> Option<Vec<u8>>,
-) -> bool {
-    let Ok(entry) = Unverified::decode_in_room(id, entry) else { return false };
-    if !is_deed(entry.header().kind) || entry.header().seq != Seq(1) {
+fn begins_room(id: RoomId, entry: &Unverified, keys: &RoomKeys) -> bool {
+    let header = entry.header();
+    if header.kind != rooms::kind::GENESIS {
         return false;
     }
-    let plain = open(entry.header(), entry.body());
-    let deed = plain.and_then(|plain| Deed::decode(entry.header().kind, &plain).ok().flatten());
+    let plain = keys.open_body(header, entry.body());
+    let deed = plain.and_then(|plain| Deed::decode(header.kind, &plain).ok().flatten());
     match deed.map(|deed| deed.what) {
-        Some(What::Genesis { salt, .. }) => private_room_id(entry.header().author, &salt) == id,
+        Some(What::Genesis { salt, .. }) => private_room_id(header.author, &salt) == id,
         _ => false,
     }
 }
@@ -670,6 +708,8 @@ const MAX_KEYS_RETRY: Duration = Duration::from_secs(120);
 /// next pull, and brings them again.
 const MAX_WAITING: usize = 1024;
 const MAX_WAITING_BYTES: usize = 1 << 20;
+/// What an entry takes in memory beside its body, about.
+const ENTRY_OVERHEAD: usize = 400;
 /// Devices per room that have the key and were let in by deeds that are not here.
 const MAX_SUSPECTS: usize = 64;
 /// Epochs per room of which there are entries and no key.

@@ -113,11 +113,13 @@ impl Deeds {
             let height = done.deed.height;
             let begun = round.fold.creator.is_some();
             // A height that nothing leads up to is made up: it would push later deeds out of their order.
-            if (begun && height <= round.fold.height.saturating_add(1)) || (!begun && height == 0) {
-                round.fold.height = round.fold.height.max(height);
-                if !round.is_cut(cuts, done) {
-                    round.apply(done, least);
-                }
+            if (begun && height > round.fold.height.saturating_add(1)) || (!begun && height > 0) {
+                round.fold.incomplete = true;
+                break;
+            }
+            round.fold.height = round.fold.height.max(height);
+            if !round.is_cut(cuts, done) {
+                round.apply(done, least);
             }
         }
         round
@@ -139,10 +141,12 @@ pub struct Fold {
     pub height: u32,
     /// When the room began, by its creator's clock.
     pub begun: Hlc,
+    /// Whether there are deeds above some that are not here.
+    pub incomplete: bool,
     /// In which epoch each device was last let in.
     added: BTreeMap<PeerId, u32>,
-    /// Who let a device in, by no invite.
-    adders: BTreeMap<PeerId, PeerId>,
+    /// Who let a device in by no invite, and by which entry.
+    adders: BTreeMap<PeerId, (PeerId, LogId, Seq)>,
     /// The highest epoch in which somebody was put out.
     removed_in: Option<u32>,
 }
@@ -190,8 +194,8 @@ impl Fold {
         self.former.get(&author).is_some_and(|former| former.role.is_some() && former.covers(log, seq))
     }
 
-    /// Who let a device in, if that was not by an invite.
-    pub fn adder(&self, peer: PeerId) -> Option<PeerId> {
+    /// Who let a device in and in which entry, if that was not by an invite.
+    pub fn adder(&self, peer: PeerId) -> Option<(PeerId, LogId, Seq)> {
         self.adders.get(&peer).copied()
     }
 
@@ -365,7 +369,7 @@ impl Round {
         let added = fold.added.entry(device).or_default();
         *added = (*added).max(done.epoch);
         if invite.is_none() {
-            fold.adders.insert(device, done.author);
+            fold.adders.insert(device, (done.author, done.log, done.seq));
         }
     }
 

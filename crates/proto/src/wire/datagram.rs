@@ -10,8 +10,8 @@
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
-use crate::identity::{self, Identity, Purpose};
-use crate::model::{LogId, PeerId, Platform, Seq};
+use crate::identity::{Identity, Purpose, Verifier};
+use crate::model::{LogId, PeerId, Platform, Seq, Span};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 use crate::wire::text;
 
@@ -118,8 +118,8 @@ impl<'a> Unverified<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Signature`] if the sender did not sign it.
-    pub fn verify(self) -> Result<(Envelope, &'a [u8]), DecodeError> {
-        if identity::verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
+    pub fn verify(self, verifier: &Verifier) -> Result<(Envelope, &'a [u8]), DecodeError> {
+        if verifier.verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
             Ok((self.envelope, &self.signed[ENVELOPE_LEN..]))
         } else {
             Err(DecodeError::Signature)
@@ -211,15 +211,15 @@ pub enum Query {
 /// What a datagram says inside a room, after the room's tag and, in sealed rooms, after unsealing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoomPacket {
-    /// Entries as [`crate::wire::entry::Entry::encode_in_room`] writes them, and recent heads.
+    /// Entries as [`crate::wire::compact::Packer`] writes them, and recent heads.
     Data { entries: Vec<Vec<u8>>, heads: Vec<(LogId, Seq)> },
-    /// What the sender holds without gaps.
+    /// What the sender holds.
     Heads(Heads),
     /// What the sender misses: `count` entries of a log from a place on.
     Nack { wanted: Vec<Wanted> },
 }
 
-/// What the sender of a room packet holds without gaps.
+/// What the sender of a room packet holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heads {
     /// First 16 bytes of SHA-256 over all logs' (id, seq, head id), sorted.
@@ -227,9 +227,25 @@ pub struct Heads {
     /// How many logs the digest speaks of.
     pub logs: u32,
     /// The most recently active logs; at most [`MAX_HEADS`].
-    pub heads: Vec<(LogId, Seq)>,
+    pub heads: Vec<Head>,
     /// The sender wrote something too large for datagrams: fetch it over TCP.
     pub fetch: bool,
+    /// Of some log the sender holds less than everything up to its head: an equal digest says nothing of what is below.
+    pub partial: bool,
+}
+
+/// What somebody holds of a log: everything behind `base`, up to `seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub log: LogId,
+    pub seq: Seq,
+    pub base: Seq,
+}
+
+impl Head {
+    pub fn span(&self) -> Span {
+        Span { after: self.base, to: self.seq }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -258,8 +274,9 @@ impl RoomPacket {
             RoomPacket::Heads(heads) => to_cbor(&HeadsBody {
                 digest: heads.digest.into(),
                 logs: heads.logs,
-                heads: heads.heads.iter().map(head_to_body).collect(),
+                heads: heads.heads.iter().map(HeldBody::from).collect(),
                 fetch: heads.fetch.then_some(true),
+                partial: heads.partial.then_some(true),
             }),
             RoomPacket::Nack { wanted } => to_cbor(&NackBody {
                 wanted: wanted
@@ -282,12 +299,13 @@ impl RoomPacket {
             }
             kind::HEADS => {
                 let said: HeadsBody = from_cbor(body)?;
-                let heads = heads_from_body(said.heads)?;
+                let heads = at_most(said.heads, MAX_HEADS)?.into_iter().map(Head::from).collect();
                 Ok(RoomPacket::Heads(Heads {
                     digest: said.digest.into(),
                     logs: said.logs,
                     heads,
                     fetch: said.fetch == Some(true),
+                    partial: said.partial == Some(true),
                 }))
             }
             kind::NACK => {
@@ -328,9 +346,36 @@ struct HeadsBody {
     #[n(1)]
     logs: u32,
     #[n(2)]
-    heads: Vec<HeadBody>,
+    heads: Vec<HeldBody>,
     #[n(3)]
     fetch: Option<bool>,
+    #[n(4)]
+    partial: Option<bool>,
+}
+
+/// A head with the place below which something is missing, if anything is. Also part of the frame HAVE.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+pub(super) struct HeldBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+    #[n(2)]
+    base: Option<u64>,
+}
+
+impl From<&Head> for HeldBody {
+    fn from(head: &Head) -> HeldBody {
+        let base = (head.base > Seq(0)).then_some(head.base.0);
+        HeldBody { log: head.log.0.into(), seq: head.seq.0, base }
+    }
+}
+
+impl From<HeldBody> for Head {
+    fn from(body: HeldBody) -> Head {
+        Head { log: LogId(body.log.into()), seq: Seq(body.seq), base: Seq(body.base.unwrap_or(0)) }
+    }
 }
 
 #[derive(Encode, Decode)]
@@ -382,8 +427,8 @@ pub const MAX_BODY: usize = MAX_DATAGRAM - ENVELOPE_LEN - 64;
 pub const MAX_NAME: usize = 48;
 /// Most heads in one packet.
 pub const MAX_HEADS: usize = 48;
-/// Most entries in one packet; the smallest entry has more than 200 bytes.
-pub const MAX_ENTRIES: usize = 8;
+/// Most entries in one packet; the smallest takes about 80 bytes.
+pub const MAX_ENTRIES: usize = 12;
 /// Most ranges in one nack.
 pub const MAX_WANTED: usize = 40;
 
@@ -406,13 +451,16 @@ mod tests {
     fn a_datagram_is_believed_only_as_its_sender_signed_it() {
         let ann = Identity::from_seed(&[1; 32]);
         let sent = envelope(&ann).sign(&ann, b"hello");
-        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default")).unwrap().verify().unwrap();
+        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default"))
+            .unwrap()
+            .verify(&Verifier::default())
+            .unwrap();
         assert_eq!((read, body), (envelope(&ann), b"hello".as_slice()));
         for bit in 0..sent.len() * 8 {
             let mut forged = sent.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            let believed =
-                Unverified::decode(&forged, NetworkTag::of("default")).and_then(Unverified::verify);
+            let believed = Unverified::decode(&forged, NetworkTag::of("default"))
+                .and_then(|read| read.verify(&Verifier::default()));
             assert!(believed.is_err(), "bit {bit}");
         }
     }
@@ -431,14 +479,25 @@ mod tests {
 
     #[test]
     fn packets_read_back() {
-        let heads = vec![(LogId([1; 8]), Seq(u64::MAX)); MAX_HEADS];
+        let head = |base| Head { log: LogId([1; 8]), seq: Seq(u64::MAX), base: Seq(base) };
+        let heads = |heads| Heads { digest: [7; 16], logs: 3, heads, fetch: true, partial: true };
         let packets = [
-            RoomPacket::Data { entries: vec![vec![1; 300], vec![2; 400]], heads: heads[..8].to_vec() },
-            RoomPacket::Heads(Heads { digest: [7; 16], logs: 3, heads, fetch: true }),
+            RoomPacket::Data {
+                entries: vec![vec![1; 300], vec![2; 400]],
+                heads: vec![(LogId([1; 8]), Seq(u64::MAX)); 8],
+            },
+            RoomPacket::Heads(heads(vec![head(0); MAX_HEADS])),
+            RoomPacket::Heads(heads([vec![head(u64::MAX - 1); MAX_HEADS / 2], vec![head(0); 3]].concat())),
             RoomPacket::Nack {
                 wanted: vec![Wanted { log: LogId([3; 8]), from: Seq(9), count: 80 }; MAX_WANTED],
             },
         ];
+        let complete = RoomPacket::Heads(heads(vec![head(0)])).encode().len();
+        assert_eq!(
+            RoomPacket::Heads(heads(vec![head(1)])).encode().len(),
+            complete + 1,
+            "no base costs nothing"
+        );
         for packet in packets {
             let body = packet.encode();
             assert!(body.len() <= MAX_BODY - 64, "{} bytes", body.len());

@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::identity::{self, Identity, Purpose};
+use crate::identity::{Identity, Purpose, Verifier};
 use crate::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq};
 use crate::wire::codec::{DecodeError, Reader};
 
@@ -77,6 +77,10 @@ impl Entry {
         FIXED_LEN - 32 + 16 * self.header.deps.len() + 64 + self.body.len()
     }
 
+    pub fn signature(&self) -> &[u8; 64] {
+        &self.signature
+    }
+
     /// Reads what [`Entry::encode`] wrote, from this device's own database: what is there was verified before it was stored.
     ///
     /// # Errors
@@ -121,7 +125,7 @@ impl Unverified {
         let prev = reader.array()?;
         let hlc = Hlc(reader.u64()?);
         let deps_len = usize::from(reader.u8()?);
-        if deps_len > MAX_DEPS || seq == Seq(0) || seq == Seq(u64::MAX) {
+        if deps_len > MAX_DEPS || seq == Seq(0) || seq > MAX_SEQ {
             return Err(DecodeError::Malformed);
         }
         let deps = (0..deps_len)
@@ -140,8 +144,13 @@ impl Unverified {
             return Err(DecodeError::Malformed);
         }
         let header = Header { room, author, nonce, epoch, seq, prev, hlc, deps, kind };
-        let id = id_of(&header.encode(body), &signature);
-        Ok(Unverified(Entry { header, body: body.to_vec(), signature, id }))
+        Ok(Unverified::of_parts(header, body.to_vec(), signature))
+    }
+
+    /// An entry whose parts came apart from each other. The caller keeps the bounds.
+    pub fn of_parts(header: Header, body: Vec<u8>, signature: [u8; 64]) -> Unverified {
+        let id = id_of(&header.encode(&body), &signature);
+        Unverified(Entry { header, body, signature, id })
     }
 
     /// The entry's claimed id: enough to see that it is already known, before the signature is paid for.
@@ -157,17 +166,32 @@ impl Unverified {
         self.0.log()
     }
 
+    /// As it came: sealed in private rooms.
     pub fn body(&self) -> &[u8] {
         &self.0.body
+    }
+
+    /// Whether the other claims to come right behind this one in the same log.
+    pub fn precedes(&self, other: &Unverified) -> bool {
+        let (one, next) = (self.header(), other.header());
+        one.author == next.author
+            && one.nonce == next.nonce
+            && one.seq.next() == next.seq
+            && next.prev == self.id().0
+    }
+
+    /// The entry whose id an entry that is genuine names as the one before it: so its author signed it, too.
+    pub fn chained(self) -> Entry {
+        self.0
     }
 
     /// Checks the author's signature.
     ///
     /// # Errors
     /// [`DecodeError::Signature`] if the author did not sign it.
-    pub fn verify(self) -> Result<Entry, DecodeError> {
+    pub fn verify(self, verifier: &Verifier) -> Result<Entry, DecodeError> {
         let encoded = self.0.header.encode(&self.0.body);
-        if identity::verify(self.0.header.author, Purpose::Entry, &[&encoded], &self.0.signature) {
+        if verifier.verify(self.0.header.author, Purpose::Entry, &[&encoded], &self.0.signature) {
             Ok(self.0)
         } else {
             Err(DecodeError::Signature)
@@ -198,11 +222,6 @@ impl Header {
     }
 }
 
-/// Who is said to have written an entry, as [`Entry::encode_in_room`] writes it. `None` if it is too short.
-pub fn author_in_room(bytes: &[u8]) -> Option<PeerId> {
-    bytes.get(ROOM_AT..)?.first_chunk().copied().map(PeerId)
-}
-
 /// The log that a nonce of an author names.
 pub fn log_id(author: PeerId, nonce: u64) -> LogId {
     let digest = Sha256::digest([author.0.as_slice(), &nonce.to_be_bytes()].concat());
@@ -213,12 +232,20 @@ fn id_of(header: &[u8], signature: &[u8; 64]) -> EntryId {
     EntryId(Sha256::new().chain_update(header).chain_update(signature).finalize().into())
 }
 
+/// What [`Entry::encode`] wrote, as [`Entry::encode_in_room`] would have; `None` if it is too short for that.
+pub fn without_room(encoded: &[u8]) -> Option<Vec<u8>> {
+    let (prefix, rest) = encoded.split_at_checked(ROOM_AT)?;
+    Some([prefix, rest.get(32..)?].concat())
+}
+
 /// Version of the entry's layout.
 const VERSION: u8 = 1;
 /// Where the room stands in the header.
 const ROOM_AT: usize = 2;
 /// Bytes of a header without deps.
 const FIXED_LEN: usize = 2 + 32 + 32 + 8 + 4 + 8 + 32 + 8 + 1 + 1 + 4 + 32;
+/// The last place of a log: databases count no further.
+pub const MAX_SEQ: Seq = Seq(i64::MAX as u64);
 /// Bytes of the longest body: 34 fragments of a datagram, were it ever multicast.
 pub const MAX_BODY: usize = 32_768;
 /// Most entries that one can answer to.
@@ -251,11 +278,14 @@ mod tests {
     fn an_entry_reads_back_whole_and_without_its_room() {
         for deps in 0..=MAX_DEPS {
             let written = entry(b"tea?", deps);
-            let read = Unverified::decode(&written.encode()).unwrap().verify().unwrap();
+            let read = Unverified::decode(&written.encode()).unwrap().verify(&Verifier::default()).unwrap();
             assert_eq!(read, written);
             let elided = written.encode_in_room();
             assert_eq!(elided.len(), written.len_in_room());
-            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided).unwrap().verify().unwrap();
+            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided)
+                .unwrap()
+                .verify(&Verifier::default())
+                .unwrap();
             assert_eq!(read, written);
         }
     }
@@ -264,7 +294,7 @@ mod tests {
     fn an_entry_moved_to_another_room_is_signed_by_nobody() {
         let bytes = entry(b"tea?", 1).encode_in_room();
         let moved = Unverified::decode_in_room(RoomId([8; 32]), &bytes).unwrap();
-        assert_eq!(moved.verify(), Err(DecodeError::Signature));
+        assert_eq!(moved.verify(&Verifier::default()), Err(DecodeError::Signature));
     }
 
     #[test]
@@ -273,7 +303,10 @@ mod tests {
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            assert!(Unverified::decode(&flipped).and_then(Unverified::verify).is_err(), "bit {at}");
+            assert!(
+                Unverified::decode(&flipped).and_then(|read| read.verify(&Verifier::default())).is_err(),
+                "bit {at}"
+            );
         }
     }
 
