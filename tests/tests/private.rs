@@ -325,7 +325,11 @@ fn strangers_are_told_the_same_whatever_they_ask() {
         lan.tape = Some(vec![]);
         lan.say_on_link(eve, host, knock.clone());
         lan.say_on_link(eve, host, Frame::Door(Door::Keys { room, epochs: vec![] }).encode());
-        lan.say_on_link(eve, host, Frame::Have(Have { room, logs: vec![], ask: true, digest: [0; 16] }).encode());
+        lan.say_on_link(
+            eve,
+            host,
+            Frame::Have(Have { room, logs: vec![], ask: true, digest: [0; 16] }).encode(),
+        );
         lan.run_for(SECOND);
         let tape = lan.tape.take().unwrap();
         let said = tape.into_iter().filter(|heard| heard.from == host && heard.to.is_some());
@@ -567,6 +571,27 @@ fn a_private_room_works_over_links_where_multicast_does_not() {
     assert_eq!(lan.chat_in(bob, room), "bob: over the wire\nann: without cyd\n");
     assert_eq!(lan.chat_in(cyd, room), "bob: over the wire\n");
     assert_eq!(lan.membership(cyd, room), Some(Membership::Removed));
+}
+
+#[test]
+fn a_member_whom_nobody_here_knows_is_believed_by_what_others_signed() {
+    for seed in 0..10 {
+        let mut lan = Lan::seeded(seed).loss_percent(10);
+        let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+        lan.run_for(2 * SECOND);
+        let room = lan.create_room(ann, "Board");
+        lan.add_member(ann, room, bob);
+        lan.run_for(20 * SECOND);
+        lan.quit(bob);
+        lan.add_member(ann, room, cyd);
+        lan.run_for(30 * SECOND);
+        lan.quit(ann);
+        // Bob has never heard of cyd, and ann, who let cyd in, is away.
+        lan.start(bob);
+        lan.say_in(cyd, room, "hello bob");
+        lan.run_until(60 * SECOND, |lan| lan.chat_in(bob, room) == "cyd: hello bob\n");
+        assert_eq!(lan.agreed_members(room, &[bob, cyd]), ["ann", "bob", "cyd"]);
+    }
 }
 
 #[test]

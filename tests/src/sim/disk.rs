@@ -5,9 +5,12 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use lanyard_proto::effects::{
-    Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord, TransferRecord,
+    Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord,
+    TransferRecord,
 };
-use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis};
+use lanyard_proto::model::{
+    EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
+};
 use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
 use lanyard_proto::wire::entry::{Entry, log_id};
 
@@ -145,7 +148,8 @@ impl Disk {
 
     /// Entries of a room that were sealed in one of these epochs.
     pub fn of_epochs(&self, room: RoomId, epochs: &[u32]) -> Vec<(Arc<Entry>, UnixMillis)> {
-        let logs = self.logs.iter().filter(|((of, _), _)| *of == room).flat_map(|(_, log)| log.entries.values());
+        let logs =
+            self.logs.iter().filter(|((of, _), _)| *of == room).flat_map(|(_, log)| log.entries.values());
         logs.filter(|(entry, _)| epochs.contains(&entry.header.epoch)).cloned().collect()
     }
 

@@ -291,7 +291,8 @@ impl Replica {
     /// How far logs are here, those of one author before others, the most recently active ones first.
     pub fn heads_for_removal(&self, author: PeerId, most: usize) -> Vec<(LogId, Seq)> {
         let mut heads: Vec<(LogId, Seq)> = self.logs.heads_of(author).collect();
-        let others = self.logs.heads(most).into_iter().filter(|(log, _)| heads.iter().all(|(own, _)| own != log));
+        let others =
+            self.logs.heads(most).into_iter().filter(|(log, _)| heads.iter().all(|(own, _)| own != log));
         let others: Vec<_> = others.collect();
         heads.extend(others);
         heads.truncate(most);

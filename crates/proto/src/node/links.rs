@@ -272,7 +272,7 @@ impl Node {
         effects
     }
 
-    fn start_pull(&mut self, room: RoomId, candidates: &[PeerId], now: Now) -> Effects {
+    pub(super) fn start_pull(&mut self, room: RoomId, candidates: &[PeerId], now: Now) -> Effects {
         for peer in candidates {
             let connected = self
                 .sessions

@@ -198,7 +198,9 @@ impl Node {
         };
         let mut wanted: Vec<PeerId> = private.fold.members.keys().copied().collect();
         wanted.retain(|peer| match private.fold.adder(*peer) {
-            Some((adder, log, seq)) => adder == me && self.presence.is_online(*peer) && !knows(*peer, log, seq),
+            Some((adder, log, seq)) => {
+                adder == me && self.presence.is_online(*peer) && !knows(*peer, log, seq)
+            }
             None => false,
         });
         let mut effects = Effects::default();

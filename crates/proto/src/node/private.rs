@@ -9,7 +9,8 @@ use crate::node::errands::Errand;
 use crate::node::{Entries, Node, Room};
 use crate::pacing::earliest;
 use crate::rooms::{
-    self, Content, Deed, Deeds, Done, Epochs, Fold, Role, RoomKeys, Standing, What, Why, open_box, private_room_id,
+    self, Content, Deed, Deeds, Done, Epochs, Fold, Role, RoomKeys, Standing, What, Why, open_box,
+    private_room_id,
 };
 use crate::wire::datagram::Head;
 use crate::wire::entry::{Entry, Unverified};
@@ -402,12 +403,15 @@ impl Node {
         Effects::default()
     }
 
-    /// Somebody who has the room's key and is no member: there are deeds that are not here.
+    /// Somebody who has the room's key and is no member: there are deeds that are not here, and that one has them.
     pub(super) fn suspected(&mut self, id: RoomId, peer: PeerId, now: Now) {
-        if let Some(Room { replica, private: Some(private), .. }) = self.rooms.get_mut(&id)
-            && private.suspect(peer)
-        {
-            replica.pull_soon(peer, now.instant, &mut self.dice);
+        let me = self.me;
+        let Some(Room { private: Some(private), keys, .. }) = self.rooms.get_mut(&id) else { return };
+        if private.membership(me) == Membership::Member && private.suspect(peer) {
+            let knew = (private.deeds.len(), keys.epoch());
+            private.puzzle =
+                Puzzle { by: Some(peer), at: Some(now.instant + PUZZLE_WAIT), knew, ..Puzzle::default() };
+            private.wake(now.instant + PUZZLE_WAIT);
         }
     }
 
@@ -452,7 +456,7 @@ impl Node {
             }
             effects.extend(self.tend_leaving(id, now));
             effects.extend(self.tend_joining(id, now));
-            self.tend_puzzle(id, now);
+            effects.extend(self.tend_puzzle(id, now));
             effects.extend(self.tend_keys(id, now));
             effects.extend(self.tend_renewal(id, now));
             effects.extend(self.tend_welcomes(id, now));
@@ -460,9 +464,9 @@ impl Node {
         effects
     }
 
-    fn tend_puzzle(&mut self, id: RoomId, now: Now) {
+    fn tend_puzzle(&mut self, id: RoomId, now: Now) -> Effects {
         let Some(Room { private: Some(private), keys, replica, .. }) = self.rooms.get_mut(&id) else {
-            return;
+            return Effects::default();
         };
         if let Some(at) = private.follow_at {
             if at <= now.instant {
@@ -476,20 +480,25 @@ impl Node {
             }
         }
         let puzzle = &mut private.puzzle;
-        match (puzzle.at, puzzle.by) {
-            (Some(at), Some(by)) if at <= now.instant => {
-                puzzle.at = None;
-                // What cleared itself up meanwhile is no puzzle any more.
-                if puzzle.knew == (private.deeds.len(), keys.epoch()) {
-                    let rest = PUZZLE_REST.saturating_mul(1 << puzzle.tries.min(5));
-                    puzzle.tries += 1;
-                    puzzle.not_before = Some(now.instant + rest);
-                    replica.pull_soon(by, now.instant, &mut self.dice);
-                }
-            }
-            (Some(at), _) => private.wake(at),
-            (None, _) => {}
+        let (Some(at), Some(by)) = (puzzle.at, puzzle.by) else { return Effects::default() };
+        if at > now.instant {
+            private.wake(at);
+            return Effects::default();
         }
+        puzzle.at = None;
+        // What cleared itself up meanwhile is no puzzle any more.
+        if puzzle.knew != (private.deeds.len(), keys.epoch()) {
+            return Effects::default();
+        }
+        if replica.is_pulling() {
+            puzzle.at = Some(now.instant + PUZZLE_WAIT);
+            private.wake(now.instant + PUZZLE_WAIT);
+            return Effects::default();
+        }
+        puzzle.not_before = Some(now.instant + PUZZLE_REST.saturating_mul(1 << puzzle.tries.min(5)));
+        puzzle.tries = puzzle.tries.saturating_add(1);
+        // Of that one and no other: the others know no more than this device.
+        self.start_pull(id, &[by], now)
     }
 
     /// Keys that are missing are asked for, of one member after the other.
