@@ -390,6 +390,9 @@ impl Replica {
         if ahead {
             let group = self.group() as f64;
             self.repair.want_heads(now + dice.back_off(ANSWER_BACK_OFF, group));
+        } else {
+            // Whoever says more says all that this device would.
+            self.repair.heads_said();
         }
         let unexplained = !behind && !ahead && now >= self.pull.rested_at;
         if said.fetch || unexplained || (!behind && said.logs > self.logs.count()) {
