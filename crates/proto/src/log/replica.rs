@@ -20,8 +20,6 @@ pub struct Replica {
     own: LogId,
     /// The two of a direct conversation; in open rooms everybody may write.
     only: Option<(PeerId, PeerId)>,
-    /// Bytes that sealing adds to a datagram.
-    overhead: usize,
     logs: Logs,
     repair: Repair,
     members: BTreeMap<PeerId, Member>,
@@ -87,9 +85,8 @@ impl Replica {
             room,
             own,
             only,
-            overhead,
             logs: Logs::default(),
-            repair: Repair::new(me),
+            repair: Repair::new(me, overhead),
             members: BTreeMap::new(),
             here: 0,
             pull: Pull::default(),
@@ -121,7 +118,7 @@ impl Replica {
     pub fn wrote(&mut self, entry: Entry, now: Instant) -> Vec<Arc<Entry>> {
         let appended = self.logs.append(entry);
         for entry in &appended {
-            self.repair.wrote(entry, self.overhead, now);
+            self.repair.wrote(entry, now);
         }
         appended
     }
@@ -147,9 +144,16 @@ impl Replica {
                 self.logs.learn(&heads);
             }
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
-            RoomPacket::Nack { wanted } => {
+            RoomPacket::Nack { wanted, pieces } => {
                 let group = self.group();
-                self.repair.nacked(&wanted, &self.logs, group, now, dice);
+                self.repair.nacked(&wanted, &pieces, &self.logs, group, now, dice);
+            }
+            RoomPacket::Fragment(piece) => {
+                self.logs.learn(&[(piece.log, piece.seq)]);
+                if let Some(whole) = self.repair.piece(sender, piece, &self.logs, now) {
+                    let read = vec![Unverified::decode_in_room(self.room, &whole)];
+                    received = self.entries(read, Heard::ByMulticast, now);
+                }
             }
         }
         let group = self.group();
@@ -231,7 +235,7 @@ impl Replica {
         dice: &mut Dice,
     ) -> Option<RoomPacket> {
         let group = self.group();
-        self.repair.packet(priority, &mut self.logs, self.overhead, group, air, now, dice)
+        self.repair.packet(priority, &mut self.logs, group, air, now, dice)
     }
 
     /// From whom to catch up now, best first; empty if there is no reason to.

@@ -8,7 +8,6 @@
 //! The body's hash is never sent: the body is there. Everything left out is put back before anything is checked, so
 //! the signature covers it as it covers the rest.
 
-
 use crate::model::{Hlc, LogId, PeerId, RoomId, Seq};
 use crate::wire::codec::{DecodeError, Reader};
 use crate::wire::entry::{Entry, Header, MAX_BODY, MAX_DEPS, Unverified};
