@@ -63,7 +63,7 @@ impl Node {
                 self.notice_departures(&effects);
                 effects
             }
-            kind::DATA | kind::HEADS | kind::NACK => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT => {
                 self.air.carried(body.len() + AROUND_BODY, now.instant);
                 if envelope.kind == kind::NACK {
                     self.air.nacked();
