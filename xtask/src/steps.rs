@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     step("units", "every crate alone", units, Needs::Nothing),
     step("docs", "the examples in the documentation", docs, Needs::Nothing),
     step("stories", "people on a simulated network", stories, Needs::Nothing),
+    step("power", "the power goes at any moment of a real run", power, Needs::Hosts),
     step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
     step("window", "the real window, alone", window, Needs::Linux),
@@ -167,6 +168,10 @@ fn docs() -> Result<()> {
 
 fn stories() -> Result<()> {
     run(&mut cargo(["test", "--workspace", "--test", "stories", "--test", "walks"]))
+}
+
+fn power() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "power"]))
 }
 
 fn fuzz() -> Result<()> {

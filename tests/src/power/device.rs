@@ -174,13 +174,15 @@ impl<'a> Device<'a> {
                 .iter()
                 .flat_map(|(folder, deeds)| {
                     let kept = least.get(folder).copied().unwrap_or(0);
-                    let survives = |(at, number): &(usize, &usize)| *at < kept || self.survives(**number, moment);
+                    let survives =
+                        |(at, number): &(usize, &usize)| *at < kept || self.survives(**number, moment);
                     deeds.iter().enumerate().filter(survives).map(|(_, number)| *number).collect::<Vec<_>>()
                 })
                 .collect();
             let mut grown = false;
             for (folder, deeds) in &folders {
-                let needed = deeds.iter().rposition(|number| sure.contains(number)).map_or(0, |last| last + 1);
+                let needed =
+                    deeds.iter().rposition(|number| sure.contains(number)).map_or(0, |last| last + 1);
                 let kept = least.entry(*folder).or_default();
                 grown |= needed > *kept;
                 *kept = needed.max(*kept);
@@ -222,7 +224,8 @@ impl<'a> Device<'a> {
             if deed.began > moment {
                 continue;
             }
-            let fate = if self.survives(number, moment) || chance(dice, mood) { Fate::Whole } else { fate(dice) };
+            let fate =
+                if self.survives(number, moment) || chance(dice, mood) { Fate::Whole } else { fate(dice) };
             match &deed.act {
                 Act::Write { at, bytes, .. } => write(&mut content, *at as usize, bytes, fate, dice),
                 Act::Cut { length, .. } if fate == Fate::Whole => content.resize(*length as usize, 0),
@@ -295,7 +298,11 @@ fn below(dice: &mut Dice, bound: usize) -> usize {
 pub fn materialise(image: &Image, folder: &Path, linked: Option<(Node, &Path)>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?
+        } else {
+            fs::remove_file(entry.path())?
+        }
     }
     for (path, content) in image {
         let path = folder.join(path);

@@ -39,13 +39,31 @@ pub struct Deed {
 
 #[derive(Debug)]
 pub enum Act {
-    Write { file: Node, at: u64, bytes: Vec<u8> },
-    Cut { file: Node, length: u64 },
+    Write {
+        file: Node,
+        at: u64,
+        bytes: Vec<u8>,
+    },
+    Cut {
+        file: Node,
+        length: u64,
+    },
     /// A file or folder was made, or linked, under this name.
-    Name { folder: Node, name: String, node: Node },
-    Unname { folder: Node, name: String },
+    Name {
+        folder: Node,
+        name: String,
+        node: Node,
+    },
+    Unname {
+        folder: Node,
+        name: String,
+    },
     /// Whatever had the new name has none any more.
-    Move { from: (Node, String), to: (Node, String), node: Node },
+    Move {
+        from: (Node, String),
+        to: (Node, String),
+        node: Node,
+    },
 }
 
 /// What was deeded to the node, or to all, before the sync began is durable once it ended.
@@ -110,7 +128,12 @@ impl Historian {
     ///
     /// # Errors
     /// If the run did something of which this does not know what it means.
-    pub fn run(&mut self, calls: &[Call], lines: usize, mut elsewhere: impl FnMut(&Call)) -> Result<(), String> {
+    pub fn run(
+        &mut self,
+        calls: &[Call],
+        lines: usize,
+        mut elsewhere: impl FnMut(&Call),
+    ) -> Result<(), String> {
         self.descriptors.clear();
         let mut moments: Vec<(usize, &Call, When)> = Vec::new();
         for call in calls {
@@ -121,9 +144,8 @@ impl Historian {
         }
         moments.sort_by_key(|(moment, _, when)| (*moment, *when));
         for (_, call, _) in moments {
-            let concerns = self
-                .call(call)
-                .map_err(|why| format!("{} on line {}: {why}", call.name, call.ended + 1))?;
+            let concerns =
+                self.call(call).map_err(|why| format!("{} on line {}: {why}", call.name, call.ended + 1))?;
             if !concerns {
                 elsewhere(call);
             }
@@ -149,12 +171,15 @@ impl Historian {
             ("link" | "linkat", _) => self.link(call),
             ("unlink" | "unlinkat" | "rmdir", _) => self.unlink(call),
             ("symlink" | "symlinkat" | "truncate", _) => {
-                if self.place(call, call.arguments.len().saturating_sub(2)).is_ok_and(|place| place.is_some()) {
+                if self.place(call, call.arguments.len().saturating_sub(2)).is_ok_and(|place| place.is_some())
+                {
                     return Err("it is not understood here".to_owned());
                 }
                 Ok(false)
             }
-            ("chdir" | "fchdir" | "io_uring_setup" | "io_uring_enter", _) => Err("it is not understood".to_owned()),
+            ("chdir" | "fchdir" | "io_uring_setup" | "io_uring_enter", _) => {
+                Err("it is not understood".to_owned())
+            }
             ("sync", _) => {
                 self.sync(call, None);
                 Ok(true)
@@ -204,9 +229,17 @@ impl Historian {
         let flags = if call.name == "creat" {
             "O_WRONLY|O_CREAT|O_TRUNC".to_owned()
         } else {
-            text(call, call.arguments.iter().position(|argument| matches!(argument, Argument::Bytes(_))).unwrap_or(0) + 1)
+            text(
+                call,
+                call.arguments
+                    .iter()
+                    .position(|argument| matches!(argument, Argument::Bytes(_)))
+                    .unwrap_or(0)
+                    + 1,
+            )
         };
-        let has = |flag: &str| flags.split(|c: char| !c.is_ascii_uppercase() && c != '_').any(|word| word == flag);
+        let has =
+            |flag: &str| flags.split(|c: char| !c.is_ascii_uppercase() && c != '_').any(|word| word == flag);
         if has("O_TMPFILE") {
             return Err("a file without a name".to_owned());
         }
@@ -278,7 +311,9 @@ impl Historian {
         let Some(opened) = mapped else { return Ok(false) };
         let writes = text(call, 2).contains("PROT_WRITE") && text(call, 3).contains("MAP_SHARED");
         match &self.history.nodes[self.opened[opened].node] {
-            Kind::File(name) if writes && !name.ends_with(NOT_DURABLE) => Err(format!("{name} is written as memory")),
+            Kind::File(name) if writes && !name.ends_with(NOT_DURABLE) => {
+                Err(format!("{name} is written as memory"))
+            }
             _ => Ok(true),
         }
     }

@@ -86,7 +86,8 @@ fn lose_power(
     let moment = device.moment(&mut dice);
     let image = device.after(moment, &mut dice);
     let witness = record.kept_witness();
-    device::materialise(&image, &record.home(), Some((record.witness, &witness))).expect("a place for the image");
+    device::materialise(&image, &record.home(), Some((record.witness, &witness)))
+        .expect("a place for the image");
     let judging = async { tokio::time::timeout(verdict::PATIENCE, verdict::judge(record, moment)).await };
     let verdict = runtime.block_on(judging).unwrap_or_else(|_| Err("it does not come to an end".to_owned()));
     verdict.map_err(|what| Loss { seed, moment, what, left: record::outline(&image) })
@@ -123,7 +124,11 @@ pub fn command(words: &[String]) -> ExitCode {
     let host = lan.host("after");
     host.cut();
     let losses = explore(&record, &host, from..from + seeds, Honesty::Honest, MOST_LOSSES);
-    println!("{seeds} power losses in {:.0} s: {} lost something", begun.elapsed().as_secs_f32(), losses.len());
+    println!(
+        "{seeds} power losses in {:.0} s: {} lost something",
+        begun.elapsed().as_secs_f32(),
+        losses.len()
+    );
     for loss in &losses {
         println!("{loss}");
     }

@@ -49,8 +49,11 @@ impl Record {
         fs::hard_link(folder.join(HOME).join(PROFILE).join("witness"), folder.join(WITNESS)).expect("a link");
         let about = json!({ "me": me.to_string(), "holder": holder.to_string() });
         fs::write(folder.join(ABOUT), about.to_string()).expect("a file of the record");
-        let record = Record::open(folder).unwrap_or_else(|why| panic!("the record of {}: {why}", folder.display()));
-        record.compare().unwrap_or_else(|why| panic!("the record of {} lacks something: {why}", folder.display()));
+        let record =
+            Record::open(folder).unwrap_or_else(|why| panic!("the record of {}: {why}", folder.display()));
+        record
+            .compare()
+            .unwrap_or_else(|why| panic!("the record of {} lacks something: {why}", folder.display()));
         record
     }
 
@@ -178,17 +181,18 @@ impl Workload<'_> {
         };
         let name = Some("Annabel".to_owned());
         self.call(&ann, Command::Configure { name, downloads: None });
-        self.talk(&ann, 12);
+        self.talk(&ann, 40);
         self.say(&ann, "#attic");
         self.say(&ann, &format!("@{}", self.bob.id));
         let plan = self.gift("plan.pdf", &[("plan.pdf", 2_600_000)]);
         self.fetch(&ann, &plan);
         self.call(&ann, Command::LeaveRoom { room: attic.id });
-        self.talk(&ann, 12);
+        self.talk(&ann, 40);
         let report = self.folder.join("report.txt");
         write_random(&report, 200_000, 5).expect("a file");
         self.offer(&ann, "#lobby", &report);
-        let photos: Vec<String> = (0..40).map(|number| format!("photos/{}/{number}.jpg", number % 3)).collect();
+        let photos: Vec<String> =
+            (0..40).map(|number| format!("photos/{}/{number}.jpg", number % 3)).collect();
         let photos: Vec<(&str, u64)> = photos.iter().map(|name| (name.as_str(), 3000)).collect();
         let photos = self.gift("photos", &photos);
         self.fetch(&ann, &photos);
@@ -214,7 +218,19 @@ impl Workload<'_> {
     fn up(&self, run: usize) -> Person {
         let home = self.folder.join(HOME);
         let mut command = self.ann.command("strace");
-        command.args(["-f", "--seccomp-bpf", "-y", "-xx", "-s", LONGEST, "-e", "signal=none", "-e", CALLS, "-o"]);
+        command.args([
+            "-f",
+            "--seccomp-bpf",
+            "-y",
+            "-xx",
+            "-s",
+            LONGEST,
+            "-e",
+            "signal=none",
+            "-e",
+            CALLS,
+            "-o",
+        ]);
         command.arg(self.folder.join(trace_of(run))).arg("--").arg(lanyard_binary());
         command.args(["--json", "--network", NETWORK, "--profile"]).arg(home.join(PROFILE));
         command.args(["up", "--downloads"]).arg(home.join(DOWNLOADS));
@@ -227,7 +243,8 @@ impl Workload<'_> {
     fn end(&self, person: Person, run: usize, signal: Signal) {
         drop(person.client);
         let watcher = person.process.id();
-        let children = fs::read_to_string(format!("/proc/{watcher}/task/{watcher}/children")).unwrap_or_default();
+        let children =
+            fs::read_to_string(format!("/proc/{watcher}/task/{watcher}/children")).unwrap_or_default();
         let node = children.split_whitespace().next().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
         kill_process(node.expect("what is watched runs"), signal).expect("it can be signalled");
         let ended = person.process.finish(SOON);
@@ -267,7 +284,9 @@ impl Workload<'_> {
 
     fn offer(&self, person: &Person, to: &str, path: &Path) -> Transfer {
         let paths = vec![path.to_str().expect("our own path").to_owned()];
-        let Reply::Handles(handles) = self.call(person, Command::Admit { paths }) else { panic!("no handles") };
+        let Reply::Handles(handles) = self.call(person, Command::Admit { paths }) else {
+            panic!("no handles")
+        };
         let handles = handles.into_iter().map(|handle| handle.handle).collect();
         match self.call(person, Command::Offer { to: to.to_owned(), handles }) {
             Reply::Transfer(transfer) => transfer,
@@ -276,7 +295,9 @@ impl Workload<'_> {
     }
 
     fn fetch(&self, ann: &Person, offer: &Transfer) {
-        let is = |event: &Value, name: &str| event["event"] == name && event["transfer"]["id"] == offer.id.as_str();
+        let is = |event: &Value, name: &str| {
+            event["event"] == name && event["transfer"]["id"] == offer.id.as_str()
+        };
         ann.process.wait_for("offer", SOON, |event| is(event, "offer"));
         self.call(ann, Command::Accept { transfer: offer.id.clone(), into: None });
         let done = |event: &Value| is(event, "transfer-finished") && event["transfer"]["state"] == "done";

@@ -159,7 +159,9 @@ fn word(text: &[u8]) -> Result<Argument, String> {
         digits => std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()),
     };
     match (number, text.strip_suffix(b">")) {
-        (Some(number), Some(closed)) => Ok(Argument::Descriptor { number, path: bytes(&closed[open + 1..])? }),
+        (Some(number), Some(closed)) => {
+            Ok(Argument::Descriptor { number, path: bytes(&closed[open + 1..])? })
+        }
         _ => Ok(other()),
     }
 }
@@ -211,7 +213,10 @@ mod tests {
             7 mmap(NULL, 4, PROT_READ, MAP_SHARED|21<<MAP_HUGE_SHIFT, 3<\\x62>, 0) = 0x7f00\n";
         let calls = read(record).unwrap();
         assert_eq!(calls[0].result, -1);
-        assert_eq!(calls[0].arguments[0], Argument::Descriptor { number: WORKING_FOLDER, path: b"/".to_vec() });
+        assert_eq!(
+            calls[0].arguments[0],
+            Argument::Descriptor { number: WORKING_FOLDER, path: b"/".to_vec() }
+        );
         assert_eq!(calls[0].arguments[2], Argument::Other("{flags=O_RDWR|O_CREAT, mode=0644}".to_owned()));
         assert_eq!(calls[1].result, 0x7f00);
         assert_eq!(calls[1].arguments[4], Argument::Descriptor { number: 3, path: b"b".to_vec() });

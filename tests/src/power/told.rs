@@ -23,11 +23,24 @@ pub enum What {
     /// A datagram of this run was sent.
     Boot(u64),
     /// An entry of its own was sent, or acknowledged to whoever wrote it.
-    Entry { room: RoomId, id: EntryId, nonce: u64, seq: Seq, clock: Hlc },
+    Entry {
+        room: RoomId,
+        id: EntryId,
+        nonce: u64,
+        seq: Seq,
+        clock: Hlc,
+    },
     /// It said that its own log goes as far as this.
-    Head { room: RoomId, log: LogId, seq: Seq },
+    Head {
+        room: RoomId,
+        log: LogId,
+        seq: Seq,
+    },
     /// An incoming transfer is done.
-    Received { transfer: TransferId, name: String },
+    Received {
+        transfer: TransferId,
+        name: String,
+    },
     /// Files of its own are offered.
     Offered(TransferId),
     /// It takes part in a room.
@@ -90,7 +103,8 @@ impl Listener {
         unended.extend(bytes);
         while let Some(length) = unended.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = unended.drain(..=length).collect();
-            let said = serde_json::from_slice(&line).map_err(|error| format!("a line of the node: {error}"))?;
+            let said =
+                serde_json::from_slice(&line).map_err(|error| format!("a line of the node: {error}"))?;
             read_line(&said, &mut |what| {
                 // Said again it is not another promise.
                 if self.heard.insert(format!("{what:?}")) || matches!(what, What::Name(_)) {
@@ -108,18 +122,22 @@ impl Listener {
         let (envelope, body) = datagram;
         self.tell(at, What::Boot(envelope.boot));
         let Some((tag, body)) = body.split_first_chunk::<8>() else { return Ok(()) };
-        let Some(room) = self.rooms.iter().copied().find(|room| room.0[..8] == tag[..]) else { return Ok(()) };
+        let Some(room) = self.rooms.iter().copied().find(|room| room.0[..8] == tag[..]) else {
+            return Ok(());
+        };
         if ![kind::DATA, kind::HEADS].contains(&envelope.kind) {
             return Ok(());
         }
-        let packet = RoomPacket::decode(envelope.kind, body).map_err(|error| format!("a datagram: {error}"))?;
+        let packet =
+            RoomPacket::decode(envelope.kind, body).map_err(|error| format!("a datagram: {error}"))?;
         let (entries, heads) = match packet {
             RoomPacket::Data { entries, heads } => (entries, heads),
             RoomPacket::Heads(said) => (Vec::new(), said.heads),
             RoomPacket::Nack { .. } => return Ok(()),
         };
         for bytes in entries {
-            let entry = entry::Unverified::decode_in_room(room, &bytes).map_err(|error| format!("an entry: {error}"))?;
+            let entry = entry::Unverified::decode_in_room(room, &bytes)
+                .map_err(|error| format!("an entry: {error}"))?;
             let header = entry.header();
             if header.author == self.me {
                 let (id, nonce, seq, clock) = (entry.id(), header.nonce, header.seq, header.hlc);
@@ -161,8 +179,10 @@ fn read_line(line: &Value, tell: &mut impl FnMut(What)) {
 
 fn message(message: &Value, tell: &mut impl FnMut(What)) {
     let text = |field: &str| message[field].as_str().unwrap_or_default();
-    let parsed = (EntryId::parse(text("id")), RoomId::parse(text("room")), Cursor::parse(text("cursor")).ok());
-    if let (Some(id), Some(room), Some(cursor), Some(true)) = (parsed.0, parsed.1, parsed.2, message["mine"].as_bool())
+    let parsed =
+        (EntryId::parse(text("id")), RoomId::parse(text("room")), Cursor::parse(text("cursor")).ok());
+    if let (Some(id), Some(room), Some(cursor), Some(true)) =
+        (parsed.0, parsed.1, parsed.2, message["mine"].as_bool())
     {
         tell(What::Entry { room, id, nonce: cursor.nonce, seq: cursor.seq, clock: cursor.place });
     }

@@ -90,19 +90,29 @@ fn nothing_in_half(record: &Record, downloads: &Path) -> Result<(), String> {
         }
         match record.gifts.get(path) {
             None => return Err(format!("{} was never given", path.display())),
-            Some(given) if given != sum => return Err(format!("{} has its name and is not whole", path.display())),
+            Some(given) if given != sum => {
+                return Err(format!("{} has its name and is not whole", path.display()));
+            }
             Some(_) => drop(tops.insert(top)),
         }
     }
-    let missing = record.gifts.keys().find(|path| tops.iter().any(|top| path.starts_with(top)) && !found.contains_key(*path));
+    let missing = record
+        .gifts
+        .keys()
+        .find(|path| tops.iter().any(|top| path.starts_with(top)) && !found.contains_key(*path));
     missing.map_or(Ok(()), |path| Err(format!("{} is missing in a folder that has its name", path.display())))
 }
 
 /// Opens the database with a clock that knows nothing, as after a loss of power with an empty battery.
-async fn the_store_keeps_its_word(profile: &Path, me: PeerId, promises: &Promises<'_>) -> Result<Loaded, String> {
+async fn the_store_keeps_its_word(
+    profile: &Path,
+    me: PeerId,
+    promises: &Promises<'_>,
+) -> Result<Loaded, String> {
     let path = profile.join("lanyard.db");
     let opened = tokio::task::spawn_blocking(move || Store::open(&path, UnixMillis(1))).await;
-    let (store, loaded) = opened.map_err(|error| error.to_string())?.map_err(|error| format!("the store: {error}"))?;
+    let (store, loaded) =
+        opened.map_err(|error| error.to_string())?.map_err(|error| format!("the store: {error}"))?;
     let kept = match store.quick_check().await {
         Ok(()) => keeps(&store, &loaded, me, promises).await,
         Err(error) => Err(error.to_string()),
@@ -161,7 +171,11 @@ async fn whole_logs(store: &Store, loaded: &Loaded) -> Result<BTreeMap<(RoomId, 
                 let next = store.entries(room, id, seq.next(), log.head, PAGE).await;
                 let next = next.map_err(|error| error.to_string())?;
                 if next.is_empty() {
-                    return Err(format!("entry {} of a log that has {} is missing", seq.next().0, log.head.0));
+                    return Err(format!(
+                        "entry {} of a log that has {} is missing",
+                        seq.next().0,
+                        log.head.0
+                    ));
                 }
                 for entry in next {
                     let genuine = Unverified::decode(&entry.encode()).is_ok();
@@ -196,7 +210,8 @@ async fn fetch(record: &Record, transfer: &TransferRecord, into: &Path) -> Resul
         |_, _| {},
         CancellationToken::new(),
     ));
-    let fetched = files::pull(ours, transfer.id, &transfer.offer, into, |_| {}, CancellationToken::new()).await;
+    let fetched =
+        files::pull(ours, transfer.id, &transfer.offer, into, |_| {}, CancellationToken::new()).await;
     // How the other side sees it is another story.
     let _ = serving.await;
     let fetched = fetched.map_err(|error| format!("it could not be fetched again: {error}"))?;
@@ -254,7 +269,8 @@ async fn look(
             _ => {}
         }
     }
-    let said = match handle.call(Command::Say { to: "#lobby".to_owned(), text: "I am back".to_owned() }).await {
+    let said = match handle.call(Command::Say { to: "#lobby".to_owned(), text: "I am back".to_owned() }).await
+    {
         Ok(Reply::Message(message)) => Cursor::parse(&message.cursor).map_err(|error| error.to_string())?,
         other => return Err(format!("it cannot speak: {other:?}")),
     };
@@ -279,14 +295,19 @@ fn received(
     }
     // Whole it is if it is there at all: that is looked at elsewhere.
     let is_given = record.gifts.keys().any(|path| path.starts_with(name));
-    if is_given && downloads.join(name).exists() { Ok(()) } else { Err(format!("{name} was received, and is gone")) }
+    if is_given && downloads.join(name).exists() {
+        Ok(())
+    } else {
+        Err(format!("{name} was received, and is gone"))
+    }
 }
 
 /// Whoever has the offer can still fetch it.
 async fn offered(record: &Record, transfer: TransferId) -> Result<(), String> {
     let path = record.home().join(PROFILE).join("offers").join(transfer.to_string());
     let kept = tokio::fs::read(&path).await.map_err(|error| format!("an offer that was made: {error}"))?;
-    let whole = kept.first_chunk().is_some_and(|length| kept.len() > 4 + u32::from_be_bytes(*length) as usize);
+    let whole =
+        kept.first_chunk().is_some_and(|length| kept.len() > 4 + u32::from_be_bytes(*length) as usize);
     if whole { Ok(()) } else { Err("an offer that was made is not whole".to_owned()) }
 }
 
