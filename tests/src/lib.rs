@@ -6,5 +6,6 @@ pub mod hosts;
 pub mod power;
 pub mod process;
 pub mod sim;
+pub mod simulate;
 #[cfg(target_os = "linux")]
 pub mod window;
