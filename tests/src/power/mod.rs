@@ -32,6 +32,8 @@ pub use record::Record;
 
 use crate::hosts::{Host, Lan};
 use device::Device;
+use history::{Act, Kind};
+use verdict::Logs;
 
 /// What a power loss did that it must not.
 #[derive(Debug)]
@@ -50,11 +52,20 @@ impl fmt::Display for Loss {
     }
 }
 
+/// What came of so many losses of power.
+#[derive(Debug, Default)]
+pub struct Tried {
+    pub seeds: u64,
+    /// How often the node went on with the logs that it had written, where a number could be used twice.
+    pub went_on: u64,
+    pub losses: Vec<Loss>,
+}
+
 /// Lets the power go once for each seed, on a host that nobody else is reached from. Stops after so many losses.
 ///
 /// # Panics
 /// When what is tried out cannot be, for reasons that have nothing to do with power.
-pub fn explore(record: &Record, host: &Host, seeds: Range<u64>, honesty: Honesty, most: usize) -> Vec<Loss> {
+pub fn explore(record: &Record, host: &Host, seeds: Range<u64>, honesty: Honesty, most: usize) -> Tried {
     let namespace = File::open(host.namespace_file()).expect("the host has a namespace");
     std::thread::scope(|scope| {
         let tried = scope.spawn(|| {
@@ -67,8 +78,19 @@ pub fn explore(record: &Record, host: &Host, seeds: Range<u64>, honesty: Honesty
                 .build()
                 .expect("a runtime");
             let device = Device::new(&record.history, honesty);
-            let losses = seeds.filter_map(|seed| lose_power(record, &device, seed, &runtime).err());
-            losses.take(most).collect()
+            let mut tried = Tried::default();
+            for seed in seeds {
+                if tried.losses.len() >= most {
+                    break;
+                }
+                tried.seeds += 1;
+                match lose_power(record, &device, seed, &runtime) {
+                    Ok(Logs::GoOn) => tried.went_on += 1,
+                    Ok(Logs::BeginAnew) => {}
+                    Err(loss) => tried.losses.push(loss),
+                }
+            }
+            tried
         });
         tried.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
@@ -79,7 +101,7 @@ fn lose_power(
     device: &Device<'_>,
     seed: u64,
     runtime: &tokio::runtime::Runtime,
-) -> Result<(), Loss> {
+) -> Result<Logs, Loss> {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     let mut dice = Dice::seeded(bytes);
@@ -123,16 +145,18 @@ pub fn command(words: &[String]) -> ExitCode {
     let begun = Instant::now();
     let host = lan.host("after");
     host.cut();
-    let losses = explore(&record, &host, from..from + seeds, Honesty::Honest, MOST_LOSSES);
+    let tried = explore(&record, &host, from..from + seeds, Honesty::Honest, MOST_LOSSES);
     println!(
-        "{seeds} power losses in {:.0} s: {} lost something",
+        "{} losses of power in {:.0} s: {} broke a promise; {} times the logs went on",
+        tried.seeds,
         begun.elapsed().as_secs_f32(),
-        losses.len()
+        tried.losses.len(),
+        tried.went_on
     );
-    for loss in &losses {
+    for loss in &tried.losses {
         println!("{loss}");
     }
-    if losses.is_empty() {
+    if tried.losses.is_empty() {
         return ExitCode::SUCCESS;
     }
     if let Some(folder) = kept {
@@ -143,8 +167,22 @@ pub fn command(words: &[String]) -> ExitCode {
 
 /// What a record holds, in a sentence.
 pub fn about(record: &Record) -> String {
-    let (deeds, syncs, told) = (record.history.deeds.len(), record.history.syncs.len(), record.told.len());
-    format!("{deeds} deeds, {syncs} syncs, {told} things told")
+    let history = &record.history;
+    let written = |ending: &str| {
+        let is = |file: &usize| matches!(&history.nodes[*file], Kind::File(name) if name.ends_with(ending));
+        let writes =
+            history.deeds.iter().filter(|deed| matches!(&deed.act, Act::Write { file, .. } if is(file)));
+        let syncs = history.syncs.iter().filter(|sync| sync.node.as_ref().is_some_and(is));
+        format!("{} writes and {} syncs", writes.count(), syncs.count())
+    };
+    format!(
+        "{} deeds, {} syncs, {} things told; the database {}, its log {}",
+        history.deeds.len(),
+        history.syncs.len(),
+        record.told.len(),
+        written(".db"),
+        written(".db-wal"),
+    )
 }
 
 /// A folder in memory, where there is one: what is tried out there is not meant to last.

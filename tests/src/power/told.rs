@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use lanyard_engine::store::Cursor;
+use lanyard_proto::identity::Verifier;
 use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, TransferId};
 use lanyard_proto::rooms::open_room_id;
 use lanyard_proto::wire::datagram::{NetworkTag, RoomPacket, Unverified, kind};
@@ -117,7 +118,7 @@ impl Listener {
 
     fn datagram(&mut self, at: usize, bytes: &[u8]) -> Result<(), String> {
         let datagram = Unverified::decode(bytes, NetworkTag::of(&self.network))
-            .and_then(Unverified::verify)
+            .and_then(|datagram| datagram.verify(&Verifier::default()))
             .map_err(|error| format!("a datagram of the node: {error}"))?;
         let (envelope, body) = datagram;
         self.tell(at, What::Boot(envelope.boot));

@@ -26,11 +26,20 @@ struct Promises<'a> {
     left: BTreeSet<RoomId>,
 }
 
+/// Which logs a node writes after a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logs {
+    /// Those that it wrote before.
+    GoOn,
+    /// Others: it cannot be sure that its numbers are free.
+    BeginAnew,
+}
+
 /// Looks at what lies in the home of a record's node, and starts it there. The power went after line `moment`.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
-pub async fn judge(record: &Record, moment: usize) -> Result<(), String> {
+pub async fn judge(record: &Record, moment: usize) -> Result<Logs, String> {
     let told = || record.told.iter().filter(|told| told.at <= moment).map(|told| &told.what);
     let ever_left = record.told.iter().filter_map(|told| match told.what {
         What::Left(room) => Some(room),
@@ -48,12 +57,24 @@ pub async fn judge(record: &Record, moment: usize) -> Result<(), String> {
     }
     let loaded = the_store_keeps_its_word(&profile, me, &promises).await?;
     for transfer in loaded.transfers.iter().filter(|transfer| is_accepted(transfer, me)) {
-        fetch(record, transfer, &downloads).await?;
+        let holder = Shelf::open(&record.holders_profile()).map_err(|error| error.to_string())?;
+        fetch(holder, record.me, transfer, &downloads).await?;
+    }
+    for what in &promises.all {
+        if let What::Offered(id) = what {
+            still_offered(record, &loaded, *id, &profile).await?;
+        }
     }
     nothing_in_half(record, &downloads)?;
-    the_engine_goes_on(record, &profile, &downloads, &promises, &names).await?;
+    let is_over = !loaded.transfers.iter().any(|transfer| is_accepted(transfer, me));
+    the_engine_goes_on(record, &profile, &downloads, &promises, &names, is_over).await?;
     is_sound(&profile.join("lanyard.db"))?;
-    nothing_in_half(record, &downloads)
+    nothing_in_half(record, &downloads)?;
+    let goes_on = record
+        .told
+        .iter()
+        .any(|told| matches!(told.what, What::Entry { nonce, .. } if nonce == loaded.log_nonce));
+    Ok(if goes_on { Logs::GoOn } else { Logs::BeginAnew })
 }
 
 /// The names that the node may have: the last one that it told, and those that came later.
@@ -85,7 +106,7 @@ fn nothing_in_half(record: &Record, downloads: &Path) -> Result<(), String> {
     let mut tops: BTreeSet<PathBuf> = BTreeSet::new();
     for (path, sum) in &found {
         let top = path.iter().next().map(PathBuf::from).unwrap_or_default();
-        if top == Path::new(".lanyard-part") {
+        if top == Path::new(PART) {
             continue;
         }
         match record.gifts.get(path) {
@@ -198,29 +219,34 @@ fn is_accepted(transfer: &TransferRecord, me: PeerId) -> bool {
     transfer.from != me && matches!(transfer.state, TransferState::Waiting | TransferState::Running)
 }
 
-/// Fetches what was not known to be done from the one who still offers it.
-async fn fetch(record: &Record, transfer: &TransferRecord, into: &Path) -> Result<(), String> {
+/// Fetches a transfer from the shelf of whoever offers it.
+async fn fetch(shelf: Shelf, receiver: PeerId, transfer: &TransferRecord, into: &Path) -> Result<(), String> {
     let (ours, theirs) = tokio::io::duplex(PIPE);
-    let shelf = Shelf::open(&record.holders_profile()).map_err(|error| error.to_string())?;
-    let serving = tokio::spawn(files::serve(
-        theirs,
-        record.me,
-        shelf,
-        async |_| {},
-        |_, _| {},
-        CancellationToken::new(),
-    ));
-    let fetched =
-        files::pull(ours, transfer.id, &transfer.offer, into, |_| {}, CancellationToken::new()).await;
+    let stop = CancellationToken::new;
+    let serving = tokio::spawn(files::serve(theirs, receiver, shelf, async |_| {}, |_, _| {}, stop()));
+    let fetched = files::pull(ours, transfer.id, &transfer.offer, into, |_| {}, stop()).await;
     // How the other side sees it is another story.
     let _ = serving.await;
-    let fetched = fetched.map_err(|error| format!("it could not be fetched again: {error}"))?;
-    for path in &fetched.paths {
-        if !path.exists() {
-            return Err(format!("{} was fetched, and is not there", path.display()));
-        }
+    let names = transfer.offer.names.join(", ");
+    let fetched = fetched.map_err(|error| format!("{names} cannot be fetched any more: {error}"))?;
+    match fetched.paths.iter().find(|path| !path.exists()) {
+        Some(path) => Err(format!("{} was fetched, and is not there", path.display())),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Whoever was told of an offer can fetch it.
+async fn still_offered(
+    record: &Record,
+    loaded: &Loaded,
+    id: TransferId,
+    profile: &Path,
+) -> Result<(), String> {
+    let offer = loaded.transfers.iter().find(|transfer| transfer.id == id);
+    let offer = offer.ok_or_else(|| format!("nothing is known of the offer {id}"))?;
+    let shelf = Shelf::open(profile).map_err(|error| error.to_string())?;
+    let into = tempfile::tempdir_in(&record.folder).map_err(|error| error.to_string())?;
+    fetch(shelf, record.holder, offer, into.path()).await
 }
 
 /// The whole engine starts, knows what was told, and writes on without using a number twice.
@@ -230,6 +256,7 @@ async fn the_engine_goes_on(
     downloads: &Path,
     promises: &Promises<'_>,
     names: &Option<BTreeSet<String>>,
+    is_over: bool,
 ) -> Result<(), String> {
     let config = Config {
         downloads: Some(downloads.to_owned()),
@@ -239,7 +266,7 @@ async fn the_engine_goes_on(
         ..Config::new(profile)
     };
     let engine = Engine::start(config).await.map_err(|error| format!("the engine: {error}"))?;
-    let seen = look(record, &engine, downloads, promises, names).await;
+    let seen = look(record, &engine, downloads, promises, names, is_over).await;
     engine.handle().shutdown().await;
     engine.ended().await.map_err(|error| format!("the engine: {error}"))?;
     seen
@@ -251,6 +278,7 @@ async fn look(
     downloads: &Path,
     promises: &Promises<'_>,
     names: &Option<BTreeSet<String>>,
+    is_over: bool,
 ) -> Result<(), String> {
     let handle = engine.handle();
     let snapshot = match handle.call(Command::Snapshot {}).await {
@@ -265,9 +293,11 @@ async fn look(
     for what in &promises.all {
         match what {
             What::Received { transfer, name } => received(record, &snapshot, downloads, *transfer, name)?,
-            What::Offered(transfer) => offered(record, *transfer).await?,
             _ => {}
         }
+    }
+    if is_over {
+        is_cleared_away(downloads).await?;
     }
     let said = match handle.call(Command::Say { to: "#lobby".to_owned(), text: "I am back".to_owned() }).await
     {
@@ -302,13 +332,16 @@ fn received(
     }
 }
 
-/// Whoever has the offer can still fetch it.
-async fn offered(record: &Record, transfer: TransferId) -> Result<(), String> {
-    let path = record.home().join(PROFILE).join("offers").join(transfer.to_string());
-    let kept = tokio::fs::read(&path).await.map_err(|error| format!("an offer that was made: {error}"))?;
-    let whole =
-        kept.first_chunk().is_some_and(|length| kept.len() > 4 + u32::from_be_bytes(*length) as usize);
-    if whole { Ok(()) } else { Err("an offer that was made is not whole".to_owned()) }
+/// What was staged goes away once it is known to be over.
+async fn is_cleared_away(downloads: &Path) -> Result<(), String> {
+    let part = downloads.join(PART);
+    let gone = async {
+        while part.exists() {
+            tokio::time::sleep(A_MOMENT).await;
+        }
+    };
+    let gone = tokio::time::timeout(SOON, gone).await;
+    gone.map_err(|_| format!("{} stays although all is over", part.display()))
 }
 
 /// What SQLite itself says of the database, once everything was closed.
@@ -329,6 +362,13 @@ fn is_sound(database: &Path) -> Result<(), String> {
 
 /// How long a start and all that follows from it may take.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// For what takes milliseconds on an idle machine, and how often to look.
+const SOON: Duration = Duration::from_secs(20);
+const A_MOMENT: Duration = Duration::from_millis(2);
+
+/// Where transfers are staged.
+const PART: &str = ".lanyard-part";
 
 /// Bytes of entries that are read at once.
 const PAGE: usize = 1 << 20;

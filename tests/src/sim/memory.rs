@@ -24,9 +24,7 @@ impl Verify for Memory {
         if known.len() >= MOST_REMEMBERED {
             known.clear();
         }
-        *known
-            .entry(hash.finalize().into())
-            .or_insert_with(|| verify(peer, purpose, parts, signature))
+        *known.entry(hash.finalize().into()).or_insert_with(|| verify(peer, purpose, parts, signature))
     }
 }
 

@@ -25,8 +25,8 @@ use lanyard_proto::rooms::{self, Content, LOBBY, Offer};
 use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::entry::Entry;
 
-pub use air::{Air, Medium, Tcp};
 use air::Weather;
+pub use air::{Air, Medium, Tcp};
 use conns::Conn;
 use disk::Disk;
 pub use ledger::{Ledger, Said, Spent};

@@ -155,9 +155,8 @@ impl Lan {
     }
 
     pub(super) fn note(&mut self, who: Who, event: &Event) {
-        let name = |peer: &PeerId| {
-            self.ids.get(peer).map_or("?".to_owned(), |who| self.hosts[who.0].name.clone())
-        };
+        let name =
+            |peer: &PeerId| self.ids.get(peer).map_or("?".to_owned(), |who| self.hosts[who.0].name.clone());
         let line = match event {
             Event::PeerOnline(peer) => format!("{} came", name(peer)),
             Event::PeerOffline(peer) => format!("{} left", name(peer)),

@@ -16,7 +16,8 @@ pub fn play(setting: &Setting, seed: u64) -> Score {
     let mut bytes = [0x51; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     let mut dice = Dice::seeded(bytes);
-    let setting = if setting.trouble == Trouble::Anything { anything(setting, &mut dice) } else { setting.clone() };
+    let setting =
+        if setting.trouble == Trouble::Anything { anything(setting, &mut dice) } else { setting.clone() };
     let mut run = Run::begin(&setting, seed, dice);
     if setting.trouble == Trouble::Silence {
         return run.watch_presence();
@@ -137,8 +138,9 @@ impl<'a> Run<'a> {
         let mut acts = Vec::new();
         let mut next: Vec<f64> = (0..setting.talkers).map(|_| self.pause()).collect();
         for _ in 0..setting.messages {
-            let (talker, at) =
-                (next.iter().copied().enumerate()).min_by(|one, other| one.1.total_cmp(&other.1)).unwrap_or((0, 0.0));
+            let (talker, at) = (next.iter().copied().enumerate())
+                .min_by(|one, other| one.1.total_cmp(&other.1))
+                .unwrap_or((0, 0.0));
             acts.push((Duration::from_secs_f64(at), Act::Say(talker * setting.nodes / setting.talkers)));
             next[talker] += self.pause();
         }
@@ -237,7 +239,8 @@ impl<'a> Run<'a> {
             times.push(taken.fold(0.0, f64::max));
         }
         times.sort_by(f64::total_cmp);
-        let part = |part: f64| times.get(((times.len().max(1) - 1) as f64 * part) as usize).copied().unwrap_or(0.0);
+        let part =
+            |part: f64| times.get(((times.len().max(1) - 1) as f64 * part) as usize).copied().unwrap_or(0.0);
         let each = |(count, bytes): (u64, u64)| (count as f64 / said, bytes as f64 / said);
         let spent = &self.lan.spent;
         let (datagrams, bytes) = each(spent.of(ROOM_KINDS));
@@ -315,7 +318,8 @@ impl<'a> Run<'a> {
         let mut known = PRESENCE_WATCHED.as_secs_f64();
         while self.lan.now().since(start) < PRESENCE_WATCHED {
             self.lan.run_for(Duration::from_millis(250));
-            let sum: usize = self.people.iter().map(|who| self.lan.node(*who).presence().online_count()).sum();
+            let sum: usize =
+                self.people.iter().map(|who| self.lan.node(*who).presence().online_count()).sum();
             if sum * 100 >= pairs * 99 {
                 known = self.lan.now().since(start).as_secs_f64();
                 break;
@@ -328,8 +332,10 @@ impl<'a> Run<'a> {
         Score {
             known,
             peak: spent.most_announcements_in_a_second() as f64,
-            steady: spent.announced_bytes_between(from, self.lan.now()) as f64 / PRESENCE_STEADY.as_secs_f64(),
-            bytes_per_second: spent.bytes_between(from, self.lan.now()) as f64 / PRESENCE_STEADY.as_secs_f64(),
+            steady: spent.announced_bytes_between(from, self.lan.now()) as f64
+                / PRESENCE_STEADY.as_secs_f64(),
+            bytes_per_second: spent.bytes_between(from, self.lan.now()) as f64
+                / PRESENCE_STEADY.as_secs_f64(),
             ..Score::default()
         }
     }

@@ -406,13 +406,16 @@ mod tests {
     fn a_datagram_is_believed_only_as_its_sender_signed_it() {
         let ann = Identity::from_seed(&[1; 32]);
         let sent = envelope(&ann).sign(&ann, b"hello");
-        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default")).unwrap().verify(&Verifier::default()).unwrap();
+        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default"))
+            .unwrap()
+            .verify(&Verifier::default())
+            .unwrap();
         assert_eq!((read, body), (envelope(&ann), b"hello".as_slice()));
         for bit in 0..sent.len() * 8 {
             let mut forged = sent.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            let believed =
-                Unverified::decode(&forged, NetworkTag::of("default")).and_then(|read| read.verify(&Verifier::default()));
+            let believed = Unverified::decode(&forged, NetworkTag::of("default"))
+                .and_then(|read| read.verify(&Verifier::default()));
             assert!(believed.is_err(), "bit {bit}");
         }
     }

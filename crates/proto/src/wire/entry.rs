@@ -246,7 +246,10 @@ mod tests {
             assert_eq!(read, written);
             let elided = written.encode_in_room();
             assert_eq!(elided.len(), written.len_in_room());
-            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided).unwrap().verify(&Verifier::default()).unwrap();
+            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided)
+                .unwrap()
+                .verify(&Verifier::default())
+                .unwrap();
             assert_eq!(read, written);
         }
     }
@@ -264,7 +267,10 @@ mod tests {
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            assert!(Unverified::decode(&flipped).and_then(|read| read.verify(&Verifier::default())).is_err(), "bit {at}");
+            assert!(
+                Unverified::decode(&flipped).and_then(|read| read.verify(&Verifier::default())).is_err(),
+                "bit {at}"
+            );
         }
     }
 
