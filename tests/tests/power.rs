@@ -35,6 +35,9 @@ mod linux {
             let seen = losses.iter().find(|loss| loss.what.contains(noticed));
             assert!(seen.is_some(), "a disk that ignores {what} goes unnoticed: {losses:#?}");
         }
+        let hasty = record.told_earlier(HASTE);
+        let losses = explore(&hasty, &after, 0..SEEDS, Honesty::Honest, 1).losses;
+        assert!(!losses.is_empty(), "a node that speaks before it has synced goes unnoticed");
     }
 
     /// Disks that do not keep their word, and by what it shows.
@@ -46,6 +49,9 @@ mod linux {
     ];
 
     const SEEDS: u64 = 300;
+
+    /// Lines of the record, more than stand between a sync and what is said of it.
+    const HASTE: usize = 30;
 
     /// Losses that are shown.
     const MOST: usize = 5;
