@@ -2,6 +2,8 @@
 
 pub mod files;
 pub mod hosts;
+#[cfg(target_os = "linux")]
+pub mod power;
 pub mod process;
 pub mod sim;
 pub mod simulate;

@@ -36,6 +36,7 @@ const STEPS: &[Step] = &[
     step("docs", "the examples in the documentation", docs, Needs::Nothing),
     step("stories", "people on a simulated network", stories, Needs::Nothing),
     step("simulate", "scores on simulated networks, against the committed ones", simulate, Needs::Nothing),
+    step("power", "the power goes at any moment of a real run", power, Needs::Hosts),
     step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
     step("window", "the real window, alone", window, Needs::Linux),
@@ -172,6 +173,10 @@ fn stories() -> Result<()> {
 
 fn simulate() -> Result<()> {
     crate::simulate(&[])
+}
+
+fn power() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "power"]))
 }
 
 fn fuzz() -> Result<()> {

@@ -14,6 +14,7 @@ mod columns;
 mod cursor;
 mod error;
 mod history;
+pub mod folder;
 mod load;
 pub mod profile;
 mod reader;
