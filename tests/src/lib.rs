@@ -1,5 +1,9 @@
 //! What the tests stand on: a simulated network, hosts in network namespaces, the real window.
 
+#[cfg(target_os = "linux")]
+pub mod conversation;
+#[cfg(target_os = "linux")]
+pub mod crowd;
 pub mod files;
 pub mod hosts;
 pub mod process;
