@@ -107,8 +107,9 @@ pub fn take_turns(crowd: &Crowd, plan: &Plan, patience: Duration) -> Result<Vec<
 /// A text of this length that nobody else says.
 pub fn text(seed: u64, by: usize, number: usize, length: usize) -> String {
     let head = format!("{seed} {by} {number} ");
-    let filling = length.saturating_sub(head.len());
-    head + &"lorem ipsum dolor sit amet, ".repeat(filling / 28 + 1)[..filling]
+    let filling = length.saturating_sub(head.len() + 1);
+    // A space at the end would be taken off.
+    head + &"lorem ipsum dolor sit amet, ".repeat(filling / 28 + 1)[..filling] + "."
 }
 
 impl Delays {

@@ -143,15 +143,15 @@ impl Crowd {
         .map_err(|why| format!("{why}: {}", self.lacking(texts).join(", ")))
     }
 
-    /// Who lacks which of these.
+    /// The first of those who lack some of these.
     fn lacking(&self, texts: &[String]) -> Vec<String> {
         let heard = self.heard();
         let lacking = heard.iter().zip(&self.nodes).filter_map(|(heard, node)| {
             let lacking: Vec<_> = texts.iter().filter(|text| !heard.texts.contains_key(*text)).collect();
-            let first = lacking.first()?.split('.').next()?;
-            Some(format!("{} lacks {} ({first:?} first)", node.host.name(), lacking.len()))
+            let first: String = lacking.first()?.chars().take(SHOWN).collect();
+            Some(format!("{} lacks {}, first {first:?}", node.host.name(), lacking.len()))
         });
-        lacking.collect()
+        lacking.take(COMPLAINTS).collect()
     }
 
     /// What was heard up to now. Nothing is heard while this is held.
@@ -245,6 +245,9 @@ fn stderr(host: &Host) -> File {
 
 /// For what takes milliseconds on an idle machine; fifty nodes that start at once share it.
 const SOON: Duration = Duration::from_secs(60);
+
+/// Enough of a text to know it by.
+const SHOWN: usize = 24;
 
 /// More would only hide the rest of the failure.
 const COMPLAINTS: usize = 5;

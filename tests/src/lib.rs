@@ -3,8 +3,12 @@
 #[cfg(target_os = "linux")]
 pub mod conversation;
 #[cfg(target_os = "linux")]
+pub mod crash;
+#[cfg(target_os = "linux")]
 pub mod crowd;
 pub mod files;
+#[cfg(target_os = "linux")]
+pub mod history;
 pub mod hosts;
 pub mod process;
 pub mod sim;

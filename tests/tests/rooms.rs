@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use lanyard_tests::conversation::{Plan, same_logs, take_turns};
+use lanyard_tests::crash::survive;
 use lanyard_tests::crowd::Crowd;
 use lanyard_tests::hosts::{Addresses, Frames, Lan, Loss};
 
@@ -19,6 +20,14 @@ fn fifty_who_lose_half_of_all_datagrams_all_hear_everything_once_and_in_the_same
     let texts: Vec<_> = said.into_iter().map(|said| said.text).collect();
     crowd.all_hear(&texts, EVENTUALLY)?;
     same_logs(&crowd, &texts)
+}
+
+#[test]
+fn who_is_killed_at_any_moment_loses_nothing_that_was_acknowledged() -> Result<(), String> {
+    let Some(lan) = lan() else { return Ok(()) };
+    let survived = survive(&lan, 50, 1)?;
+    assert!(survived.messages > 50 * 12 && survived.files > 50, "too little happened: {survived:?}");
+    Ok(())
 }
 
 fn lan() -> Option<Lan> {

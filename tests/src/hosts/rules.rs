@@ -126,7 +126,10 @@ impl Rules {
         }
         let rule = |((frames, percent), hosts): (&(Frames, u8), &Vec<u8>)| {
             let which = if *frames == Frames::Udp { "meta l4proto udp " } else { "" };
-            format!("{direction} {} {which}numgen random mod 100 < {percent} drop", ports(hosts))
+            // That each of a hundred numbers is below a hundred is nothing that nftables would ask.
+            let chance =
+                if *percent < 100 { format!("numgen random mod 100 < {percent} ") } else { String::new() };
+            format!("{direction} {} {which}{chance}drop", ports(hosts))
         };
         groups.iter().map(rule).collect()
     }

@@ -1,14 +1,21 @@
 //! What Lanyard costs against the bare network, both measured in one run on hosts as network namespaces.
 //!
-//! `bench [--gib N] [found] [latency] [file] [idle]`: all four if none is named. Files lie in the folder for
-//! temporary files: `TMPDIR=/dev/shm` takes the disk out of the comparison.
+//! `bench [--gib N] [found] [latency] [file] [idle]`: all four if none is named. `bench rooms [R1 ...]`: large rooms,
+//! bad networks and crashes. Files lie in the folder for temporary files: `TMPDIR=/dev/shm` takes the disk out of the
+//! comparison.
 
 #[cfg(target_os = "linux")]
 mod measure;
+#[cfg(target_os = "linux")]
+mod rooms;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    measure::run()
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.split_first() {
+        Some((first, rest)) if first == "rooms" => rooms::run(rest),
+        _ => measure::run(words),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
