@@ -221,6 +221,16 @@ impl People {
         Ok(())
     }
 
+    /// What a node says of a transfer, for whoever looks for the reason of a failure.
+    fn told_of(&self, node: usize, transfer: &str) -> String {
+        let listed = self.crowd.control(node).and_then(|mut control| control.call("transfers", &json!({})));
+        let listed = listed.unwrap_or_default();
+        let told = listed.as_array().into_iter().flatten().find(|listed| listed["id"] == transfer);
+        told.map_or("unknown".to_owned(), |told| {
+            format!("{} {} {}", told["state"], told["error"], told["receivers"])
+        })
+    }
+
     fn is_whole(&mut self, node: usize, transfer: &str, file: &File) -> Result<(), String> {
         if self.received.contains(&(node, transfer.to_owned())) {
             return Ok(());
@@ -259,10 +269,14 @@ impl People {
             let lacking: Vec<_> = due.filter(|one| !self.received.contains(one)).collect();
             let Some((node, transfer)) = lacking.first() else { return Ok(()) };
             if Instant::now() >= deadline {
-                let (count, name) = (lacking.len(), &self.offered[transfer].name);
+                let (count, file) = (lacking.len(), &self.offered[transfer]);
+                let (here, there) = (self.told_of(*node, transfer), self.told_of(file.by, transfer));
                 return Err(format!(
-                    "after {EVENTUALLY:?} {count} files are not where they belong, the first is {name} at {}",
-                    self.name(*node)
+                    "after {EVENTUALLY:?} {count} files are not where they belong; the first is {} at {}, where it is \
+                     {here}, and at {} {there}",
+                    file.name,
+                    self.name(*node),
+                    self.name(file.by)
                 ));
             }
             self.await_news();

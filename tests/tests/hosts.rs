@@ -294,6 +294,22 @@ fn an_offer_is_fetched_only_after_a_yes_and_to_where_it_is_wanted() {
 }
 
 #[test]
+fn the_rule_to_accept_everything_holds_for_what_was_offered_before_the_start() {
+    let Some(lan) = lan() else { return };
+    let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
+    ann.sees("bob");
+    let file = file_of(&ann, "report.pdf", 2_000_000);
+    ann.does(&["send", "@bob", &file]);
+    bob.offered();
+    let host = bob.host.clone();
+    bob.process.kill();
+    let bob = Node::up_with(&host, ACCEPT_ANY);
+    let done = bob.process.wait_for("end", SOON, |event| event["event"] == "transfer-finished");
+    assert_eq!(done["transfer"]["state"], "done");
+    assert_eq!(sha256(&host.downloads().join("report.pdf")).unwrap(), sha256(Path::new(&file)).unwrap());
+}
+
+#[test]
 fn who_declines_is_not_sent_anything_and_the_sender_learns_it() {
     let Some(lan) = lan() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
