@@ -153,6 +153,29 @@ pub fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted[(last as f64 * share).round() as usize]
 }
 
+/// Waits until a node's log of the lobby has so many messages, and returns it. It may have been told of them too fast to
+/// keep up, so that events alone do not say so.
+///
+/// # Errors
+/// How many it has, when it takes longer than `within`, or that it does not answer.
+pub fn whole_log(crowd: &Crowd, node: usize, count: usize, within: Duration) -> Result<Vec<Value>, String> {
+    let deadline = Instant::now() + within;
+    let told = |heard: &crate::crowd::Heard| heard.texts.len() + heard.lagged as usize;
+    let what = format!("{} to be told of {count} messages", crowd.host(node).name());
+    crowd.wait(&what, within, |heard| (told(&heard[node]) >= count).then_some(()))?;
+    let mut control = crowd.control(node)?;
+    loop {
+        let log = control.log("#lobby")?;
+        if log.len() >= count {
+            return Ok(log);
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("after {within:?} the log has {} of {count} messages", log.len()));
+        }
+        crowd.await_news(AGAIN);
+    }
+}
+
 /// Whether all logs of the lobby hold each of these once, and the same in the same order.
 ///
 /// # Errors
@@ -222,6 +245,9 @@ pub fn dice(seed: u64, number: u64) -> Dice {
 fn pause(dice: &mut Dice, per_second: f64) -> f64 {
     -(1.0 - dice.fraction()).ln() / per_second
 }
+
+/// For what no event tells.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -252,7 +252,7 @@ impl People {
             if Instant::now() >= deadline {
                 return Err(format!("after {EVENTUALLY:?}: {why}"));
             }
-            self.await_news();
+            self.crowd.await_news(QUIET);
         }
     }
 
@@ -279,7 +279,7 @@ impl People {
                     self.name(file.by)
                 ));
             }
-            self.await_news();
+            self.crowd.await_news(QUIET);
         }
     }
 
@@ -302,13 +302,6 @@ impl People {
             }
         }
         Ok(())
-    }
-
-    /// Until something happens, or might have.
-    fn await_news(&self) {
-        let events = |heard: &[crate::crowd::Heard]| heard.iter().map(|node| node.events).sum::<u64>();
-        let before = events(&self.crowd.heard());
-        let _ = self.crowd.wait("news", QUIET, |heard| (events(heard) > before).then_some(()));
     }
 
     fn name(&self, node: usize) -> &str {

@@ -124,6 +124,14 @@ impl Crowd {
             .ok_or_else(|| format!("waited {within:?} in vain for {what}{}", self.complaints()))
     }
 
+    /// Waits until anything is heard, or for so long.
+    pub fn await_news(&self, within: Duration) {
+        let events = |heard: &[Heard]| heard.iter().map(|node| node.events).sum::<u64>();
+        let before = events(&self.heard());
+        // Whether there was any, whoever waits for it finds out by looking again.
+        let _ = self.ear.wait(within, |heard| (events(heard) > before).then_some(()));
+    }
+
     /// Waits until everybody has heard all of these.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod guardian;
 mod rules;
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,6 +15,8 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::process::{Finished, Process};
 use guardian::Guardian;
@@ -203,17 +206,17 @@ impl Lan {
     /// # Panics
     /// When the machine does not say.
     pub fn traffic(&self) -> Vec<Traffic> {
-        let counters = ["-j", "list", "counters", "table", "bridge", "lanyard"];
-        let listed = inside(&self.inner.switch, "nft").args(counters).output().expect("nft runs");
-        let listed = serde_json::from_slice(&listed.stdout).expect("nft lists its counters");
-        let counted = rules::traffic(&listed);
-        self.inner
-            .rules
-            .borrow()
-            .hosts
-            .iter()
-            .map(|host| counted.get(host).copied().unwrap_or_default())
-            .collect()
+        let counted = rules::traffic(&self.inner.counters());
+        let rules = self.inner.rules.borrow();
+        rules.hosts.iter().map(|host| counted.get(host).copied().unwrap_or_default()).collect()
+    }
+
+    /// The program's datagrams so far, of all hosts, by the kind that their envelopes name.
+    ///
+    /// # Panics
+    /// When the machine does not say.
+    pub fn datagrams(&self) -> BTreeMap<u8, Counted> {
+        rules::datagrams(&self.inner.counters())
     }
 }
 
@@ -356,6 +359,12 @@ impl Inner {
     fn rule(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut self.rules.borrow_mut());
         self.apply_rules();
+    }
+
+    fn counters(&self) -> Value {
+        let counters = ["-j", "list", "counters", "table", "bridge", "lanyard"];
+        let listed = inside(&self.switch, "nft").args(counters).output().expect("nft runs");
+        serde_json::from_slice(&listed.stdout).expect("nft lists its counters")
     }
 
     fn apply_rules(&self) {

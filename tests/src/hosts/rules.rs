@@ -67,6 +67,9 @@ impl Rules {
                 line(&mut script, format_args!("add counter bridge lanyard {kind}{host}"));
             }
         }
+        for kind in KINDS {
+            line(&mut script, format_args!("add counter bridge lanyard kind{kind}"));
+        }
         for (chain, hook) in [("arrive", "prerouting priority -300"), ("pass", "forward priority 0")] {
             line(
                 &mut script,
@@ -89,6 +92,10 @@ impl Rules {
             rules.push(format!("counter name iifname map {}", self.counters("sent")));
             rules.push(format!("udp dport {PORT} counter name iifname map {}", self.counters("app")));
         }
+        // The kind is byte 5 of the envelope, behind the 8 bytes of UDP's header.
+        rules.extend(
+            KINDS.iter().map(|kind| format!("udp dport {PORT} @th,104,8 {kind} counter name kind{kind}")),
+        );
         if let Some(rate) = self.shared {
             rules.push(format!("limit rate over {rate} bytes/second burst {SHARED_BURST} bytes drop"));
         }
@@ -144,24 +151,33 @@ impl Rules {
 /// What the counters say, from `nft -j list counters`, by host.
 pub(super) fn traffic(listed: &Value) -> BTreeMap<u8, Traffic> {
     let mut hosts: BTreeMap<u8, Traffic> = BTreeMap::new();
-    for counter in listed["nftables"].as_array().into_iter().flatten().map(|object| &object["counter"]) {
-        let Some(name) = counter["name"].as_str() else { continue };
-        let Some((kind, host)) =
-            COUNTERS.iter().find_map(|kind| Some((*kind, name.strip_prefix(kind)?.parse().ok()?)))
-        else {
-            continue;
-        };
-        let frames = counter["packets"].as_u64().unwrap_or(0);
-        let bytes = counter["bytes"].as_u64().unwrap_or(0) + frames * ETHERNET;
-        let traffic = hosts.entry(host).or_default();
-        let counted = match kind {
-            "sent" => &mut traffic.sent,
-            "app" => &mut traffic.datagrams,
-            _ => &mut traffic.received,
-        };
-        *counted = Counted { frames, bytes };
+    for counter in COUNTERS {
+        for (host, counted) in numbered(listed, counter) {
+            let traffic = hosts.entry(host).or_default();
+            match counter {
+                "sent" => traffic.sent = counted,
+                "app" => traffic.datagrams = counted,
+                _ => traffic.received = counted,
+            }
+        }
     }
     hosts
+}
+
+/// The program's datagrams by their kind, from the same list.
+pub(super) fn datagrams(listed: &Value) -> BTreeMap<u8, Counted> {
+    numbered(listed, "kind")
+}
+
+/// Counters of this name, by the number behind it.
+fn numbered(listed: &Value, name: &str) -> BTreeMap<u8, Counted> {
+    let counters = listed["nftables"].as_array().into_iter().flatten().map(|object| &object["counter"]);
+    let numbered = counters.filter_map(|counter| {
+        let number = counter["name"].as_str()?.strip_prefix(name)?.parse().ok()?;
+        let frames = counter["packets"].as_u64()?;
+        Some((number, Counted { frames, bytes: counter["bytes"].as_u64()? + frames * ETHERNET }))
+    });
+    numbered.collect()
 }
 
 fn ports(hosts: &[u8]) -> String {
@@ -174,6 +190,9 @@ fn line(script: &mut String, words: std::fmt::Arguments<'_>) {
 }
 
 const COUNTERS: [&str; 3] = ["sent", "app", "got"];
+
+/// Of the envelope: ANNOUNCE, BYE, DATA, HEADS, NACK.
+const KINDS: [u8; 5] = [1, 2, 16, 17, 18];
 
 /// The program's UDP port; it sends nothing there by unicast.
 const PORT: u16 = 24417;

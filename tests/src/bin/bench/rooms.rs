@@ -2,6 +2,7 @@
 //!
 //! Delays count from the answer to `say` (the message is on its author's disk) to the event at each receiver.
 
+mod crashing;
 mod crowded;
 mod late;
 mod parted;
@@ -37,6 +38,7 @@ const FIGURES: &[Figure] = &[
     ("R6", |options| late::joiner("R6", 10_000, options)),
     ("R7", |options| late::joiner("R7", 1_000_000, options)),
     ("R8", crowded::loud),
+    ("R10", crashing::kills),
     ("R12", crowded::without_multicast),
 ];
 

@@ -1,10 +1,11 @@
 //! Many talk at once: over a network that loses much, over a slow one, and where multicast does not pass.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use lanyard_tests::conversation::{Delays, Said, quantile, same_logs, talk};
 use lanyard_tests::crowd::Crowd;
-use lanyard_tests::hosts::{Frames, Lan, Loss, Traffic, built_beside};
+use lanyard_tests::hosts::{Frames, Lan, Loss, built_beside};
 use lanyard_tests::process::Process;
 
 use super::{MEETING, Options, PATIENCE, Verdict, cost_rows, cpu_of, row, seconds_row};
@@ -57,7 +58,7 @@ pub fn loud(options: &Options) -> Result<(), String> {
         &format!("{:.3} ms, idle {:.3} ms", busy, idle),
         busy <= 2.0 * idle,
     );
-    let rate = spent.bytes / spent.lasted.as_secs_f64() / 1000.0;
+    let rate = spent.rate();
     row(&format!("{what}: multicast"), "<= 100 kB/s", &format!("{rate:.1} kB/s"), rate <= 100.0);
     cost_rows(&what, &crowd, spent.cpu, spent.lasted);
     Ok(())
@@ -91,8 +92,8 @@ pub fn without_multicast(options: &Options) -> Result<(), String> {
 pub struct Spent {
     lasted: Duration,
     cpu: f64,
-    datagrams: f64,
-    bytes: f64,
+    /// Frames and bytes by the kind of their envelope.
+    datagrams: BTreeMap<u8, (f64, f64)>,
 }
 
 /// Lets some talk until everybody has everything, or nobody waits any longer.
@@ -104,17 +105,16 @@ fn hold(
     messages: usize,
     per_second: f64,
 ) -> Result<(Vec<Said>, Spent), String> {
-    let sum = |traffic: &[Traffic]| {
-        let sent = traffic.iter().map(|host| host.datagrams);
-        sent.fold((0.0, 0.0), |sum, one| (sum.0 + one.frames as f64, sum.1 + one.bytes as f64))
-    };
-    let (cpu, before, begun) = (cpu_of(crowd), sum(&lan.traffic()), Instant::now());
+    let (cpu, before, begun) = (cpu_of(crowd), lan.datagrams(), Instant::now());
     let said = talk(crowd, &options.plan((0..talkers).collect(), messages, per_second))?;
     let texts: Vec<_> = said.iter().map(|said| said.text.clone()).collect();
     crowd.all_hear(&texts, PATIENCE)?;
-    let (lasted, after) = (begun.elapsed(), sum(&lan.traffic()));
-    let (datagrams, bytes) = (after.0 - before.0, after.1 - before.1);
-    Ok((said, Spent { lasted, cpu: cpu_of(crowd) - cpu, datagrams, bytes }))
+    let lasted = begun.elapsed();
+    let more = lan.datagrams().into_iter().map(|(kind, after)| {
+        let before = before.get(&kind).copied().unwrap_or_default();
+        (kind, ((after.frames - before.frames) as f64, (after.bytes - before.bytes) as f64))
+    });
+    Ok((said, Spent { lasted, cpu: cpu_of(crowd) - cpu, datagrams: more.collect() }))
 }
 
 /// Whether all was delivered, and how fast: the targets are for the median, 99 % and the last.
@@ -149,20 +149,37 @@ fn judge(what: &str, crowd: &Crowd, said: &[Said], targets: [Option<f64>; 3]) ->
 
 impl Spent {
     fn rows(&self, what: &str, crowd: &Crowd, messages: usize, datagrams: f64, bytes: Option<f64>) {
-        let (per, size) = (self.datagrams / messages as f64, self.bytes / messages as f64);
+        let per_message = |number: f64| number / messages as f64;
+        let of = |kinds: &[u8]| {
+            let spent = kinds.iter().filter_map(|kind| self.datagrams.get(kind));
+            spent.fold((0.0, 0.0), |sum, one| (sum.0 + per_message(one.0), sum.1 + per_message(one.1)))
+        };
+        let (rooms, presence) = (of(&ROOM_KINDS), of(&PRESENCE_KINDS));
+        let [data, heads, nacks] = ROOM_KINDS.map(|kind| of(&[kind]).0);
         row(
             &format!("{what}: datagrams per message"),
             &format!("<= {datagrams}"),
-            &format!("{per:.2}"),
-            per <= datagrams,
+            &format!("{:.2} (data {data:.2}, heads {heads:.2}, nacks {nacks:.2})", rooms.0),
+            rooms.0 <= datagrams,
         );
         row(
             &format!("{what}: multicast per message, on the wire"),
             &bytes.map_or(String::new(), |most| format!("<= {most} B")),
-            &format!("{size:.0} B"),
-            bytes.map_or(Verdict::None, |most| (size <= most).into()),
+            &format!("{:.0} B", rooms.1),
+            bytes.map_or(Verdict::None, |most| (rooms.1 <= most).into()),
+        );
+        row(
+            &format!("{what}: announcements in the same time, per message"),
+            "",
+            &format!("{:.2} datagrams, {:.0} B", presence.0, presence.1),
+            Verdict::None,
         );
         cost_rows(what, crowd, self.cpu, self.lasted);
+    }
+
+    /// Kilobytes of multicast a second, announcements included.
+    fn rate(&self) -> f64 {
+        self.datagrams.values().map(|(_, bytes)| bytes).sum::<f64>() / self.lasted.as_secs_f64() / 1000.0
     }
 }
 
@@ -174,3 +191,7 @@ fn median_rtt(ping: Process) -> f64 {
     times.sort_by(f64::total_cmp);
     quantile(&times, 0.5)
 }
+
+/// DATA, HEADS and NACK, by the number in the envelope; ANNOUNCE and BYE.
+const ROOM_KINDS: [u8; 3] = [16, 17, 18];
+const PRESENCE_KINDS: [u8; 2] = [1, 2];
