@@ -39,6 +39,7 @@ const STEPS: &[Step] = &[
     step("power", "the power goes at any moment of a real run", power, Needs::Hosts),
     step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
+    step("rooms", "large rooms of real processes on bad networks, and kills", rooms, Needs::Hosts),
     step("window", "the real window, alone", window, Needs::Linux),
     step("windows", "two real windows on two hosts", windows, Needs::Hosts),
 ];
@@ -185,6 +186,10 @@ fn fuzz() -> Result<()> {
 
 fn hosts() -> Result<()> {
     run(&mut cargo(["test", "--workspace", "--test", "hosts"]))
+}
+
+fn rooms() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "rooms"]))
 }
 
 fn window() -> Result<()> {
