@@ -3,14 +3,14 @@
 //! ```text
 //!   logs    which entries continue their log, which are missing
 //!   repair  what to multicast and when
-//!   cache   entries at hand for that
-//!   fragments  entries too large for a datagram, in pieces
+//!   cache, holds, fragments  what is at hand, what was asked for, what travels in pieces
 //!   replica both of one room, and who takes part
 //!   sync    catching up over one TCP connection
 //! ```
 
 mod cache;
 mod fragments;
+mod holds;
 mod logs;
 mod repair;
 mod replica;
