@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::log::cache::Cache;
 use crate::log::fragments::{Fragments, Purpose};
+use crate::log::holds::Holds;
 use crate::log::logs::Logs;
 use crate::model::{EntryId, Instant, LogId, PeerId, Seq};
 use crate::pacing::{Conditions, Dice, earliest};
@@ -28,7 +29,7 @@ pub struct Repair {
     repairs: BTreeMap<(LogId, Seq), Instant>,
     repair_at: Option<Instant>,
     /// Entries that were asked for, here or by others: not again until then.
-    holds: BTreeMap<(LogId, Seq), Hold>,
+    holds: Holds,
     nack_at: Option<Instant>,
     missing_since: Option<Instant>,
     heads_at: Option<Instant>,
@@ -40,12 +41,6 @@ pub struct Repair {
     fragments: Fragments,
     /// Bytes that sealing adds to a datagram.
     overhead: usize,
-}
-
-#[derive(Clone, Copy)]
-struct Hold {
-    until: Instant,
-    tries: u32,
 }
 
 /// Own entries are spoken of again and again until everybody has them: nobody notices the loss of a last entry.
@@ -86,7 +81,7 @@ impl Repair {
             new: VecDeque::new(),
             repairs: BTreeMap::new(),
             repair_at: None,
-            holds: BTreeMap::new(),
+            holds: Holds::default(),
             nack_at: None,
             missing_since: None,
             heads_at: None,
@@ -130,7 +125,7 @@ impl Repair {
     pub fn appended(&mut self, entries: &[Arc<Entry>]) {
         for entry in entries {
             let place = (entry.log(), entry.header.seq);
-            self.holds.remove(&place);
+            self.holds.remove(place);
             self.fragments.arrived(place);
             self.cache.insert(entry.clone(), None);
         }
@@ -154,7 +149,7 @@ impl Repair {
         }
         let whole = self.fragments.take(from, piece, now);
         // The other pieces are on their way.
-        self.hold(place, now);
+        self.holds.hold(place, now);
         whole
     }
 
@@ -178,7 +173,7 @@ impl Repair {
                 .missing(MAX_NACKED)
                 .iter()
                 .flat_map(places)
-                .map(|place| self.holds.get(&place).map_or(now, |hold| hold.until))
+                .map(|place| self.holds.free_at(place, now))
                 .min();
             let back_off = dice.back_off(NACK_BACK_OFF, group as f64 * ASSUMED_LOSS);
             self.nack_at = Some(free.unwrap_or(now).max(now) + back_off);
@@ -189,7 +184,7 @@ impl Repair {
     pub fn wants_pull(&self, logs: &Logs, now: Instant) -> bool {
         let Some(since) = self.missing_since else { return false };
         now.since(since) >= PULL_AFTER
-            || self.holds.values().any(|hold| hold.tries >= PULL_AFTER_NACKS)
+            || self.holds.most_tries() >= PULL_AFTER_NACKS
             || logs.missing(MAX_NACKED + 1).iter().map(|wanted| wanted.count as usize).sum::<usize>()
                 > MAX_NACKED
     }
@@ -218,7 +213,7 @@ impl Repair {
                 }
                 Some(_) => {}
                 None if self.fragments.missing((pieces.log, pieces.seq)) == Some(pieces.missing) => {
-                    self.hold((pieces.log, pieces.seq), now);
+                    self.holds.hold((pieces.log, pieces.seq), now);
                 }
                 None => {}
             }
@@ -234,7 +229,7 @@ impl Repair {
                 }
                 self.repair_soon(&entry, group, now, dice);
             } else if logs.lacks(log, seq) {
-                self.hold((log, seq), now);
+                self.holds.hold((log, seq), now);
             }
         }
     }
@@ -429,8 +424,7 @@ impl Repair {
         // One chance for the whole packet: what was asked for together is asked for together again.
         let jitter = 0.8 + 0.5 * dice.fraction();
         for (log, seq) in logs.missing(MAX_NACKED).iter().flat_map(places) {
-            let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
-            if hold.until > now {
+            if self.holds.free_at((log, seq), now) > now {
                 continue;
             }
             let full = wanted.len() == MAX_WANTED;
@@ -446,9 +440,7 @@ impl Repair {
                 _ if full => break,
                 _ => wanted.push(Wanted { log, from: seq, count: 1 }),
             }
-            let span = hold_after(hold.tries);
-            hold.until = now + span.mul_f64(jitter);
-            hold.tries = hold.tries.saturating_add(1);
+            self.holds.ask((log, seq), jitter, now);
         }
         (!wanted.is_empty() || !pieces.is_empty()).then_some(RoomPacket::Nack { wanted, pieces })
     }
@@ -466,14 +458,6 @@ impl Repair {
             fetch,
             partial: logs.is_partial(),
         }))
-    }
-
-    /// Nobody needs to ask for it for a while.
-    fn hold(&mut self, place: (LogId, Seq), now: Instant) {
-        if self.holds.len() < MAX_HOLDS || self.holds.contains_key(&place) {
-            let hold = self.holds.entry(place).or_insert(Hold { until: now, tries: 0 });
-            hold.until = hold.until.max(now + HOLD);
-        }
     }
 
     fn repair_soon(&mut self, entry: &Entry, group: usize, now: Instant, dice: &mut Dice) {
@@ -546,14 +530,6 @@ fn in_order<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<&'a Ar
     entries
 }
 
-/// How long something is not asked for again that was asked for so often.
-fn hold_after(tries: u32) -> Duration {
-    let growth = |tries: u32| HOLD_GROWTH.powi(tries.min(MAX_GROWTH) as i32);
-    let patient = HOLD.mul_f64(growth(tries)).min(MAX_HOLD);
-    // What nobody could repair for half a minute is perhaps nowhere: ask on, but not so that it costs.
-    patient.mul_f64(growth(tries.saturating_sub(HOPEFUL_TRIES))).min(MAX_HOPELESS_HOLD)
-}
-
 impl Company {
     fn digest_interval(self) -> Duration {
         match self {
@@ -604,18 +580,6 @@ const SAY_AGAIN: Duration = Duration::from_secs(1);
 const NACK_BACK_OFF: Duration = Duration::from_millis(100);
 /// The part of a group that misses the same entry, for the back-off's group size.
 const ASSUMED_LOSS: f64 = 0.1;
-/// After a nack was sent or heard, the entry is not asked for again until this has passed; longer each time.
-const HOLD: Duration = Duration::from_millis(120);
-const HOLD_GROWTH: f64 = 1.4;
-const MAX_HOLD: Duration = Duration::from_secs(2);
-/// After so many tries, which take half a minute, the hold grows on,
-const HOPEFUL_TRIES: u32 = 24;
-/// up to this.
-const MAX_HOPELESS_HOLD: Duration = Duration::from_secs(30);
-/// Tries after which a hold grows no more: it has reached its limit by then.
-const MAX_GROWTH: u32 = 16;
-/// Holds kept at the same time.
-const MAX_HOLDS: usize = 1024;
 /// The author answers first, others only if it does not.
 const REPAIR_BY_AUTHOR: Duration = Duration::from_millis(4);
 const REPAIR_BY_OTHERS: Duration = Duration::from_millis(8);
