@@ -63,6 +63,8 @@ pub enum Input<'a> {
     Served { conn: ConnId },
     /// A sync connection is gone, whoever ended it.
     Closed { conn: ConnId },
+    /// The store gave up what is here of a log up to a place, where this entry was.
+    Pruned { room: RoomId, log: LogId, to: Seq, to_id: EntryId },
     /// A file transfer's bulk work ended.
     Pull { transfer: TransferId, end: PullEnd },
     /// All of an own offer was sent to somebody; `digest` as in [`PullEnd::Complete`].

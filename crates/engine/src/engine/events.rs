@@ -17,7 +17,10 @@ impl Run {
             Fact::PeerOnline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOnline { peer }),
             Fact::PeerOffline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOffline { peer }),
             Fact::PeerChanged(peer) => self.tell_of_peer(peer, |peer| Event::PeerChanged { peer }),
-            Fact::RoomJoined(room) => self.tell_of_room(room),
+            Fact::RoomJoined(room) => {
+                self.keep_history();
+                self.tell_of_room(room);
+            }
             Fact::RoomLeft(room) => {
                 self.view.rooms.remove(&room);
                 self.tell(Event::RoomLeft { room: room.to_string() });

@@ -15,6 +15,7 @@ use crate::engine::bulk::{PullReport, Serving};
 use crate::engine::commands::Offering;
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
+use crate::engine::history::{Keeping, PRUNE};
 use crate::engine::links::{Dialled, Standing};
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
@@ -25,7 +26,7 @@ use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
-use crate::store::{Settings, Shown, Store, StoreError};
+use crate::store::{Pruning, Settings, Shown, Store, StoreError};
 
 /// Everything that the engine's task owns.
 pub struct Run {
@@ -50,6 +51,7 @@ pub struct Run {
     pub standing: HashMap<ConnId, Standing>,
     /// Addresses that were given and are dialled, or will be again.
     pub addresses: BTreeSet<String>,
+    pub keeping: Keeping,
     pub pulls: HashMap<TransferId, CancellationToken>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
@@ -99,6 +101,7 @@ pub enum Report {
         unread: u32,
         last: Option<Box<Shown>>,
     },
+    Pruned(Pruning),
     AcceptByRule(TransferId),
     Failed(StoreError),
 }
@@ -151,6 +154,7 @@ impl Run {
     async fn turn_until_shutdown(&mut self) -> Result<Option<tokio::sync::oneshot::Sender<()>>, StoreError> {
         let mut datagram = vec![0; DATAGRAM_BUFFER];
         let mut refresh = tokio::time::interval(REFRESH_GROUPS);
+        let mut prune = tokio::time::interval(PRUNE);
         let mut tick = tokio::time::interval(PROGRESS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -187,6 +191,7 @@ impl Run {
                     // Tries again what failed before.
                     self.sockets.update(self.watch.current());
                 }
+                _ = prune.tick() => self.keep_history(),
                 _ = tick.tick(), if self.progress.is_dirty() => {
                     let event = self.progress_event();
                     self.tell(event);
@@ -246,6 +251,7 @@ impl Run {
         if effects.is_empty() && answer.is_none() {
             return Ok(());
         }
+        self.count_written(&effects);
         self.gate.enter(&self.store, effects, answer).await
     }
 
@@ -342,6 +348,7 @@ impl Run {
                 }
                 Ok(())
             }
+            Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
             Report::Failed(error) => Err(error),
         }

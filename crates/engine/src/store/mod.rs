@@ -17,6 +17,7 @@ mod history;
 pub mod folder;
 mod load;
 pub mod profile;
+mod prune;
 mod reader;
 mod records;
 mod schema;
@@ -39,6 +40,7 @@ use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
+pub use prune::{Limits, Pruned, Pruning};
 
 use reader::Reader;
 use writer::{Write, Writer};
@@ -212,6 +214,29 @@ impl Store {
     /// As [`Store::commit`].
     pub async fn set_settings(&self, settings: Settings) -> Result<Durable, StoreError> {
         self.writer.queue(Write::Settings(settings)).await
+    }
+
+    /// Keeps a room's history for so many days: 0 means for ever, absent as the limits say. Queued as a commit is.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn keep(&self, room: RoomId, days: Option<u32>) -> Result<Durable, StoreError> {
+        self.writer.queue(Write::Keep(room, days)).await
+    }
+
+    /// The rooms with a number of days of their own.
+    pub async fn kept(&self) -> Result<Vec<(RoomId, u32)>, StoreError> {
+        self.reader.ask(prune::kept).await
+    }
+
+    /// Gives up a bounded part of what is beyond the limits, behind everything that was queued before.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn prune(&self, limits: Limits) -> Result<Pruning, StoreError> {
+        let (told, pruning) = oneshot::channel();
+        self.writer.queue(Write::Prune(limits, told)).await?.await?;
+        pruning.await.map_err(|_| StoreError::Closed)
     }
 
     /// Checks the structure of the whole database, which takes a second for each few hundred megabytes.

@@ -244,9 +244,9 @@ impl Replica {
         theirs.iter().any(|head| !self.logs.lacking(head).is_empty())
     }
 
-    /// Whether anything that was written before what is here is missing.
-    pub fn has_holes(&self) -> bool {
-        self.logs.has_holes()
+    /// Whether this device holds less of some log than from its first entry to its head.
+    pub fn is_partial(&self) -> bool {
+        self.logs.is_partial()
     }
 
     /// What is here of a log up to this place was given up.

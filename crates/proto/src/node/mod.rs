@@ -80,6 +80,8 @@ pub struct Room {
     keys: RoomKeys,
     replica: Replica,
     history: History,
+    /// For how long history is kept; for ever if absent.
+    kept: Option<Duration>,
 }
 
 /// Older entries that came, and whether people were told.
@@ -195,6 +197,12 @@ impl Node {
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
             Input::Served { conn } => self.served(conn),
             Input::Closed { conn } => self.closed(conn, now),
+            Input::Pruned { room, log, to, to_id } => {
+                if let Some(held) = self.rooms.get_mut(&room) {
+                    held.replica.forget(log, to, to_id);
+                }
+                Effects::default()
+            }
             Input::Pull { transfer, end } => {
                 let (mut effects, said) = self.transfers.pulled(transfer, end, now.instant);
                 effects.extend(self.say_if_in_room(said, now));
@@ -221,6 +229,13 @@ impl Node {
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
         self.due = earliest(earliest(timers, machines), self.remind_at);
         self.due
+    }
+
+    /// From now on nothing of a room that is older than this is fetched; absent means that everything is.
+    pub fn keep(&mut self, room: RoomId, history: Option<Duration>) {
+        if let Some(held) = self.rooms.get_mut(&room) {
+            held.kept = history;
+        }
     }
 
     pub fn me(&self) -> PeerId {
@@ -413,7 +428,7 @@ impl Node {
         let own = log_id(self.me, self.log_nonce);
         let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
         replica.verified_by(self.verifier.clone());
-        Some(Room { record, nonce: self.log_nonce, keys, replica, history: History::default() })
+        Some(Room { record, nonce: self.log_nonce, keys, replica, history: History::default(), kept: None })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -523,9 +538,15 @@ impl Room {
         self.replica.own_log()
     }
 
-    /// Whether older entries of the room exist that are not here.
-    pub fn lacks_history(&self) -> bool {
-        self.replica.has_holes()
+    /// Whether older entries of the room exist that are not here: not fetched yet, or no longer kept.
+    pub fn is_partial(&self) -> bool {
+        self.replica.is_partial()
+    }
+
+    /// Nothing before this is wanted.
+    fn wanted_since(&self, now: UnixMillis) -> Hlc {
+        let kept = self.kept.map(|kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
+        kept.map_or(Hlc(0), |kept| Hlc::at(UnixMillis(now.0.saturating_sub(kept))))
     }
 
     fn concerns(&self, peer: Option<PeerId>) -> bool {
