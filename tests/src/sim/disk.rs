@@ -1,6 +1,6 @@
 //! What a simulated host has on disk: every record that was committed, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, Span, Trans
 use lanyard_proto::wire::entry::{Entry, log_id};
 
 /// The entries of a log by their place, and when each arrived.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Log {
     entries: BTreeMap<u64, (Arc<Entry>, UnixMillis)>,
     /// The newest that ever was here.
@@ -20,7 +20,7 @@ struct Log {
     floor: Seq,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Disk {
     rooms: BTreeMap<RoomId, RoomRecord>,
     logs: BTreeMap<(RoomId, LogId), Log>,
@@ -30,6 +30,7 @@ pub struct Disk {
     boot: u64,
     log_nonce: u64,
     forgot: bool,
+    forked: BTreeSet<(RoomId, LogId)>,
     clock: Hlc,
 }
 
@@ -41,6 +42,7 @@ impl Disk {
             }
             Record::RoomLeft(room) => {
                 self.rooms.remove(room);
+                self.forked.retain(|(of, _)| of != room);
                 self.logs.retain(|(of, _), _| of != room);
                 self.covered.retain(|(of, ..), _| of != room);
                 self.forgot = true;
@@ -59,6 +61,10 @@ impl Disk {
                     self.clock = self.clock.max(entry.header.hlc);
                 }
             }
+            Record::Forked { room, log } => {
+                assert!(self.forked.insert((*room, *log)), "a fork is found once");
+            }
+            Record::LogNonce(nonce) => self.log_nonce = *nonce,
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
@@ -106,6 +112,7 @@ impl Disk {
                 .filter(|((room, _), _)| *room == record.id)
                 .filter_map(|(_, log)| log.load())
                 .collect(),
+            forked: self.forked.iter().filter(|(room, _)| *room == record.id).map(|(_, log)| *log).collect(),
             covered: self
                 .covered
                 .iter()
@@ -131,6 +138,11 @@ impl Disk {
         entries
             .sort_by_key(|(entry, arrived)| (place(entry, *arrived), entry.header.author, entry.header.seq));
         entries.into_iter().map(|(entry, _)| entry).collect()
+    }
+
+    pub fn entry(&self, room: RoomId, log: LogId, seq: Seq) -> Option<Arc<Entry>> {
+        let log = self.logs.get(&(room, log))?;
+        log.entries.get(&seq.0).map(|(entry, _)| entry.clone())
     }
 
     /// As they are served: each range from its end to its beginning in frames of so many, each in its order.

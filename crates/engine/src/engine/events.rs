@@ -34,6 +34,8 @@ impl Run {
             Fact::History(room) => self.tell_of_history(room),
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
+            Fact::Forked { room, author } => self.tell_of_fork(room, author),
+            Fact::Cloned => self.tell_of_clone(),
         }
     }
 

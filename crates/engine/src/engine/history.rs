@@ -1,10 +1,12 @@
-//! How much history is kept: the limits, and giving up what is beyond them step by step.
+//! How much history is kept: the limits, and giving up what is beyond them step by step. And what is told of history
+//! that contradicts itself.
 
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Event as Fact, Input, Record};
-use lanyard_proto::model::RoomId;
+use lanyard_proto::model::{LogId, PeerId, RoomId, Seq};
 
+use crate::api::{ApiError, ErrorCode, Event};
 use crate::engine::run::{Report, Run};
 use crate::store::{Limits, Pruning, StoreError};
 
@@ -84,6 +86,44 @@ impl Run {
         if self.keeping.written > PRUNE_AFTER {
             self.prune();
         }
+    }
+
+    /// Reads an entry for the node.
+    pub fn recall(&self, room: RoomId, log: LogId, seq: Seq) {
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let report = match store.entry_at(room, log, seq).await {
+                Ok(entry) => Report::Recalled(entry),
+                Err(error) => Report::Failed(error),
+            };
+            // The engine's task may have ended.
+            let _ = reports.send(report).await;
+        });
+    }
+
+    /// It is proven that somebody's log contradicts itself.
+    pub fn tell_of_fork(&self, room: RoomId, author: PeerId) {
+        let (place, who) = (self.room(room).map(|room| room.name).unwrap_or_default(), self.name_of(author));
+        let sentence = if author == self.node.me() {
+            format!(
+                "What this device wrote in \u{201c}{place}\u{201d} exists in two versions: another copy of this \
+                 profile writes there, too. From here on both are kept apart."
+            )
+        } else {
+            format!(
+                "What {who} wrote in \u{201c}{place}\u{201d} exists in two versions. You see the one that came here \
+                 first; what {who} writes from now on is complete again."
+            )
+        };
+        tracing::warn!(%room, author = %author.short(), "a log contradicts itself");
+        self.tell(Event::Notice { error: ApiError::new(ErrorCode::Refused, sentence) });
+    }
+
+    pub fn tell_of_clone(&self) {
+        tracing::warn!("this profile is also running on another machine");
+        let sentence = "This profile is also running on another machine. Others cannot tell the two apart: end one of \
+                        them, and let it begin with a profile of its own.";
+        self.tell(Event::Notice { error: ApiError::new(ErrorCode::ProfileInUse, sentence) });
     }
 
     /// Keeps a room's history for so many days: 0 for ever, absent as the settings say.

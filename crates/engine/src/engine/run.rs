@@ -1,11 +1,13 @@
 //! The engine's task: waits for a cause, calls the node, and lets the effects pass.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input, Job, Transmit};
 use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId};
 use lanyard_proto::node::Node;
+use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -102,6 +104,7 @@ pub enum Report {
         last: Option<Box<Shown>>,
     },
     Pruned(Pruning),
+    Recalled(Option<Arc<Entry>>),
     AcceptByRule(TransferId),
     Failed(StoreError),
 }
@@ -297,6 +300,7 @@ impl Run {
                 }
             }
             Job::Serve { conn, room, wanted } => self.serve_entries(conn, room, wanted),
+            Job::Recall { room, log, seq } => self.recall(room, log, seq),
             Job::Pull { transfer, holder, addresses } => self.start_pull(transfer, holder, addresses),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
             // The shelf knows the audience since before the offer was written.
@@ -348,6 +352,7 @@ impl Run {
                 }
                 Ok(())
             }
+            Report::Recalled(entry) => self.handle(Input::Recalled { entry }).await,
             Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
             Report::Failed(error) => Err(error),

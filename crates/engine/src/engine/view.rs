@@ -186,7 +186,9 @@ impl Run {
                 let names: Vec<String> = offer.names.iter().map(|name| shown(name)).collect();
                 (MessageKind::Offer, names.join(", "), Some(transfer.to_string()))
             }
-            Content::Receipt { .. } | Content::Unknown => (MessageKind::Unknown, String::new(), None),
+            Content::Receipt { .. } | Content::Fork(_) | Content::Unknown => {
+                (MessageKind::Unknown, String::new(), None)
+            }
         };
         let author = entry.header.author;
         Some(Message {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lanyard_proto::effects::{Interval, Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
-use lanyard_proto::model::{Hlc, PeerId, Seq, Span, UnixMillis};
+use lanyard_proto::model::{Hlc, LogId, PeerId, Seq, Span, UnixMillis};
 use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -141,7 +141,8 @@ fn rooms(connection: &Connection, nonce: u64) -> Result<Vec<LoadedRoom>, StoreEr
         let (record, id) = row?;
         let logs = logs(connection, id)?;
         let covered = covered(connection, id, nonce)?;
-        Ok(LoadedRoom { record, logs, covered, recent: recent(connection, id)? })
+        let forked = forked(connection, id)?;
+        Ok(LoadedRoom { record, logs, forked, covered, recent: recent(connection, id)? })
     })
     .collect()
 }
@@ -164,6 +165,12 @@ fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> 
             oldest: Hlc(unsigned(row, 8)?),
         })
     })?;
+    rows.collect()
+}
+
+fn forked(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LogId>> {
+    let mut statement = connection.prepare_cached("SELECT log FROM fork WHERE room = ? ORDER BY log")?;
+    let rows = statement.query_map([room], |row| Ok(LogId(array(row, 0)?)))?;
     rows.collect()
 }
 

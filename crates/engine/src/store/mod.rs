@@ -173,6 +173,16 @@ impl Store {
         self.reader.ask(move |connection| reader::stretch(connection, room, log, from..=to, max_bytes)).await
     }
 
+    /// The entry at a place of a log, if it is here.
+    pub async fn entry_at(
+        &self,
+        room: RoomId,
+        log: LogId,
+        seq: Seq,
+    ) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.reader.ask(move |connection| reader::entry_at(connection, room, log, seq)).await
+    }
+
     /// The entry of this id, message or not.
     pub async fn entry(&self, id: EntryId) -> Result<Option<Shown>, StoreError> {
         self.reader.ask(move |connection| reader::entry(connection, id)).await

@@ -28,6 +28,11 @@ pub(super) fn write(transaction: &Transaction, record: &Record) -> Result<(), St
             history::write_run(transaction, *room, entries, *place, *arrived)
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
+        Record::Forked { room, log } => history::fork(transaction, *room, *log),
+        Record::LogNonce(nonce) => {
+            transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
+            Ok(())
+        }
         Record::Peer(peer) => write_peer(transaction, peer),
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
@@ -61,7 +66,7 @@ fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError
         [id],
     )?;
     transaction.execute("DELETE FROM log_interval WHERE log IN (SELECT id FROM log WHERE room = ?)", [id])?;
-    for rows in ["entry", "read_mark", "covered", "log"] {
+    for rows in ["entry", "read_mark", "covered", "fork", "log"] {
         transaction.execute(&format!("DELETE FROM {rows} WHERE room = ?"), [id])?;
     }
     transaction.execute("DELETE FROM room WHERE id = ?", [id])?;

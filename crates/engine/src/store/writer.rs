@@ -202,12 +202,15 @@ fn durability_of(write: &Write) -> Durability {
 
 fn durability_of_record(record: &Record) -> Durability {
     match record {
-        Record::Entry { own: true, .. } | Record::Room(_) | Record::RoomLeft(_) | Record::Transfer(_) => {
-            Durability::PowerLoss
-        }
+        Record::Entry { own: true, .. }
+        | Record::Room(_)
+        | Record::RoomLeft(_)
+        | Record::Transfer(_)
+        | Record::LogNonce(_) => Durability::PowerLoss,
         Record::Entry { own: false, .. }
         | Record::Run { .. }
         | Record::Forget { .. }
+        | Record::Forked { .. }
         | Record::Peer(_)
         | Record::Covered { .. } => Durability::ProgramEnd,
     }

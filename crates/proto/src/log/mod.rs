@@ -24,7 +24,7 @@ mod repair;
 mod replica;
 mod sync;
 
-pub use logs::{NO_ENTRY, Run, may_write};
+pub use logs::{Contradicting, NO_ENTRY, Run, may_write};
 pub use repair::Priority;
 pub use replica::{Heard, Received, Replica};
 pub use sync::Session;

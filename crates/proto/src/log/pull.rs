@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     fn head(log: u8, base: u64, seq: u64) -> Head {
-        Head { log: LogId([log; 8]), seq: Seq(seq), base: Seq(base) }
+        Head { log: LogId([log; 8]), seq: Seq(seq), base: Seq(base), check: None }
     }
 
     fn asked(want: &Want) -> Vec<(u8, u64, u64)> {
@@ -274,8 +274,9 @@ mod tests {
 
     #[test]
     fn many_logs_are_asked_for_in_bounded_questions() {
-        let theirs: Vec<Head> =
-            (0..4096u64).map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0) }).collect();
+        let theirs: Vec<Head> = (0..4096u64)
+            .map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0), check: None })
+            .collect();
         let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
         let mut entries = 0;
         while let Some(want) = plan.next(&Logs::default()) {

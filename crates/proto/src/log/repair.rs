@@ -514,7 +514,7 @@ fn fitting(logs: &Logs) -> Vec<Head> {
         left = left.saturating_sub(size(head));
         fits
     };
-    logs.newest_heads().take_while(fits).take(MAX_HEADS).collect()
+    logs.newest_heads().map(|head| Head { check: None, ..head }).take_while(fits).take(MAX_HEADS).collect()
 }
 
 fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::effects::{LoadedRoom, Place};
 use crate::identity::Verifier;
-use crate::log::logs::{Accepted, Holes, Logs, Run, may_write};
+use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
 use crate::log::pull::Pull;
 use crate::log::repair::{Company, Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
@@ -27,6 +27,7 @@ pub struct Replica {
     /// How many of them are here.
     here: usize,
     pub(super) pull: Pull,
+    insists: bool,
 }
 
 /// Somebody else who was heard in this room.
@@ -52,6 +53,8 @@ pub struct Received {
     pub covered: Option<Span>,
     /// Entries that were not genuine or contradicted their log.
     pub refused: u32,
+    /// Genuine ones among them, which cannot be in one log with what is here.
+    pub contradicting: Vec<Contradicting>,
 }
 
 /// Consecutive entries that are new here.
@@ -79,6 +82,7 @@ impl Replica {
             members: BTreeMap::new(),
             here: 0,
             pull: Pull::default(),
+            insists: false,
         }
     }
 
@@ -89,6 +93,9 @@ impl Replica {
     pub fn load(&mut self, loaded: &LoadedRoom) {
         for log in &loaded.logs {
             self.logs.load(log);
+        }
+        for log in &loaded.forked {
+            self.logs.fork(*log);
         }
         for entry in &loaded.recent {
             self.repair.remember(entry.clone());
@@ -259,8 +266,9 @@ impl Replica {
         if present {
             self.join(peer);
         }
-        let covered = theirs.iter().find(|head| head.log == self.own)?.span();
-        self.cover(peer, covered)
+        let theirs = theirs.iter().find(|head| head.log == self.own)?;
+        // Another entry of the same name is none of this device's.
+        if self.logs.differs(theirs) { None } else { self.cover(peer, theirs.span()) }
     }
 
     /// Devices other than this one that were heard in the room or hold entries of it.
@@ -312,7 +320,36 @@ impl Replica {
                 self.repair.heard(log, seq, id, now);
             }
         }
+        received.contradicting = self.logs.take_contradictions();
         received
+    }
+
+    /// It is proven that a log contradicts itself. Whether that is news.
+    pub fn fork(&mut self, log: LogId) -> bool {
+        self.logs.fork(log)
+    }
+
+    pub fn is_forked(&self, log: LogId) -> bool {
+        self.logs.is_forked(log)
+    }
+
+    /// The id of the newest entry of a log, zeros if there is none.
+    pub fn head_id(&self, log: LogId) -> EntryId {
+        self.logs.head_id(log)
+    }
+
+    /// From now on this device writes into another log.
+    pub fn begin_log(&mut self, own: LogId) {
+        self.own = own;
+        for member in self.members.values_mut() {
+            member.covered = Span::default();
+        }
+    }
+
+    /// Another device speaks under this one's name, and others may hear only one of the two: whoever lacks something is
+    /// to be told over TCP.
+    pub fn insist(&mut self) {
+        self.insists = true;
     }
 
     /// Well-formed entries of those who may write here, those that follow each other together.
@@ -363,7 +400,7 @@ impl Replica {
         if let Some(member) = self.members.get_mut(&sender) {
             member.ahead = behind || more || said.fetch;
         }
-        let unexplained = !behind && !ahead && now >= self.pull.rested_at;
+        let unexplained = !behind && (!ahead || self.insists) && now >= self.pull.rested_at;
         if said.fetch || unexplained || more {
             self.pull.rested_at = now + UNEXPLAINED_REST;
             (self.pull.from, self.pull.news) = (Some(sender), true);

@@ -38,7 +38,7 @@ impl Node {
     fn known_datagram(&mut self, datagram: Unverified<'_>, from: SocketAddr, now: Now) -> Effects {
         let claimed = *datagram.envelope();
         if claimed.sender == self.me {
-            return Effects::default();
+            return self.own_datagram(datagram);
         }
         if !self.presence.is_fresh(&claimed) {
             if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {

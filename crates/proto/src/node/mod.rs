@@ -4,10 +4,14 @@
 //!   datagrams  presence and rooms over UDP
 //!   links      catching up over TCP
 //!   commands   what people do
+//!   absorb     what was received in a room
+//!   forks      logs that contradict themselves
 //! ```
 
+mod absorb;
 mod commands;
 mod datagrams;
+mod forks;
 mod links;
 
 use std::collections::BTreeMap;
@@ -15,16 +19,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Place, Record, RoomRecord, TransferRecord};
+use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
 use crate::identity::{Identity, Verifier};
-use crate::log::{Heard, Priority, Received, Replica, Run, Session};
+use crate::log::{Priority, Replica, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
 use crate::pacing::{Air, Dice, HOST_LIMIT, TokenBucket, earliest};
 use crate::presence::{MAX_PEERS, Presence};
 use crate::rooms::{self, Content, LOBBY, RoomKeys, RoomKind, RoomTag};
-use crate::transfer::{TransferState, Transfers};
+use crate::transfer::Transfers;
 use crate::wire::datagram::{NetworkTag, Query};
-use crate::wire::entry::{Entry, log_id};
+use crate::wire::entry::{Entry, Signed, log_id};
+
+use absorb::History;
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
@@ -53,6 +59,10 @@ pub struct Node {
     /// When standing connections are next told what is here.
     remind_at: Option<Instant>,
     transfers: Transfers,
+    /// Headers that contradict what the store is being asked for.
+    contradictions: BTreeMap<(RoomId, LogId), Signed>,
+    /// Whether a copy of this device was heard.
+    cloned: bool,
     dropped: BTreeMap<Dropped, u64>,
     /// Whether the last input was dropped.
     idle: bool,
@@ -82,30 +92,6 @@ pub struct Room {
     history: History,
     /// For how long history is kept; for ever if absent.
     kept: Option<Duration>,
-}
-
-/// Older entries that came, and whether people were told.
-#[derive(Default)]
-struct History {
-    told: Option<Instant>,
-    due: bool,
-}
-
-impl History {
-    /// More came. Whether to tell now.
-    fn came(&mut self, now: Instant) -> bool {
-        let rested = self.told.is_none_or(|told| now.since(told) >= HISTORY_TOLD);
-        if rested {
-            self.told = Some(now);
-        }
-        self.due = !rested;
-        rested
-    }
-
-    /// Whether something came that was not told.
-    fn take_due(&mut self) -> bool {
-        std::mem::take(&mut self.due)
-    }
 }
 
 /// Which room a tag on the wire means at this hour.
@@ -147,6 +133,8 @@ impl Node {
             dialling: BTreeMap::new(),
             remind_at: None,
             transfers: Transfers::new(me),
+            contradictions: BTreeMap::new(),
+            cloned: false,
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
@@ -197,6 +185,7 @@ impl Node {
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
             Input::Served { conn } => self.served(conn),
             Input::Closed { conn } => self.closed(conn, now),
+            Input::Recalled { entry } => self.recalled(entry, now),
             Input::Pruned { room, log, to, to_id } => {
                 if let Some(held) = self.rooms.get_mut(&room) {
                     held.replica.forget(log, to, to_id);
@@ -327,78 +316,6 @@ impl Node {
         self.bucket.ready_at(1, now)
     }
 
-    /// Commits and tells what was received in a room.
-    fn absorb(&mut self, room: RoomId, from: PeerId, received: Received, now: Now) -> Effects {
-        let mut effects = Effects::default();
-        if received.refused > 0 {
-            self.count(Dropped::Entry, u64::from(received.refused));
-        }
-        for Heard { run, news } in received.runs {
-            effects.extend(self.absorb_run(room, from, run, news, now));
-        }
-        if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
-            let log = room_held.replica.own_log();
-            effects.commit.push(Record::Covered { room, peer: from, log, held });
-            effects.tell.push(Event::Covered { room, peer: from });
-        }
-        effects
-    }
-
-    fn absorb_run(&mut self, room: RoomId, from: PeerId, run: Run, news: bool, now: Now) -> Effects {
-        let mut effects = Effects::default();
-        let Run { entries, place, forgotten } = run;
-        let Some(last) = entries.last() else { return effects };
-        if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
-            self.clock = self.clock.max(last.header.hlc);
-        }
-        if let Some(to) = forgotten {
-            effects.commit.push(Record::Forget { room, log: last.log(), to });
-        }
-        for entry in entries.iter().filter(|entry| entry.header.kind != rooms::kind::TEXT) {
-            effects.extend(self.understand(room, entry));
-        }
-        let arrived = now.unix;
-        if news {
-            let event = |entry: &Arc<Entry>| Event::Entry { room, entry: entry.clone(), arrived };
-            effects.tell.extend(entries.iter().map(event));
-        } else if self.rooms.get_mut(&room).is_some_and(|held| held.history.came(now.instant)) {
-            effects.tell.push(Event::History(room));
-        }
-        if place == Place::Head {
-            effects.extend(self.pass_on(room, &entries, Some(from)));
-            let record = |entry| Record::Entry { room, entry, own: false, arrived };
-            effects.commit.extend(entries.into_iter().map(record));
-        } else {
-            effects.commit.push(Record::Run { room, entries, place, arrived });
-        }
-        effects
-    }
-
-    /// What an entry of somebody else, or an offer of our own, means for transfers.
-    fn understand(&mut self, room: RoomId, entry: &Entry) -> Effects {
-        let Some(held) = self.rooms.get(&room) else { return Effects::default() };
-        let kind = held.record.kind;
-        match held.read(entry) {
-            Content::Offer { transfer, offer } => {
-                let record = TransferRecord {
-                    id: transfer,
-                    room,
-                    entry: entry.id(),
-                    from: entry.header.author,
-                    offer,
-                    state: TransferState::Offered,
-                    offered: entry.header.hlc.unix(),
-                    receipts: Vec::new(),
-                };
-                self.transfers.offered(record, kind)
-            }
-            Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
-                self.transfers.receipt(entry.header.author, transfer, receipt)
-            }
-            _ => Effects::default(),
-        }
-    }
-
     fn load_room(&mut self, loaded: &LoadedRoom) {
         if let Some(mut room) = self.make_room(loaded.record.clone()) {
             room.replica.load(loaded);
@@ -428,6 +345,9 @@ impl Node {
         let own = log_id(self.me, self.log_nonce);
         let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
         replica.verified_by(self.verifier.clone());
+        if self.cloned {
+            replica.insist();
+        }
         Some(Room { record, nonce: self.log_nonce, keys, replica, history: History::default(), kept: None })
     }
 
@@ -578,7 +498,3 @@ type Entries = [Arc<Entry>];
 const HOST_BURST_BYTES: u32 = 8_192;
 /// Rooms of one device.
 const MAX_ROOMS: usize = 512;
-/// Between two words about older entries that came.
-const HISTORY_TOLD: Duration = Duration::from_millis(300);
-/// A clock further ahead than this is wrong, and not followed.
-const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

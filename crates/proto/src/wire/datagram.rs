@@ -242,6 +242,9 @@ pub struct Head {
     pub log: LogId,
     pub seq: Seq,
     pub base: Seq,
+    /// The beginning of the id of the entry at `seq`, where it is said: two who differ in it hold a log that
+    /// contradicts itself.
+    pub check: Option<u32>,
 }
 
 impl Head {
@@ -418,18 +421,21 @@ pub(super) struct HeldBody {
     seq: u64,
     #[n(2)]
     base: Option<u64>,
+    #[n(3)]
+    check: Option<u32>,
 }
 
 impl From<&Head> for HeldBody {
     fn from(head: &Head) -> HeldBody {
         let base = (head.base > Seq(0)).then_some(head.base.0);
-        HeldBody { log: head.log.0.into(), seq: head.seq.0, base }
+        HeldBody { log: head.log.0.into(), seq: head.seq.0, base, check: head.check }
     }
 }
 
 impl From<HeldBody> for Head {
     fn from(body: HeldBody) -> Head {
-        Head { log: LogId(body.log.into()), seq: Seq(body.seq), base: Seq(body.base.unwrap_or(0)) }
+        let (seq, base) = (Seq(body.seq), Seq(body.base.unwrap_or(0)));
+        Head { log: LogId(body.log.into()), seq, base, check: body.check }
     }
 }
 
@@ -570,7 +576,7 @@ mod tests {
 
     #[test]
     fn packets_read_back() {
-        let head = |base| Head { log: LogId([1; 8]), seq: Seq(u64::MAX), base: Seq(base) };
+        let head = |base| Head { log: LogId([1; 8]), seq: Seq(u64::MAX), base: Seq(base), check: None };
         let heads = |heads| Heads { digest: [7; 16], logs: 3, heads, fetch: true, partial: true };
         let packets = [
             RoomPacket::Data {
