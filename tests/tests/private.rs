@@ -43,10 +43,10 @@ fn whoever_has_an_invite_comes_in_and_reads_what_was_said_before() {
         let invite = lan.invite(ann, room, 1);
         lan.use_invite(bob, &invite);
         assert_eq!(lan.membership(bob, room), Some(Membership::Joining));
-        lan.run_until(5 * SECOND, |lan| lan.membership(bob, room) == Some(Membership::Member));
+        lan.run_until(30 * SECOND, |lan| lan.membership(bob, room) == Some(Membership::Member));
         lan.say_in(bob, room, "two");
         lan.use_invite(cyd, &invite);
-        lan.run_until(15 * SECOND, |lan| lan.chat_in(cyd, room) == "ann: one\nbob: two\n");
+        lan.run_until(60 * SECOND, |lan| lan.chat_in(cyd, room) == "ann: one\nbob: two\n");
         lan.settle();
         assert_eq!(lan.agreed_members(room, &[ann, bob, cyd]), ["ann", "bob", "cyd"]);
         assert_eq!(lan.chat_in(ann, room), "ann: one\nbob: two\n");

@@ -71,6 +71,10 @@ pub enum Input<'a> {
     Served { conn: ConnId },
     /// A sync connection is gone, whoever ended it.
     Closed { conn: ConnId },
+    /// The entry that [`Job::Recall`] asked for, if it is here.
+    Recalled { entry: Option<Arc<Entry>> },
+    /// The store gave up what is here of a log up to a place, where this entry was.
+    Pruned { room: RoomId, log: LogId, to: Seq, to_id: EntryId },
     /// A file transfer's bulk work ended.
     Pull { transfer: TransferId, end: PullEnd },
     /// All of an own offer was sent to somebody; `digest` as in [`PullEnd::Complete`].
@@ -99,6 +103,10 @@ pub enum Record {
     Run { room: RoomId, entries: Vec<Arc<Entry>>, place: Place, arrived: UnixMillis },
     /// What a log holds up to this place is no longer wanted here.
     Forget { room: RoomId, log: LogId, to: Seq },
+    /// It is proven that a log contradicts itself.
+    Forked { room: RoomId, log: LogId },
+    /// The logs that this device begins from now on have this nonce.
+    LogNonce(u64),
     /// What is known of another device, new or changed.
     Peer(PeerRecord),
     /// `peer` has signed that it holds these places of `log`; in place of what was known before. Only told for this
@@ -206,6 +214,8 @@ pub enum Job {
     /// Read these entries from the store and write them to the connection as ENTRIES frames: each range from its end
     /// to its beginning, a frame at a time, the entries of a frame in the order of their log. Ends in `Served`.
     Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)> },
+    /// Read an entry from the store. Ends in `Recalled`.
+    Recall { room: RoomId, log: LogId, seq: Seq },
     /// Fetch the files of an offer from this holder. Ends in `Pull`.
     Pull { transfer: TransferId, holder: PeerId, addresses: Vec<SocketAddr> },
     /// Stop fetching. What was staged is thrown away if the transfer is over, kept if it only waits.
@@ -257,6 +267,13 @@ pub enum Event {
     },
     /// A transfer is new or in another state.
     Transfer(TransferId),
+    /// It is proven that a log of this author contradicts itself: nothing more is taken of it.
+    Forked {
+        room: RoomId,
+        author: PeerId,
+    },
+    /// Another device speaks with this one's key: a copy of this profile runs elsewhere.
+    Cloned,
     /// Who is in a private room, in which role, or how this device stands to it, changed.
     Members(RoomId),
     /// An entry that was here sealed can be read now.
@@ -287,6 +304,8 @@ pub struct Loaded {
 pub struct LoadedRoom {
     pub record: RoomRecord,
     pub logs: Vec<LoadedLog>,
+    /// Logs of which it is proven that they contradict themselves.
+    pub forked: Vec<LogId>,
     /// What others have signed to hold of this device's log under the current nonce.
     pub covered: Vec<(PeerId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.

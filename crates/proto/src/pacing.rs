@@ -221,6 +221,45 @@ mod tests {
     }
 
     #[test]
+    fn when_all_together_say_too_much_each_says_less_and_then_more_again() {
+        let mut now = Instant(0);
+        let mut air = Air::new(now);
+        for _ in 0..40 {
+            now = now + WINDOW;
+            air.carried(20_000, now);
+        }
+        assert!(air.conditions().busy);
+        assert_eq!(air.rate(now), LEAST, "nobody is silenced altogether");
+        now = now + WINDOW * 16;
+        let rate = air.rate(now);
+        assert!(rate > 10.0 * LEAST && rate < HOST_LIMIT + 1.0, "{rate}");
+        now = now + WINDOW * 100;
+        assert_eq!(air.rate(now), HOST_LIMIT);
+        assert!(!air.conditions().busy);
+    }
+
+    #[test]
+    fn the_loss_is_learnt_from_the_numbers_that_are_missing() {
+        let mut air = Air::new(Instant(0));
+        for _ in 0..2000 {
+            air.counted(0);
+        }
+        assert!(!air.conditions().is_lossy());
+        assert!(air.conditions().redundancy() < f64::EPSILON);
+        for _ in 0..1000 {
+            air.counted(1);
+        }
+        let loss = air.conditions().loss;
+        assert!((0.45..0.55).contains(&loss), "{loss}: every other one was lost");
+        assert!(air.conditions().redundancy() >= 1.0);
+        for _ in 0..2000 {
+            air.counted(0);
+        }
+        air.counted(1_000_000);
+        assert!(air.conditions().loss < 0.1, "a silence is not loss");
+    }
+
+    #[test]
     fn most_of_a_large_group_backs_off_long() {
         let mut dice = Dice::seeded([1; 32]);
         let most = Duration::from_millis(100);

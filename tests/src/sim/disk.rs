@@ -1,6 +1,6 @@
 //! What a simulated host has on disk: every record that was committed, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
 use lanyard_proto::wire::entry::{Entry, log_id};
 
 /// The entries of a log by their place, and when each arrived.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Log {
     entries: BTreeMap<u64, (Arc<Entry>, UnixMillis)>,
     /// The newest that ever was here.
@@ -24,7 +24,7 @@ struct Log {
     floor: Seq,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Disk {
     rooms: BTreeMap<RoomId, RoomRecord>,
     logs: BTreeMap<(RoomId, LogId), Log>,
@@ -36,6 +36,7 @@ pub struct Disk {
     boot: u64,
     log_nonce: u64,
     forgot: bool,
+    forked: BTreeSet<(RoomId, LogId)>,
     clock: Hlc,
 }
 
@@ -47,6 +48,7 @@ impl Disk {
             }
             Record::RoomLeft(room) => {
                 self.rooms.remove(room);
+                self.forked.retain(|(of, _)| of != room);
                 self.logs.retain(|(of, _), _| of != room);
                 self.covered.retain(|(of, ..), _| of != room);
                 self.standing.remove(room);
@@ -67,6 +69,10 @@ impl Disk {
                     self.clock = self.clock.max(entry.header.hlc);
                 }
             }
+            Record::Forked { room, log } => {
+                assert!(self.forked.insert((*room, *log)), "a fork is found once");
+            }
+            Record::LogNonce(nonce) => self.log_nonce = *nonce,
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
@@ -118,6 +124,7 @@ impl Disk {
                 .filter(|((room, _), _)| *room == record.id)
                 .filter_map(|(_, log)| log.load())
                 .collect(),
+            forked: self.forked.iter().filter(|(room, _)| *room == record.id).map(|(_, log)| *log).collect(),
             covered: self
                 .covered
                 .iter()
@@ -160,6 +167,11 @@ impl Disk {
         entries
             .sort_by_key(|(entry, arrived)| (place(entry, *arrived), entry.header.author, entry.header.seq));
         entries.into_iter().map(|(entry, _)| entry).collect()
+    }
+
+    pub fn entry(&self, room: RoomId, log: LogId, seq: Seq) -> Option<Arc<Entry>> {
+        let log = self.logs.get(&(room, log))?;
+        log.entries.get(&seq.0).map(|(entry, _)| entry.clone())
     }
 
     /// As they are served: each range from its end to its beginning in frames of so many, each in its order.

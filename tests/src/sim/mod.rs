@@ -19,7 +19,9 @@ use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input};
 use lanyard_proto::identity::{Identity, Verifier};
-use lanyard_proto::model::{ConnId, Instant, Now, PeerId, Platform, RoomId, TransferId, UnixMillis};
+use lanyard_proto::model::{
+    ConnId, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis,
+};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::pacing::Dice;
 use lanyard_proto::rooms::{self, Content, LOBBY, Offer};
@@ -112,6 +114,7 @@ enum Planning {
     Frame { conn: ConnId, bytes: Vec<u8> },
     Served { conn: ConnId },
     Closed { conn: ConnId, who: Who },
+    Recalled { who: Who, room: RoomId, log: LogId, seq: Seq },
     Pulled { who: Who, from: Who, transfer: TransferId },
     Reread { who: Who, room: RoomId, epochs: Vec<u32> },
 }
@@ -217,6 +220,27 @@ impl Lan {
         let (node, effects) = Node::new(Identity::from_seed(&host.seed), profile, loaded, seed, now);
         host.node = Some(node.verified_by(self.verifier.clone()));
         self.perform(who, effects);
+    }
+
+    /// A copy of a host's machine, disk and all, starts beside it: the same key, another address.
+    pub fn copy(&mut self, who: Who, name: &str) -> Who {
+        let copy = Who(self.hosts.len());
+        let original = &self.hosts[who.0];
+        let host = Host {
+            name: name.to_owned(),
+            seed: original.seed,
+            id: original.id,
+            node: None,
+            disk: original.disk.clone(),
+            woken: None,
+            boots: original.boots + 100,
+            clock_skew_ms: original.clock_skew_ms,
+            segment: original.segment,
+            seen: Vec::new(),
+        };
+        self.hosts.push(host);
+        self.start(copy);
+        copy
     }
 
     /// The program ends without a word, as by `kill -9` or a power cut. What was committed stays.
@@ -404,7 +428,11 @@ impl Lan {
                     author.map_or("?", |host| &host.name),
                     offer.names.join(", ")
                 )),
-                Content::Receipt { .. } | Content::Unknown | Content::Deed(_) | Content::Sealed => None,
+                Content::Receipt { .. }
+                | Content::Fork(_)
+                | Content::Unknown
+                | Content::Deed(_)
+                | Content::Sealed => None,
             }
         });
         lines.collect()

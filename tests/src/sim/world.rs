@@ -53,6 +53,10 @@ impl Lan {
                 let entries = self.hosts[who.0].disk.of_epochs(room, &epochs);
                 self.input(who, Input::Reread { room, entries });
             }
+            Planning::Recalled { who, room, log, seq } => {
+                let entry = self.hosts[who.0].disk.entry(room, log, seq);
+                self.input(who, Input::Recalled { entry });
+            }
             Planning::Pulled { who, from, transfer } => {
                 let alive = self.are_joined(who, from) && self.hosts[from.0].node.is_some();
                 let end = if alive { PullEnd::Complete { digest: [9; 32] } } else { PullEnd::Lost };
@@ -146,6 +150,9 @@ impl Lan {
                 let at = self.conns.get(&conn).map_or(self.now, |c| c.busy_until);
                 self.plan(at, Planning::Served { conn });
             }
+            Job::Recall { room, log, seq } => {
+                self.plan(self.now, Planning::Recalled { who, room, log, seq });
+            }
             Job::Pull { transfer, addresses, .. } => {
                 let from = self.host_at(&addresses).unwrap_or(who);
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
@@ -166,6 +173,8 @@ impl Lan {
         let line = match event {
             Event::PeerOnline(peer) => format!("{} came", name(peer)),
             Event::PeerOffline(peer) => format!("{} left", name(peer)),
+            Event::Forked { author, .. } => format!("{} forked", name(author)),
+            Event::Cloned => "cloned".to_owned(),
             _ => return,
         };
         self.hosts[who.0].seen.push(line);

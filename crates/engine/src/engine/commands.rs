@@ -27,7 +27,7 @@ pub struct Offering {
 }
 
 /// What a command comes to: an answer now, or effects first.
-enum Outcome {
+pub(super) enum Outcome {
     Now(Reply),
     After(Effects, Answering),
 }
@@ -65,13 +65,10 @@ impl Run {
             Command::Peers {} => Ok(Outcome::Now(Reply::Peers(self.peers()))),
             Command::Rooms {} => Ok(Outcome::Now(Reply::Rooms(self.rooms()))),
             Command::Transfers {} => Ok(Outcome::Now(Reply::Transfers(self.transfers()))),
-            Command::JoinRoom { name } => {
-                let (room, effects) = self.node.join(&name, now).map_err(refused)?;
-                Ok(Outcome::After(effects, Answering::Room(room)))
-            }
+            Command::JoinRoom { name } => self.join(&name),
             Command::LeaveRoom { room } => {
                 let room = self.find_room(&room)?;
-                Ok(done(self.node.leave(room).map_err(refused)?))
+                Ok(done(self.node.leave(room, now).map_err(refused)?))
             }
             Command::Open { to } => {
                 let (room, effects) = self.resolve(&to)?;
@@ -118,7 +115,9 @@ impl Run {
                 let effects = self.node.cancel(transfer, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Transfer(transfer)))
             }
-            Command::Configure { name, downloads, .. } => self.configure(name, downloads).await,
+            Command::Configure { name, downloads, history_days, history_bytes } => {
+                self.configure(name, downloads, history_days, history_bytes).await
+            }
             Command::AddPeer { address } => {
                 check_address(&address)?;
                 self.add_address(&address);
@@ -135,7 +134,7 @@ impl Run {
             | Command::SetDraft { .. }
             | Command::Search { .. }
             | Command::Export { .. } => Err(invalid("messages")),
-            Command::CreateRoom { .. }
+            private @ (Command::CreateRoom { .. }
             | Command::Members { .. }
             | Command::AddMember { .. }
             | Command::RemoveMember { .. }
@@ -143,8 +142,13 @@ impl Run {
             | Command::RenewKeys { .. }
             | Command::Invite { .. }
             | Command::Invites { .. }
-            | Command::RevokeInvite { .. } => Err(invalid("private")),
-            Command::Directory {} | Command::KeepRoom { .. } => Err(invalid("logs")),
+            | Command::RevokeInvite { .. }) => self.private_command(private),
+            Command::KeepRoom { room, days } => {
+                let room = self.find_room(&room)?;
+                self.keep_room(room, days).await?;
+                Ok(Outcome::After(Effects::default(), Answering::Room(room)))
+            }
+            Command::Directory {} => Err(invalid("logs")),
         }
     }
 
@@ -241,7 +245,8 @@ impl Run {
             let show = move |run: &Run| {
                 let reply = page.map_err(ApiError::from).map(|(shown, more)| {
                     let messages = shown.iter().filter_map(|shown| run.message(room, shown)).collect();
-                    Reply::Page(Page { messages, more, newer: false, missing: false })
+                    let missing = !more && run.node.room(room).is_some_and(|held| held.is_partial());
+                    Reply::Page(Page { messages, more, newer: false, missing })
                 });
                 let _ = answer.send(reply);
             };
@@ -275,6 +280,8 @@ impl Run {
         &mut self,
         name: Option<String>,
         downloads: Option<String>,
+        history_days: Option<u32>,
+        history_bytes: Option<u64>,
     ) -> Result<Outcome, ApiError> {
         let mut settings = self.settings.clone();
         if let Some(name) = &name {
@@ -288,7 +295,17 @@ impl Run {
         if let Some(handle) = &downloads {
             settings.downloads = Some(self.folder(handle)?);
         }
+        settings.history_days = history_days.or(settings.history_days);
+        if let Some(bytes) = history_bytes {
+            if bytes < MIN_HISTORY_BYTES {
+                return Err(invalid("History needs 16 MiB at least."));
+            }
+            settings.history_bytes = Some(bytes);
+        }
         self.settings = settings.clone();
+        if history_days.is_some() || history_bytes.is_some() {
+            self.keep_history();
+        }
         let mut effects = Effects::default();
         if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
             effects.extend(self.node.rename(name, self.clock.now()));
@@ -310,7 +327,7 @@ impl Run {
     }
 
     /// A room that this device takes part in: `#name`, or a whole id; `@person` where the conversation is open.
-    fn find_room(&self, to: &str) -> Result<RoomId, ApiError> {
+    pub(super) fn find_room(&self, to: &str) -> Result<RoomId, ApiError> {
         if let Some(person) = to.strip_prefix('@') {
             let peer = self.find_peer(person)?;
             let room = rooms::direct_room_id(self.node.me(), peer);
@@ -331,8 +348,11 @@ impl Run {
             return Err(invalid(sentence));
         };
         let room = rooms::open_room_id(&self.config.network, &name);
-        match self.node.room(room) {
-            Some(_) => Ok(room),
+        if self.node.room(room).is_some() {
+            return Ok(room);
+        }
+        match self.private_named(&name)? {
+            Some(room) => Ok(room),
             None => {
                 let sentence = format!("You are not in #{name}. Join it first: lanyard room join {name}");
                 Err(ApiError::new(ErrorCode::NotFound, sentence))
@@ -341,7 +361,7 @@ impl Run {
     }
 
     /// The one person that a name or the beginning of an id means.
-    fn find_peer(&self, wanted: &str) -> Result<PeerId, ApiError> {
+    pub(super) fn find_peer(&self, wanted: &str) -> Result<PeerId, ApiError> {
         if let Some(peer) = PeerId::parse(wanted) {
             return Ok(peer);
         }
@@ -413,21 +433,23 @@ impl Run {
     }
 }
 
-fn done(effects: Effects) -> Outcome {
+pub(super) fn done(effects: Effects) -> Outcome {
     Outcome::After(effects, Answering::Ready(Box::new(Reply::Done)))
 }
 
-fn invalid(sentence: impl Into<String>) -> ApiError {
+pub(super) fn invalid(sentence: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::Invalid, sentence)
 }
 
-fn refused(refusal: Refusal) -> ApiError {
+pub(super) fn refused(refusal: Refusal) -> ApiError {
     let sentence = refusal.to_string();
     let mut characters = sentence.chars();
     let capital: String =
         characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
     let code = match refusal {
         Refusal::NoRoom | Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NotFound,
+        Refusal::NoMember | Refusal::NoInvite => ErrorCode::NotFound,
+        Refusal::NotMember | Refusal::NotAdmin | Refusal::NotCreator => ErrorCode::Refused,
         Refusal::Transfer(lanyard_proto::transfer::Refusal::Over) => ErrorCode::Refused,
         _ => ErrorCode::Invalid,
     };
@@ -444,5 +466,7 @@ fn unoffered(error: SurveyError) -> ApiError {
 
 /// Messages of one page.
 const MAX_PAGE: u32 = 500;
+/// Less would be given up while it is read.
+const MIN_HISTORY_BYTES: u64 = 16 << 20;
 /// Fewer characters of an id are too likely to mean somebody else.
 const MIN_ID_PREFIX: usize = 4;

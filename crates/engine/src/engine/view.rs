@@ -14,6 +14,7 @@ use crate::api::{
     Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
 };
 use crate::config::Multicast;
+use crate::engine::private::{api_role, membership};
 use crate::engine::run::Run;
 use crate::files::shown;
 use crate::store::{Cursor, Shown, TransferNote};
@@ -32,6 +33,8 @@ pub struct RoomView {
     pub last: Option<Shown>,
     /// The newest messages of ours, and of how many holders was told.
     pub sent: VecDeque<(Seq, EntryId, usize)>,
+    /// For how many days history is kept; as the settings say if absent.
+    pub keep_days: Option<u32>,
 }
 
 #[derive(Default)]
@@ -80,8 +83,8 @@ impl Run {
                 .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             named: self.settings.named,
-            history_days: 0,
-            history_bytes: 0,
+            history_days: self.history_days(),
+            history_bytes: self.history_bytes(),
         }
     }
 
@@ -155,6 +158,9 @@ impl Run {
             rooms::RoomKind::Direct(peer) => (RoomKind::Direct, self.name_of(peer), Some(peer.to_string())),
             rooms::RoomKind::Open if record.name == LOBBY => (RoomKind::Lobby, record.name.clone(), None),
             rooms::RoomKind::Open => (RoomKind::Open, record.name.clone(), None),
+            // Its name comes with the welcome.
+            rooms::RoomKind::Private if record.name.is_empty() => (RoomKind::Private, short_id(id), None),
+            rooms::RoomKind::Private => (RoomKind::Private, record.name.clone(), None),
         };
         let view = self.view.rooms.get(&id);
         Some(Room {
@@ -166,9 +172,9 @@ impl Run {
             mentions: 0,
             topic: String::new(),
             draft: String::new(),
-            membership: crate::api::Membership::Member,
-            role: None,
-            keep_days: None,
+            membership: membership(held),
+            role: held.role(self.node.me()).map(api_role),
+            keep_days: view.and_then(|view| view.keep_days),
             last: view.and_then(|view| view.last.as_ref()).and_then(|last| self.message(id, last)),
             read: view.and_then(|view| view.read).map(|read| read.to_string()),
             members: 1 + u32::try_from(held.members().len()).unwrap_or(u32::MAX),
@@ -176,15 +182,23 @@ impl Run {
     }
 
     pub fn message(&self, room: RoomId, shown_entry: &Shown) -> Option<Message> {
-        let held = self.node.room(room)?;
         let entry = &shown_entry.entry;
+        let held = self.node.room(room).filter(|held| held.counts(entry))?;
+        let mut note = None;
         let (kind, text, transfer) = match held.read(entry) {
             Content::Text(text) => (MessageKind::Text, text, None),
             Content::Offer { transfer, offer } => {
                 let names: Vec<String> = offer.names.iter().map(|name| shown(name)).collect();
                 (MessageKind::Offer, names.join(", "), Some(transfer.to_string()))
             }
-            Content::Receipt { .. } | Content::Unknown => (MessageKind::Unknown, String::new(), None),
+            Content::Deed(deed) => {
+                note = Some(self.note(entry, &deed)?);
+                (MessageKind::Note, String::new(), None)
+            }
+            Content::Sealed => (MessageKind::Sealed, String::new(), None),
+            Content::Receipt { .. } | Content::Fork(_) | Content::Unknown => {
+                (MessageKind::Unknown, String::new(), None)
+            }
         };
         let author = entry.header.author;
         Some(Message {
@@ -204,7 +218,7 @@ impl Run {
             to_me: false,
             pinned: false,
             late: false,
-            note: None,
+            note,
             transfer,
             cursor: shown_entry.cursor.to_string(),
             delivered: held.holders(entry).map(|holders| self.delivery(room, &holders)),
@@ -375,6 +389,11 @@ fn dropped_reason(reason: NodeDropped) -> String {
         NodeDropped::Frame => "frame that makes no sense".to_owned(),
         NodeDropped::Entry => "entry that is not genuine".to_owned(),
     }
+}
+
+/// Enough of a room's id to tell it from others.
+fn short_id(room: RoomId) -> String {
+    room.to_string().chars().take(8).collect()
 }
 
 /// Own messages per room whose delivery is watched.

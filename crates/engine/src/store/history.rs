@@ -171,6 +171,17 @@ pub(super) fn forget(transaction: &Transaction, room: RoomId, log: LogId, to: Se
     Ok(())
 }
 
+/// Of a room that was left meanwhile there is nothing to remember.
+pub(super) fn fork(transaction: &Transaction, room: RoomId, log: LogId) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "INSERT INTO fork (room, log) SELECT id, ?2 FROM room WHERE room = ?1
+             ON CONFLICT (room, log) DO NOTHING",
+        )?
+        .execute(params![room.0, log.0])?;
+    Ok(())
+}
+
 /// A log and its newest interval.
 pub(super) struct LogRow {
     pub id: i64,

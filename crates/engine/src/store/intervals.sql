@@ -33,3 +33,10 @@ ALTER TABLE setting ADD COLUMN history_bytes INTEGER;
 
 -- The oldest entries of a room, messages or not, are found by their place.
 CREATE INDEX entry_age ON entry (room, place);
+
+-- Logs of which it is proven that they contradict themselves: nothing more is taken of them.
+CREATE TABLE fork (
+    room INTEGER NOT NULL REFERENCES room (id),
+    log BLOB NOT NULL CHECK (length(log) = 8),
+    PRIMARY KEY (room, log)
+) STRICT, WITHOUT ROWID;

@@ -13,9 +13,12 @@
 mod columns;
 mod cursor;
 mod error;
+pub mod folder;
 mod history;
 mod load;
+mod private;
 pub mod profile;
+mod prune;
 mod reader;
 mod records;
 mod schema;
@@ -38,6 +41,7 @@ use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
+pub use prune::{Limits, Pruned, Pruning};
 
 use reader::Reader;
 use writer::{Write, Writer};
@@ -123,6 +127,16 @@ impl Store {
         self.writer.queue(Write::Records(records)).await
     }
 
+    /// Entries of a room that were sealed in an epoch, behind the row `after`; and the last row, if there were any.
+    pub async fn of_epoch(
+        &self,
+        room: RoomId,
+        epoch: u32,
+        after: i64,
+    ) -> Result<(Vec<Shown>, Option<i64>), StoreError> {
+        self.reader.ask(move |connection| private::of_epoch(connection, room, epoch, after)).await
+    }
+
     /// The newest messages of a room, or those right before `before`; oldest first. Whether there are more before them.
     pub async fn page(
         &self,
@@ -170,6 +184,16 @@ impl Store {
         self.reader.ask(move |connection| reader::stretch(connection, room, log, from..=to, max_bytes)).await
     }
 
+    /// The entry at a place of a log, if it is here.
+    pub async fn entry_at(
+        &self,
+        room: RoomId,
+        log: LogId,
+        seq: Seq,
+    ) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.reader.ask(move |connection| reader::entry_at(connection, room, log, seq)).await
+    }
+
     /// The entry of this id, message or not.
     pub async fn entry(&self, id: EntryId) -> Result<Option<Shown>, StoreError> {
         self.reader.ask(move |connection| reader::entry(connection, id)).await
@@ -211,6 +235,29 @@ impl Store {
     /// As [`Store::commit`].
     pub async fn set_settings(&self, settings: Settings) -> Result<Durable, StoreError> {
         self.writer.queue(Write::Settings(settings)).await
+    }
+
+    /// Keeps a room's history for so many days: 0 means for ever, absent as the limits say. Queued as a commit is.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn keep(&self, room: RoomId, days: Option<u32>) -> Result<Durable, StoreError> {
+        self.writer.queue(Write::Keep(room, days)).await
+    }
+
+    /// The rooms with a number of days of their own.
+    pub async fn kept(&self) -> Result<Vec<(RoomId, u32)>, StoreError> {
+        self.reader.ask(prune::kept).await
+    }
+
+    /// Gives up a bounded part of what is beyond the limits, behind everything that was queued before.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn prune(&self, limits: Limits) -> Result<Pruning, StoreError> {
+        let (told, pruning) = oneshot::channel();
+        self.writer.queue(Write::Prune(limits, told)).await?.await?;
+        pruning.await.map_err(|_| StoreError::Closed)
     }
 
     /// Checks the structure of the whole database, which takes a second for each few hundred megabytes.

@@ -158,6 +158,18 @@ pub(super) fn stretch(
     Ok(stretch)
 }
 
+/// The entry at a place of a log.
+pub(super) fn entry_at(
+    connection: &Connection,
+    room: RoomId,
+    log: LogId,
+    seq: Seq,
+) -> Result<Option<Arc<Entry>>, StoreError> {
+    let mut statement = connection.prepare_cached(STRETCH)?;
+    let mut rows = statement.query(params![room.0, log.0, bits(seq.0), bits(seq.0)])?;
+    rows.next()?.map(|row| entry_from(row, 1)).transpose()
+}
+
 pub(super) fn entry(connection: &Connection, id: EntryId) -> Result<Option<Shown>, StoreError> {
     Ok(all_shown(connection, ENTRY, [id.0])?.pop())
 }

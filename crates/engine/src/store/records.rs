@@ -11,40 +11,52 @@ use super::columns::{
 };
 use super::error::StoreError;
 use super::history::{self, LogRow};
-use super::{Cursor, Settings, TransferNote};
+use super::{Cursor, Settings, TransferNote, private};
 
 pub(super) fn write(transaction: &Transaction, record: &Record) -> Result<(), StoreError> {
     match record {
         Record::Room(room) => write_room(transaction, room),
         Record::RoomLeft(room) => forget_room(transaction, *room),
-        Record::Entry { room, entry, own, arrived } => append(
-            transaction,
-            *room,
-            entry,
-            if *own { Author::ThisDevice } else { Author::Another },
-            *arrived,
-        ),
+        Record::Entry { room, entry, own, arrived } => {
+            let author = if *own { Author::ThisDevice } else { Author::Another };
+            append(transaction, *room, entry, author, *arrived)?;
+            private::note_deeds(transaction, *room, std::iter::once(entry))
+        }
         Record::Run { room, entries, place, arrived } => {
-            history::write_run(transaction, *room, entries, *place, *arrived)
+            history::write_run(transaction, *room, entries, *place, *arrived)?;
+            private::note_deeds(transaction, *room, entries.iter())
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
+        Record::Forked { room, log } => history::fork(transaction, *room, *log),
+        Record::LogNonce(nonce) => {
+            transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
+            Ok(())
+        }
         Record::Peer(peer) => write_peer(transaction, peer),
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
+        Record::Standing { room, standing } => private::write_standing(transaction, *room, standing),
+        Record::Key { room, epoch, key } => private::write_key(transaction, *room, *epoch, key),
     }
 }
 
 fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreError> {
     let direct = match room.kind {
-        RoomKind::Open => None,
+        RoomKind::Open | RoomKind::Private => None,
         RoomKind::Direct(peer) => Some(peer.0),
     };
     transaction
         .prepare_cached(
-            "INSERT INTO room (room, direct, name, joined) VALUES (?, ?, ?, ?)
+            "INSERT INTO room (room, direct, name, joined, private) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined",
         )?
-        .execute(params![room.id.0, direct, room.name, bits(room.joined.0)])?;
+        .execute(params![
+            room.id.0,
+            direct,
+            room.name,
+            bits(room.joined.0),
+            room.kind == RoomKind::Private,
+        ])?;
     Ok(())
 }
 
@@ -61,7 +73,7 @@ fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError
         [id],
     )?;
     transaction.execute("DELETE FROM log_interval WHERE log IN (SELECT id FROM log WHERE room = ?)", [id])?;
-    for rows in ["entry", "read_mark", "covered", "log"] {
+    for rows in ["entry", "read_mark", "covered", "fork", "log"] {
         transaction.execute(&format!("DELETE FROM {rows} WHERE room = ?"), [id])?;
     }
     transaction.execute("DELETE FROM room WHERE id = ?", [id])?;

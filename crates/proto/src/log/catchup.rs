@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::log::pull::{Plan, Want};
 use crate::log::replica::{Member, PULL_SPREAD, Received, Replica, Way};
-use crate::model::{Instant, PeerId};
+use crate::model::{Hlc, Instant, PeerId};
 use crate::pacing::{Dice, earliest};
 use crate::wire::datagram::Head;
 use crate::wire::entry::Unverified;
@@ -113,10 +113,11 @@ impl Replica {
         }
     }
 
-    /// The device with which this one catches up has said what it holds. Whether there is anything to ask it.
-    pub fn pull_planned(&mut self, from: PeerId, theirs: &[Head]) -> bool {
+    /// The device with which this one catches up has said what it holds. Whether there is anything to ask it. Of what
+    /// was written before `since` nothing is wanted.
+    pub fn pull_planned(&mut self, from: PeerId, theirs: &[Head], since: Hlc) -> bool {
         let Some(running) = self.pull.running_from(from) else { return false };
-        let plan = running.plan.get_or_insert_with(|| Plan::new(theirs, &self.logs));
+        let plan = running.plan.get_or_insert_with(|| Plan::new(theirs, &self.logs, since));
         !plan.is_done()
     }
 

@@ -1,6 +1,10 @@
 //! The logs of one room: which entries continue them, which are missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod forks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -11,6 +15,8 @@ use crate::log::intervals::Intervals;
 use crate::model::{EntryId, Hlc, LogId, PeerId, Seq, Span};
 use crate::wire::datagram::{Head, Wanted};
 use crate::wire::entry::{Entry, Unverified, log_id};
+
+use forks::check_of;
 
 /// All logs of one room.
 #[derive(Default)]
@@ -28,6 +34,10 @@ pub struct Logs {
     digest: Option<[u8; 16]>,
     /// Logs with something missing below their head.
     holed: BTreeSet<LogId>,
+    /// Logs that contradict themselves: nothing more is taken of them, and they are not spoken of.
+    forked: BTreeSet<LogId>,
+    /// Entries that contradict what is here, and which place to compare them with.
+    contradictions: Vec<Contradicting>,
     verifier: Verifier,
 }
 
@@ -40,7 +50,16 @@ struct Log {
     known: Seq,
     /// Verified entries beyond a gap.
     held: BTreeMap<Seq, Entry>,
+    /// The ids of the newest entries up to the head.
+    recent: VecDeque<EntryId>,
     touched: u64,
+}
+
+/// A genuine entry that cannot be in one log with the one at a place.
+#[derive(Debug)]
+pub struct Contradicting {
+    pub entry: Entry,
+    pub at: Seq,
 }
 
 /// What became of consecutive entries of one log.
@@ -85,8 +104,9 @@ impl Logs {
         let id = log_id(loaded.author, loaded.nonce);
         let here = Intervals::load(loaded.intervals.clone(), loaded.floor);
         let known = here.head();
+        let recent = VecDeque::from([here.head_id()]);
         *self.add_log(id, loaded.author) =
-            Log { here, oldest: loaded.oldest, known, ..Log::empty(loaded.author) };
+            Log { here, oldest: loaded.oldest, known, recent, ..Log::empty(loaded.author) };
         self.note_holes(id);
         self.touch(id);
     }
@@ -97,10 +117,16 @@ impl Logs {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Accepted::Known };
         let (id, author) = (last.log(), last.header().author);
         let head = self.head(id);
+        if self.forked.contains(&id) {
+            return Accepted::Known;
+        }
         if !self.logs.contains_key(&id) && !self.has_room_for(author) {
             return Accepted::Refused;
         }
         if last.header().seq <= head {
+            if let Some(other) = run.iter().position(|entry| self.is_another(id, entry)) {
+                return self.contradicted(run.swap_remove(other), |seq| seq);
+            }
             return self.accept_below(id, run);
         }
         let beyond = first.header().seq > head.next();
@@ -117,9 +143,9 @@ impl Logs {
         self.append_all(vec![entry])
     }
 
-    fn accept_next(&mut self, id: LogId, run: Vec<Unverified>) -> Accepted {
+    fn accept_next(&mut self, id: LogId, mut run: Vec<Unverified>) -> Accepted {
         if run[0].header().prev != self.head_id(id).0 {
-            return Accepted::Refused;
+            return self.contradicted(run.swap_remove(0), |seq| Seq(seq.0 - 1));
         }
         let Some(entries) = self.proven(run) else { return Accepted::Forged };
         Accepted::Added(Run { entries: self.append_all(entries), place: Place::Head, forgotten: None })
@@ -162,6 +188,8 @@ impl Logs {
         let (author, oldest) = (first.header.author, first.header.hlc);
         let log = self.open_log(id, author);
         log.oldest = oldest;
+        log.recent.clear();
+        log.remember(entries.iter().map(Entry::id));
         let forgotten = log.here.jump(ahead);
         let rest = self.take_held(id);
         let mut added: Vec<Arc<Entry>> = entries.drain(..).map(Arc::new).collect();
@@ -178,14 +206,16 @@ impl Logs {
         let settled = log.here.settled_below(base);
         run.retain(|entry| settled < entry.header().seq && entry.header().seq <= base);
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Accepted::Known };
-        if log.here.above(base).is_none_or(|above| above.base_id != last.id()) {
-            return Accepted::Refused;
+        let Some(above) = log.here.above(base) else { return Accepted::Refused };
+        if above.base_id != last.id() {
+            let Some(last) = run.pop() else { return Accepted::Refused };
+            return self.contradicted(last, Seq::next);
         }
         let (to, to_id, oldest) =
             (Seq(first.header().seq.0 - 1), EntryId(first.header().prev), first.header().hlc);
         let top = base == log.here.base();
         if log.here.extend_below(base, to, to_id).is_err() {
-            return Accepted::Refused;
+            return self.contradicted(run.swap_remove(0), |seq| Seq(seq.0 - 1));
         }
         if top {
             log.oldest = oldest;
@@ -193,6 +223,11 @@ impl Logs {
         let entries = run.into_iter().map(|entry| Arc::new(entry.chained())).collect();
         self.changed(id);
         Accepted::Added(Run { entries, place: Place::Below, forgotten: None })
+    }
+
+    /// Logs that are spoken of: they have entries here and do not contradict themselves.
+    fn sound(&self) -> impl Iterator<Item = (&LogId, &Log)> {
+        self.logs.iter().filter(|(id, log)| log.here.head() > Seq(0) && !self.forked.contains(id))
     }
 
     /// The entries of a run, if the signature of the newest proves them.
@@ -215,6 +250,7 @@ impl Logs {
                 log.oldest = next[0].header.hlc;
             }
             log.here.append(seq, entry_id);
+            log.remember(next.iter().map(Entry::id));
             appended.extend(next.into_iter().map(Arc::new));
             next = self.take_held(id);
             self.changed(id);
@@ -232,7 +268,11 @@ impl Logs {
         self.held_bytes -= passed.values().map(cost).sum::<usize>();
         let next = log.held.remove(&head.next());
         self.held_bytes -= next.as_ref().map_or(0, cost);
-        next.filter(|next| next.header.prev == head_id.0).into_iter().collect()
+        let next = next.into_iter();
+        let (fits, other): (Vec<Entry>, Vec<Entry>) = next.partition(|next| next.header.prev == head_id.0);
+        let other = other.into_iter().map(|entry| Contradicting { entry, at: head });
+        self.contradictions.extend(other.take(MAX_CONTRADICTIONS - self.contradictions.len()));
+        fits
     }
 
     fn changed(&mut self, id: LogId) {
@@ -245,7 +285,7 @@ impl Logs {
     }
 
     fn note_holes(&mut self, id: LogId) {
-        if self.logs.get(&id).is_some_and(|log| log.here.has_holes()) {
+        if !self.forked.contains(&id) && self.logs.get(&id).is_some_and(|log| log.here.has_holes()) {
             self.holed.insert(id);
         } else {
             self.holed.remove(&id);
@@ -267,12 +307,17 @@ impl Logs {
 
     /// Whether this device holds less of a log than from its first entry to its head.
     pub fn is_partial(&self) -> bool {
-        self.logs.values().any(|log| log.here.base() > Seq(0))
+        self.sound().any(|(_, log)| log.here.base() > Seq(0))
     }
 
     /// What is not here of what somebody else has, the oldest first.
     pub fn lacking(&self, theirs: &Head) -> Vec<Span> {
         match self.logs.get(&theirs.log) {
+            _ if self.forked.contains(&theirs.log) => Vec::new(),
+            // Only one of the two can be in it: theirs is wanted to prove that.
+            Some(log) if self.differs(theirs) => {
+                vec![Span { after: Seq(log.here.head().0 - 1), to: log.here.head() }]
+            }
             Some(log) => log.here.lacking(theirs.span()),
             None => Intervals::default().lacking(theirs.span()),
         }
@@ -291,7 +336,7 @@ impl Logs {
     /// Somebody says that logs reach so far. Whether they lead beyond what is here.
     pub fn learn(&mut self, heads: &[(LogId, Seq)]) -> bool {
         let mut beyond = false;
-        for (id, seq) in heads.iter().filter(|(_, seq)| *seq > Seq(0)) {
+        for (id, seq) in heads.iter().filter(|(id, seq)| *seq > Seq(0) && !self.forked.contains(id)) {
             match self.logs.get_mut(id) {
                 Some(log) => {
                     log.known = log.known.max(*seq);
@@ -390,7 +435,8 @@ impl Logs {
         recent
             .filter_map(|(_, id)| {
                 let here = &self.logs.get(id)?.here;
-                Some(Head { log: *id, seq: here.head(), base: here.base() })
+                let check = Some(check_of(here.head_id()));
+                Some(Head { log: *id, seq: here.head(), base: here.base(), check })
             })
             .filter(|head| head.seq > Seq(0))
     }
@@ -418,7 +464,7 @@ impl Logs {
 
     /// How many logs have entries here.
     pub fn count(&self) -> u32 {
-        self.logs.values().filter(|log| log.here.head() > Seq(0)).count() as u32
+        self.sound().count() as u32
     }
 
     /// First 16 bytes of SHA-256 over all (log, head, head id), in the order of the log ids.
@@ -427,7 +473,7 @@ impl Logs {
             return digest;
         }
         let mut hash = Sha256::new();
-        for (id, log) in self.logs.iter().filter(|(_, log)| log.here.head() > Seq(0)) {
+        for (id, log) in self.sound() {
             hash.update(id.0);
             hash.update(log.here.head().0.to_be_bytes());
             hash.update(log.here.head_id().0);
@@ -460,6 +506,9 @@ impl Logs {
     }
 
     fn touch(&mut self, id: LogId) {
+        if self.forked.contains(&id) {
+            return;
+        }
         self.activity += 1;
         if let Some(log) = self.logs.get_mut(&id) {
             self.active.remove(&(log.touched, id));
@@ -472,7 +521,8 @@ impl Logs {
 impl Log {
     fn empty(author: PeerId) -> Log {
         let (here, oldest) = (Intervals::default(), Hlc(0));
-        Log { author, here, oldest, known: Seq(0), held: BTreeMap::new(), touched: 0 }
+        let (held, recent) = (BTreeMap::new(), VecDeque::new());
+        Log { author, here, oldest, known: Seq(0), held, recent, touched: 0 }
     }
 }
 
@@ -496,8 +546,7 @@ const MAX_LOGS_OF_AUTHOR: usize = 32;
 const MAX_CLAIMS: usize = 64;
 /// How far beyond a gap an entry may be to be kept; further ones come over TCP.
 const MAX_AHEAD: u64 = 1024;
+/// Contradictions that wait to be looked at; what comes meanwhile proves the same.
+const MAX_CONTRADICTIONS: usize = 16;
 /// Bytes of entries kept beyond gaps, per room.
 const MAX_HELD_BYTES: usize = 4 << 20;
-
-#[cfg(test)]
-mod tests;

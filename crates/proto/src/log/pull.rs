@@ -49,10 +49,14 @@ pub struct Plan {
     fresh: VecDeque<LogId>,
     /// What is not here, the oldest first; asked for from its end.
     lacking: BTreeMap<LogId, Vec<Span>>,
+    /// Nothing older is asked for.
+    since: Hlc,
     /// Entries of each log that are asked for first.
     window: u64,
     /// From here on the entries of a log are told one by one.
     windows: BTreeMap<LogId, Seq>,
+    /// The other side was told that more would follow.
+    promised: bool,
     /// Questions that were not answered yet.
     under_way: u32,
     bytes: u64,
@@ -102,29 +106,41 @@ impl Pull {
 
 impl Plan {
     /// What of somebody's logs is not here.
-    pub fn new(theirs: &[Head], logs: &Logs) -> Plan {
+    pub fn new(theirs: &[Head], logs: &Logs, since: Hlc) -> Plan {
         let mut lacking = BTreeMap::new();
         let mut fresh = VecDeque::new();
         for head in theirs {
             let spans = logs.lacking(head);
             let Some(newest) = spans.last() else { continue };
-            if newest.to > logs.head(head.log) && !lacking.contains_key(&head.log) {
+            let goes_on = newest.to > logs.head(head.log);
+            if !goes_on && !is_wanted(logs.oldest(head.log), since) {
+                continue;
+            }
+            if lacking.insert(head.log, spans).is_none() && goes_on {
                 fresh.push_back(head.log);
             }
-            lacking.insert(head.log, spans);
         }
         let window = (WINDOW / fresh.len().max(1) as u64).max(MIN_WINDOW);
-        Plan { fresh, lacking, window, windows: BTreeMap::new(), under_way: 0, bytes: 0, entries: 0 }
+        let windows = BTreeMap::new();
+        Plan { fresh, lacking, since, window, windows, promised: false, under_way: 0, bytes: 0, entries: 0 }
     }
 
     /// The next question, unless enough is under way.
     pub fn next(&mut self, logs: &Logs) -> Option<Want> {
-        if self.under_way >= UNDER_WAY || self.lacking.is_empty() {
+        if self.under_way >= UNDER_WAY {
+            return None;
+        }
+        if self.fresh.is_empty() {
+            let since = self.since;
+            self.lacking.retain(|log, _| is_wanted(logs.oldest(*log), since));
+        }
+        if self.lacking.is_empty() && !self.promised {
             return None;
         }
         let ranges = if self.fresh.is_empty() { self.older(logs) } else { self.newest() };
+        self.promised = !self.lacking.is_empty();
         self.under_way += 1;
-        Some(Want { ranges, more: !self.lacking.is_empty() })
+        Some(Want { ranges, more: self.promised })
     }
 
     /// A question was answered.
@@ -134,7 +150,7 @@ impl Plan {
 
     /// Whether everything was asked and answered.
     pub fn is_done(&self) -> bool {
-        self.lacking.is_empty() && self.under_way == 0
+        self.lacking.is_empty() && !self.promised && self.under_way == 0
     }
 
     pub fn brought(&mut self, entries: usize, bytes: usize) {
@@ -192,6 +208,11 @@ impl Plan {
     }
 }
 
+/// Whether what is before an entry of this clock is; of one that is not known it is.
+fn is_wanted(oldest: Hlc, since: Hlc) -> bool {
+    oldest == Hlc(0) || oldest >= since
+}
+
 /// Entries that are asked for first, of all logs together,
 pub const WINDOW: u64 = 256;
 /// but at least so many of each.
@@ -213,7 +234,7 @@ mod tests {
     use super::*;
 
     fn head(log: u8, base: u64, seq: u64) -> Head {
-        Head { log: LogId([log; 8]), seq: Seq(seq), base: Seq(base) }
+        Head { log: LogId([log; 8]), seq: Seq(seq), base: Seq(base), check: None }
     }
 
     fn asked(want: &Want) -> Vec<(u8, u64, u64)> {
@@ -223,7 +244,7 @@ mod tests {
     #[test]
     fn the_newest_of_every_log_is_asked_for_before_anything_older() {
         let theirs: Vec<Head> = (0..4).map(|log| head(log, 0, 1000)).collect();
-        let mut plan = Plan::new(&theirs, &Logs::default());
+        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
         let first = plan.next(&Logs::default()).unwrap();
         assert_eq!(asked(&first), [(0, 936, 1000), (1, 936, 1000), (2, 936, 1000), (3, 936, 1000)]);
         assert!(
@@ -237,7 +258,7 @@ mod tests {
     #[test]
     fn everything_is_asked_for_once_and_the_last_question_says_so() {
         let theirs = [head(1, 0, 5000), head(2, 700, 900), head(3, 0, 1)];
-        let mut plan = Plan::new(&theirs, &Logs::default());
+        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
         let mut places = BTreeSet::new();
         let mut last = true;
         while let Some(want) = plan.next(&Logs::default()) {
@@ -253,9 +274,10 @@ mod tests {
 
     #[test]
     fn many_logs_are_asked_for_in_bounded_questions() {
-        let theirs: Vec<Head> =
-            (0..4096u64).map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0) }).collect();
-        let mut plan = Plan::new(&theirs, &Logs::default());
+        let theirs: Vec<Head> = (0..4096u64)
+            .map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0), check: None })
+            .collect();
+        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
         let mut entries = 0;
         while let Some(want) = plan.next(&Logs::default()) {
             plan.answered();
@@ -269,7 +291,7 @@ mod tests {
 
     #[test]
     fn the_larger_the_entries_the_fewer_are_under_way() {
-        let mut plan = Plan::new(&[head(1, 0, 100_000)], &Logs::default());
+        let mut plan = Plan::new(&[head(1, 0, 100_000)], &Logs::default(), Hlc(0));
         let _window = plan.next(&Logs::default());
         plan.answered();
         plan.brought(10, 10 * 32_768);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::effects::{LoadedRoom, Place};
 use crate::identity::Verifier;
-use crate::log::logs::{Accepted, Holes, Logs, Run, may_write};
+use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
 use crate::log::pull::Pull;
 use crate::log::repair::{Company, Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
@@ -23,14 +23,13 @@ pub struct Replica {
     only: Option<(PeerId, PeerId)>,
     /// Those who may write in a private room; elsewhere nobody is named.
     named: Option<BTreeSet<PeerId>>,
-    /// Bytes that sealing adds to a datagram.
-    overhead: usize,
     pub(super) logs: Logs,
     pub(super) repair: Repair,
     pub(super) members: BTreeMap<PeerId, Member>,
     /// How many of them are here.
     here: usize,
     pub(super) pull: Pull,
+    insists: bool,
 }
 
 /// Somebody else who was heard in this room.
@@ -58,6 +57,8 @@ pub struct Received {
     pub refused: u32,
     /// Entries of authors that are not known to have been let in.
     pub strange: Vec<Unverified>,
+    /// Genuine ones among them, which cannot be in one log with what is here.
+    pub contradicting: Vec<Contradicting>,
 }
 
 /// Consecutive entries that are new here.
@@ -81,12 +82,12 @@ impl Replica {
             own,
             only,
             named: None,
-            overhead,
             logs: Logs::default(),
-            repair: Repair::new(me),
+            repair: Repair::new(me, overhead),
             members: BTreeMap::new(),
             here: 0,
             pull: Pull::default(),
+            insists: false,
         }
     }
 
@@ -122,6 +123,9 @@ impl Replica {
         for log in &loaded.logs {
             self.logs.load(log);
         }
+        for log in &loaded.forked {
+            self.logs.fork(*log);
+        }
         for entry in &loaded.recent {
             self.repair.remember(entry.clone());
         }
@@ -139,7 +143,7 @@ impl Replica {
     pub fn wrote(&mut self, entry: Entry, now: Instant) -> Vec<Arc<Entry>> {
         let appended = self.logs.append(entry);
         for entry in &appended {
-            self.repair.wrote(entry, self.overhead, now);
+            self.repair.wrote(entry, now);
         }
         appended
     }
@@ -165,9 +169,16 @@ impl Replica {
                 self.logs.learn(&heads);
             }
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
-            RoomPacket::Nack { wanted } => {
+            RoomPacket::Nack { wanted, pieces } => {
                 let group = self.group();
-                self.repair.nacked(&wanted, &self.logs, group, now, dice);
+                self.repair.nacked(&wanted, &pieces, &self.logs, group, now, dice);
+            }
+            RoomPacket::Fragment(piece) => {
+                self.logs.learn(&[(piece.log, piece.seq)]);
+                if let Some(whole) = self.repair.piece(sender, piece, &self.logs, now) {
+                    let read = vec![Unverified::decode_in_room(self.room, &whole)];
+                    received = self.entries(read, Way::Multicast, now);
+                }
             }
         }
         let group = self.group();
@@ -238,7 +249,7 @@ impl Replica {
         dice: &mut Dice,
     ) -> Option<RoomPacket> {
         let group = self.group();
-        self.repair.packet(priority, &mut self.logs, self.overhead, group, air, now, dice)
+        self.repair.packet(priority, &mut self.logs, group, air, now, dice)
     }
 
     /// What is here of the logs that changed since the activity was this, for a `Have`; of all of them since 0.
@@ -269,9 +280,9 @@ impl Replica {
         theirs.iter().any(|head| !self.logs.lacking(head).is_empty())
     }
 
-    /// Whether anything that was written before what is here is missing.
-    pub fn has_holes(&self) -> bool {
-        self.logs.has_holes()
+    /// Whether this device holds less of some log than from its first entry to its head.
+    pub fn is_partial(&self) -> bool {
+        self.logs.is_partial()
     }
 
     /// What is here of a log up to this place was given up.
@@ -284,8 +295,9 @@ impl Replica {
         if present {
             self.join(peer);
         }
-        let covered = theirs.iter().find(|head| head.log == self.own)?.span();
-        self.cover(peer, covered)
+        let theirs = theirs.iter().find(|head| head.log == self.own)?;
+        // Another entry of the same name is none of this device's.
+        if self.logs.differs(theirs) { None } else { self.cover(peer, theirs.span()) }
     }
 
     /// How far logs are here, those of one author before others, the most recently active ones first.
@@ -348,7 +360,36 @@ impl Replica {
                 self.repair.heard(log, seq, id, now);
             }
         }
+        received.contradicting = self.logs.take_contradictions();
         received
+    }
+
+    /// It is proven that a log contradicts itself. Whether that is news.
+    pub fn fork(&mut self, log: LogId) -> bool {
+        self.logs.fork(log)
+    }
+
+    pub fn is_forked(&self, log: LogId) -> bool {
+        self.logs.is_forked(log)
+    }
+
+    /// The id of the newest entry of a log, zeros if there is none.
+    pub fn head_id(&self, log: LogId) -> EntryId {
+        self.logs.head_id(log)
+    }
+
+    /// From now on this device writes into another log.
+    pub fn begin_log(&mut self, own: LogId) {
+        self.own = own;
+        for member in self.members.values_mut() {
+            member.covered = Span::default();
+        }
+    }
+
+    /// Another device speaks under this one's name, and others may hear only one of the two: whoever lacks something is
+    /// to be told over TCP.
+    pub fn insist(&mut self) {
+        self.insists = true;
     }
 
     /// Well-formed entries of those who may write here, those that follow each other together.
@@ -400,12 +441,15 @@ impl Replica {
         if ahead {
             let group = self.group() as f64;
             self.repair.want_heads(now + dice.back_off(ANSWER_BACK_OFF, group));
+        } else {
+            // Whoever says more says all that this device would.
+            self.repair.heads_said();
         }
         let more = !behind && said.logs > self.logs.count();
         if let Some(member) = self.members.get_mut(&sender) {
             member.ahead = behind || more || said.fetch;
         }
-        let unexplained = !behind && !ahead && now >= self.pull.rested_at;
+        let unexplained = !behind && (!ahead || self.insists) && now >= self.pull.rested_at;
         if said.fetch || unexplained || more {
             self.pull.rested_at = now + UNEXPLAINED_REST;
             (self.pull.from, self.pull.news) = (Some(sender), true);

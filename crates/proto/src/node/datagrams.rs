@@ -38,7 +38,7 @@ impl Node {
     fn known_datagram(&mut self, datagram: Unverified<'_>, from: SocketAddr, now: Now) -> Effects {
         let claimed = *datagram.envelope();
         if claimed.sender == self.me {
-            return Effects::default();
+            return self.own_datagram(datagram);
         }
         if !self.presence.is_fresh(&claimed) {
             if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {
@@ -63,7 +63,7 @@ impl Node {
                 self.notice_departures(&effects);
                 effects
             }
-            kind::DATA | kind::HEADS | kind::NACK => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT => {
                 self.air.carried(body.len() + AROUND_BODY, now.instant);
                 if envelope.kind == kind::NACK {
                     self.air.nacked();

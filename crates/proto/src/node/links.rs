@@ -170,7 +170,8 @@ impl Node {
                 held.replica.pull_started(peer, now.instant);
             }
         }
-        if held.replica.pull_planned(peer, &said.logs) {
+        let since = held.wanted_since(now.unix);
+        if held.replica.pull_planned(peer, &said.logs, since) {
             effects.extend(self.want_next(conn, peer, room));
         } else if answered {
             effects.extend(self.pull_ended(room, peer, true, now));

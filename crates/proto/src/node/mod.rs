@@ -4,13 +4,17 @@
 //!   datagrams  presence and rooms over UDP
 //!   links      catching up over TCP
 //!   commands   what people do
+//!   absorb     what was received in a room
+//!   forks      logs that contradict themselves
 //!   private    who is in private rooms, and their keys; members and joining are what is done about it
 //!   errands    what is to be said to a certain device
 //! ```
 
+mod absorb;
 mod commands;
 mod datagrams;
 mod errands;
+mod forks;
 mod joining;
 mod links;
 mod members;
@@ -22,16 +26,18 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Place, Record, RoomRecord, TransferRecord};
+use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
 use crate::identity::{Identity, Verifier};
-use crate::log::{Heard, Priority, Received, Replica, Run, Session};
-use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId};
+use crate::log::{Priority, Replica, Session};
+use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
 use crate::pacing::{Air, Dice, HOST_LIMIT, TokenBucket, earliest};
 use crate::presence::Presence;
 use crate::rooms::{self, Content, Epochs, LOBBY, RoomKeys, RoomKind, Standing};
-use crate::transfer::{TransferState, Transfers};
+use crate::transfer::Transfers;
 use crate::wire::datagram::{NetworkTag, Query};
-use crate::wire::entry::{Entry, log_id};
+use crate::wire::entry::{Entry, Signed, log_id};
+
+use absorb::History;
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
@@ -69,6 +75,10 @@ pub struct Node {
     transfers: Transfers,
     errands: Errands,
     knocks: Knocks,
+    /// Headers that contradict what the store is being asked for.
+    contradictions: BTreeMap<(RoomId, LogId), Signed>,
+    /// Whether a copy of this device was heard.
+    cloned: bool,
     dropped: BTreeMap<Dropped, u64>,
     /// Whether the last input was dropped.
     idle: bool,
@@ -98,30 +108,8 @@ pub struct Room {
     replica: Replica,
     private: Option<Box<Private>>,
     history: History,
-}
-
-/// Older entries that came, and whether people were told.
-#[derive(Default)]
-struct History {
-    told: Option<Instant>,
-    due: bool,
-}
-
-impl History {
-    /// More came. Whether to tell now.
-    fn came(&mut self, now: Instant) -> bool {
-        let rested = self.told.is_none_or(|told| now.since(told) >= HISTORY_TOLD);
-        if rested {
-            self.told = Some(now);
-        }
-        self.due = !rested;
-        rested
-    }
-
-    /// Whether something came that was not told.
-    fn take_due(&mut self) -> bool {
-        std::mem::take(&mut self.due)
-    }
+    /// For how long history is kept; for ever if absent.
+    kept: Option<Duration>,
 }
 
 impl Node {
@@ -156,6 +144,8 @@ impl Node {
             transfers: Transfers::new(me),
             errands: Errands::default(),
             knocks: Knocks::default(),
+            contradictions: BTreeMap::new(),
+            cloned: false,
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
@@ -206,6 +196,13 @@ impl Node {
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
             Input::Served { conn } => self.served(conn),
             Input::Closed { conn } => self.closed(conn, now),
+            Input::Recalled { entry } => self.recalled(entry, now),
+            Input::Pruned { room, log, to, to_id } => {
+                if let Some(held) = self.rooms.get_mut(&room) {
+                    held.replica.forget(log, to, to_id);
+                }
+                Effects::default()
+            }
             Input::Pull { transfer, end } => {
                 let (mut effects, said) = self.transfers.pulled(transfer, end, now.instant);
                 effects.extend(self.say_if_in_room(said, now));
@@ -234,6 +231,14 @@ impl Node {
         let machines = earliest(machines, self.private_deadline());
         self.due = earliest(earliest(timers, machines), self.remind_at);
         self.due
+    }
+
+    /// From now on nothing of a room that is older than this is fetched; absent means that everything is.
+    pub fn keep(&mut self, room: RoomId, history: Option<Duration>) {
+        if let Some(held) = self.rooms.get_mut(&room) {
+            // Who is in a private room is told by all of its history.
+            held.kept = history.filter(|_| held.private.is_none());
+        }
     }
 
     pub fn me(&self) -> PeerId {
@@ -327,90 +332,6 @@ impl Node {
         self.bucket.ready_at(1, now)
     }
 
-    /// Commits and tells what was received in a room.
-    fn absorb(&mut self, room: RoomId, from: PeerId, received: Received, now: Now) -> Effects {
-        let mut effects = Effects::default();
-        if received.refused > 0 {
-            self.count(Dropped::Entry, u64::from(received.refused));
-        }
-        for Heard { run, news } in received.runs {
-            effects.extend(self.absorb_run(room, from, run, news, now));
-        }
-        effects.extend(self.absorb_strange(room, received.strange, now));
-        if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
-            let log = room_held.replica.own_log();
-            effects.commit.push(Record::Covered { room, peer: from, log, held });
-            effects.tell.push(Event::Covered { room, peer: from });
-        }
-        effects.extend(self.settle_private(room, now));
-        effects
-    }
-
-    fn absorb_run(&mut self, room: RoomId, from: PeerId, run: Run, news: bool, now: Now) -> Effects {
-        let mut effects = Effects::default();
-        let Run { entries, place, forgotten } = run;
-        let Some(last) = entries.last() else { return effects };
-        if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
-            self.clock = self.clock.max(last.header.hlc);
-        }
-        if let Some(to) = forgotten {
-            effects.commit.push(Record::Forget { room, log: last.log(), to });
-        }
-        for entry in entries.iter().filter(|entry| entry.header.kind != rooms::kind::TEXT) {
-            effects.extend(self.understand(room, entry));
-        }
-        self.note_sealed(room, &entries);
-        let arrived = now.unix;
-        if news {
-            let event = |entry: &Arc<Entry>| Event::Entry { room, entry: entry.clone(), arrived };
-            effects.tell.extend(entries.iter().map(event));
-        } else if self.rooms.get_mut(&room).is_some_and(|held| held.history.came(now.instant)) {
-            effects.tell.push(Event::History(room));
-        }
-        if place == Place::Head {
-            effects.extend(self.pass_on(room, &entries, Some(from)));
-            let record = |entry| Record::Entry { room, entry, own: false, arrived };
-            effects.commit.extend(entries.into_iter().map(record));
-        } else {
-            effects.commit.push(Record::Run { room, entries, place, arrived });
-        }
-        effects
-    }
-
-    /// What an entry of somebody else, or an offer of our own, means for transfers.
-    fn understand(&mut self, room: RoomId, entry: &Entry) -> Effects {
-        let Some(held) = self.rooms.get_mut(&room) else { return Effects::default() };
-        let kind = held.record.kind;
-        if held.is_void(entry) && !rooms::is_deed(entry.header.kind) {
-            return Effects::default();
-        }
-        match held.read(entry) {
-            Content::Offer { transfer, offer } => {
-                let record = TransferRecord {
-                    id: transfer,
-                    room,
-                    entry: entry.id(),
-                    from: entry.header.author,
-                    offer,
-                    state: TransferState::Offered,
-                    offered: entry.header.hlc.unix(),
-                    receipts: Vec::new(),
-                };
-                self.transfers.offered(record, kind)
-            }
-            Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
-                self.transfers.receipt(entry.header.author, transfer, receipt)
-            }
-            Content::Deed(deed) => {
-                if let Some(private) = &mut held.private {
-                    private.note_deed(room, entry, deed);
-                }
-                Effects::default()
-            }
-            _ => Effects::default(),
-        }
-    }
-
     fn load_room(&mut self, loaded: &LoadedRoom) -> Effects {
         let Some(mut room) = self.make_room(loaded.record.clone()) else { return Effects::default() };
         room.replica.load(loaded);
@@ -450,8 +371,11 @@ impl Node {
         if private.is_some() {
             replica.admit_only_named();
         }
-        let history = History::default();
-        Some(Room { record, me: self.me, nonce: self.log_nonce, keys, replica, private, history })
+        if self.cloned {
+            replica.insist();
+        }
+        let (me, nonce, history) = (self.me, self.log_nonce, History::default());
+        Some(Room { record, me, nonce, keys, replica, private, history, kept: None })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -544,9 +468,15 @@ impl Room {
         self.replica.own_log()
     }
 
-    /// Whether older entries of the room exist that are not here.
-    pub fn lacks_history(&self) -> bool {
-        self.replica.has_holes()
+    /// Whether older entries of the room exist that are not here: not fetched yet, or no longer kept.
+    pub fn is_partial(&self) -> bool {
+        self.replica.is_partial()
+    }
+
+    /// Nothing before this is wanted.
+    fn wanted_since(&self, now: UnixMillis) -> Hlc {
+        let kept = self.kept.map(|kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
+        kept.map_or(Hlc(0), |kept| Hlc::at(UnixMillis(now.0.saturating_sub(kept))))
     }
 
     fn concerns(&self, peer: Option<PeerId>) -> bool {
@@ -591,7 +521,3 @@ type Entries = [Arc<Entry>];
 const HOST_BURST_BYTES: u32 = 8_192;
 /// Rooms of one device.
 const MAX_ROOMS: usize = 512;
-/// Between two words about older entries that came.
-const HISTORY_TOLD: Duration = Duration::from_millis(300);
-/// A clock further ahead than this is wrong, and not followed.
-const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

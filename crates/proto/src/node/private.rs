@@ -376,7 +376,7 @@ impl Node {
             if matches!(room.read(&entry), Content::Sealed | Content::Unknown) {
                 continue;
             }
-            effects.extend(self.understand(id, &entry));
+            effects.extend(self.understand(id, &entry, now));
             effects.tell.push(Event::Unsealed { room: id, entry, arrived });
         }
         effects.extend(self.settle_private(id, now));

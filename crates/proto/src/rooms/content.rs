@@ -1,6 +1,6 @@
 //! What an entry says, once its body is readable.
 
-use minicbor::bytes::ByteArray;
+use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 use crate::model::TransferId;
@@ -8,6 +8,7 @@ use crate::rooms::deed::Deed;
 use crate::transfer::{Failure, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
+use crate::wire::entry::Signed;
 use crate::wire::text;
 
 /// What an entry is, as its header says (PROTOCOL.md, "Entries"). Kinds that this version does not know are kept,
@@ -15,6 +16,7 @@ use crate::wire::text;
 pub mod kind {
     pub const TEXT: u8 = 1;
     pub const OFFER: u8 = 5;
+    pub const FORK: u8 = 13;
     pub const RECEIPT: u8 = 15;
     pub const GENESIS: u8 = 0;
     pub const ADD: u8 = 7;
@@ -26,10 +28,10 @@ pub mod kind {
     pub const RENEWED: u8 = 18;
 }
 
-/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead, and what
+/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead, proofs about a log, and what
 /// people of a private room need not read is not shown: keys and invites.
 pub fn is_message(kind: u8) -> bool {
-    !matches!(kind, kind::RECEIPT | kind::GRANT | kind::INVITE | kind::REVOKE)
+    !matches!(kind, kind::RECEIPT | kind::FORK | kind::GRANT | kind::INVITE | kind::REVOKE)
 }
 
 /// The meaning of an entry's body.
@@ -46,6 +48,8 @@ pub enum Content {
         transfer: TransferId,
         receipt: Receipt,
     },
+    /// Two headers of one log that cannot both be in it. Whether they are genuine is another matter.
+    Fork(Box<[Signed; 2]>),
     /// Of a kind that this version does not know, or sealed with a key that this device does not have.
     Unknown,
     /// Something was done to a private room.
@@ -77,6 +81,7 @@ impl Content {
             Content::Offer { .. } => kind::OFFER,
             Content::Receipt { .. } => kind::RECEIPT,
             Content::Deed(deed) => deed.kind(),
+            Content::Fork(_) => kind::FORK,
             Content::Unknown | Content::Sealed => unreachable!("nobody writes what nobody knows"),
         }
     }
@@ -97,6 +102,10 @@ impl Content {
             }),
             Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
             Content::Deed(deed) => deed.encode(author),
+            Content::Fork(headers) => {
+                let [one, other] = headers.each_ref().map(|signed| signed.bytes().to_vec().into());
+                to_cbor(&ForkBody { one, other })
+            }
             Content::Unknown | Content::Sealed => Vec::new(),
         }
     }
@@ -126,9 +135,22 @@ impl Content {
                 Ok(Content::Offer { transfer: TransferId(said.transfer.into()), offer })
             }
             kind::RECEIPT => from_cbor::<ReceiptBody>(body)?.meaning(),
+            kind::FORK => {
+                let said: ForkBody = from_cbor(body)?;
+                Ok(Content::Fork(Box::new([Signed::decode(&said.one)?, Signed::decode(&said.other)?])))
+            }
             _ => Ok(Deed::decode(kind, body)?.map_or(Content::Unknown, Content::Deed)),
         }
     }
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct ForkBody {
+    #[n(0)]
+    one: ByteVec,
+    #[n(1)]
+    other: ByteVec,
 }
 
 #[derive(Encode, Decode)]

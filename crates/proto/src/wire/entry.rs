@@ -113,27 +113,8 @@ impl Unverified {
     }
 
     fn decode_rest(prefix: [u8; ROOM_AT], room: RoomId, rest: &[u8]) -> Result<Unverified, DecodeError> {
-        let [version, flags] = prefix;
-        if version != VERSION || flags != 0 {
-            return Err(DecodeError::Version);
-        }
         let mut reader = Reader::new(rest);
-        let author = PeerId(reader.array()?);
-        let nonce = reader.u64()?;
-        let epoch = reader.u32()?;
-        let seq = Seq(reader.u64()?);
-        let prev = reader.array()?;
-        let hlc = Hlc(reader.u64()?);
-        let deps_len = usize::from(reader.u8()?);
-        if deps_len > MAX_DEPS || seq == Seq(0) || seq > MAX_SEQ {
-            return Err(DecodeError::Malformed);
-        }
-        let deps = (0..deps_len)
-            .map(|_| Ok((LogId(reader.array()?), Seq(reader.u64()?))))
-            .collect::<Result<_, _>>()?;
-        let kind = reader.u8()?;
-        let body_len = reader.u32()? as usize;
-        let body_hash: [u8; 32] = reader.array()?;
+        let (header, body_len, body_hash) = Header::read(prefix, room, &mut reader)?;
         let signature = reader.array()?;
         let body = reader.take(body_len)?;
         reader.end()?;
@@ -143,7 +124,6 @@ impl Unverified {
         if Sha256::digest(body) != body_hash {
             return Err(DecodeError::Malformed);
         }
-        let header = Header { room, author, nonce, epoch, seq, prev, hlc, deps, kind };
         Ok(Unverified::of_parts(header, body.to_vec(), signature))
     }
 
@@ -199,7 +179,89 @@ impl Unverified {
     }
 }
 
+/// A signed header without its body: enough to prove that its author wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    pub header: Header,
+    /// Header and signature.
+    bytes: Vec<u8>,
+}
+
+impl Signed {
+    pub fn of(entry: &Entry) -> Signed {
+        let bytes = [entry.header.encode(&entry.body).as_slice(), &entry.signature].concat();
+        Signed { header: entry.header.clone(), bytes }
+    }
+
+    /// # Errors
+    /// Anything but a well-formed header with a signature.
+    pub fn decode(bytes: &[u8]) -> Result<Signed, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let prefix = reader.array::<ROOM_AT>()?;
+        let room = RoomId(reader.array()?);
+        let (header, ..) = Header::read(prefix, room, &mut reader)?;
+        reader.array::<64>()?;
+        reader.end()?;
+        Ok(Signed { header, bytes: bytes.to_vec() })
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The id of the entry whose header it is.
+    pub fn id(&self) -> EntryId {
+        EntryId(Sha256::digest(&self.bytes).into())
+    }
+
+    pub fn is_genuine(&self, verifier: &Verifier) -> bool {
+        self.bytes.split_last_chunk::<64>().is_some_and(|(header, signature)| {
+            verifier.verify(self.header.author, Purpose::Entry, &[header], signature)
+        })
+    }
+
+    /// Whether no log can hold both: one place with two entries, or an entry that names another one before it.
+    pub fn contradicts(&self, other: &Signed) -> bool {
+        let (one, two) = (&self.header, &other.header);
+        let same_log = (one.room, one.author, one.nonce) == (two.room, two.author, two.nonce);
+        let disowns = |later: &Signed, earlier: &Signed| {
+            earlier.header.seq.next() == later.header.seq && later.header.prev != earlier.id().0
+        };
+        let twice = one.seq == two.seq && self.id() != other.id();
+        same_log && (twice || disowns(self, other) || disowns(other, self))
+    }
+}
+
 impl Header {
+    /// Everything up to the signature, with the length and the hash of the body.
+    fn read(
+        prefix: [u8; ROOM_AT],
+        room: RoomId,
+        reader: &mut Reader<'_>,
+    ) -> Result<(Header, usize, [u8; 32]), DecodeError> {
+        let [version, flags] = prefix;
+        if version != VERSION || flags != 0 {
+            return Err(DecodeError::Version);
+        }
+        let author = PeerId(reader.array()?);
+        let nonce = reader.u64()?;
+        let epoch = reader.u32()?;
+        let seq = Seq(reader.u64()?);
+        let prev = reader.array()?;
+        let hlc = Hlc(reader.u64()?);
+        let deps_len = usize::from(reader.u8()?);
+        if deps_len > MAX_DEPS || seq == Seq(0) || seq > MAX_SEQ {
+            return Err(DecodeError::Malformed);
+        }
+        let deps = (0..deps_len)
+            .map(|_| Ok((LogId(reader.array()?), Seq(reader.u64()?))))
+            .collect::<Result<_, _>>()?;
+        let kind = reader.u8()?;
+        let body_len = reader.u32()? as usize;
+        let body_hash: [u8; 32] = reader.array()?;
+        Ok((Header { room, author, nonce, epoch, seq, prev, hlc, deps, kind }, body_len, body_hash))
+    }
+
     fn encode(&self, body: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(FIXED_LEN + 16 * MAX_DEPS);
         bytes.extend([VERSION, 0]);
@@ -288,6 +350,34 @@ mod tests {
                 .unwrap();
             assert_eq!(read, written);
         }
+    }
+
+    #[test]
+    fn two_entries_that_no_log_can_hold_prove_it_by_their_headers() {
+        let ann = Identity::from_seed(&[1; 32]);
+        let write = |seq, prev: [u8; 32], body: &[u8]| {
+            let header = Header { seq: Seq(seq), prev, ..entry(b"", 0).header };
+            Entry::write(&ann, header, body.to_vec())
+        };
+        let first = write(1, [0; 32], b"tea?");
+        let [one, other] = [b"yes", b"noo"].map(|body| write(2, first.id().0, body));
+        let after_other = write(3, other.id().0, b"so be it");
+        let signed = |entry: &Entry| Signed::decode(Signed::of(entry).bytes()).unwrap();
+        assert_eq!(signed(&one).id(), one.id());
+        assert!(signed(&one).is_genuine(&Verifier::default()));
+        assert!(signed(&one).contradicts(&signed(&other)));
+        assert!(
+            signed(&one).contradicts(&signed(&after_other))
+                && signed(&after_other).contradicts(&signed(&one))
+        );
+        for honest in
+            [(&first, &one), (&first, &other), (&other, &after_other), (&first, &after_other), (&one, &one)]
+        {
+            assert!(!signed(honest.0).contradicts(&signed(honest.1)));
+        }
+        let mut forged = Signed::of(&one).bytes().to_vec();
+        forged[50] ^= 1;
+        assert!(!Signed::decode(&forged).unwrap().is_genuine(&Verifier::default()));
     }
 
     #[test]

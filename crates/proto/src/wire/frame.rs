@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn frames_read_back() {
         let room = RoomId([4; 32]);
-        let head = Head { log: LogId([1; 8]), seq: Seq(9), base: Seq(3) };
+        let head = Head { log: LogId([1; 8]), seq: Seq(9), base: Seq(3), check: Some(7) };
         let frames = [
             Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true }),
             Frame::Have(Have { room, logs: vec![head; 100], ask: true, digest: [3; 16] }),

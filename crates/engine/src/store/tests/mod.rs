@@ -4,6 +4,7 @@ mod committing;
 mod crashing;
 mod history;
 mod opening;
+mod pruning;
 mod reading;
 
 use std::path::PathBuf;

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use lanyard_proto::model::LogId;
 
-use super::super::{Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, reader};
+use super::super::{
+    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, prune, reader,
+};
 use super::*;
 
 #[tokio::test]
@@ -233,6 +235,10 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         reader::READ_MARK,
         reader::STRETCH,
         reader::ENTRY,
+        prune::OLDEST,
+        prune::BEGINNING,
+        prune::NAMED,
+        history::OLDER,
         &by_id,
     ];
     for question in questions {

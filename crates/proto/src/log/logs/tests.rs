@@ -145,7 +145,7 @@ fn long(seed: u8, count: usize) -> Vec<Entry> {
 }
 
 fn whole(log: LogId, seq: u64) -> Head {
-    Head { log, seq: Seq(seq), base: Seq(0) }
+    Head { log, seq: Seq(seq), base: Seq(0), check: None }
 }
 
 #[test]
