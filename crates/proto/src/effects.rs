@@ -220,6 +220,11 @@ pub enum Event {
     },
     /// A transfer is new or in another state.
     Transfer(TransferId),
+    /// Somebody is writing in a room.
+    Typing {
+        room: RoomId,
+        peer: PeerId,
+    },
 }
 
 /// What the store knew when the node started.

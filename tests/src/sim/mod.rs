@@ -350,7 +350,7 @@ impl Lan {
                     author.map_or("?", |host| &host.name),
                     offer.names.join(", ")
                 )),
-                Content::Receipt { .. } | Content::Unknown => None,
+                _ => None,
             }
         });
         lines.collect()

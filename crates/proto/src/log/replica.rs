@@ -140,6 +140,8 @@ impl Replica {
             }
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
             RoomPacket::Nack { wanted } => self.repair.nacked(&wanted, &mut self.logs, now, dice),
+            // The node hears it.
+            RoomPacket::Typing => {}
         }
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
@@ -337,6 +339,10 @@ impl Replica {
                 Accepted::Held => continue,
                 Accepted::Appended(appended) => {
                     self.repair.appended(&appended);
+                    for entry in &appended {
+                        // What it speaks about exists: whoever lacks it may ask for it.
+                        self.logs.learn(&entry.header.deps);
+                    }
                     received.appended.extend(appended);
                 }
                 Accepted::Refused | Accepted::Forged => {

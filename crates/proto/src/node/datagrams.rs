@@ -58,7 +58,7 @@ impl Node {
                 self.notice_departures(&effects);
                 effects
             }
-            kind::DATA | kind::HEADS | kind::NACK => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::TYPING => {
                 let mut effects = self.presence.heard(&envelope, now);
                 self.notice_arrivals(&effects, now);
                 effects.extend(self.room_packet(&envelope, body, now));
@@ -114,6 +114,12 @@ impl Node {
         let Some(packet) = packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) else {
             return self.drop(Dropped::Body);
         };
+        if packet == RoomPacket::Typing {
+            if present {
+                effects.extend(self.heard_typing(id, envelope.sender, now));
+            }
+            return effects;
+        }
         let received = room.replica.packet(envelope.sender, present, packet, now.instant, &mut self.dice);
         effects.extend(self.absorb(id, envelope.sender, received, now));
         effects

@@ -4,11 +4,13 @@
 //!   datagrams  presence and rooms over UDP
 //!   links      catching up over TCP
 //!   commands   what people do
+//!   messages   what they write
 //! ```
 
 mod commands;
 mod datagrams;
 mod links;
+mod messages;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -74,6 +76,7 @@ pub struct Room {
     nonce: u64,
     keys: RoomKeys,
     replica: Replica,
+    typing: messages::Typing,
 }
 
 /// Which room a tag on the wire means at this hour.
@@ -340,7 +343,8 @@ impl Node {
         };
         let own = log_id(self.me, self.log_nonce);
         let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
-        Some(Room { record, nonce: self.log_nonce, keys, replica })
+        let typing = messages::Typing::default();
+        Some(Room { record, nonce: self.log_nonce, keys, replica, typing })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -411,15 +415,9 @@ impl Room {
         &self.record
     }
 
-    /// What an entry of this room says.
+    /// What an entry of this room says, as far as it can be read.
     pub fn read(&self, entry: &Entry) -> Content {
-        let plain = self.keys.open_body(&entry.header, &entry.body);
-        let content = plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok());
-        match content.unwrap_or(Content::Unknown) {
-            // Nobody can offer under the id of somebody else's offer.
-            Content::Offer { transfer, .. } if !transfer.is_of(entry.header.author) => Content::Unknown,
-            content => content,
-        }
+        self.open(entry).unwrap_or(Content::Unknown)
     }
 
     /// What the author of a message called itself when it was written.

@@ -217,6 +217,8 @@ pub enum RoomPacket {
     Heads(Heads),
     /// What the sender misses: `count` entries of a log from a place on.
     Nack { wanted: Vec<Wanted> },
+    /// Somebody is writing at the sender's.
+    Typing,
 }
 
 /// What the sender of a room packet holds without gaps.
@@ -246,6 +248,7 @@ impl RoomPacket {
             RoomPacket::Data { .. } => kind::DATA,
             RoomPacket::Heads(_) => kind::HEADS,
             RoomPacket::Nack { .. } => kind::NACK,
+            RoomPacket::Typing => kind::TYPING,
         }
     }
 
@@ -267,6 +270,7 @@ impl RoomPacket {
                     .map(|w| WantedBody { log: w.log.0.into(), from: w.from.0, count: w.count })
                     .collect(),
             }),
+            RoomPacket::Typing => to_cbor(&TypingBody {}),
         }
     }
 
@@ -298,6 +302,7 @@ impl RoomPacket {
                     .collect();
                 Ok(RoomPacket::Nack { wanted })
             }
+            kind::TYPING => from_cbor::<TypingBody>(body).map(|TypingBody {}| RoomPacket::Typing),
             _ => Err(DecodeError::Foreign),
         }
     }
@@ -360,6 +365,11 @@ struct WantedBody {
     count: u32,
 }
 
+/// Nothing is said but that.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct TypingBody {}
+
 /// Kinds of datagrams. Others are ignored, so that versions can differ on one network.
 pub mod kind {
     pub const ANNOUNCE: u8 = 1;
@@ -367,6 +377,7 @@ pub mod kind {
     pub const DATA: u8 = 16;
     pub const HEADS: u8 = 17;
     pub const NACK: u8 = 18;
+    pub const TYPING: u8 = 19;
 }
 
 const MAGIC: &[u8; 4] = b"LNY1";
@@ -438,6 +449,7 @@ mod tests {
             RoomPacket::Nack {
                 wanted: vec![Wanted { log: LogId([3; 8]), from: Seq(9), count: 80 }; MAX_WANTED],
             },
+            RoomPacket::Typing,
         ];
         for packet in packets {
             let body = packet.encode();
