@@ -17,6 +17,8 @@ use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
 use crate::engine::links::{Dialled, Standing};
 use crate::engine::lock::ProfileLock;
+use crate::engine::messages::Found;
+use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
 use crate::engine::view::View;
 use crate::files::{Handles, Shelf};
@@ -43,6 +45,7 @@ pub struct Run {
     pub tcp_port: u16,
     /// What the node does not keep and user interfaces want to see.
     pub view: View,
+    pub news: News,
     pub progress: ProgressBoard,
     pub conns: HashMap<ConnId, SyncWriter>,
     pub next_conn: u64,
@@ -89,10 +92,11 @@ pub enum Report {
     /// Something read from the store, to be shown with what the node knows.
     Read(Box<dyn FnOnce(&Run) + Send>),
     Surveyed(Box<Offering>),
-    Unread {
-        room: RoomId,
-        unread: u32,
-    },
+    /// What is unread in a room changed.
+    Recount(RoomId),
+    Looked(Box<Looked>),
+    /// The message was looked for that something is to be done with.
+    Found(Box<Found>),
     AcceptByRule(TransferId),
     Failed(StoreError),
 }
@@ -240,7 +244,8 @@ impl Run {
         if effects.is_empty() && answer.is_none() {
             return Ok(());
         }
-        self.gate.enter(&self.store, effects, answer).await
+        let openings = self.openings(&effects);
+        self.gate.enter(&self.store, effects, openings, answer).await
     }
 
     fn let_pass(&mut self) -> Result<(), StoreError> {
@@ -320,11 +325,15 @@ impl Run {
                 Ok(())
             }
             Report::Surveyed(offering) => self.surveyed(*offering).await,
-            Report::Unread { room, unread } => {
-                self.view.room(room).unread = unread;
-                self.tell_of_room(room);
+            Report::Recount(room) => {
+                self.recount(room);
                 Ok(())
             }
+            Report::Looked(looked) => {
+                self.looked(*looked);
+                Ok(())
+            }
+            Report::Found(found) => self.found(*found).await,
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
             Report::Failed(error) => Err(error),
         }

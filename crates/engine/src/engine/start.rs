@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use lanyard_proto::effects::Loaded;
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{Platform, UnixMillis};
+use lanyard_proto::model::{Platform, Seq, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::wire::datagram::MAX_NAME;
+use lanyard_proto::wire::entry::log_id;
 use lanyard_proto::wire::text::clean_line;
 use tokio::sync::{broadcast, mpsc};
 
@@ -18,9 +19,10 @@ use crate::engine::gate::Gate;
 use crate::engine::handle::{COMMANDS, EVENTS, Handle};
 use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
+use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, Run};
-use crate::engine::view::{RoomView, TransferView, View};
+use crate::engine::view::{RoomView, SENT_WATCHED, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
@@ -102,6 +104,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         credentials,
         tcp_port,
         view,
+        news: News::default(),
         progress: ProgressBoard::default(),
         conns: HashMap::new(),
         next_conn: 0,
@@ -123,6 +126,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     run.enter(effects, None).await?;
     run.clear_away(strays);
     run.dial_configured_peers();
+    run.open_what_can_be_opened();
     Ok((run, handle))
 }
 
@@ -180,14 +184,21 @@ fn suggested_downloads(config: &Config) -> PathBuf {
 
 async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Result<View, StoreError> {
     let mut rooms = BTreeMap::new();
-    for room in loaded.rooms.iter().map(|room| room.record.id) {
+    let me = identity.peer_id();
+    for room in &loaded.rooms {
+        let (id, own) = (room.record.id, log_id(me, loaded.log_nonce));
+        // Of what was delivered before, this run was told when it was loaded; what comes now is news.
+        let holders = |seq: Seq| room.covered.iter().filter(|(_, covered)| *covered >= seq).count();
+        let sent = store.newest_of(id, own, SENT_WATCHED as u32).await?.into_iter().rev();
         let view = RoomView {
-            unread: store.unread(room, identity.peer_id()).await?,
-            read: store.read_mark(room).await?,
-            last: store.last(room).await?,
-            ..RoomView::default()
+            counts: store.counts(id, me).await?,
+            read: store.read_mark(id).await?,
+            last: store.last(id).await?,
+            topic: store.topic(id).await?,
+            draft: store.draft(id).await?,
+            sent: sent.map(|(seq, id)| (seq, id, holders(seq))).collect(),
         };
-        rooms.insert(room, view);
+        rooms.insert(id, view);
     }
     let finished = store.transfers(FINISHED_TRANSFERS).await?;
     let mut transfers = BTreeMap::new();

@@ -10,19 +10,24 @@ use super::columns::{
     bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number, unsigned,
 };
 use super::error::StoreError;
-use super::{Cursor, Settings, TransferNote};
+use super::{Cursor, Openings, Settings, TransferNote, meaning};
 
-pub(super) fn write(transaction: &Transaction, record: &Record) -> Result<(), StoreError> {
+/// `openings` has what the entries say, as far as they could be opened.
+pub(super) fn write(
+    transaction: &Transaction,
+    record: &Record,
+    openings: &Openings,
+) -> Result<(), StoreError> {
     match record {
         Record::Room(room) => write_room(transaction, room),
         Record::RoomLeft(room) => forget_room(transaction, *room),
-        Record::Entry { room, entry, own, arrived } => append(
-            transaction,
-            *room,
-            entry,
-            if *own { Author::ThisDevice } else { Author::Another },
-            *arrived,
-        ),
+        Record::Entry { room, entry, own, arrived } => {
+            let writer = if *own { Author::ThisDevice } else { Author::Another };
+            match append(transaction, *room, entry, writer, *arrived)? {
+                Some(row) => meaning::appended(transaction, &row, openings),
+                None => Ok(()),
+            }
+        }
         Record::Peer(peer) => write_peer(transaction, peer),
         Record::Covered { room, peer, log, seq } => cover(transaction, *room, *peer, *log, *seq),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
@@ -74,13 +79,13 @@ enum Author {
 }
 
 /// Appends an entry to its log. One that is there already is ignored; one that does not continue its log is an error.
-fn append(
+fn append<'a>(
     transaction: &Transaction,
     room: RoomId,
-    entry: &Entry,
+    entry: &'a Entry,
     writer: Author,
     arrived: UnixMillis,
-) -> Result<(), StoreError> {
+) -> Result<Option<meaning::Row<'a>>, StoreError> {
     let header = &entry.header;
     let contradiction = |reason: &str| {
         tracing::debug!(%room, log = %entry.log(), seq = header.seq.0, reason, "an entry does not fit");
@@ -93,7 +98,7 @@ fn append(
     let (head, head_id) = log.as_ref().map_or((Seq(0), [0; 32]), |log| (log.head, log.head_id));
     if let Some(log) = log.as_ref().filter(|_| header.seq <= head) {
         let same = log.entry_at(transaction, header.seq)? == Some(entry.id());
-        return if same { Ok(()) } else { Err(contradiction("two entries in one place")) };
+        return if same { Ok(None) } else { Err(contradiction("two entries in one place")) };
     }
     if header.seq != head.next() || header.prev != head_id || header.room != room {
         return Err(contradiction("an entry does not continue its log"));
@@ -123,24 +128,25 @@ fn append(
             ],
             |row| row.get(0),
         )?;
-    transaction
+    let cursor = Cursor::of(header, arrived);
+    let id = transaction
         .prepare_cached(
             "INSERT INTO entry (room, log, seq, entry, place, author, nonce, message, arrived, bytes)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![
+        .insert(params![
             room_id,
             log_row,
             bits(header.seq.0),
             entry.id().0,
-            bits(Cursor::of(header, arrived).place.0),
+            bits(cursor.place.0),
             header.author.0,
             header.nonce.to_be_bytes(),
             rooms::is_message(header.kind),
             bits(arrived.0),
             entry.encode(),
         ])?;
-    Ok(())
+    Ok(Some(meaning::Row { id, room: room_id, entry, cursor }))
 }
 
 struct LogRow {
@@ -264,6 +270,18 @@ pub(super) fn mark_read(transaction: &Transaction, room: RoomId, cursor: Cursor)
              ON CONFLICT (room) DO UPDATE SET place = excluded.place, author = excluded.author,
              seq = excluded.seq, nonce = excluded.nonce
              WHERE (excluded.place, excluded.author, excluded.seq, excluded.nonce) > (place, author, seq, nonce)",
+        )?
+        .execute(params![
+            room.0,
+            bits(cursor.place.0),
+            cursor.author.0,
+            bits(cursor.seq.0),
+            cursor.nonce.to_be_bytes(),
+        ])?;
+    transaction
+        .prepare_cached(
+            "UPDATE message SET late = 2 WHERE room = (SELECT id FROM room WHERE room = ?) AND late = 1
+             AND (place, author, seq, nonce) <= (?, ?, ?, ?)",
         )?
         .execute(params![
             room.0,

@@ -9,14 +9,17 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
-use super::{Cursor, Durable, Settings, TransferNote, records, schema};
+use super::{Cursor, Durable, Openings, Settings, TransferNote, meaning, records, schema};
 
 /// Something to be written.
 pub(super) enum Write {
-    Records(Vec<Record>),
+    Records(Vec<Record>, Openings),
     ReadMark(RoomId, Cursor),
     Note(TransferId, TransferNote),
     Settings(Settings),
+    /// Entries that were stored before and could be opened now.
+    Opened(Openings),
+    Draft(RoomId, String),
 }
 
 /// Reaches the writing thread.
@@ -157,7 +160,11 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
     while let Some(request) = next {
         match request {
             Request::Write(write, answer) => {
-                rows += if let Write::Records(records) = &write { records.len() } else { 1 };
+                rows += match &write {
+                    Write::Records(records, _) => records.len(),
+                    Write::Opened(openings) => openings.of.len(),
+                    _ => 1,
+                };
                 batch.push((write, answer));
             }
             Request::Close(closed) => return (batch, Some(closed)),
@@ -169,11 +176,11 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
 
 fn durability_of(write: &Write) -> Durability {
     match write {
-        Write::Records(records) => {
+        Write::Records(records, _) => {
             records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
         }
         Write::Settings(_) => Durability::PowerLoss,
-        Write::ReadMark(..) | Write::Note(..) => Durability::ProgramEnd,
+        Write::ReadMark(..) | Write::Note(..) | Write::Opened(_) | Write::Draft(..) => Durability::ProgramEnd,
     }
 }
 
@@ -188,10 +195,17 @@ fn durability_of_record(record: &Record) -> Durability {
 
 fn apply(transaction: &Transaction, write: &Write) -> Result<(), StoreError> {
     match write {
-        Write::Records(batch) => batch.iter().try_for_each(|record| records::write(transaction, record)),
+        Write::Records(batch, openings) => {
+            batch.iter().try_for_each(|record| records::write(transaction, record, openings))
+        }
         Write::ReadMark(room, cursor) => records::mark_read(transaction, *room, *cursor),
         Write::Note(id, note) => records::note_transfer(transaction, *id, note),
         Write::Settings(settings) => records::set_settings(transaction, settings),
+        Write::Opened(openings) => openings
+            .of
+            .iter()
+            .try_for_each(|(id, opened)| meaning::opened(transaction, *id, opened, openings.me)),
+        Write::Draft(room, text) => meaning::set_draft(transaction, *room, text),
     }
 }
 
@@ -211,19 +225,21 @@ mod tests {
     fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {
         let room = RoomId([1; 32]);
         let covered = Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), seq: Seq(4) };
-        let told = Write::Records(vec![covered.clone(), covered.clone()]);
-        let left = Write::Records(vec![covered.clone(), Record::RoomLeft(room), covered]);
+        let records = |records| Write::Records(records, Openings::default());
+        let told = records(vec![covered.clone(), covered.clone()]);
+        let left = records(vec![covered.clone(), Record::RoomLeft(room), covered]);
         assert!(durability_of(&told) == Durability::ProgramEnd);
         assert!(durability_of(&left) == Durability::PowerLoss);
         assert!(durability_of(&Write::Settings(Settings::default())) == Durability::PowerLoss);
-        assert!(durability_of(&Write::Records(vec![])) == Durability::ProgramEnd);
+        assert!(durability_of(&records(vec![])) == Durability::ProgramEnd);
     }
 
     #[test]
     fn a_transaction_takes_what_waits_up_to_its_bound_and_nothing_behind_a_close() {
         let (requests, mut queue) = mpsc::channel(1024);
         let write = || {
-            Request::Write(Write::Records(vec![Record::RoomLeft(RoomId([1; 32])); 2]), oneshot::channel().0)
+            let records = vec![Record::RoomLeft(RoomId([1; 32])); 2];
+            Request::Write(Write::Records(records, Openings::default()), oneshot::channel().0)
         };
         let send = |request| requests.try_send(request).expect("there is room");
         for _ in 0..300 {

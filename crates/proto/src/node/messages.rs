@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::effects::{Effects, Event};
 use crate::model::{Instant, LogId, Now, PeerId, RoomId, Seq};
 use crate::node::{Node, Refusal, Room};
-use crate::rooms::{Content, MAX_MENTIONS, MAX_TEXT, MAX_TOPIC, Text, emoji};
+use crate::rooms::{Content, MAX_MENTIONS, MAX_TEXT, MAX_TOPIC, RoomKind, Text, emoji};
 use crate::wire::datagram::RoomPacket;
 use crate::wire::entry::Entry;
 use crate::wire::text::{clean_line, clean_text};
@@ -172,9 +172,16 @@ impl Room {
         author == target_author
     }
 
-    /// Whose wish to take a message back counts: its author's.
+    /// Whose wish to take a message back counts: its author's, and that of whoever moderates the room.
     pub fn may_delete(&self, author: PeerId, target_author: PeerId) -> bool {
-        author == target_author
+        author == target_author || self.moderates(author)
+    }
+
+    /// Whether somebody may take back what others wrote: nobody in open rooms and direct conversations.
+    pub fn moderates(&self, _author: PeerId) -> bool {
+        match self.record.kind {
+            RoomKind::Open | RoomKind::Direct(_) => false,
+        }
     }
 
     /// What an entry of this room says; `None` if it is sealed with a key that is not here.
