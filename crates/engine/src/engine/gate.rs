@@ -67,7 +67,8 @@ impl Gate {
             _ => None,
         });
         let done = done.collect();
-        let durable = if commit.is_empty() { None } else { Some(store.commit_opened(commit, openings).await?) };
+        let durable =
+            if commit.is_empty() { None } else { Some(store.commit_opened(commit, openings).await?) };
         self.waiting.push_back(Passing { durable, done, send, run, tell, answer });
         Ok(())
     }

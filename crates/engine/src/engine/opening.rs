@@ -1,6 +1,6 @@
 //! Opening entries for the store, which has no keys: when they are written, and later, where that was not possible then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lanyard_proto::effects::{Effects, Record};
@@ -26,15 +26,17 @@ impl Run {
         let (store, reports) = (self.store.clone(), self.reports.clone());
         tokio::spawn(async move {
             let mut from = i64::MIN;
+            let mut rooms = BTreeSet::new();
             loop {
                 let batch = match store.unopened(from, AT_ONCE).await {
                     Ok(batch) => batch,
                     Err(error) => return drop(reports.send(Report::Failed(error)).await),
                 };
-                let Some((last, _)) = batch.last() else { return };
+                let Some((last, _)) = batch.last() else { break };
                 from = *last;
                 let (answer, answered) = oneshot::channel();
                 let entries: Vec<Arc<Entry>> = batch.into_iter().map(|(_, entry)| entry).collect();
+                rooms.extend(entries.iter().map(|entry| entry.header.room));
                 let open = move |run: &Run| {
                     // An error only says that this device has ended meanwhile.
                     let _ = answer.send(run.opened(entries.iter()));
@@ -43,12 +45,14 @@ impl Run {
                     return;
                 }
                 let Ok(openings) = answered.await else { return };
-                let rooms = openings.of.len();
+                tracing::debug!(opened = openings.of.len(), "entries are opened for the index");
                 let written: Result<(), StoreError> = async { store.index(openings).await?.await }.await;
                 if let Err(error) = written {
                     return drop(reports.send(Report::Failed(error)).await);
                 }
-                tracing::debug!(opened = rooms, "entries were opened for the index");
+            }
+            for room in rooms {
+                let _ = reports.send(Report::Recount(room)).await;
             }
         });
     }

@@ -60,7 +60,13 @@ impl Run {
     fn quote(&self, held: &Room, id: &str, quoted: Option<&Shown>) -> Quote {
         let id = id.to_owned();
         let Some(quoted) = quoted else {
-            return Quote { id, author: String::new(), name: String::new(), text: String::new(), deleted: false };
+            return Quote {
+                id,
+                author: String::new(),
+                name: String::new(),
+                text: String::new(),
+                deleted: false,
+            };
         };
         let deleted = is_taken_back(held, quoted);
         let text = if deleted { String::new() } else { Said::of(held, quoted).text };

@@ -10,7 +10,8 @@ use lanyard_proto::rooms::{self, LOBBY};
 use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
 
 use crate::api::{
-    ApiError, Dropped, ErrorCode, Interface, Me, Network, Peer, Platform, Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
+    ApiError, Dropped, ErrorCode, Interface, Me, Network, Peer, Platform, Receiver, Room, RoomKind, Snapshot,
+    Transfer, TransferDirection, TransferState, Trust,
 };
 use crate::config::Multicast;
 use crate::engine::run::Run;
@@ -167,7 +168,10 @@ impl Run {
             peer,
             unread: view.map_or(0, |view| view.counts.unread),
             mentions: view.map_or(0, |view| view.counts.mentions),
-            topic: view.and_then(|view| view.topic.as_ref()).map(|(_, topic)| topic.clone()).unwrap_or_default(),
+            topic: view
+                .and_then(|view| view.topic.as_ref())
+                .map(|(_, topic)| topic.clone())
+                .unwrap_or_default(),
             draft: view.map(|view| view.draft.clone()).unwrap_or_default(),
             membership: crate::api::Membership::Member,
             role: None,

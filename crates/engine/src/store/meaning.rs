@@ -30,11 +30,7 @@ struct Target {
 }
 
 /// An entry was just appended.
-pub(super) fn appended(
-    transaction: &Transaction,
-    row: &Row,
-    openings: &Openings,
-) -> Result<(), StoreError> {
+pub(super) fn appended(transaction: &Transaction, row: &Row, openings: &Openings) -> Result<(), StoreError> {
     if rooms::is_message(row.entry.header.kind) {
         let late = is_late(transaction, row, openings.me)?;
         transaction
@@ -70,9 +66,7 @@ pub(super) fn opened(
     me: PeerId,
 ) -> Result<(), StoreError> {
     let found = transaction
-        .prepare_cached(
-            "SELECT entry.id, entry.room, bytes, arrived FROM entry WHERE entry = ?",
-        )?
+        .prepare_cached("SELECT entry.id, entry.room, bytes, arrived FROM entry WHERE entry = ?")?
         .query_row([id.0], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?, unsigned(row, 3)?))
         })
@@ -109,7 +103,9 @@ pub(super) fn opened(
 fn understand(transaction: &Transaction, row: &Row, opened: &Opened, me: PeerId) -> Result<(), StoreError> {
     match &opened.content {
         Content::Text(text) => message(transaction, row, text, me),
-        Content::Offer { offer, .. } => message(transaction, row, &Text::from(offer.names.join(" ").as_str()), me),
+        Content::Offer { offer, .. } => {
+            message(transaction, row, &Text::from(offer.names.join(" ").as_str()), me)
+        }
         Content::Topic(topic) => {
             set_quiet(transaction, row.id)?;
             set_topic(transaction, row, topic)
@@ -134,16 +130,19 @@ fn message(transaction: &Transaction, row: &Row, text: &Text, me: PeerId) -> Res
              OR EXISTS (SELECT 1 FROM reaction WHERE room = ?1 AND target = ?2)",
         )?
         .query_row(params![row.room, id.0], |row| row.get(0))?;
-    transaction
-        .prepare_cached("UPDATE message SET reply = ?, marked = ? WHERE id = ?")?
-        .execute(params![text.reply.map(|reply| reply.0), marked, row.id])?;
+    transaction.prepare_cached("UPDATE message SET reply = ?, marked = ? WHERE id = ?")?.execute(params![
+        text.reply.map(|reply| reply.0),
+        marked,
+        row.id
+    ])?;
     let target =
         Target { id: row.id, author: row.cursor.author, kind: row.entry.header.kind, cursor: row.cursor };
     if marked && is_taken_back(transaction, row.room, id, target.author)? {
         return take_back(transaction, row.room, id, &target);
     }
     let edited = if marked { edited(transaction, row.room, id, &target)? } else { None };
-    let text = edited.map_or_else(|| text.clone(), |(words, mentions)| Text { text: words, mentions, ..text.clone() });
+    let text = edited
+        .map_or_else(|| text.clone(), |(words, mentions)| Text { text: words, mentions, ..text.clone() });
     say(transaction, row.room, &target, &text, me)
 }
 
@@ -304,13 +303,13 @@ fn say(
         .execute(params![to_me, target.id])?;
     let number = match number_of(transaction, target.id)? {
         Some(number) => {
-            transaction.prepare_cached("DELETE FROM words WHERE rowid = ?")?.execute([number])?;
+            transaction.prepare_cached("DELETE FROM search WHERE rowid = ?")?.execute([number])?;
             number
         }
         None => number(transaction, target)?,
     };
     transaction
-        .prepare_cached("INSERT INTO words (rowid, words, room, author) VALUES (?, ?, ?, ?)")?
+        .prepare_cached("INSERT INTO search (rowid, words, room, author) VALUES (?, ?, ?, ?)")?
         .execute(params![number, words::divided(&text.text), room, author_word(target.author)])?;
     Ok(())
 }
@@ -328,7 +327,7 @@ fn take_back(transaction: &Transaction, room: i64, id: EntryId, target: &Target)
         )?
         .execute(params![room, id.0, target.author.0])?;
     if let Some(number) = number_of(transaction, target.id)? {
-        transaction.prepare_cached("DELETE FROM words WHERE rowid = ?")?.execute([number])?;
+        transaction.prepare_cached("DELETE FROM search WHERE rowid = ?")?.execute([number])?;
         transaction.prepare_cached("DELETE FROM found WHERE id = ?")?.execute([number])?;
     }
     Ok(())
@@ -381,7 +380,9 @@ fn edited(
             "SELECT text, mentions FROM mark
              WHERE room = ? AND target = ? AND kind = 2 AND whose = ? AND text IS NOT NULL",
         )?
-        .query_row(params![room, id.0, target.author.0], |row| Ok((row.get(0)?, peers(&row.get::<_, Vec<u8>>(1)?))))
+        .query_row(params![room, id.0, target.author.0], |row| {
+            Ok((row.get(0)?, peers(&row.get::<_, Vec<u8>>(1)?)))
+        })
         .optional()?)
 }
 
@@ -398,7 +399,8 @@ fn number(transaction: &Transaction, target: &Target) -> Result<i64, StoreError>
     let place = bits(target.cursor.place.0).min(i64::MAX >> 1);
     let digest = Sha256::digest([target.author.0.as_slice(), &target.id.to_be_bytes()].concat());
     let spread = i64::from_be_bytes(core::array::from_fn(|i| digest[i])) & i64::MAX;
-    let mut insert = transaction.prepare_cached("INSERT INTO found (id, entry) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
+    let mut insert =
+        transaction.prepare_cached("INSERT INTO found (id, entry) VALUES (?, ?) ON CONFLICT DO NOTHING")?;
     for doubling in 0..i64::BITS - 1 {
         let number = place.saturating_add(spread & ((1 << doubling) - 1));
         if insert.execute([number, target.id])? > 0 {

@@ -265,7 +265,9 @@ fn part(connection: &Connection, room: RoomId, stretch: Stretch, limit: u32) -> 
         Ok((messages, more))
     };
     match stretch {
-        Stretch::Newest => backwards(Cursor::END, limit).map(|(messages, more)| Part { messages, more, newer: false }),
+        Stretch::Newest => {
+            backwards(Cursor::END, limit).map(|(messages, more)| Part { messages, more, newer: false })
+        }
         Stretch::Before(before) => {
             let (messages, more) = backwards(before, limit)?;
             Ok(Part { newer: exists(connection, FROM, room, before)?, messages, more })
@@ -376,9 +378,11 @@ fn describe(connection: &Connection, room: i64, shown: &mut Shown) -> Result<(),
         })
         .optional()?;
     // The author's own wish comes first: it counts everywhere.
-    about.deletes = collect(connection, DELETED, params![room, id, author], |row| Ok(PeerId(array(row, 0)?)))?;
-    let others =
-        collect(connection, DELETES, params![room, id, author, MAX_DELETES], |row| Ok(PeerId(array(row, 0)?)))?;
+    about.deletes =
+        collect(connection, DELETED, params![room, id, author], |row| Ok(PeerId(array(row, 0)?)))?;
+    let others = collect(connection, DELETES, params![room, id, author, MAX_DELETES], |row| {
+        Ok(PeerId(array(row, 0)?))
+    })?;
     about.deletes.extend(others);
     about.pinned = connection.prepare_cached(PINNED)?.exists(params![room, id])?;
     let mut reactions = collect(connection, REACTIONS, params![room, id, MAX_REACTIONS], |row| {
@@ -485,9 +489,8 @@ pub(super) const FIND: &str = columns!(
     "entry LEFT JOIN message USING (id) WHERE entry.entry BETWEEN ? AND ? AND entry.message = 1 LIMIT 16"
 );
 
-pub(super) const ANSWERS: &str = columns!(
-    "message CROSS JOIN entry USING (id) WHERE reply = ? ORDER BY message.id DESC LIMIT ?"
-);
+pub(super) const ANSWERS: &str =
+    columns!("message CROSS JOIN entry USING (id) WHERE reply = ? ORDER BY message.id DESC LIMIT ?");
 
 pub(super) const PINS: &str = columns!(
     "mark INDEXED BY mark_pinned CROSS JOIN entry ON entry.entry = target AND entry.room = mark.room

@@ -51,7 +51,7 @@ CREATE TABLE mark (
     yes INTEGER NOT NULL CHECK (yes IN (0, 1)),
     -- What an edited message says. NULL: no edit, or the message was taken back.
     text TEXT,
-    -- The devices that it mentions, one behind the other.
+    -- The devices that it mentions, one behind the other. NULL: as above.
     mentions BLOB,
     PRIMARY KEY (room, target, kind, whose)
 ) STRICT, WITHOUT ROWID;
@@ -95,21 +95,21 @@ CREATE TABLE found (
 ) STRICT;
 
 -- The words of messages as words.rs divides them, between spaces; the room's id; the author in hexadecimal.
-CREATE VIRTUAL TABLE words USING fts5 (
+CREATE VIRTUAL TABLE search USING fts5 (
     words, room, author,
     tokenize = "unicode61 remove_diacritics 0 categories 'L* M* N* P* S* C*'",
     prefix = '2 3'
 );
 
 -- What is taken back leaves no trace in the index.
-INSERT INTO words (words, rank) VALUES ('secure-delete', 1);
+INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
 
 CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN
     DELETE FROM unopened WHERE id = old.id;
     DELETE FROM message WHERE id = old.id;
     DELETE FROM mark WHERE room = old.room AND target = old.entry;
     DELETE FROM reaction WHERE room = old.room AND target = old.entry;
-    DELETE FROM words WHERE rowid = (SELECT id FROM found WHERE entry = old.id);
+    DELETE FROM search WHERE rowid = (SELECT id FROM found WHERE entry = old.id);
     DELETE FROM found WHERE entry = old.id;
 END;
 

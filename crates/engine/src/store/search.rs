@@ -67,11 +67,12 @@ fn number(connection: &Connection, cursor: Cursor) -> Result<i64, StoreError> {
 pub(super) const ROOM: &str = "SELECT id FROM room WHERE room = ?";
 
 pub(super) const FOUND: &str = columns!(
-    "words CROSS JOIN found ON found.id = words.rowid CROSS JOIN entry ON entry.id = found.entry
+    "search CROSS JOIN found ON found.id = search.rowid CROSS JOIN entry ON entry.id = found.entry
     LEFT JOIN message ON message.id = entry.id
-    WHERE words MATCH ? AND words.rowid < ? ORDER BY words.rowid DESC LIMIT ?"
+    WHERE search MATCH ? AND search.rowid < ? ORDER BY search.rowid DESC LIMIT ?"
 );
 
-pub(super) const NUMBER: &str = "SELECT found.id FROM room CROSS JOIN log ON log.room = room.id AND log.log = ?
+pub(super) const NUMBER: &str =
+    "SELECT found.id FROM room CROSS JOIN log ON log.room = room.id AND log.log = ?
     CROSS JOIN entry ON entry.log = log.id AND entry.seq = ? CROSS JOIN found ON found.entry = entry.id
     WHERE entry.place = ?";

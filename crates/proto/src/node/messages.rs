@@ -122,10 +122,8 @@ impl Node {
     /// # Errors
     /// If the room is none of this device's.
     pub fn typing(&mut self, room: RoomId, now: Now) -> Result<Effects, Refusal> {
-        let waits = self
-            .rooms
-            .values()
-            .any(|room| room.replica.next_packet_at().is_some_and(|at| at <= now.instant));
+        let waits =
+            self.rooms.values().any(|room| room.replica.next_packet_at().is_some_and(|at| at <= now.instant));
         let spare = !waits && self.packet_allowed_at(now.instant) <= now.instant;
         let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
         let lately = held.typing.said.is_some_and(|said| now.instant.since(said) < TYPING);
@@ -159,8 +157,7 @@ impl Node {
     }
 
     fn write_on(&mut self, target: &Entry, content: &Content, now: Now) -> Written {
-        let (entry, mut effects) =
-            self.write_about(target.header.room, content, vec![place(target)], now)?;
+        let (entry, mut effects) = self.write_about(target.header.room, content, vec![place(target)], now)?;
         effects.extend(self.advance(now));
         Ok((entry, effects))
     }

@@ -8,9 +8,13 @@ use crate::model::PeerId;
 /// A name counts from an `@` that begins a word, in any case, to its end at the end of a word. Of several
 /// names the longest counts; one that several people have means nobody, and `@` with a short id means that device.
 pub fn mentioned(text: &str, people: &[(PeerId, &str)]) -> Vec<PeerId> {
-    let names: Vec<(PeerId, Vec<char>)> =
-        people.iter().map(|(peer, name)| (*peer, folded(name))).filter(|(_, name)| !name.is_empty()).collect();
-    let ids: Vec<(PeerId, Vec<char>)> = people.iter().map(|(peer, _)| (*peer, folded(&peer.short()))).collect();
+    let names: Vec<(PeerId, Vec<char>)> = people
+        .iter()
+        .map(|(peer, name)| (*peer, folded(name)))
+        .filter(|(_, name)| !name.is_empty())
+        .collect();
+    let ids: Vec<(PeerId, Vec<char>)> =
+        people.iter().map(|(peer, _)| (*peer, folded(&peer.short()))).collect();
     let text = folded(text);
     let mut found: Vec<PeerId> = Vec::new();
     let signs = text.iter().enumerate().filter(|(_, c)| matches!(c, '@' | '＠')).map(|(at, _)| at);
@@ -31,7 +35,8 @@ pub fn mentioned(text: &str, people: &[(PeerId, &str)]) -> Vec<PeerId> {
 fn longest(rest: &[char], names: &[(PeerId, Vec<char>)]) -> Option<PeerId> {
     let begins = |name: &[char]| rest.starts_with(name) && ends_word(name, &rest[name.len()..]);
     let length = names.iter().filter(|(_, name)| begins(name)).map(|(_, name)| name.len()).max()?;
-    let mut people = names.iter().filter(|(_, name)| name.len() == length && begins(name)).map(|(peer, _)| *peer);
+    let mut people =
+        names.iter().filter(|(_, name)| name.len() == length && begins(name)).map(|(peer, _)| *peer);
     let first = people.next()?;
     people.all(|peer| peer == first).then_some(first)
 }

@@ -8,8 +8,8 @@ use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
 pub use content::{
-    Content, MAX_EMOJI, MAX_MENTIONS, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, MAX_TOPIC, Offer, Text,
-    emoji, is_message, is_note, kind,
+    Content, MAX_EMOJI, MAX_MENTIONS, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, MAX_TOPIC, Offer,
+    Text, emoji, is_message, is_note, kind,
 };
 pub use keys::{RoomKeys, RoomTag};
 pub use mentions::mentioned;

@@ -190,7 +190,9 @@ mod tests {
 
     #[test]
     fn one_emoji_is_a_reaction_and_nothing_else_is() {
-        for given in ["👍", "👍🏽", "❤\u{FE0F}", "👨\u{200D}👩\u{200D}👧\u{200D}👦", "🇩🇪", "1\u{FE0F}\u{20E3}", "✓", "↯"] {
+        for given in
+            ["👍", "👍🏽", "❤\u{FE0F}", "👨\u{200D}👩\u{200D}👧\u{200D}👦", "🇩🇪", "1\u{FE0F}\u{20E3}", "✓", "↯"]
+        {
             assert_eq!(emoji(given).as_deref(), Some(given), "{given:?}");
         }
         assert_eq!(emoji(" 👍\u{202E} ").as_deref(), Some("👍"));
