@@ -79,7 +79,7 @@ fn a_message_is_said_without_a_word_to_a_person_and_told_to_a_program() {
     assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
     let output = node.lanyard(&["--json", "say", "@Bob", "Lunch?"]);
     assert_eq!(objects(&output), [message("m1", "Lunch?", 0)]);
-    assert_eq!(node.asked()[0], ("say".to_owned(), json!({ "to": "@Bob", "text": "Lunch?" })));
+    assert_eq!(node.asked()[0], ("say".to_owned(), json!({ "to": "@Bob", "text": "Lunch?", "reply": null })));
 }
 
 #[test]
@@ -88,7 +88,10 @@ fn what_to_say_can_come_from_standard_input() {
     let mut child = node.spawn(&["say", "#lobby", "-"]);
     child.stdin.take().expect("piped").write_all(b"two\nlines\n").expect("written");
     assert!(child.wait().expect("ended").success());
-    assert_eq!(node.asked(), [("say".to_owned(), json!({ "to": "#lobby", "text": "two\nlines" }))]);
+    assert_eq!(
+        node.asked(),
+        [("say".to_owned(), json!({ "to": "#lobby", "text": "two\nlines", "reply": null }))]
+    );
 }
 
 #[test]
