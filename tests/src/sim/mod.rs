@@ -523,6 +523,7 @@ impl Lan {
         let line = match event {
             Event::PeerOnline(peer) => format!("{} came", name(peer)),
             Event::PeerOffline(peer) => format!("{} left", name(peer)),
+            Event::Typing { peer, .. } => format!("{} is writing", name(peer)),
             _ => return,
         };
         self.hosts[who.0].seen.push(line);

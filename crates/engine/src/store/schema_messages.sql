@@ -101,9 +101,6 @@ CREATE VIRTUAL TABLE search USING fts5 (
     prefix = '2 3'
 );
 
--- What is taken back leaves no trace in the index.
-INSERT INTO search (search, rank) VALUES ('secure-delete', 1);
-
 CREATE TRIGGER entry_gone AFTER DELETE ON entry BEGIN
     DELETE FROM unopened WHERE id = old.id;
     DELETE FROM message WHERE id = old.id;

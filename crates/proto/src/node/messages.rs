@@ -116,7 +116,7 @@ impl Node {
         Ok((entry, effects))
     }
 
-    /// Tells a room that somebody is writing, at most every [`TYPING`]; only where few are, and only if everything else
+    /// Tells a room that somebody is writing, at most every [`SAID`]; only where few are, and only if everything else
     /// that is to be sent leaves room for it.
     ///
     /// # Errors
@@ -126,7 +126,7 @@ impl Node {
             self.rooms.values().any(|room| room.replica.next_packet_at().is_some_and(|at| at <= now.instant));
         let spare = !waits && self.packet_allowed_at(now.instant) <= now.instant;
         let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
-        let lately = held.typing.said.is_some_and(|said| now.instant.since(said) < TYPING);
+        let lately = held.typing.said.is_some_and(|said| now.instant.since(said) < SAID);
         if !spare || lately || held.members().len() > MAX_TYPING_MEMBERS {
             return Ok(Effects::default());
         }
@@ -142,7 +142,7 @@ impl Node {
             return Effects::default();
         }
         let told = &mut held.typing.told;
-        told.retain(|_, at| now.instant.since(*at) < TYPING);
+        told.retain(|_, at| now.instant.since(*at) < TOLD);
         if told.contains_key(&peer) || told.len() >= MAX_TYPING_MEMBERS {
             return Effects::default();
         }
@@ -213,7 +213,10 @@ fn clean(message: &str, mentions: Vec<PeerId>) -> Result<Text, Refusal> {
     Ok(Text { text, reply: None, mentions: mentions.into_iter().take(MAX_MENTIONS).collect() })
 }
 
-/// How often others are told, and told of, that somebody is writing.
-const TYPING: Duration = Duration::from_secs(3);
+/// How often this device says that somebody is writing: a little less often than others tell it on, so that no delay on
+/// the way lets them leave out every second one.
+const SAID: Duration = Duration::from_millis(3250);
+/// How often it is told of one sender.
+const TOLD: Duration = Duration::from_secs(3);
 /// In larger rooms nobody is told: it would cost more than what is said.
 const MAX_TYPING_MEMBERS: usize = 50;
