@@ -1,6 +1,6 @@
 //! Facts of the node become events of the API.
 
-use lanyard_proto::effects::Event as Fact;
+use lanyard_proto::effects::{Event as Fact, TransferRecord};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use lanyard_proto::transfer::TransferState;
 
@@ -15,14 +15,24 @@ impl Run {
             Fact::PeerOnline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOnline { peer }),
             Fact::PeerOffline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOffline { peer }),
             Fact::PeerChanged(peer) => self.tell_of_peer(peer, |peer| Event::PeerChanged { peer }),
-            Fact::RoomJoined(room) => self.tell_of_room(room),
+            Fact::RoomJoined(room) => {
+                self.keep_history();
+                self.tell_of_room(room);
+            }
             Fact::RoomLeft(room) => {
                 self.view.rooms.remove(&room);
                 self.tell(Event::RoomLeft { room: room.to_string() });
             }
             Fact::Entry { room, entry, arrived } => self.tell_of_entry(room, &entry, arrived),
+            Fact::History(room) => {
+                // The counts, and perhaps the last message, are others.
+                self.tell(Event::History { room: room.to_string() });
+                self.recount(room);
+            }
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
+            Fact::Forked { room, author } => self.tell_of_fork(room, author),
+            Fact::Cloned => self.tell_of_clone(),
             Fact::Typing { room, peer } => {
                 self.tell(Event::Typing { room: room.to_string(), peer: peer.to_string() });
             }
@@ -85,6 +95,15 @@ impl Run {
             }
             before if over && before != Some(record.state) => self.tell(Event::TransferFinished { transfer }),
             _ => self.tell(Event::TransferChanged { transfer }),
+        }
+    }
+
+    /// What was offered before this run, too: the run before may have ended between the offer and the yes.
+    pub fn accept_offers_by_rule(&self) {
+        let me = self.node.me();
+        let open = |record: &&TransferRecord| record.from != me && record.state == TransferState::Offered;
+        if self.config.accept == AcceptRule::Any {
+            self.node.transfers().filter(open).for_each(|record| self.accept_by_rule(record.id));
         }
     }
 

@@ -225,7 +225,8 @@ impl Run {
             let show = move |run: &Run| {
                 let reply = part.map(|part| {
                     let messages = run.messages(room, &part.messages);
-                    Reply::Page(Page { messages, more: part.more, newer: part.newer, missing: false })
+                    let missing = !part.more && run.node.room(room).is_some_and(|held| held.is_partial());
+                    Reply::Page(Page { messages, more: part.more, newer: part.newer, missing })
                 });
                 let _ = answer.send(reply);
             };

@@ -12,6 +12,7 @@ mod events;
 mod export;
 mod gate;
 pub(crate) mod handle;
+mod history;
 mod links;
 mod lock;
 mod messages;

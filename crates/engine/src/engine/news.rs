@@ -36,7 +36,7 @@ struct Heard {
 pub struct Looked {
     heard: Vec<Heard>,
     changed: Vec<Option<Changed>>,
-    counts: Vec<(RoomId, Counts)>,
+    rooms: Vec<(RoomId, Counts, Option<Shown>)>,
 }
 
 impl Run {
@@ -81,9 +81,17 @@ impl Run {
     /// The store told what is known of what happened.
     pub fn looked(&mut self, looked: Looked) {
         self.news.is_asking = false;
-        for (room, counts) in &looked.counts {
-            if self.node.room(*room).is_some() {
-                self.view.room(*room).counts = *counts;
+        let rooms: Vec<RoomId> = looked.rooms.iter().map(|(room, ..)| *room).collect();
+        for (room, counts, last) in looked.rooms {
+            if self.node.room(room).is_some() {
+                let view = self.view.room(room);
+                view.counts = counts;
+                // One that came meanwhile is told next.
+                let newer = view
+                    .last
+                    .take()
+                    .filter(|known| Some(known.cursor) > last.as_ref().map(|last| last.cursor));
+                view.last = newer.filter(|_| !self.news.heard.is_empty()).or(last);
             }
         }
         for (heard, changed) in looked.heard.iter().zip(looked.changed) {
@@ -91,7 +99,7 @@ impl Run {
                 self.tell_of_change(*heard, &changed);
             }
         }
-        for (room, _) in looked.counts {
+        for room in rooms {
             self.tell_of_room(room);
         }
         self.look();
@@ -109,11 +117,11 @@ impl Run {
         tokio::spawn(async move {
             let looked = async {
                 let changed = store.changed(heard.iter().map(|heard| heard.change).collect()).await?;
-                let mut counts = Vec::with_capacity(rooms.len());
+                let mut looked = Vec::with_capacity(rooms.len());
                 for room in rooms {
-                    counts.push((room, store.counts(room, me).await?));
+                    looked.push((room, store.counts(room, me).await?, store.last(room).await?));
                 }
-                Ok(Looked { heard, changed, counts })
+                Ok(Looked { heard, changed, rooms: looked })
             };
             let report = match looked.await {
                 Ok(looked) => Report::Looked(Box::new(looked)),

@@ -13,9 +13,10 @@ use crate::store::{Opened, Openings, StoreError};
 impl Run {
     /// What the entries that are to be written say.
     pub fn openings(&self, effects: &Effects) -> Openings {
-        let entries = effects.commit.iter().filter_map(|record| match record {
-            Record::Entry { entry, .. } => Some(entry),
-            _ => None,
+        let entries = effects.commit.iter().flat_map(|record| match record {
+            Record::Entry { entry, .. } => std::slice::from_ref(entry),
+            Record::Run { entries, .. } => entries.as_slice(),
+            _ => &[],
         });
         self.opened(entries)
     }

@@ -21,7 +21,7 @@ use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
 use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
-use crate::engine::run::{CAUSES, Clock, Run};
+use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::view::{RoomView, SENT_WATCHED, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
@@ -88,7 +88,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let (requests, requested) = mpsc::channel(COMMANDS);
     let (events, _) = broadcast::channel(EVENTS);
     let (reports, reported) = mpsc::channel(CAUSES);
-    let (sync_events, synced) = mpsc::channel(CAUSES);
+    let (sync_events, synced) = mpsc::channel(FRAMES);
     let handle = Handle { requests, events: events.clone() };
     let mut run = Run {
         config,
@@ -110,6 +110,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         next_conn: 0,
         addresses: BTreeSet::new(),
         standing: HashMap::new(),
+        keeping: Default::default(),
         pulls: HashMap::new(),
         serves: HashMap::new(),
         next_serve: 0,
@@ -125,6 +126,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     };
     run.enter(effects, None).await?;
     run.clear_away(strays);
+    run.accept_offers_by_rule();
     run.dial_configured_peers();
     run.open_what_can_be_opened();
     Ok((run, handle))
@@ -185,10 +187,11 @@ fn suggested_downloads(config: &Config) -> PathBuf {
 async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Result<View, StoreError> {
     let mut rooms = BTreeMap::new();
     let me = identity.peer_id();
+    let kept: BTreeMap<_, _> = store.kept().await?.into_iter().collect();
     for room in &loaded.rooms {
         let (id, own) = (room.record.id, log_id(me, loaded.log_nonce));
         // Of what was delivered before, this run was told when it was loaded; what comes now is news.
-        let holders = |seq: Seq| room.covered.iter().filter(|(_, covered)| *covered >= seq).count();
+        let holders = |seq: Seq| room.covered.iter().filter(|(_, held)| held.contains(seq)).count();
         let sent = store.newest_of(id, own, SENT_WATCHED as u32).await?.into_iter().rev();
         let view = RoomView {
             counts: store.counts(id, me).await?,
@@ -197,6 +200,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
             topic: store.topic(id).await?,
             draft: store.draft(id).await?,
             sent: sent.map(|(seq, id)| (seq, id, holders(seq))).collect(),
+            keep_days: kept.get(&id).copied(),
         };
         rooms.insert(id, view);
     }

@@ -117,7 +117,7 @@ fn understand(transaction: &Transaction, row: &Row, opened: &Opened, me: PeerId)
             set_marked(transaction, row, *target)
         }
         Content::Reaction { target, emoji, on } => react(transaction, row, *target, emoji, *on),
-        Content::Receipt { .. } | Content::Unknown => Ok(()),
+        Content::Receipt { .. } | Content::Fork(_) | Content::Unknown => Ok(()),
     }
 }
 

@@ -7,11 +7,11 @@ use std::thread;
 
 use lanyard_proto::effects::PeerRecord;
 use lanyard_proto::model::{Hlc, LogId, PeerId, RoomId, Seq, TransferId};
-use lanyard_proto::wire::entry::Entry;
+use lanyard_proto::wire::entry::{Entry, without_room};
 use rusqlite::{Connection, Params, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::columns::{self, PEER_COLUMNS, TRANSFER_COLUMNS, array, unsigned};
+use super::columns::{self, PEER_COLUMNS, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
 use super::{Cursor, NotedTransfer, Settings, TransferNote, schema};
 
@@ -80,27 +80,49 @@ fn run(connection: Connection, mut queue: mpsc::Receiver<Request>) {
     }
 }
 
-pub(super) fn entries(
+pub(super) fn stretch(
     connection: &Connection,
     room: RoomId,
     log: LogId,
     seqs: RangeInclusive<Seq>,
     max_bytes: usize,
-) -> Result<Vec<Arc<Entry>>, StoreError> {
+) -> Result<Option<(Seq, Vec<Vec<u8>>)>, StoreError> {
     // No log is longer than SQLite can count, so a larger number only means "to its end".
     let bound = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(ENTRIES)?;
+    let mut statement = connection.prepare_cached(STRETCH)?;
     let mut rows = statement.query(params![room.0, log.0, bound(*seqs.start()), bound(*seqs.end())])?;
-    let (mut entries, mut bytes) = (Vec::new(), 0);
+    let (mut stretch, mut bytes): (Option<(Seq, Vec<Vec<u8>>)>, usize) = (None, 0);
     while let Some(row) = rows.next()? {
-        let entry = entry_from(row, 0)?;
-        bytes += entry.len_in_room();
-        if bytes > max_bytes && !entries.is_empty() {
+        let seq = Seq(unsigned(row, 0)?);
+        let stored = row.get_ref(1)?.as_blob().map_err(|_| StoreError::unreadable("an entry"))?;
+        let entry = without_room(stored).ok_or_else(|| StoreError::unreadable("an entry"))?;
+        bytes += entry.len();
+        let Some((first, entries)) = &mut stretch else {
+            stretch = Some((seq, vec![entry]));
+            continue;
+        };
+        if seq.next() != *first || bytes > max_bytes {
             break;
         }
+        *first = seq;
         entries.push(entry);
     }
-    Ok(entries)
+    if let Some((_, entries)) = &mut stretch {
+        entries.reverse();
+    }
+    Ok(stretch)
+}
+
+/// The entry at a place of a log.
+pub(super) fn entry_at(
+    connection: &Connection,
+    room: RoomId,
+    log: LogId,
+    seq: Seq,
+) -> Result<Option<Arc<Entry>>, StoreError> {
+    let mut statement = connection.prepare_cached(STRETCH)?;
+    let mut rows = statement.query(params![room.0, log.0, bits(seq.0), bits(seq.0)])?;
+    rows.next()?.map(|row| entry_from(row, 1)).transpose()
 }
 
 pub(super) fn finished_transfers(
@@ -121,9 +143,16 @@ pub(super) fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreErr
 }
 
 pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> {
-    Ok(connection.query_row("SELECT name, downloads, named FROM setting", [], |row| {
-        let downloads: Option<Vec<u8>> = row.get(1)?;
-        Ok(Settings { name: row.get(0)?, downloads: downloads.map(columns::path), named: row.get(2)? })
+    let sql = "SELECT name, downloads, named, history_days, history_bytes FROM setting";
+    Ok(connection.query_row(sql, [], |row| {
+        let (downloads, bytes): (Option<Vec<u8>>, Option<i64>) = (row.get(1)?, row.get(4)?);
+        Ok(Settings {
+            name: row.get(0)?,
+            downloads: downloads.map(columns::path),
+            named: row.get(2)?,
+            history_days: row.get(3)?,
+            history_bytes: bytes.map(i64::cast_unsigned),
+        })
     })?)
 }
 
@@ -175,15 +204,18 @@ fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }
 
+/// Nobody reads more, and a newcomer is not to wait for a million to be counted.
+const MAX_UNREAD: usize = 10_000;
+
 /// Questions that may wait. Each takes about a millisecond, so a longer queue would only hide a stall.
 const QUEUE: usize = 256;
 
 pub(super) const RECENT: &str = "SELECT bytes, arrived FROM entry WHERE room = ? AND message = ?
     ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
 
-pub(super) const ENTRIES: &str = "SELECT bytes FROM entry
+pub(super) const STRETCH: &str = "SELECT seq, bytes FROM entry
     WHERE log = (SELECT log.id FROM log JOIN room ON room.id = log.room WHERE room.room = ? AND log = ?)
-    AND seq BETWEEN ? AND ? ORDER BY seq";
+    AND seq BETWEEN ? AND ? ORDER BY seq DESC";
 
 pub(super) const FINISHED: &str = "WHERE state >= 3 ORDER BY transfer.id DESC LIMIT ?";
 

@@ -1,15 +1,16 @@
 //! What each record changes in the database. All of it runs inside the writing thread's transaction.
 
 use lanyard_proto::effects::{PeerRecord, Record, RoomRecord, TransferRecord};
-use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::model::{LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{self, RoomKind};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::columns::{
-    bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number, unsigned,
+    bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number,
 };
 use super::error::StoreError;
+use super::history::{self, LogRow};
 use super::{Cursor, Openings, Settings, TransferNote, meaning};
 
 /// `openings` has what the entries say, as far as they could be opened.
@@ -23,13 +24,19 @@ pub(super) fn write(
         Record::RoomLeft(room) => forget_room(transaction, *room),
         Record::Entry { room, entry, own, arrived } => {
             let writer = if *own { Author::ThisDevice } else { Author::Another };
-            match append(transaction, *room, entry, writer, *arrived)? {
-                Some(row) => meaning::appended(transaction, &row, openings),
-                None => Ok(()),
-            }
+            append(transaction, *room, entry, writer, *arrived, openings)
+        }
+        Record::Run { room, entries, place, arrived } => {
+            history::write_run(transaction, *room, entries, *place, *arrived, openings)
+        }
+        Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
+        Record::Forked { room, log } => history::fork(transaction, *room, *log),
+        Record::LogNonce(nonce) => {
+            transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
+            Ok(())
         }
         Record::Peer(peer) => write_peer(transaction, peer),
-        Record::Covered { room, peer, log, seq } => cover(transaction, *room, *peer, *log, *seq),
+        Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
     }
 }
@@ -60,7 +67,8 @@ fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError
         "UPDATE node SET renew_nonce = 1 WHERE EXISTS (SELECT 1 FROM log WHERE room = ? AND own = 1)",
         [id],
     )?;
-    for rows in ["entry", "read_mark", "covered", "log"] {
+    transaction.execute("DELETE FROM log_interval WHERE log IN (SELECT id FROM log WHERE room = ?)", [id])?;
+    for rows in ["entry", "read_mark", "covered", "fork", "log"] {
         transaction.execute(&format!("DELETE FROM {rows} WHERE room = ?"), [id])?;
     }
     transaction.execute("DELETE FROM room WHERE id = ?", [id])?;
@@ -79,13 +87,14 @@ enum Author {
 }
 
 /// Appends an entry to its log. One that is there already is ignored; one that does not continue its log is an error.
-fn append<'a>(
+fn append(
     transaction: &Transaction,
     room: RoomId,
-    entry: &'a Entry,
+    entry: &Entry,
     writer: Author,
     arrived: UnixMillis,
-) -> Result<Option<meaning::Row<'a>>, StoreError> {
+    openings: &Openings,
+) -> Result<(), StoreError> {
     let header = &entry.header;
     let contradiction = |reason: &str| {
         tracing::debug!(%room, log = %entry.log(), seq = header.seq.0, reason, "an entry does not fit");
@@ -95,10 +104,10 @@ fn append<'a>(
     };
     let room_id = room_row(transaction, room)?.ok_or_else(|| contradiction("an entry of no room"))?;
     let log = LogRow::find(transaction, room_id, entry.log())?;
-    let (head, head_id) = log.as_ref().map_or((Seq(0), [0; 32]), |log| (log.head, log.head_id));
+    let (head, head_id) = log.as_ref().map_or((Seq(0), [0; 32]), |log| (log.top.head, log.top.head_id.0));
     if let Some(log) = log.as_ref().filter(|_| header.seq <= head) {
         let same = log.entry_at(transaction, header.seq)? == Some(entry.id());
-        return if same { Ok(None) } else { Err(contradiction("two entries in one place")) };
+        return if same { Ok(()) } else { Err(contradiction("two entries in one place")) };
     }
     if header.seq != head.next() || header.prev != head_id || header.room != room {
         return Err(contradiction("an entry does not continue its log"));
@@ -109,11 +118,12 @@ fn append<'a>(
         }
         transaction.prepare_cached("UPDATE node SET clock = max(clock, ?)")?.execute([bits(header.hlc.0)])?;
     }
+    let bytes = entry.encode();
     let log_row: i64 = transaction
         .prepare_cached(
-            "INSERT INTO log (room, log, author, nonce, own, head, head_id) VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (room, log) DO UPDATE
-             SET own = max(own, excluded.own), head = excluded.head, head_id = excluded.head_id
+            "INSERT INTO log (room, log, author, nonce, own, head, head_id, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (room, log) DO UPDATE SET own = max(own, excluded.own), head = excluded.head,
+             head_id = excluded.head_id, bytes = bytes + excluded.bytes
              RETURNING id",
         )?
         .query_row(
@@ -125,9 +135,23 @@ fn append<'a>(
                 writer == Author::ThisDevice,
                 bits(header.seq.0),
                 entry.id().0,
+                bytes.len() as i64,
             ],
             |row| row.get(0),
         )?;
+    insert(transaction, room_id, log_row, (entry, &bytes), arrived, openings)
+}
+
+/// Puts an entry, in its encoding, where it belongs, once that is known; and what it says beside it.
+pub(super) fn insert(
+    transaction: &Transaction,
+    room_id: i64,
+    log_row: i64,
+    (entry, bytes): (&Entry, &[u8]),
+    arrived: UnixMillis,
+    openings: &Openings,
+) -> Result<(), StoreError> {
+    let header = &entry.header;
     let cursor = Cursor::of(header, arrived);
     let id = transaction
         .prepare_cached(
@@ -144,37 +168,12 @@ fn append<'a>(
             header.nonce.to_be_bytes(),
             rooms::is_message(header.kind),
             bits(arrived.0),
-            entry.encode(),
+            bytes,
         ])?;
-    Ok(Some(meaning::Row { id, room: room_id, entry, cursor }))
+    meaning::appended(transaction, &meaning::Row { id, room: room_id, entry, cursor }, openings)
 }
 
-struct LogRow {
-    id: i64,
-    head: Seq,
-    head_id: [u8; 32],
-}
-
-impl LogRow {
-    fn find(transaction: &Transaction, room: i64, log: LogId) -> Result<Option<LogRow>, StoreError> {
-        Ok(transaction
-            .prepare_cached("SELECT id, head, head_id FROM log WHERE room = ? AND log = ?")?
-            .query_row(params![room, log.0], |row| {
-                let head = Seq(unsigned(row, 1)?);
-                Ok(LogRow { id: row.get(0)?, head, head_id: row.get(2)? })
-            })
-            .optional()?)
-    }
-
-    fn entry_at(&self, transaction: &Transaction, seq: Seq) -> Result<Option<EntryId>, StoreError> {
-        Ok(transaction
-            .prepare_cached("SELECT entry FROM entry WHERE log = ? AND seq = ?")?
-            .query_row(params![self.id, bits(seq.0)], |row| row.get(0).map(EntryId))
-            .optional()?)
-    }
-}
-
-fn room_row(transaction: &Transaction, room: RoomId) -> Result<Option<i64>, StoreError> {
+pub(super) fn room_row(transaction: &Transaction, room: RoomId) -> Result<Option<i64>, StoreError> {
     Ok(transaction
         .prepare_cached("SELECT id FROM room WHERE room = ?")?
         .query_row([room.0], |row| row.get(0))
@@ -220,14 +219,14 @@ fn cover(
     room: RoomId,
     peer: PeerId,
     log: LogId,
-    seq: Seq,
+    held: Span,
 ) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
-            "INSERT INTO covered (room, peer, log, seq) SELECT id, ?2, ?3, ?4 FROM room WHERE room = ?1
-             ON CONFLICT (room, peer, log) DO UPDATE SET seq = max(seq, excluded.seq)",
+            "INSERT INTO covered (room, peer, log, base, seq) SELECT id, ?2, ?3, ?4, ?5 FROM room WHERE room = ?1
+             ON CONFLICT (room, peer, log) DO UPDATE SET base = excluded.base, seq = excluded.seq",
         )?
-        .execute(params![room.0, peer.0, log.0, bits(seq.0)])?;
+        .execute(params![room.0, peer.0, log.0, bits(held.after.0), bits(held.to.0)])?;
     Ok(())
 }
 
@@ -316,8 +315,14 @@ pub(super) fn note_transfer(
 
 pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Result<(), StoreError> {
     transaction.execute(
-        "UPDATE setting SET name = ?, downloads = ?, named = ?",
-        params![settings.name, settings.downloads.as_deref().map(path_blob), settings.named],
+        "UPDATE setting SET name = ?, downloads = ?, named = ?, history_days = ?, history_bytes = ?",
+        params![
+            settings.name,
+            settings.downloads.as_deref().map(path_blob),
+            settings.named,
+            settings.history_days,
+            settings.history_bytes.map(bits),
+        ],
     )?;
     Ok(())
 }

@@ -1,7 +1,7 @@
--- Version 2: what entries mean, as far as questions need it without opening them. All of it can be made anew from the
+-- Version 3: what entries mean, as far as questions need it without opening them. All of it can be made anew from the
 -- entries; it is written in the same transaction as they are.
 
--- Entries whose meaning is not in the tables below: from before version 2, or sealed with a key that is not here.
+-- Entries whose meaning is not in the tables below: from before version 3, or sealed with a key that is not here.
 CREATE TABLE unopened (
     id INTEGER NOT NULL PRIMARY KEY
 ) STRICT;

@@ -5,11 +5,13 @@ use std::thread;
 
 use lanyard_proto::effects::Record;
 use lanyard_proto::model::{RoomId, TransferId};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
-use super::{Cursor, Durable, Openings, Settings, TransferNote, meaning, records, schema};
+use super::{
+    Cursor, Durable, Limits, Openings, Pruning, Settings, TransferNote, meaning, prune, records, schema,
+};
 
 /// Something to be written.
 pub(super) enum Write {
@@ -17,6 +19,9 @@ pub(super) enum Write {
     ReadMark(RoomId, Cursor),
     Note(TransferId, TransferNote),
     Settings(Settings),
+    Keep(RoomId, Option<u32>),
+    /// And whom to tell what was given up.
+    Prune(Limits, oneshot::Sender<Pruning>),
     /// Entries that were stored before and could be opened now.
     Opened(Openings),
     Draft(RoomId, String),
@@ -106,7 +111,7 @@ impl Thread {
         let (writes, answers): (Vec<Write>, Vec<Answer>) = batch.into_iter().unzip();
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
-            None => self.commit(&writes).map_err(|error| error.locate(&self.path)),
+            None => self.commit(writes).map_err(|error| error.locate(&self.path)),
         };
         if let (Err(error), None) = (&outcome, &self.failed) {
             tracing::error!(%error, "the store stops");
@@ -118,14 +123,34 @@ impl Thread {
         }
     }
 
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), StoreError> {
         let Some(durability) = writes.iter().map(durability_of).max() else { return Ok(()) };
         self.set_durability(durability)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut pruned = Vec::new();
         for write in writes {
-            apply(&transaction, write)?;
+            match write {
+                Write::Records(batch, openings) => {
+                    batch.iter().try_for_each(|record| records::write(&transaction, record, &openings))?;
+                }
+                Write::ReadMark(room, cursor) => records::mark_read(&transaction, room, cursor)?,
+                Write::Note(id, note) => records::note_transfer(&transaction, id, &note)?,
+                Write::Settings(settings) => records::set_settings(&transaction, &settings)?,
+                Write::Opened(openings) => openings
+                    .of
+                    .iter()
+                    .try_for_each(|(id, opened)| meaning::opened(&transaction, *id, opened, openings.me))?,
+                Write::Draft(room, text) => meaning::set_draft(&transaction, room, &text)?,
+                Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
+                Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
+            }
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        for (told, pruning) in pruned {
+            // An error only says that nobody waits for it.
+            let _ = told.send(pruning);
+        }
+        Ok(())
     }
 
     /// SQLite changes it outside of transactions only.
@@ -161,7 +186,7 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
         match request {
             Request::Write(write, answer) => {
                 rows += match &write {
-                    Write::Records(records, _) => records.len(),
+                    Write::Records(records, _) => records.iter().map(rows_of).sum(),
                     Write::Opened(openings) => openings.of.len(),
                     _ => 1,
                 };
@@ -174,38 +199,38 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
     (batch, None)
 }
 
+fn rows_of(record: &Record) -> usize {
+    if let Record::Run { entries, .. } = record { entries.len() } else { 1 }
+}
+
 fn durability_of(write: &Write) -> Durability {
     match write {
         Write::Records(records, _) => {
             records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
         }
         Write::Settings(_) => Durability::PowerLoss,
-        Write::ReadMark(..) | Write::Note(..) | Write::Opened(_) | Write::Draft(..) => Durability::ProgramEnd,
+        Write::ReadMark(..)
+        | Write::Note(..)
+        | Write::Keep(..)
+        | Write::Prune(..)
+        | Write::Opened(_)
+        | Write::Draft(..) => Durability::ProgramEnd,
     }
 }
 
 fn durability_of_record(record: &Record) -> Durability {
     match record {
-        Record::Entry { own: true, .. } | Record::Room(_) | Record::RoomLeft(_) | Record::Transfer(_) => {
-            Durability::PowerLoss
-        }
-        Record::Entry { own: false, .. } | Record::Peer(_) | Record::Covered { .. } => Durability::ProgramEnd,
-    }
-}
-
-fn apply(transaction: &Transaction, write: &Write) -> Result<(), StoreError> {
-    match write {
-        Write::Records(batch, openings) => {
-            batch.iter().try_for_each(|record| records::write(transaction, record, openings))
-        }
-        Write::ReadMark(room, cursor) => records::mark_read(transaction, *room, *cursor),
-        Write::Note(id, note) => records::note_transfer(transaction, *id, note),
-        Write::Settings(settings) => records::set_settings(transaction, settings),
-        Write::Opened(openings) => openings
-            .of
-            .iter()
-            .try_for_each(|(id, opened)| meaning::opened(transaction, *id, opened, openings.me)),
-        Write::Draft(room, text) => meaning::set_draft(transaction, *room, text),
+        Record::Entry { own: true, .. }
+        | Record::Room(_)
+        | Record::RoomLeft(_)
+        | Record::Transfer(_)
+        | Record::LogNonce(_) => Durability::PowerLoss,
+        Record::Entry { own: false, .. }
+        | Record::Run { .. }
+        | Record::Forget { .. }
+        | Record::Forked { .. }
+        | Record::Peer(_)
+        | Record::Covered { .. } => Durability::ProgramEnd,
     }
 }
 
@@ -219,12 +244,13 @@ const MAX_ROWS: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_proto::model::{LogId, PeerId, Seq};
+    use lanyard_proto::model::{LogId, PeerId, Span};
 
     #[test]
     fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {
         let room = RoomId([1; 32]);
-        let covered = Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), seq: Seq(4) };
+        let covered =
+            Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), held: Span::default() };
         let records = |records| Write::Records(records, Openings::default());
         let told = records(vec![covered.clone(), covered.clone()]);
         let left = records(vec![covered.clone(), Record::RoomLeft(room), covered]);

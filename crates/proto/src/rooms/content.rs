@@ -2,13 +2,14 @@
 
 mod messages;
 
-use minicbor::bytes::ByteArray;
+use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 use crate::model::{EntryId, TransferId};
 use crate::transfer::{Failure, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
+use crate::wire::entry::Signed;
 use crate::wire::text;
 
 pub use messages::{MAX_EMOJI, MAX_MENTIONS, MAX_TEXT, MAX_TOPIC, Text, emoji};
@@ -22,13 +23,15 @@ pub mod kind {
     pub const REACTION: u8 = 4;
     pub const OFFER: u8 = 5;
     pub const META: u8 = 6;
+    pub const FORK: u8 = 13;
     pub const RECEIPT: u8 = 15;
     pub const PIN: u8 = 16;
 }
 
-/// Whether entries of a kind have a place of their own among the messages. Others speak about one that has.
+/// Whether entries of a kind have a place of their own among the messages. Others speak about one that has, about an
+/// offer, or about a log.
 pub fn is_message(kind: u8) -> bool {
-    !matches!(kind, kind::EDIT | kind::DELETE | kind::REACTION | kind::RECEIPT | kind::PIN)
+    !matches!(kind, kind::EDIT | kind::DELETE | kind::REACTION | kind::FORK | kind::RECEIPT | kind::PIN)
 }
 
 /// Whether messages of a kind only tell what happened in the room: they never count as unread.
@@ -49,6 +52,8 @@ pub enum Content {
         transfer: TransferId,
         receipt: Receipt,
     },
+    /// Two headers of one log that cannot both be in it. Whether they are genuine is another matter.
+    Fork(Box<[Signed; 2]>),
     /// Of a kind that this version does not know, or sealed with a key that this device does not have.
     Unknown,
     /// What a message of the same author reads like from now on.
@@ -97,6 +102,7 @@ impl Content {
             Content::Text(_) => kind::TEXT,
             Content::Offer { .. } => kind::OFFER,
             Content::Receipt { .. } => kind::RECEIPT,
+            Content::Fork(_) => kind::FORK,
             Content::Edit { .. } => kind::EDIT,
             Content::Delete { .. } => kind::DELETE,
             Content::Reaction { .. } => kind::REACTION,
@@ -121,6 +127,10 @@ impl Content {
                 name,
             }),
             Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
+            Content::Fork(headers) => {
+                let [one, other] = headers.each_ref().map(|signed| signed.bytes().to_vec().into());
+                to_cbor(&ForkBody { one, other })
+            }
             Content::Unknown => Vec::new(),
             Content::Edit { target, text } => messages::edit_body(*target, text),
             Content::Delete { target } => messages::delete_body(*target),
@@ -168,9 +178,22 @@ impl Content {
                 Ok(Content::Offer { transfer: TransferId(said.transfer.into()), offer })
             }
             kind::RECEIPT => from_cbor::<ReceiptBody>(body)?.meaning(),
+            kind::FORK => {
+                let said: ForkBody = from_cbor(body)?;
+                Ok(Content::Fork(Box::new([Signed::decode(&said.one)?, Signed::decode(&said.other)?])))
+            }
             _ => Ok(Content::Unknown),
         }
     }
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct ForkBody {
+    #[n(0)]
+    one: ByteVec,
+    #[n(1)]
+    other: ByteVec,
 }
 
 /// The author's name stands under one key in the bodies of all messages.

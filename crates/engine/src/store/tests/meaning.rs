@@ -275,7 +275,7 @@ async fn pages_begin_and_end_where_they_are_wanted() {
 }
 
 #[tokio::test]
-async fn a_database_of_the_first_version_learns_what_is_in_it() {
+async fn a_database_of_an_older_version_learns_what_is_in_it() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
     let mut bob = Pen::new(2, 5);
@@ -290,7 +290,7 @@ async fn a_database_of_the_first_version_learns_what_is_in_it() {
         .execute_batch(
             "DROP TRIGGER entry_gone; DROP TRIGGER room_gone; DROP TABLE unopened; DROP TABLE message; DROP TABLE mark;
              DROP TABLE reaction; DROP TABLE topic; DROP TABLE draft; DROP TABLE found; DROP TABLE search;
-             UPDATE entry SET message = 1; PRAGMA user_version = 1;",
+             UPDATE entry SET message = 1; PRAGMA user_version = 2;",
         )
         .unwrap();
     drop(older);
