@@ -29,6 +29,7 @@ pub struct Offering {
 }
 
 /// What a command comes to: an answer now, or effects first.
+#[allow(clippy::large_enum_variant, reason = "it lives for one call")]
 pub enum Outcome {
     Now(Reply),
     After(Effects, Answering),

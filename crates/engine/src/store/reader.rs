@@ -80,18 +80,21 @@ fn run(connection: Connection, mut queue: mpsc::Receiver<Request>) {
     }
 }
 
+/// Consecutive entries of one log in their encoding, and where they begin.
+type Encoded = (Seq, Vec<Vec<u8>>);
+
 pub(super) fn stretch(
     connection: &Connection,
     room: RoomId,
     log: LogId,
     seqs: RangeInclusive<Seq>,
     max_bytes: usize,
-) -> Result<Option<(Seq, Vec<Vec<u8>>)>, StoreError> {
+) -> Result<Option<Encoded>, StoreError> {
     // No log is longer than SQLite can count, so a larger number only means "to its end".
     let bound = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(STRETCH)?;
     let mut rows = statement.query(params![room.0, log.0, bound(*seqs.start()), bound(*seqs.end())])?;
-    let (mut stretch, mut bytes): (Option<(Seq, Vec<Vec<u8>>)>, usize) = (None, 0);
+    let (mut stretch, mut bytes): (Option<Encoded>, usize) = (None, 0);
     while let Some(row) = rows.next()? {
         let seq = Seq(unsigned(row, 0)?);
         let stored = row.get_ref(1)?.as_blob().map_err(|_| StoreError::unreadable("an entry"))?;
@@ -203,9 +206,6 @@ fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
     };
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }
-
-/// Nobody reads more, and a newcomer is not to wait for a million to be counted.
-const MAX_UNREAD: usize = 10_000;
 
 /// Questions that may wait. Each takes about a millisecond, so a longer queue would only hide a stall.
 const QUEUE: usize = 256;

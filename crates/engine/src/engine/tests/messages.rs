@@ -15,7 +15,7 @@ async fn what_is_done_with_a_message_reads_the_same_at_the_other_side_and_after_
     heard(&bob, &other.id).await;
     let answer = say(&bob, "@ann tea?", Some(&said.id[..8])).await;
     let me = snapshot(&ann).await.me.id;
-    assert_eq!(answer.mentions, [me.clone()]);
+    assert_eq!(answer.mentions, [me.as_str()]);
     let asked = heard(&ann, &answer.id).await;
     assert!(asked.to_me);
     assert_eq!(asked.reply.unwrap().text, "明天会议室见");
@@ -59,7 +59,7 @@ async fn what_is_done_with_a_message_reads_the_same_at_the_other_side_and_after_
         history(&engine, settled).await;
         let lobby = room(&engine, |_| true).await;
         assert_eq!((lobby.topic.as_str(), lobby.draft == "I was about to"), ("会议", name == "ann"));
-        assert_eq!(found(&engine, "会议").await, [said.id.clone()]);
+        assert_eq!(found(&engine, "会议").await, [said.id.as_str()]);
         assert_eq!(found(&engine, "明天").await, [""; 0]);
         assert_eq!(found(&engine, "never").await, [""; 0]);
         let pins = engine.handle().call(Command::Pins { room: "#lobby".to_owned() }).await.unwrap();

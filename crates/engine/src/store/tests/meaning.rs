@@ -479,11 +479,11 @@ fn expected(entries: &[Arc<Entry>]) -> Meaning {
     let messages: Vec<_> = messages.collect();
     let mut found: Vec<_> = messages.iter().filter(|(_, _, gone, ..)| !gone).map(|(id, ..)| *id).collect();
     found.sort();
-    let topics = ordered.iter().filter_map(|entry| match content(entry) {
+    let mut topics = ordered.iter().filter_map(|entry| match content(entry) {
         Content::Topic(topic) => Some(topic),
         _ => None,
     });
-    (messages, found, topics.last().unwrap_or_default())
+    (messages, found, topics.next_back().unwrap_or_default())
 }
 
 impl Pen {
