@@ -50,8 +50,8 @@ impl Node {
             Ok(verified) => verified,
             Err(error) => return self.drop(Dropped::Datagram(error)),
         };
-        if let Some(missed) = self.presence.missed_before(&envelope) {
-            self.air.counted(missed);
+        if let Some(newest) = self.presence.newest_of(&envelope) {
+            self.air.counted(newest, envelope.counter);
         }
         match envelope.kind {
             kind::ANNOUNCE => match Announcement::decode(body) {

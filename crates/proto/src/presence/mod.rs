@@ -81,12 +81,10 @@ impl Presence {
             }
     }
 
-    /// How many datagrams of the sender's present run were sent since the last one that was heard, and are not this one;
-    /// `None` if that cannot be told.
-    pub fn missed_before(&self, envelope: &Envelope) -> Option<u64> {
+    /// The highest number that was heard of the sender's present run.
+    pub fn newest_of(&self, envelope: &Envelope) -> Option<u64> {
         let window = &self.peers.get(&envelope.sender)?.window;
-        (window.boot() == envelope.boot && window.newest() > 0)
-            .then(|| envelope.counter.saturating_sub(window.newest() + 1))
+        (window.boot() == envelope.boot && window.newest() > 0).then(|| window.newest())
     }
 
     /// Whether this is another copy of a sender's newest announcement that shows an address not known yet.
