@@ -151,7 +151,7 @@ impl Run {
                 self.keep_room(room, days).await?;
                 Ok(Outcome::After(Effects::default(), Answering::Room(room)))
             }
-            Command::Directory {} => Err(invalid("logs")),
+            Command::Directory {} => Ok(Outcome::Now(Reply::Directory(self.directory()))),
         }
     }
 
