@@ -291,9 +291,8 @@ async fn look(
         return Err(format!("its name is {}", snapshot.me.name));
     }
     for what in &promises.all {
-        match what {
-            What::Received { transfer, name } => received(record, &snapshot, downloads, *transfer, name)?,
-            _ => {}
+        if let What::Received { transfer, name } = what {
+            received(record, &snapshot, downloads, *transfer, name)?;
         }
     }
     if is_over {
