@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lanyard_tests::crowd::{Control, Crowd};
 use lanyard_tests::history::History;
 use lanyard_tests::hosts::Lan;
-use lanyard_tests::process::memory;
+use lanyard_tests::process::{cpu_seconds, memory};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
