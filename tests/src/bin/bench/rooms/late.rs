@@ -49,6 +49,8 @@ pub fn joiner(name: &str, entries: u64, options: &Options) -> Result<(), String>
     );
     for (who, process, before) in [("newcomer", newcomer, newcomer_before), ("holder", holder, holder_before)]
     {
+        let work = format!("{:.2} CPU-s", cpu_seconds(process));
+        row(&format!("{what}: work of the {who} since its start"), "", &work, Verdict::None);
         let most = memory(process, "VmHWM:");
         let more = most - before;
         row(
