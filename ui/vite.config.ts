@@ -1,6 +1,6 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
-import { emojiList } from './emoji';
+import { emojiList } from './emoji.ts';
 
 export default defineConfig({
   plugins: [svelte(), emojiList()],

@@ -45,13 +45,14 @@ function data(): Promise<EmojiData> {
   return loading;
 }
 
-/** Whole names before beginnings before the rest. */
+/** Whole names before whole keywords before beginnings before the rest. */
 function rank([, , en, zh]: EmojiData[number], words: string[]): number {
   const names = [...en, ...zh];
   if (!words.every((word) => names.some((name) => name.includes(word)))) return Infinity;
   const whole = words.join(' ');
-  if (names.includes(whole)) return 0;
-  return en[0]!.startsWith(whole) || zh[0]!.startsWith(whole) ? 1 : 2;
+  if (en[0] === whole || zh[0] === whole) return 0;
+  if (names.includes(whole)) return 1;
+  return en[0]!.startsWith(whole) || zh[0]!.startsWith(whole) ? 2 : 3;
 }
 
 function stored(): string[] {

@@ -91,7 +91,8 @@ export class Session {
 
   destination(room: Room): Destination {
     const person = room.kind === 'direct';
-    return { to: room.id, name: person ? room.name : `#${room.name}`, person };
+    const open = room.kind === 'open' || room.kind === 'lobby';
+    return { to: room.id, name: open ? `#${room.name}` : room.name, person };
   }
 
   /** Opens a room where reading stopped, or at a place in its past. */

@@ -17,6 +17,12 @@ export function spansOf(text: string, mentioned?: Mentioned): Span[] {
   return mentioned && mentioned.names.length > 0 ? mention(spans, mentioned) : spans;
 }
 
+/** What a text says without how it looks, for places where there is one line for it. */
+export function plainOf(text: string): string {
+  const plain = (spans: Span[]): string => spans.map((span) => ('spans' in span ? plain(span.spans) : span.text)).join('');
+  return plain(markdown(text)).replace(/\s+/g, ' ');
+}
+
 /** What the words of a search stand for in a text, in turn: not a hit, a hit, not a hit… */
 export function marksOf(text: string, query: string): string[] {
   const words = query.split(/\s+/).filter((word) => word !== '');
