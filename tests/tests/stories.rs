@@ -139,6 +139,26 @@ fn a_message_too_long_for_a_datagram_arrives_too() {
 }
 
 #[test]
+fn a_message_of_eight_kilobytes_needs_no_connection() {
+    for seed in 0..10 {
+        let mut lan = Lan::seeded(seed).loss_percent(20);
+        let people = lan.join(["ann", "bob", "cyd", "dan"]);
+        lan.run_for(2 * SECOND);
+        let long = "long ".repeat(1638);
+        lan.say(people[0], &long);
+        lan.say_to(people[0], people[1], &long);
+        lan.run_until(5 * SECOND, |lan| people.iter().all(|who| !lan.chat(*who).is_empty()));
+        lan.run_for(5 * SECOND);
+        assert_eq!(lan.dials, 0, "seed {seed}");
+        for who in people {
+            lan.assert_chat(who, &format!("ann: {}\n", long.trim()));
+        }
+        let room = lan.converse(people[1], people[0]);
+        assert_eq!(lan.chat_in(people[1], room).len(), long.len() + 5, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_direct_conversation_is_read_by_the_two_only() {
     let mut lan = Lan::seeded(11);
     let [ann, bob, eve] = lan.join(["ann", "bob", "eve"]);

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use crate::model::{ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use crate::model::{
+    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, Span, TransferId, UnixMillis,
+};
 use crate::rooms::{Offer, RoomKind};
 use crate::transfer::{PullEnd, Receipt, TransferState};
 use crate::wire::entry::Entry;
@@ -61,6 +63,10 @@ pub enum Input<'a> {
     Served { conn: ConnId },
     /// A sync connection is gone, whoever ended it.
     Closed { conn: ConnId },
+    /// The entry that [`Job::Recall`] asked for, if it is here.
+    Recalled { entry: Option<Arc<Entry>> },
+    /// The store gave up what is here of a log up to a place, where this entry was.
+    Pruned { room: RoomId, log: LogId, to: Seq, to_id: EntryId },
     /// A file transfer's bulk work ended.
     Pull { transfer: TransferId, end: PullEnd },
     /// All of an own offer was sent to somebody; `digest` as in [`PullEnd::Complete`].
@@ -83,12 +89,32 @@ pub enum Record {
     RoomLeft(RoomId),
     /// A verified entry that continues its log. `own` entries must survive power loss before they are sent.
     Entry { room: RoomId, entry: Arc<Entry>, own: bool, arrived: UnixMillis },
+    /// Consecutive entries of one log, all genuine, that do not continue its head.
+    Run { room: RoomId, entries: Vec<Arc<Entry>>, place: Place, arrived: UnixMillis },
+    /// What a log holds up to this place is no longer wanted here.
+    Forget { room: RoomId, log: LogId, to: Seq },
+    /// It is proven that a log contradicts itself.
+    Forked { room: RoomId, log: LogId },
+    /// The logs that this device begins from now on have this nonce.
+    LogNonce(u64),
     /// What is known of another device, new or changed.
     Peer(PeerRecord),
-    /// `peer` has signed that it holds `log` up to `seq`. Only told for this device's own logs.
-    Covered { room: RoomId, peer: PeerId, log: LogId, seq: Seq },
+    /// `peer` has signed that it holds these places of `log`; in place of what was known before. Only told for this
+    /// device's own logs.
+    Covered { room: RoomId, peer: PeerId, log: LogId, held: Span },
     /// A transfer, new or in another state.
     Transfer(TransferRecord),
+}
+
+/// Where consecutive entries stand in their log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// They continue its head.
+    Head,
+    /// They begin a new interval above its head, with a hole between.
+    Ahead,
+    /// They end where an interval that is here begins, and belong to it.
+    Below,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,8 +197,11 @@ pub enum Job {
     Dial { peer: PeerId, addresses: Vec<SocketAddr> },
     /// Close a sync connection after what was sent on it.
     HangUp { conn: ConnId },
-    /// Read these entries from the store and write them to the connection as ENTRIES frames. Ends in `Served`.
+    /// Read these entries from the store and write them to the connection as ENTRIES frames: each range from its end
+    /// to its beginning, a frame at a time, the entries of a frame in the order of their log. Ends in `Served`.
     Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)> },
+    /// Read an entry from the store. Ends in `Recalled`.
+    Recall { room: RoomId, log: LogId, seq: Seq },
     /// Fetch the files of an offer from this holder. Ends in `Pull`.
     Pull { transfer: TransferId, holder: PeerId, addresses: Vec<SocketAddr> },
     /// Stop fetching. What was staged is thrown away if the transfer is over, kept if it only waits.
@@ -213,6 +242,8 @@ pub enum Event {
         entry: Arc<Entry>,
         arrived: UnixMillis,
     },
+    /// Older entries came; not told of each, and a few times a second at the most.
+    History(RoomId),
     /// `peer` holds more of this device's entries in the room than before.
     Covered {
         room: RoomId,
@@ -220,6 +251,13 @@ pub enum Event {
     },
     /// A transfer is new or in another state.
     Transfer(TransferId),
+    /// It is proven that a log of this author contradicts itself: nothing more is taken of it.
+    Forked {
+        room: RoomId,
+        author: PeerId,
+    },
+    /// Another device speaks with this one's key: a copy of this profile runs elsewhere.
+    Cloned,
 }
 
 /// What the store knew when the node started.
@@ -242,17 +280,40 @@ pub struct Loaded {
 pub struct LoadedRoom {
     pub record: RoomRecord,
     pub logs: Vec<LoadedLog>,
+    /// Logs of which it is proven that they contradict themselves.
+    pub forked: Vec<LogId>,
     /// What others have signed to hold of this device's log under the current nonce.
-    pub covered: Vec<(PeerId, Seq)>,
+    pub covered: Vec<(PeerId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.
     pub recent: Vec<Arc<Entry>>,
 }
 
-/// One log, contiguous from 1 to `head`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One log, as far as it is here.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadedLog {
     pub author: PeerId,
     pub nonce: u64,
+    /// From the oldest to the newest; at least one.
+    pub intervals: Vec<Interval>,
+    /// Nothing up to this place is wanted here any more.
+    pub floor: Seq,
+    /// The clock of the oldest entry of the newest interval; zero if it has none.
+    pub oldest: Hlc,
+}
+
+impl LoadedLog {
+    /// The newest interval.
+    pub fn top(&self) -> Option<&Interval> {
+        self.intervals.last()
+    }
+}
+
+/// Consecutive entries of a log, chained by hash: those behind `base`, up to `head`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interval {
+    pub base: Seq,
+    /// What the first of them names as the one before; zeros before the log's first.
+    pub base_id: EntryId,
     pub head: Seq,
     pub head_id: EntryId,
 }

@@ -126,6 +126,39 @@ impl Seq {
     }
 }
 
+/// Consecutive places of a log: those behind `after`, up to `to`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    pub after: Seq,
+    pub to: Seq,
+}
+
+impl Span {
+    pub fn contains(self, seq: Seq) -> bool {
+        self.after < seq && seq <= self.to
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.to <= self.after
+    }
+
+    /// How many places it has.
+    pub fn count(self) -> u64 {
+        self.to.0.saturating_sub(self.after.0)
+    }
+
+    /// Both as one, where nothing lies between them; otherwise the one that reaches further.
+    #[must_use]
+    pub fn joined(self, other: Span) -> Span {
+        if self.is_empty() || other.is_empty() {
+            return if self.is_empty() { other } else { self };
+        }
+        let (lower, upper) = if self.to < other.to { (self, other) } else { (other, self) };
+        let after = if upper.after <= lower.to { lower.after.min(upper.after) } else { upper.after };
+        Span { after, to: upper.to }
+    }
+}
+
 /// A hybrid logical clock reading: 48 bits of Unix milliseconds, then a 16-bit counter (Kulkarni et al., 2014).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hlc(pub u64);
@@ -211,6 +244,17 @@ mod tests {
         mistyped.replace_range(mistyped.len() - 1.., last);
         assert_eq!(PeerId::parse(&mistyped), None);
         assert_eq!(PeerId::parse("naïve"), None);
+    }
+
+    #[test]
+    fn spans_are_joined_only_where_nothing_is_missing_between_them() {
+        let span = |after, to| Span { after: Seq(after), to: Seq(to) };
+        assert_eq!(span(0, 4).joined(span(4, 9)), span(0, 9));
+        assert_eq!(span(5, 9).joined(span(0, 4)), span(5, 9), "place 5 is missing");
+        assert_eq!(span(2, 9).joined(span(3, 5)), span(2, 9));
+        assert_eq!(Span::default().joined(span(3, 5)), span(3, 5));
+        assert!(span(3, 5).contains(Seq(5)) && !span(3, 5).contains(Seq(3)));
+        assert_eq!((span(3, 5).count(), span(5, 3).count()), (2, 0));
     }
 
     #[test]

@@ -1,26 +1,36 @@
 //! What a simulated host has on disk: every record that was committed, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, PeerRecord, Record, RoomRecord, TransferRecord};
-use lanyard_proto::model::{Hlc, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::effects::{
+    Interval, Loaded, LoadedLog, LoadedRoom, PeerRecord, Place, Record, RoomRecord, TransferRecord,
+};
+use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::wire::entry::{Entry, log_id};
 
-/// Entries in the order of their log, and when each arrived.
-type Log = Vec<(Arc<Entry>, UnixMillis)>;
+/// The entries of a log by their place, and when each arrived.
+#[derive(Clone, Default)]
+struct Log {
+    entries: BTreeMap<u64, (Arc<Entry>, UnixMillis)>,
+    /// The newest that ever was here.
+    head: Option<Arc<Entry>>,
+    /// What is at or below is not wanted.
+    floor: Seq,
+}
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Disk {
     rooms: BTreeMap<RoomId, RoomRecord>,
     logs: BTreeMap<(RoomId, LogId), Log>,
     peers: BTreeMap<PeerId, PeerRecord>,
-    covered: BTreeMap<(RoomId, PeerId, LogId), Seq>,
+    covered: BTreeMap<(RoomId, PeerId, LogId), Span>,
     transfers: BTreeMap<TransferId, TransferRecord>,
     boot: u64,
     log_nonce: u64,
     forgot: bool,
+    forked: BTreeSet<(RoomId, LogId)>,
     clock: Hlc,
 }
 
@@ -32,25 +42,55 @@ impl Disk {
             }
             Record::RoomLeft(room) => {
                 self.rooms.remove(room);
+                self.forked.retain(|(of, _)| of != room);
                 self.logs.retain(|(of, _), _| of != room);
                 self.covered.retain(|(of, ..), _| of != room);
                 self.forgot = true;
             }
             Record::Entry { room, entry, own, arrived } => {
                 let log = self.logs.entry((*room, entry.log())).or_default();
-                assert_eq!(entry.header.seq.0, log.len() as u64 + 1, "an entry continues its log");
-                assert_eq!(entry.header.prev, log.last().map_or([0; 32], |(last, _)| last.id().0));
-                log.push((entry.clone(), *arrived));
+                let (seq, id) =
+                    log.head.as_ref().map_or((0, [0; 32]), |head| (head.header.seq.0, head.id().0));
+                assert_eq!(
+                    (entry.header.seq.0, entry.header.prev),
+                    (seq + 1, id),
+                    "an entry continues its log"
+                );
+                log.insert(entry, *arrived);
                 if *own {
                     self.clock = self.clock.max(entry.header.hlc);
                 }
             }
+            Record::Forked { room, log } => {
+                assert!(self.forked.insert((*room, *log)), "a fork is found once");
+            }
+            Record::LogNonce(nonce) => self.log_nonce = *nonce,
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
-            Record::Covered { room, peer, log, seq } => {
-                let covered = self.covered.entry((*room, *peer, *log)).or_default();
-                *covered = (*covered).max(*seq);
+            Record::Run { room, entries, place, arrived } => {
+                let (first, last) = (&entries[0], &entries[entries.len() - 1]);
+                let log = self.logs.entry((*room, first.log())).or_default();
+                let head = log.head.as_ref().map_or(0, |head| head.header.seq.0);
+                match place {
+                    Place::Head => panic!("what continues a log is committed one by one"),
+                    Place::Ahead => assert!(first.header.seq.0 > head + 1, "there is a hole below"),
+                    Place::Below => {
+                        let above = &log.entries[&(last.header.seq.0 + 1)].0;
+                        assert_eq!(above.header.prev, last.id().0, "what is above names what is below");
+                    }
+                }
+                for entry in entries {
+                    log.insert(entry, *arrived);
+                }
+            }
+            Record::Forget { room, log, to } => {
+                let log = self.logs.entry((*room, *log)).or_default();
+                log.entries.retain(|seq, _| *seq > to.0);
+                log.floor = log.floor.max(*to);
+            }
+            Record::Covered { room, peer, log, held } => {
+                self.covered.insert((*room, *peer, *log), *held);
             }
             Record::Transfer(transfer) => {
                 self.transfers.insert(transfer.id, transfer.clone());
@@ -70,13 +110,14 @@ impl Disk {
                 .logs
                 .iter()
                 .filter(|((room, _), _)| *room == record.id)
-                .filter_map(|(_, log)| head(log))
+                .filter_map(|(_, log)| log.load())
                 .collect(),
+            forked: self.forked.iter().filter(|(room, _)| *room == record.id).map(|(_, log)| *log).collect(),
             covered: self
                 .covered
                 .iter()
                 .filter(|((room, _, log), _)| *room == record.id && *log == own)
-                .map(|((_, peer, _), seq)| (*peer, *seq))
+                .map(|((_, peer, _), held)| (*peer, *held))
                 .collect(),
             recent: self.entries(record.id).into_iter().rev().take(64).rev().collect(),
         });
@@ -93,24 +134,69 @@ impl Disk {
     /// All entries of a room in the order in which they are shown.
     pub fn entries(&self, room: RoomId) -> Vec<Arc<Entry>> {
         let logs = self.logs.iter().filter(|((of, _), _)| *of == room);
-        let mut entries: Vec<_> = logs.flat_map(|(_, log)| log.iter().cloned()).collect();
+        let mut entries: Vec<_> = logs.flat_map(|(_, log)| log.entries.values().cloned()).collect();
         entries
             .sort_by_key(|(entry, arrived)| (place(entry, *arrived), entry.header.author, entry.header.seq));
         entries.into_iter().map(|(entry, _)| entry).collect()
     }
 
-    pub fn ranges(&self, room: RoomId, wanted: &[(LogId, RangeInclusive<u64>)]) -> Vec<Arc<Entry>> {
-        let ranges = wanted.iter().filter_map(|(log, range)| Some((self.logs.get(&(room, *log))?, range)));
-        let entries = ranges
-            .flat_map(|(log, range)| log.iter().filter(|(entry, _)| range.contains(&entry.header.seq.0)));
-        entries.map(|(entry, _)| entry.clone()).collect()
+    pub fn entry(&self, room: RoomId, log: LogId, seq: Seq) -> Option<Arc<Entry>> {
+        let log = self.logs.get(&(room, log))?;
+        log.entries.get(&seq.0).map(|(entry, _)| entry.clone())
+    }
+
+    /// As they are served: each range from its end to its beginning in frames of so many, each in its order.
+    pub fn ranges(&self, room: RoomId, wanted: &[(LogId, RangeInclusive<u64>)], frame: usize) -> Frames {
+        let mut frames = Frames::new();
+        for (log, range) in wanted.iter().filter(|(_, range)| !range.is_empty()) {
+            let Some(log) = self.logs.get(&(room, *log)) else { continue };
+            let entries: Vec<_> =
+                log.entries.range(range.clone()).map(|(_, (entry, _))| entry.clone()).collect();
+            frames.extend(entries.rchunks(frame).map(<[_]>::to_vec));
+        }
+        frames
     }
 }
 
-fn head(log: &[(Arc<Entry>, UnixMillis)]) -> Option<LoadedLog> {
-    let (last, _) = log.last()?;
-    let (author, nonce) = (last.header.author, last.header.nonce);
-    Some(LoadedLog { author, nonce, head: last.header.seq, head_id: last.id() })
+type Frames = Vec<Vec<Arc<Entry>>>;
+
+impl Log {
+    fn insert(&mut self, entry: &Arc<Entry>, arrived: UnixMillis) {
+        let twin = self.entries.insert(entry.header.seq.0, (entry.clone(), arrived));
+        assert!(twin.is_none(), "an entry is committed once");
+        if self.head.as_ref().is_none_or(|head| head.header.seq < entry.header.seq) {
+            self.head = Some(entry.clone());
+        }
+    }
+
+    fn load(&self) -> Option<LoadedLog> {
+        let newest = self.head.as_ref()?;
+        let mut intervals: Vec<Interval> = Vec::new();
+        for (entry, _) in self.entries.values() {
+            let (seq, id) = (entry.header.seq, entry.id());
+            match intervals.last_mut().filter(|last| last.head.next() == seq) {
+                Some(last) => (last.head, last.head_id) = (seq, id),
+                None => intervals.push(Interval {
+                    base: Seq(seq.0 - 1),
+                    base_id: EntryId(entry.header.prev),
+                    head: seq,
+                    head_id: id,
+                }),
+            }
+        }
+        if intervals.is_empty() {
+            let (seq, id) = (newest.header.seq, newest.id());
+            intervals.push(Interval { base: seq, base_id: id, head: seq, head_id: id });
+        }
+        let oldest = intervals.last().and_then(|top| self.entries.get(&top.base.next().0));
+        Some(LoadedLog {
+            author: newest.header.author,
+            nonce: newest.header.nonce,
+            intervals,
+            floor: self.floor,
+            oldest: oldest.map_or(Hlc(0), |(entry, _)| entry.header.hlc),
+        })
+    }
 }
 
 /// Entries from a future that is too far are shown where they arrived.

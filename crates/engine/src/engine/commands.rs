@@ -118,7 +118,9 @@ impl Run {
                 let effects = self.node.cancel(transfer, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Transfer(transfer)))
             }
-            Command::Configure { name, downloads, .. } => self.configure(name, downloads).await,
+            Command::Configure { name, downloads, history_days, history_bytes } => {
+                self.configure(name, downloads, history_days, history_bytes).await
+            }
             Command::AddPeer { address } => {
                 check_address(&address)?;
                 self.add_address(&address);
@@ -144,7 +146,12 @@ impl Run {
             | Command::Invite { .. }
             | Command::Invites { .. }
             | Command::RevokeInvite { .. } => Err(invalid("private")),
-            Command::Directory {} | Command::KeepRoom { .. } => Err(invalid("logs")),
+            Command::KeepRoom { room, days } => {
+                let room = self.find_room(&room)?;
+                self.keep_room(room, days).await?;
+                Ok(Outcome::After(Effects::default(), Answering::Room(room)))
+            }
+            Command::Directory {} => Err(invalid("logs")),
         }
     }
 
@@ -241,7 +248,8 @@ impl Run {
             let show = move |run: &Run| {
                 let reply = page.map_err(ApiError::from).map(|(shown, more)| {
                     let messages = shown.iter().filter_map(|shown| run.message(room, shown)).collect();
-                    Reply::Page(Page { messages, more, newer: false, missing: false })
+                    let missing = !more && run.node.room(room).is_some_and(|held| held.is_partial());
+                    Reply::Page(Page { messages, more, newer: false, missing })
                 });
                 let _ = answer.send(reply);
             };
@@ -275,6 +283,8 @@ impl Run {
         &mut self,
         name: Option<String>,
         downloads: Option<String>,
+        history_days: Option<u32>,
+        history_bytes: Option<u64>,
     ) -> Result<Outcome, ApiError> {
         let mut settings = self.settings.clone();
         if let Some(name) = &name {
@@ -288,7 +298,17 @@ impl Run {
         if let Some(handle) = &downloads {
             settings.downloads = Some(self.folder(handle)?);
         }
+        settings.history_days = history_days.or(settings.history_days);
+        if let Some(bytes) = history_bytes {
+            if bytes < MIN_HISTORY_BYTES {
+                return Err(invalid("History needs 16 MiB at least."));
+            }
+            settings.history_bytes = Some(bytes);
+        }
         self.settings = settings.clone();
+        if history_days.is_some() || history_bytes.is_some() {
+            self.keep_history();
+        }
         let mut effects = Effects::default();
         if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
             effects.extend(self.node.rename(name, self.clock.now()));
@@ -444,5 +464,7 @@ fn unoffered(error: SurveyError) -> ApiError {
 
 /// Messages of one page.
 const MAX_PAGE: u32 = 500;
+/// Less would be given up while it is read.
+const MIN_HISTORY_BYTES: u64 = 16 << 20;
 /// Fewer characters of an id are too likely to mean somebody else.
 const MIN_ID_PREFIX: usize = 4;

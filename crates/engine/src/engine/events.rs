@@ -1,6 +1,6 @@
 //! Facts of the node become events of the API.
 
-use lanyard_proto::effects::Event as Fact;
+use lanyard_proto::effects::{Event as Fact, TransferRecord};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use lanyard_proto::rooms;
 use lanyard_proto::transfer::TransferState;
@@ -17,7 +17,10 @@ impl Run {
             Fact::PeerOnline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOnline { peer }),
             Fact::PeerOffline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOffline { peer }),
             Fact::PeerChanged(peer) => self.tell_of_peer(peer, |peer| Event::PeerChanged { peer }),
-            Fact::RoomJoined(room) => self.tell_of_room(room),
+            Fact::RoomJoined(room) => {
+                self.keep_history();
+                self.tell_of_room(room);
+            }
             Fact::RoomLeft(room) => {
                 self.view.rooms.remove(&room);
                 self.tell(Event::RoomLeft { room: room.to_string() });
@@ -28,8 +31,11 @@ impl Run {
                     self.tell_of_message(room, Shown { entry, arrived, cursor });
                 }
             }
+            Fact::History(room) => self.tell_of_history(room),
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
+            Fact::Forked { room, author } => self.tell_of_fork(room, author),
+            Fact::Cloned => self.tell_of_clone(),
         }
     }
 
@@ -76,6 +82,20 @@ impl Run {
         self.tell_of_room(room);
     }
 
+    /// Older messages came: the count of unread ones, and perhaps the last one, are others.
+    fn tell_of_history(&self, room: RoomId) {
+        self.tell(Event::History { room: room.to_string() });
+        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
+        tokio::spawn(async move {
+            let counted = async { Ok((store.unread(room, me).await?, store.last(room).await?)) };
+            let report = match counted.await {
+                Ok((unread, last)) => Report::Counted { room, unread, last: last.map(Box::new) },
+                Err(error) => Report::Failed(error),
+            };
+            let _ = reports.send(report).await;
+        });
+    }
+
     /// Messages of ours that more devices hold than were told of.
     fn tell_of_delivery(&mut self, room: RoomId) {
         let Some(held) = self.node.room(room) else { return };
@@ -108,6 +128,15 @@ impl Run {
             }
             before if over && before != Some(record.state) => self.tell(Event::TransferFinished { transfer }),
             _ => self.tell(Event::TransferChanged { transfer }),
+        }
+    }
+
+    /// What was offered before this run, too: the run before may have ended between the offer and the yes.
+    pub fn accept_offers_by_rule(&self) {
+        let me = self.node.me();
+        let open = |record: &&TransferRecord| record.from != me && record.state == TransferState::Offered;
+        if self.config.accept == AcceptRule::Any {
+            self.node.transfers().filter(open).for_each(|record| self.accept_by_rule(record.id));
         }
     }
 

@@ -11,7 +11,7 @@ use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
 use crate::api::{ApiError, ErrorCode};
 use crate::engine::run::{Report, Run};
-use crate::net::framing::{SyncEvent, spawn_sync};
+use crate::net::framing::{SyncEvent, SyncWriter, spawn_sync};
 use crate::net::stream::{self, Secure, dial, dial_any};
 use crate::net::tls::Purpose;
 use crate::store::{Store, StoreError};
@@ -137,25 +137,12 @@ impl Run {
         let Some(writer) = self.conns.get(&conn).cloned() else { return };
         let (store, reports) = (self.store.clone(), self.reports.clone());
         tokio::spawn(async move {
-            for (log, range) in wanted {
-                let mut next = *range.start();
-                while next <= *range.end() {
-                    let batch = match batch(&store, room, log, next..=*range.end()).await {
-                        Ok(batch) => batch,
-                        Err(error) => {
-                            let _ = reports.send(Report::Failed(error)).await;
-                            return;
-                        }
-                    };
-                    let Some(last) = batch.last().map(|entry| entry.header.seq) else { break };
-                    let entries = batch.iter().map(|entry| entry.encode_in_room()).collect();
-                    if writer.send(Frame::Entries { room, entries }.encode()).await.is_err() {
-                        return;
-                    }
-                    next = last.0 + 1;
-                }
+            match serve(&store, &writer, room, wanted).await {
+                // What is lost with the connection is asked for again.
+                Ok(Written::Wholly) => drop(reports.send(Report::Served(conn)).await),
+                Ok(Written::Gone) => {}
+                Err(error) => drop(reports.send(Report::Failed(error)).await),
             }
-            let _ = reports.send(Report::Served(conn)).await;
         });
     }
 
@@ -197,13 +184,41 @@ pub fn check_address(address: &str) -> Result<(), ApiError> {
     })
 }
 
-async fn batch(
+enum Written {
+    Wholly,
+    /// The connection is.
+    Gone,
+}
+
+/// Writes the ranges in their order, each from its end to its beginning, a frame at a time.
+async fn serve(
     store: &Store,
+    writer: &SyncWriter,
     room: RoomId,
-    log: LogId,
-    range: RangeInclusive<u64>,
-) -> Result<Vec<std::sync::Arc<lanyard_proto::wire::entry::Entry>>, StoreError> {
-    store.entries(room, log, Seq(*range.start()), Seq(*range.end()), ENTRIES_BYTES).await
+    wanted: Vec<(LogId, RangeInclusive<u64>)>,
+) -> Result<Written, StoreError> {
+    let (mut entries, mut left) = (Vec::new(), ENTRIES_BYTES);
+    for (log, range) in wanted {
+        let (from, mut to) = (Seq(*range.start()), Seq(*range.end()));
+        while from <= to {
+            let Some((first, stretch)) = store.stretch(room, log, from, to, left).await? else { break };
+            let size: usize = stretch.iter().map(Vec::len).sum();
+            if size > left && !entries.is_empty() {
+                let full = std::mem::take(&mut entries);
+                left = ENTRIES_BYTES;
+                if writer.send(Frame::Entries { room, entries: full }.encode()).await.is_err() {
+                    return Ok(Written::Gone);
+                }
+            }
+            entries.extend(stretch);
+            left = left.saturating_sub(size);
+            to = Seq(first.0 - 1);
+        }
+    }
+    if !entries.is_empty() && writer.send(Frame::Entries { room, entries }.encode()).await.is_err() {
+        return Ok(Written::Gone);
+    }
+    Ok(Written::Wholly)
 }
 
 /// Between two tries to reach a peer that was given by address: soon enough after it was switched on.

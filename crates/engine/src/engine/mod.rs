@@ -11,6 +11,7 @@ mod commands;
 mod events;
 mod gate;
 pub(crate) mod handle;
+mod history;
 mod links;
 mod lock;
 mod progress;

@@ -1,11 +1,13 @@
 //! The engine's task: waits for a cause, calls the node, and lets the effects pass.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input, Job, Transmit};
 use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId};
 use lanyard_proto::node::Node;
+use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +17,7 @@ use crate::engine::bulk::{PullReport, Serving};
 use crate::engine::commands::Offering;
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
+use crate::engine::history::{Keeping, PRUNE};
 use crate::engine::links::{Dialled, Standing};
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
@@ -25,7 +28,7 @@ use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
-use crate::store::{Settings, Store, StoreError};
+use crate::store::{Pruning, Settings, Shown, Store, StoreError};
 
 /// Everything that the engine's task owns.
 pub struct Run {
@@ -50,6 +53,7 @@ pub struct Run {
     pub standing: HashMap<ConnId, Standing>,
     /// Addresses that were given and are dialled, or will be again.
     pub addresses: BTreeSet<String>,
+    pub keeping: Keeping,
     pub pulls: HashMap<TransferId, CancellationToken>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
@@ -93,6 +97,14 @@ pub enum Report {
         room: RoomId,
         unread: u32,
     },
+    /// Older messages came meanwhile.
+    Counted {
+        room: RoomId,
+        unread: u32,
+        last: Option<Box<Shown>>,
+    },
+    Pruned(Pruning),
+    Recalled(Option<Arc<Entry>>),
     AcceptByRule(TransferId),
     Failed(StoreError),
 }
@@ -145,6 +157,7 @@ impl Run {
     async fn turn_until_shutdown(&mut self) -> Result<Option<tokio::sync::oneshot::Sender<()>>, StoreError> {
         let mut datagram = vec![0; DATAGRAM_BUFFER];
         let mut refresh = tokio::time::interval(REFRESH_GROUPS);
+        let mut prune = tokio::time::interval(PRUNE);
         let mut tick = tokio::time::interval(PROGRESS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -181,6 +194,7 @@ impl Run {
                     // Tries again what failed before.
                     self.sockets.update(self.watch.current());
                 }
+                _ = prune.tick() => self.keep_history(),
                 _ = tick.tick(), if self.progress.is_dirty() => {
                     let event = self.progress_event();
                     self.tell(event);
@@ -240,6 +254,7 @@ impl Run {
         if effects.is_empty() && answer.is_none() {
             return Ok(());
         }
+        self.count_written(&effects);
         self.gate.enter(&self.store, effects, answer).await
     }
 
@@ -285,6 +300,7 @@ impl Run {
                 }
             }
             Job::Serve { conn, room, wanted } => self.serve_entries(conn, room, wanted),
+            Job::Recall { room, log, seq } => self.recall(room, log, seq),
             Job::Pull { transfer, holder, addresses } => self.start_pull(transfer, holder, addresses),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
             // The shelf knows the audience since before the offer was written.
@@ -325,6 +341,19 @@ impl Run {
                 self.tell_of_room(room);
                 Ok(())
             }
+            Report::Counted { room, unread, last } => {
+                if self.node.room(room).is_some() {
+                    let view = self.view.room(room);
+                    view.unread = unread;
+                    if let Some(last) = last {
+                        view.last = Some(*last);
+                    }
+                    self.tell_of_room(room);
+                }
+                Ok(())
+            }
+            Report::Recalled(entry) => self.handle(Input::Recalled { entry }).await,
+            Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
             Report::Failed(error) => Err(error),
         }
@@ -345,6 +374,8 @@ async fn sleep_until(wake: Option<tokio::time::Instant>) {
 
 /// Reports of tasks that wait for the engine's task.
 pub const CAUSES: usize = 1024;
+/// Frames of all connections that wait for the engine's task, of 64 KiB for the most part: meanwhile nobody is read from.
+pub const FRAMES: usize = 64;
 /// A datagram of ours has 1200 bytes at the most; a longer one is cut and then dropped.
 const DATAGRAM_BUFFER: usize = 2048;
 /// Switches without a querier forget groups after some minutes.

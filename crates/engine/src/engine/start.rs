@@ -19,7 +19,7 @@ use crate::engine::handle::{COMMANDS, EVENTS, Handle};
 use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
 use crate::engine::progress::ProgressBoard;
-use crate::engine::run::{CAUSES, Clock, Run};
+use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::view::{RoomView, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
@@ -86,7 +86,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let (requests, requested) = mpsc::channel(COMMANDS);
     let (events, _) = broadcast::channel(EVENTS);
     let (reports, reported) = mpsc::channel(CAUSES);
-    let (sync_events, synced) = mpsc::channel(CAUSES);
+    let (sync_events, synced) = mpsc::channel(FRAMES);
     let handle = Handle { requests, events: events.clone() };
     let mut run = Run {
         config,
@@ -107,6 +107,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         next_conn: 0,
         addresses: BTreeSet::new(),
         standing: HashMap::new(),
+        keeping: Default::default(),
         pulls: HashMap::new(),
         serves: HashMap::new(),
         next_serve: 0,
@@ -122,6 +123,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     };
     run.enter(effects, None).await?;
     run.clear_away(strays);
+    run.accept_offers_by_rule();
     run.dial_configured_peers();
     Ok((run, handle))
 }
@@ -180,11 +182,13 @@ fn suggested_downloads(config: &Config) -> PathBuf {
 
 async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Result<View, StoreError> {
     let mut rooms = BTreeMap::new();
+    let kept: BTreeMap<_, _> = store.kept().await?.into_iter().collect();
     for room in loaded.rooms.iter().map(|room| room.record.id) {
         let view = RoomView {
             unread: store.unread(room, identity.peer_id()).await?,
             read: store.read_mark(room).await?,
             last: store.last(room).await?,
+            keep_days: kept.get(&room).copied(),
             ..RoomView::default()
         };
         rooms.insert(room, view);

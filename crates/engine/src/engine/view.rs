@@ -32,6 +32,8 @@ pub struct RoomView {
     pub last: Option<Shown>,
     /// The newest messages of ours, and of how many holders was told.
     pub sent: VecDeque<(Seq, EntryId, usize)>,
+    /// For how many days history is kept; as the settings say if absent.
+    pub keep_days: Option<u32>,
 }
 
 #[derive(Default)]
@@ -80,8 +82,8 @@ impl Run {
                 .unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             named: self.settings.named,
-            history_days: 0,
-            history_bytes: 0,
+            history_days: self.history_days(),
+            history_bytes: self.history_bytes(),
         }
     }
 
@@ -168,7 +170,7 @@ impl Run {
             draft: String::new(),
             membership: crate::api::Membership::Member,
             role: None,
-            keep_days: None,
+            keep_days: view.and_then(|view| view.keep_days),
             last: view.and_then(|view| view.last.as_ref()).and_then(|last| self.message(id, last)),
             read: view.and_then(|view| view.read).map(|read| read.to_string()),
             members: 1 + u32::try_from(held.members().len()).unwrap_or(u32::MAX),
@@ -184,7 +186,9 @@ impl Run {
                 let names: Vec<String> = offer.names.iter().map(|name| shown(name)).collect();
                 (MessageKind::Offer, names.join(", "), Some(transfer.to_string()))
             }
-            Content::Receipt { .. } | Content::Unknown => (MessageKind::Unknown, String::new(), None),
+            Content::Receipt { .. } | Content::Fork(_) | Content::Unknown => {
+                (MessageKind::Unknown, String::new(), None)
+            }
         };
         let author = entry.header.author;
         Some(Message {

@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
-use lanyard_proto::model::{EntryId, Hlc, PeerId, Seq, UnixMillis};
+use lanyard_proto::effects::{Interval, Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
+use lanyard_proto::model::{Hlc, LogId, PeerId, Seq, Span, UnixMillis};
 use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::columns::{self, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
+use super::history::{self, interval};
 use super::witness::Witness;
 use super::{reader, schema};
 
@@ -140,32 +141,46 @@ fn rooms(connection: &Connection, nonce: u64) -> Result<Vec<LoadedRoom>, StoreEr
         let (record, id) = row?;
         let logs = logs(connection, id)?;
         let covered = covered(connection, id, nonce)?;
-        Ok(LoadedRoom { record, logs, covered, recent: recent(connection, id)? })
+        let forked = forked(connection, id)?;
+        Ok(LoadedRoom { record, logs, forked, covered, recent: recent(connection, id)? })
     })
     .collect()
 }
 
 fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> {
-    let mut statement = connection
-        .prepare_cached("SELECT author, nonce, head, head_id FROM log WHERE room = ? ORDER BY id")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT base, base_id, head, head_id, author, nonce, floor, id, coalesce((SELECT place FROM entry
+         WHERE log = log.id AND seq = base + 1), 0) FROM log WHERE room = ? ORDER BY id",
+    )?;
+    let mut older = connection.prepare_cached(history::OLDER)?;
     let rows = statement.query_map([room], |row| {
+        let mut intervals: Vec<Interval> =
+            older.query_map([row.get::<_, i64>(7)?], interval)?.collect::<Result<_, _>>()?;
+        intervals.push(interval(row)?);
         Ok(LoadedLog {
-            author: PeerId(array(row, 0)?),
-            nonce: u64::from_be_bytes(array(row, 1)?),
-            head: Seq(unsigned(row, 2)?),
-            head_id: EntryId(array(row, 3)?),
+            author: PeerId(array(row, 4)?),
+            nonce: u64::from_be_bytes(array(row, 5)?),
+            intervals,
+            floor: Seq(unsigned(row, 6)?),
+            oldest: Hlc(unsigned(row, 8)?),
         })
     })?;
     rows.collect()
 }
 
-fn covered(connection: &Connection, room: i64, nonce: u64) -> rusqlite::Result<Vec<(PeerId, Seq)>> {
+fn forked(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LogId>> {
+    let mut statement = connection.prepare_cached("SELECT log FROM fork WHERE room = ? ORDER BY log")?;
+    let rows = statement.query_map([room], |row| Ok(LogId(array(row, 0)?)))?;
+    rows.collect()
+}
+
+fn covered(connection: &Connection, room: i64, nonce: u64) -> rusqlite::Result<Vec<(PeerId, Span)>> {
     let mut statement = connection.prepare_cached(
-        "SELECT peer, seq FROM covered JOIN log USING (room, log)
+        "SELECT peer, covered.base, seq FROM covered JOIN log USING (room, log)
          WHERE room = ? AND own = 1 AND nonce = ? ORDER BY peer",
     )?;
     let rows = statement.query_map(params![room, nonce.to_be_bytes()], |row| {
-        Ok((PeerId(array(row, 0)?), Seq(unsigned(row, 1)?)))
+        Ok((PeerId(array(row, 0)?), Span { after: Seq(unsigned(row, 1)?), to: Seq(unsigned(row, 2)?) }))
     })?;
     rows.collect()
 }

@@ -13,8 +13,11 @@
 mod columns;
 mod cursor;
 mod error;
+mod history;
+pub mod folder;
 mod load;
 pub mod profile;
+mod prune;
 mod reader;
 mod records;
 mod schema;
@@ -37,6 +40,7 @@ use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
+pub use prune::{Limits, Pruned, Pruning};
 
 use reader::Reader;
 use writer::{Write, Writer};
@@ -71,6 +75,10 @@ pub struct Settings {
     pub downloads: Option<PathBuf>,
     /// Whether a person was asked for the name.
     pub named: bool,
+    /// For how many days history is kept; 0 means for ever.
+    pub history_days: Option<u32>,
+    /// How many bytes of history are kept in all.
+    pub history_bytes: Option<u64>,
 }
 
 /// What only this device knows of a transfer.
@@ -152,17 +160,27 @@ impl Store {
         self.writer.queue(Write::ReadMark(room, cursor)).await
     }
 
-    /// The entries of one log from `from` to `to`, both included, in order: as many as fit `max_bytes` as they travel
-    /// within their room, but one at least. Ends early where the log ends.
-    pub async fn entries(
+    /// The newest entries of one log from `from` to `to`, both included, as they travel within their room: consecutive
+    /// ones in their order, as many as fit `max_bytes`, but one at least. And the place of the first of them.
+    pub async fn stretch(
         &self,
         room: RoomId,
         log: LogId,
         from: Seq,
         to: Seq,
         max_bytes: usize,
-    ) -> Result<Vec<Arc<Entry>>, StoreError> {
-        self.reader.ask(move |connection| reader::entries(connection, room, log, from..=to, max_bytes)).await
+    ) -> Result<Option<(Seq, Vec<Vec<u8>>)>, StoreError> {
+        self.reader.ask(move |connection| reader::stretch(connection, room, log, from..=to, max_bytes)).await
+    }
+
+    /// The entry at a place of a log, if it is here.
+    pub async fn entry_at(
+        &self,
+        room: RoomId,
+        log: LogId,
+        seq: Seq,
+    ) -> Result<Option<Arc<Entry>>, StoreError> {
+        self.reader.ask(move |connection| reader::entry_at(connection, room, log, seq)).await
     }
 
     /// The entry of this id, message or not.
@@ -206,6 +224,29 @@ impl Store {
     /// As [`Store::commit`].
     pub async fn set_settings(&self, settings: Settings) -> Result<Durable, StoreError> {
         self.writer.queue(Write::Settings(settings)).await
+    }
+
+    /// Keeps a room's history for so many days: 0 means for ever, absent as the limits say. Queued as a commit is.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn keep(&self, room: RoomId, days: Option<u32>) -> Result<Durable, StoreError> {
+        self.writer.queue(Write::Keep(room, days)).await
+    }
+
+    /// The rooms with a number of days of their own.
+    pub async fn kept(&self) -> Result<Vec<(RoomId, u32)>, StoreError> {
+        self.reader.ask(prune::kept).await
+    }
+
+    /// Gives up a bounded part of what is beyond the limits, behind everything that was queued before.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn prune(&self, limits: Limits) -> Result<Pruning, StoreError> {
+        let (told, pruning) = oneshot::channel();
+        self.writer.queue(Write::Prune(limits, told)).await?.await?;
+        pruning.await.map_err(|_| StoreError::Closed)
     }
 
     /// Checks the structure of the whole database, which takes a second for each few hundred megabytes.

@@ -7,8 +7,8 @@ use std::thread;
 
 use lanyard_proto::effects::PeerRecord;
 use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
-use lanyard_proto::wire::entry::Entry;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use lanyard_proto::wire::entry::{Entry, without_room};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::columns::{self, PEER_COLUMNS, TRANSFER_COLUMNS, array, bits, unsigned};
@@ -102,12 +102,20 @@ pub(super) fn page(
     Ok((newest, more))
 }
 
+/// As many as there are up to [`MAX_UNREAD`].
 pub(super) fn unread(connection: &Connection, room: RoomId, me: PeerId) -> Result<u32, StoreError> {
-    let count: i64 = match read_mark(connection, room)? {
-        None => connection.prepare_cached(UNREAD)?.query_row(params![room.0, me.0], |row| row.get(0))?,
-        Some(Cursor { place, author, seq, nonce }) => connection.prepare_cached(UNREAD_AFTER)?.query_row(
+    let count = |sql: &str, params: &[&dyn ToSql]| -> rusqlite::Result<usize> {
+        let mut statement = connection.prepare_cached(sql)?;
+        statement
+            .query_map(params, |_| Ok(()))?
+            .take(MAX_UNREAD)
+            .try_fold(0, |count, row| row.map(|()| count + 1))
+    };
+    let count = match read_mark(connection, room)? {
+        None => count(UNREAD, params![room.0, me.0])?,
+        Some(Cursor { place, author, seq, nonce }) => count(
+            UNREAD_AFTER,
             params![room.0, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes(), me.0],
-            |row| row.get(0),
         )?,
     };
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
@@ -117,27 +125,49 @@ pub(super) fn read_mark(connection: &Connection, room: RoomId) -> Result<Option<
     Ok(connection.prepare_cached(READ_MARK)?.query_row([room.0], cursor).optional()?)
 }
 
-pub(super) fn entries(
+pub(super) fn stretch(
     connection: &Connection,
     room: RoomId,
     log: LogId,
     seqs: RangeInclusive<Seq>,
     max_bytes: usize,
-) -> Result<Vec<Arc<Entry>>, StoreError> {
+) -> Result<Option<(Seq, Vec<Vec<u8>>)>, StoreError> {
     // No log is longer than SQLite can count, so a larger number only means "to its end".
     let bound = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
-    let mut statement = connection.prepare_cached(ENTRIES)?;
+    let mut statement = connection.prepare_cached(STRETCH)?;
     let mut rows = statement.query(params![room.0, log.0, bound(*seqs.start()), bound(*seqs.end())])?;
-    let (mut entries, mut bytes) = (Vec::new(), 0);
+    let (mut stretch, mut bytes): (Option<(Seq, Vec<Vec<u8>>)>, usize) = (None, 0);
     while let Some(row) = rows.next()? {
-        let entry = entry_from(row, 0)?;
-        bytes += entry.len_in_room();
-        if bytes > max_bytes && !entries.is_empty() {
+        let seq = Seq(unsigned(row, 0)?);
+        let stored = row.get_ref(1)?.as_blob().map_err(|_| StoreError::unreadable("an entry"))?;
+        let entry = without_room(stored).ok_or_else(|| StoreError::unreadable("an entry"))?;
+        bytes += entry.len();
+        let Some((first, entries)) = &mut stretch else {
+            stretch = Some((seq, vec![entry]));
+            continue;
+        };
+        if seq.next() != *first || bytes > max_bytes {
             break;
         }
+        *first = seq;
         entries.push(entry);
     }
-    Ok(entries)
+    if let Some((_, entries)) = &mut stretch {
+        entries.reverse();
+    }
+    Ok(stretch)
+}
+
+/// The entry at a place of a log.
+pub(super) fn entry_at(
+    connection: &Connection,
+    room: RoomId,
+    log: LogId,
+    seq: Seq,
+) -> Result<Option<Arc<Entry>>, StoreError> {
+    let mut statement = connection.prepare_cached(STRETCH)?;
+    let mut rows = statement.query(params![room.0, log.0, bits(seq.0), bits(seq.0)])?;
+    rows.next()?.map(|row| entry_from(row, 1)).transpose()
 }
 
 pub(super) fn entry(connection: &Connection, id: EntryId) -> Result<Option<Shown>, StoreError> {
@@ -162,9 +192,16 @@ pub(super) fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreErr
 }
 
 pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> {
-    Ok(connection.query_row("SELECT name, downloads, named FROM setting", [], |row| {
-        let downloads: Option<Vec<u8>> = row.get(1)?;
-        Ok(Settings { name: row.get(0)?, downloads: downloads.map(columns::path), named: row.get(2)? })
+    let sql = "SELECT name, downloads, named, history_days, history_bytes FROM setting";
+    Ok(connection.query_row(sql, [], |row| {
+        let (downloads, bytes): (Option<Vec<u8>>, Option<i64>) = (row.get(1)?, row.get(4)?);
+        Ok(Settings {
+            name: row.get(0)?,
+            downloads: downloads.map(columns::path),
+            named: row.get(2)?,
+            history_days: row.get(3)?,
+            history_bytes: bytes.map(i64::cast_unsigned),
+        })
     })?)
 }
 
@@ -227,6 +264,9 @@ fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }
 
+/// Nobody reads more, and a newcomer is not to wait for a million to be counted.
+const MAX_UNREAD: usize = 10_000;
+
 /// Questions that may wait. Each takes about a millisecond, so a longer queue would only hide a stall.
 const QUEUE: usize = 256;
 
@@ -242,19 +282,19 @@ pub(super) const BEFORE: &str = "SELECT bytes, arrived FROM entry
 pub(super) const RECENT: &str = "SELECT bytes, arrived FROM entry WHERE room = ? AND message = ?
     ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
 
-pub(super) const UNREAD: &str = "SELECT count(*) FROM entry
+pub(super) const UNREAD: &str = "SELECT 1 FROM entry
     WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1 AND author <> ?";
 
-pub(super) const UNREAD_AFTER: &str = "SELECT count(*) FROM entry
+pub(super) const UNREAD_AFTER: &str = "SELECT 1 FROM entry
     WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
     AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ?";
 
 pub(super) const READ_MARK: &str = "SELECT place, author, seq, nonce FROM read_mark
     WHERE room = (SELECT id FROM room WHERE room = ?)";
 
-pub(super) const ENTRIES: &str = "SELECT bytes FROM entry
+pub(super) const STRETCH: &str = "SELECT seq, bytes FROM entry
     WHERE log = (SELECT log.id FROM log JOIN room ON room.id = log.room WHERE room.room = ? AND log = ?)
-    AND seq BETWEEN ? AND ? ORDER BY seq";
+    AND seq BETWEEN ? AND ? ORDER BY seq DESC";
 
 pub(super) const ENTRY: &str = "SELECT bytes, arrived FROM entry WHERE entry = ?";
 

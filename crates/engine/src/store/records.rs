@@ -1,15 +1,16 @@
 //! What each record changes in the database. All of it runs inside the writing thread's transaction.
 
 use lanyard_proto::effects::{PeerRecord, Record, RoomRecord, TransferRecord};
-use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::model::{LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{self, RoomKind};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::columns::{
-    bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number, unsigned,
+    bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number,
 };
 use super::error::StoreError;
+use super::history::{self, LogRow};
 use super::{Cursor, Settings, TransferNote};
 
 pub(super) fn write(transaction: &Transaction, record: &Record) -> Result<(), StoreError> {
@@ -23,8 +24,17 @@ pub(super) fn write(transaction: &Transaction, record: &Record) -> Result<(), St
             if *own { Author::ThisDevice } else { Author::Another },
             *arrived,
         ),
+        Record::Run { room, entries, place, arrived } => {
+            history::write_run(transaction, *room, entries, *place, *arrived)
+        }
+        Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
+        Record::Forked { room, log } => history::fork(transaction, *room, *log),
+        Record::LogNonce(nonce) => {
+            transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
+            Ok(())
+        }
         Record::Peer(peer) => write_peer(transaction, peer),
-        Record::Covered { room, peer, log, seq } => cover(transaction, *room, *peer, *log, *seq),
+        Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
     }
 }
@@ -55,7 +65,8 @@ fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError
         "UPDATE node SET renew_nonce = 1 WHERE EXISTS (SELECT 1 FROM log WHERE room = ? AND own = 1)",
         [id],
     )?;
-    for rows in ["entry", "read_mark", "covered", "log"] {
+    transaction.execute("DELETE FROM log_interval WHERE log IN (SELECT id FROM log WHERE room = ?)", [id])?;
+    for rows in ["entry", "read_mark", "covered", "fork", "log"] {
         transaction.execute(&format!("DELETE FROM {rows} WHERE room = ?"), [id])?;
     }
     transaction.execute("DELETE FROM room WHERE id = ?", [id])?;
@@ -90,7 +101,7 @@ fn append(
     };
     let room_id = room_row(transaction, room)?.ok_or_else(|| contradiction("an entry of no room"))?;
     let log = LogRow::find(transaction, room_id, entry.log())?;
-    let (head, head_id) = log.as_ref().map_or((Seq(0), [0; 32]), |log| (log.head, log.head_id));
+    let (head, head_id) = log.as_ref().map_or((Seq(0), [0; 32]), |log| (log.top.head, log.top.head_id.0));
     if let Some(log) = log.as_ref().filter(|_| header.seq <= head) {
         let same = log.entry_at(transaction, header.seq)? == Some(entry.id());
         return if same { Ok(()) } else { Err(contradiction("two entries in one place")) };
@@ -104,11 +115,12 @@ fn append(
         }
         transaction.prepare_cached("UPDATE node SET clock = max(clock, ?)")?.execute([bits(header.hlc.0)])?;
     }
+    let bytes = entry.encode();
     let log_row: i64 = transaction
         .prepare_cached(
-            "INSERT INTO log (room, log, author, nonce, own, head, head_id) VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (room, log) DO UPDATE
-             SET own = max(own, excluded.own), head = excluded.head, head_id = excluded.head_id
+            "INSERT INTO log (room, log, author, nonce, own, head, head_id, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (room, log) DO UPDATE SET own = max(own, excluded.own), head = excluded.head,
+             head_id = excluded.head_id, bytes = bytes + excluded.bytes
              RETURNING id",
         )?
         .query_row(
@@ -120,9 +132,23 @@ fn append(
                 writer == Author::ThisDevice,
                 bits(header.seq.0),
                 entry.id().0,
+                bytes.len() as i64,
             ],
             |row| row.get(0),
         )?;
+    insert(transaction, room_id, log_row, entry, &bytes, arrived)
+}
+
+/// Puts an entry where it belongs, once that is known.
+pub(super) fn insert(
+    transaction: &Transaction,
+    room_id: i64,
+    log_row: i64,
+    entry: &Entry,
+    bytes: &[u8],
+    arrived: UnixMillis,
+) -> Result<(), StoreError> {
+    let header = &entry.header;
     transaction
         .prepare_cached(
             "INSERT INTO entry (room, log, seq, entry, place, author, nonce, message, arrived, bytes)
@@ -138,37 +164,12 @@ fn append(
             header.nonce.to_be_bytes(),
             rooms::is_message(header.kind),
             bits(arrived.0),
-            entry.encode(),
+            bytes,
         ])?;
     Ok(())
 }
 
-struct LogRow {
-    id: i64,
-    head: Seq,
-    head_id: [u8; 32],
-}
-
-impl LogRow {
-    fn find(transaction: &Transaction, room: i64, log: LogId) -> Result<Option<LogRow>, StoreError> {
-        Ok(transaction
-            .prepare_cached("SELECT id, head, head_id FROM log WHERE room = ? AND log = ?")?
-            .query_row(params![room, log.0], |row| {
-                let head = Seq(unsigned(row, 1)?);
-                Ok(LogRow { id: row.get(0)?, head, head_id: row.get(2)? })
-            })
-            .optional()?)
-    }
-
-    fn entry_at(&self, transaction: &Transaction, seq: Seq) -> Result<Option<EntryId>, StoreError> {
-        Ok(transaction
-            .prepare_cached("SELECT entry FROM entry WHERE log = ? AND seq = ?")?
-            .query_row(params![self.id, bits(seq.0)], |row| row.get(0).map(EntryId))
-            .optional()?)
-    }
-}
-
-fn room_row(transaction: &Transaction, room: RoomId) -> Result<Option<i64>, StoreError> {
+pub(super) fn room_row(transaction: &Transaction, room: RoomId) -> Result<Option<i64>, StoreError> {
     Ok(transaction
         .prepare_cached("SELECT id FROM room WHERE room = ?")?
         .query_row([room.0], |row| row.get(0))
@@ -214,14 +215,14 @@ fn cover(
     room: RoomId,
     peer: PeerId,
     log: LogId,
-    seq: Seq,
+    held: Span,
 ) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
-            "INSERT INTO covered (room, peer, log, seq) SELECT id, ?2, ?3, ?4 FROM room WHERE room = ?1
-             ON CONFLICT (room, peer, log) DO UPDATE SET seq = max(seq, excluded.seq)",
+            "INSERT INTO covered (room, peer, log, base, seq) SELECT id, ?2, ?3, ?4, ?5 FROM room WHERE room = ?1
+             ON CONFLICT (room, peer, log) DO UPDATE SET base = excluded.base, seq = excluded.seq",
         )?
-        .execute(params![room.0, peer.0, log.0, bits(seq.0)])?;
+        .execute(params![room.0, peer.0, log.0, bits(held.after.0), bits(held.to.0)])?;
     Ok(())
 }
 
@@ -298,8 +299,14 @@ pub(super) fn note_transfer(
 
 pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Result<(), StoreError> {
     transaction.execute(
-        "UPDATE setting SET name = ?, downloads = ?, named = ?",
-        params![settings.name, settings.downloads.as_deref().map(path_blob), settings.named],
+        "UPDATE setting SET name = ?, downloads = ?, named = ?, history_days = ?, history_bytes = ?",
+        params![
+            settings.name,
+            settings.downloads.as_deref().map(path_blob),
+            settings.named,
+            settings.history_days,
+            settings.history_bytes.map(bits),
+        ],
     )?;
     Ok(())
 }

@@ -5,11 +5,11 @@ use std::thread;
 
 use lanyard_proto::effects::Record;
 use lanyard_proto::model::{RoomId, TransferId};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
-use super::{Cursor, Durable, Settings, TransferNote, records, schema};
+use super::{Cursor, Durable, Limits, Pruning, Settings, TransferNote, prune, records, schema};
 
 /// Something to be written.
 pub(super) enum Write {
@@ -17,6 +17,9 @@ pub(super) enum Write {
     ReadMark(RoomId, Cursor),
     Note(TransferId, TransferNote),
     Settings(Settings),
+    Keep(RoomId, Option<u32>),
+    /// And whom to tell what was given up.
+    Prune(Limits, oneshot::Sender<Pruning>),
 }
 
 /// Reaches the writing thread.
@@ -103,7 +106,7 @@ impl Thread {
         let (writes, answers): (Vec<Write>, Vec<Answer>) = batch.into_iter().unzip();
         let outcome = match &self.failed {
             Some(error) => Err(error.clone()),
-            None => self.commit(&writes).map_err(|error| error.locate(&self.path)),
+            None => self.commit(writes).map_err(|error| error.locate(&self.path)),
         };
         if let (Err(error), None) = (&outcome, &self.failed) {
             tracing::error!(%error, "the store stops");
@@ -115,14 +118,29 @@ impl Thread {
         }
     }
 
-    fn commit(&mut self, writes: &[Write]) -> Result<(), StoreError> {
+    fn commit(&mut self, writes: Vec<Write>) -> Result<(), StoreError> {
         let Some(durability) = writes.iter().map(durability_of).max() else { return Ok(()) };
         self.set_durability(durability)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut pruned = Vec::new();
         for write in writes {
-            apply(&transaction, write)?;
+            match write {
+                Write::Records(batch) => {
+                    batch.iter().try_for_each(|record| records::write(&transaction, record))?;
+                }
+                Write::ReadMark(room, cursor) => records::mark_read(&transaction, room, cursor)?,
+                Write::Note(id, note) => records::note_transfer(&transaction, id, &note)?,
+                Write::Settings(settings) => records::set_settings(&transaction, &settings)?,
+                Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
+                Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
+            }
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        for (told, pruning) in pruned {
+            // An error only says that nobody waits for it.
+            let _ = told.send(pruning);
+        }
+        Ok(())
     }
 
     /// SQLite changes it outside of transactions only.
@@ -157,7 +175,8 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
     while let Some(request) = next {
         match request {
             Request::Write(write, answer) => {
-                rows += if let Write::Records(records) = &write { records.len() } else { 1 };
+                rows +=
+                    if let Write::Records(records) = &write { records.iter().map(rows_of).sum() } else { 1 };
                 batch.push((write, answer));
             }
             Request::Close(closed) => return (batch, Some(closed)),
@@ -167,31 +186,33 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
     (batch, None)
 }
 
+fn rows_of(record: &Record) -> usize {
+    if let Record::Run { entries, .. } = record { entries.len() } else { 1 }
+}
+
 fn durability_of(write: &Write) -> Durability {
     match write {
         Write::Records(records) => {
             records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
         }
         Write::Settings(_) => Durability::PowerLoss,
-        Write::ReadMark(..) | Write::Note(..) => Durability::ProgramEnd,
+        Write::ReadMark(..) | Write::Note(..) | Write::Keep(..) | Write::Prune(..) => Durability::ProgramEnd,
     }
 }
 
 fn durability_of_record(record: &Record) -> Durability {
     match record {
-        Record::Entry { own: true, .. } | Record::Room(_) | Record::RoomLeft(_) | Record::Transfer(_) => {
-            Durability::PowerLoss
-        }
-        Record::Entry { own: false, .. } | Record::Peer(_) | Record::Covered { .. } => Durability::ProgramEnd,
-    }
-}
-
-fn apply(transaction: &Transaction, write: &Write) -> Result<(), StoreError> {
-    match write {
-        Write::Records(batch) => batch.iter().try_for_each(|record| records::write(transaction, record)),
-        Write::ReadMark(room, cursor) => records::mark_read(transaction, *room, *cursor),
-        Write::Note(id, note) => records::note_transfer(transaction, *id, note),
-        Write::Settings(settings) => records::set_settings(transaction, settings),
+        Record::Entry { own: true, .. }
+        | Record::Room(_)
+        | Record::RoomLeft(_)
+        | Record::Transfer(_)
+        | Record::LogNonce(_) => Durability::PowerLoss,
+        Record::Entry { own: false, .. }
+        | Record::Run { .. }
+        | Record::Forget { .. }
+        | Record::Forked { .. }
+        | Record::Peer(_)
+        | Record::Covered { .. } => Durability::ProgramEnd,
     }
 }
 
@@ -205,12 +226,13 @@ const MAX_ROWS: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_proto::model::{LogId, PeerId, Seq};
+    use lanyard_proto::model::{LogId, PeerId, Span};
 
     #[test]
     fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {
         let room = RoomId([1; 32]);
-        let covered = Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), seq: Seq(4) };
+        let covered =
+            Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), held: Span::default() };
         let told = Write::Records(vec![covered.clone(), covered.clone()]);
         let left = Write::Records(vec![covered.clone(), Record::RoomLeft(room), covered]);
         assert!(durability_of(&told) == Durability::ProgramEnd);

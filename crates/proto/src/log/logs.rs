@@ -1,14 +1,22 @@
 //! The logs of one room: which entries continue them, which are missing.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod forks;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::effects::LoadedLog;
-use crate::model::{EntryId, LogId, PeerId, Seq};
-use crate::wire::datagram::Wanted;
+use crate::effects::{Interval, LoadedLog, Place};
+use crate::identity::Verifier;
+use crate::log::intervals::Intervals;
+use crate::model::{EntryId, Hlc, LogId, PeerId, Seq, Span};
+use crate::wire::datagram::{Head, Wanted};
 use crate::wire::entry::{Entry, Unverified, log_id};
+
+use forks::check_of;
 
 /// All logs of one room.
 #[derive(Default)]
@@ -24,109 +32,315 @@ pub struct Logs {
     /// Bytes of entries that wait for one before them.
     held_bytes: usize,
     digest: Option<[u8; 16]>,
+    /// Logs with something missing below their head.
+    holed: BTreeSet<LogId>,
+    /// Logs that contradict themselves: nothing more is taken of them, and they are not spoken of.
+    forked: BTreeSet<LogId>,
+    /// Entries that contradict what is here, and which place to compare them with.
+    contradictions: Vec<Contradicting>,
+    verifier: Verifier,
 }
 
 struct Log {
     author: PeerId,
-    /// The last place up to which nothing is missing.
-    head: Seq,
-    head_id: EntryId,
+    here: Intervals,
+    /// The clock of the oldest entry of the newest interval.
+    oldest: Hlc,
     /// The highest place that anybody spoke of. Nothing is believed because of it; it only says what to ask for.
     known: Seq,
     /// Verified entries beyond a gap.
     held: BTreeMap<Seq, Entry>,
+    /// The ids of the newest entries up to the head.
+    recent: VecDeque<EntryId>,
     touched: u64,
 }
 
-/// What became of an entry.
+/// A genuine entry that cannot be in one log with the one at a place.
+#[derive(Debug)]
+pub struct Contradicting {
+    pub entry: Entry,
+    pub at: Seq,
+}
+
+/// What became of consecutive entries of one log.
 #[derive(Debug)]
 pub enum Accepted {
-    /// It was here already.
+    /// They were here already.
     Known,
-    /// It continues its log, and so do entries that had waited for it. In order; to be committed.
-    Appended(Vec<Arc<Entry>>),
-    /// It is genuine and waits for one before it.
+    /// They belong to their log, and so do entries that had waited for them. In order; to be committed.
+    Added(Run),
+    /// They are genuine and wait for one before them.
     Held,
-    /// It contradicts its log, or there is no room for it.
+    /// They contradict their log, or there is no room for them.
     Refused,
-    /// It is not genuine.
+    /// They are not genuine.
     Forged,
 }
 
+/// Consecutive entries of one log that are new here.
+#[derive(Debug)]
+pub struct Run {
+    pub entries: Vec<Arc<Entry>>,
+    pub place: Place,
+    /// What was given up for them: everything up to this place.
+    pub forgotten: Option<Seq>,
+}
+
+/// Whether entries may leave a hole below them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holes {
+    /// They were asked for, and what is between will be.
+    Allowed,
+    /// What is between is asked for by multicast; until then they wait.
+    Not,
+}
+
 impl Logs {
-    pub fn load(&mut self, loaded: &LoadedLog) {
-        let log = log_id(loaded.author, loaded.nonce);
-        let (head, head_id) = (loaded.head, loaded.head_id);
-        *self.add_log(log, loaded.author) = Log { head, head_id, known: head, ..Log::empty(loaded.author) };
-        self.touch(log);
+    pub fn verified_by(&mut self, verifier: Verifier) {
+        self.verifier = verifier;
     }
 
-    /// Takes an entry from anybody. Its signature is checked only if it is new.
-    pub fn accept(&mut self, entry: Unverified) -> Accepted {
-        let (id, seq) = (entry.log(), entry.header().seq);
-        let (head, head_id) = match self.logs.get(&id) {
-            Some(log) if seq <= log.head || log.held.contains_key(&seq) => return Accepted::Known,
-            Some(log) if seq.0 - log.head.0 > MAX_AHEAD => return Accepted::Refused,
-            Some(log) => (log.head, log.head_id),
-            None if seq.0 > MAX_AHEAD || !self.has_room_for(entry.header().author) => {
+    pub fn load(&mut self, loaded: &LoadedLog) {
+        let id = log_id(loaded.author, loaded.nonce);
+        let here = Intervals::load(loaded.intervals.clone(), loaded.floor);
+        let known = here.head();
+        let recent = VecDeque::from([here.head_id()]);
+        *self.add_log(id, loaded.author) =
+            Log { here, oldest: loaded.oldest, known, recent, ..Log::empty(loaded.author) };
+        self.note_holes(id);
+        self.touch(id);
+    }
+
+    /// Takes consecutive entries of one log from anybody: each names the one before it. The newest is proven by its
+    /// signature, if it is new, and the others by it.
+    pub fn accept(&mut self, mut run: Vec<Unverified>, holes: Holes) -> Accepted {
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Accepted::Known };
+        let (id, author) = (last.log(), last.header().author);
+        let head = self.head(id);
+        if self.forked.contains(&id) {
+            return Accepted::Known;
+        }
+        if !self.logs.contains_key(&id) && !self.has_room_for(author) {
+            return Accepted::Refused;
+        }
+        if last.header().seq <= head {
+            if let Some(other) = run.iter().position(|entry| self.is_another(id, entry)) {
+                return self.contradicted(run.swap_remove(other), |seq| seq);
+            }
+            return self.accept_below(id, run);
+        }
+        let beyond = first.header().seq > head.next();
+        run.retain(|entry| entry.header().seq > head);
+        match holes {
+            Holes::Not if beyond => self.hold(id, run),
+            Holes::Allowed if beyond => self.accept_ahead(id, run),
+            _ => self.accept_next(id, run),
+        }
+    }
+
+    /// Adds an entry of this device's own.
+    pub fn append(&mut self, entry: Entry) -> Vec<Arc<Entry>> {
+        self.append_all(vec![entry])
+    }
+
+    fn accept_next(&mut self, id: LogId, mut run: Vec<Unverified>) -> Accepted {
+        if run[0].header().prev != self.head_id(id).0 {
+            return self.contradicted(run.swap_remove(0), |seq| Seq(seq.0 - 1));
+        }
+        let Some(entries) = self.proven(run) else { return Accepted::Forged };
+        Accepted::Added(Run { entries: self.append_all(entries), place: Place::Head, forgotten: None })
+    }
+
+    fn hold(&mut self, id: LogId, run: Vec<Unverified>) -> Accepted {
+        let head = self.head(id);
+        let log = self.logs.get(&id);
+        if run.iter().all(|entry| log.is_some_and(|log| log.held.contains_key(&entry.header().seq))) {
+            return Accepted::Known;
+        }
+        if run.last().is_none_or(|last| last.header().seq.0 - head.0 > MAX_AHEAD) {
+            return Accepted::Refused;
+        }
+        let Some(entries) = self.proven(run) else { return Accepted::Forged };
+        for entry in entries {
+            if self.held_bytes + cost(&entry) > MAX_HELD_BYTES {
                 return Accepted::Refused;
             }
-            None => (Seq(0), NO_ENTRY),
-        };
-        let follows = seq == head.next();
-        if follows && entry.header().prev != head_id.0 {
-            return Accepted::Refused;
+            let (seq, cost) = (entry.header.seq, cost(&entry));
+            let log = self.open_log(id, entry.header.author);
+            log.known = log.known.max(seq);
+            let replaced = log.held.insert(seq, entry);
+            self.held_bytes += cost;
+            self.held_bytes -= replaced.as_ref().map_or(0, self::cost);
         }
-        let entry = match entry.verify() {
-            Ok(entry) => entry,
-            Err(_) => return Accepted::Forged,
-        };
-        if follows {
-            return Accepted::Appended(self.append(entry));
-        }
-        if self.held_bytes + cost(&entry) > MAX_HELD_BYTES {
-            return Accepted::Refused;
-        }
-        self.held_bytes += cost(&entry);
-        let log = self.open_log(id, entry.header.author);
-        log.known = log.known.max(seq);
-        log.held.insert(seq, entry);
         self.touch(id);
         Accepted::Held
     }
 
-    /// Adds an entry that continues its log, and whatever waited for it.
-    pub fn append(&mut self, entry: Entry) -> Vec<Arc<Entry>> {
-        let id = entry.log();
-        self.open_log(id, entry.header.author);
-        let Some(log) = self.logs.get_mut(&id) else { return Vec::new() };
-        let mut appended = Vec::new();
-        let mut next = Some(entry);
-        while let Some(entry) = next {
-            log.head = entry.header.seq;
-            log.head_id = entry.id();
-            appended.push(Arc::new(entry));
-            next = log.held.remove(&log.head.next());
-            if let Some(waited) = &next {
-                self.held_bytes -= cost(waited);
-            }
-            // What waited was signed by the author, yet it may belong to another branch: then it does not follow.
-            next = next.filter(|waited| waited.header.prev == log.head_id.0);
+    fn accept_ahead(&mut self, id: LogId, run: Vec<Unverified>) -> Accepted {
+        let Some(mut entries) = self.proven(run) else { return Accepted::Forged };
+        let (first, last) = (&entries[0], &entries[entries.len() - 1]);
+        let ahead = Interval {
+            base: Seq(first.header.seq.0 - 1),
+            base_id: EntryId(first.header.prev),
+            head: last.header.seq,
+            head_id: last.id(),
+        };
+        let (author, oldest) = (first.header.author, first.header.hlc);
+        let log = self.open_log(id, author);
+        log.oldest = oldest;
+        log.recent.clear();
+        log.remember(entries.iter().map(Entry::id));
+        let forgotten = log.here.jump(ahead);
+        let rest = self.take_held(id);
+        let mut added: Vec<Arc<Entry>> = entries.drain(..).map(Arc::new).collect();
+        added.extend(self.append_all(rest));
+        self.changed(id);
+        Accepted::Added(Run { entries: added, place: Place::Ahead, forgotten })
+    }
+
+    /// Entries below a head are proven by what names them as the ones before.
+    fn accept_below(&mut self, id: LogId, mut run: Vec<Unverified>) -> Accepted {
+        let Some(log) = self.logs.get_mut(&id) else { return Accepted::Known };
+        let Some(last) = run.last().map(|last| last.header().seq) else { return Accepted::Known };
+        let base = log.here.around(last).map_or(last, |interval| interval.base);
+        let settled = log.here.settled_below(base);
+        run.retain(|entry| settled < entry.header().seq && entry.header().seq <= base);
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Accepted::Known };
+        let Some(above) = log.here.above(base) else { return Accepted::Refused };
+        if above.base_id != last.id() {
+            let Some(last) = run.pop() else { return Accepted::Refused };
+            return self.contradicted(last, Seq::next);
         }
-        log.known = log.known.max(log.head);
-        self.digest = None;
-        self.touch(id);
+        let (to, to_id, oldest) =
+            (Seq(first.header().seq.0 - 1), EntryId(first.header().prev), first.header().hlc);
+        let top = base == log.here.base();
+        if log.here.extend_below(base, to, to_id).is_err() {
+            return self.contradicted(run.swap_remove(0), |seq| Seq(seq.0 - 1));
+        }
+        if top {
+            log.oldest = oldest;
+        }
+        let entries = run.into_iter().map(|entry| Arc::new(entry.chained())).collect();
+        self.changed(id);
+        Accepted::Added(Run { entries, place: Place::Below, forgotten: None })
+    }
+
+    /// Logs that are spoken of: they have entries here and do not contradict themselves.
+    fn sound(&self) -> impl Iterator<Item = (&LogId, &Log)> {
+        self.logs.iter().filter(|(id, log)| log.here.head() > Seq(0) && !self.forked.contains(id))
+    }
+
+    /// The entries of a run, if the signature of the newest proves them.
+    fn proven(&self, mut run: Vec<Unverified>) -> Option<Vec<Entry>> {
+        let last = run.pop()?.verify(&self.verifier).ok()?;
+        let mut entries: Vec<Entry> = run.into_iter().map(Unverified::chained).collect();
+        entries.push(last);
+        Some(entries)
+    }
+
+    /// Appends entries that continue their log, and whatever waited for them.
+    fn append_all(&mut self, entries: Vec<Entry>) -> Vec<Arc<Entry>> {
+        let mut appended = Vec::new();
+        let mut next = entries;
+        while let Some(last) = next.last() {
+            let (id, author) = (last.log(), last.header.author);
+            let (seq, entry_id) = (last.header.seq, last.id());
+            let log = self.open_log(id, author);
+            if log.here.is_empty() {
+                log.oldest = next[0].header.hlc;
+            }
+            log.here.append(seq, entry_id);
+            log.remember(next.iter().map(Entry::id));
+            appended.extend(next.into_iter().map(Arc::new));
+            next = self.take_held(id);
+            self.changed(id);
+        }
         appended
+    }
+
+    /// What waited for the place behind the head. What was signed by the author may yet belong to another branch: then
+    /// it does not follow, and is let go.
+    fn take_held(&mut self, id: LogId) -> Vec<Entry> {
+        let Some(log) = self.logs.get_mut(&id) else { return Vec::new() };
+        let (head, head_id) = (log.here.head(), log.here.head_id());
+        let later = log.held.split_off(&head.next());
+        let passed = std::mem::replace(&mut log.held, later);
+        self.held_bytes -= passed.values().map(cost).sum::<usize>();
+        let next = log.held.remove(&head.next());
+        self.held_bytes -= next.as_ref().map_or(0, cost);
+        let next = next.into_iter();
+        let (fits, other): (Vec<Entry>, Vec<Entry>) = next.partition(|next| next.header.prev == head_id.0);
+        let other = other.into_iter().map(|entry| Contradicting { entry, at: head });
+        self.contradictions.extend(other.take(MAX_CONTRADICTIONS - self.contradictions.len()));
+        fits
+    }
+
+    fn changed(&mut self, id: LogId) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.known = log.known.max(log.here.head());
+        }
+        self.digest = None;
+        self.note_holes(id);
+        self.touch(id);
+    }
+
+    fn note_holes(&mut self, id: LogId) {
+        if !self.forked.contains(&id) && self.logs.get(&id).is_some_and(|log| log.here.has_holes()) {
+            self.holed.insert(id);
+        } else {
+            self.holed.remove(&id);
+        }
+    }
+
+    /// What is here of a log up to this place was given up.
+    pub fn forget(&mut self, id: LogId, to: Seq, to_id: EntryId) {
+        if let Some(log) = self.logs.get_mut(&id) {
+            log.here.forget(to, to_id);
+            self.changed(id);
+        }
+    }
+
+    /// Whether anything is missing below the heads that are here.
+    pub fn has_holes(&self) -> bool {
+        !self.holed.is_empty()
+    }
+
+    /// Whether this device holds less of a log than from its first entry to its head.
+    pub fn is_partial(&self) -> bool {
+        self.sound().any(|(_, log)| log.here.base() > Seq(0))
+    }
+
+    /// What is not here of what somebody else has, the oldest first.
+    pub fn lacking(&self, theirs: &Head) -> Vec<Span> {
+        match self.logs.get(&theirs.log) {
+            _ if self.forked.contains(&theirs.log) => Vec::new(),
+            // Only one of the two can be in it: theirs is wanted to prove that.
+            Some(log) if self.differs(theirs) => {
+                vec![Span { after: Seq(log.here.head().0 - 1), to: log.here.head() }]
+            }
+            Some(log) => log.here.lacking(theirs.span()),
+            None => Intervals::default().lacking(theirs.span()),
+        }
+    }
+
+    /// The clock of the oldest entry above the newest hole of a log; zero if nothing is known of it.
+    pub fn oldest(&self, id: LogId) -> Hlc {
+        self.logs.get(&id).map_or(Hlc(0), |log| log.oldest)
+    }
+
+    /// Authors of logs of which somebody spoke further than they are here.
+    pub fn missing_authors(&self) -> impl Iterator<Item = PeerId> {
+        self.logs.values().filter(|log| log.known > log.here.head()).map(|log| log.author)
     }
 
     /// Somebody says that logs reach so far. Whether they lead beyond what is here.
     pub fn learn(&mut self, heads: &[(LogId, Seq)]) -> bool {
         let mut beyond = false;
-        for (id, seq) in heads.iter().filter(|(_, seq)| *seq > Seq(0)) {
+        for (id, seq) in heads.iter().filter(|(id, seq)| *seq > Seq(0) && !self.forked.contains(id)) {
             match self.logs.get_mut(id) {
                 Some(log) => {
                     log.known = log.known.max(*seq);
-                    beyond |= log.known > log.head;
+                    beyond |= log.known > log.here.head();
                 }
                 None if self.claims.len() < MAX_CLAIMS || self.claims.contains_key(id) => {
                     let claim = self.claims.entry(*id).or_default();
@@ -146,11 +360,11 @@ impl Logs {
         for log in self.logs.values_mut() {
             // What waits behind a gap that nobody can fill waits for ever; it comes again with what is before it.
             log.held.clear();
-            log.known = log.head;
+            log.known = log.here.head();
         }
         let authors = &mut self.authors;
         self.logs.retain(|_, log| {
-            let real = log.head > Seq(0);
+            let real = log.here.head() > Seq(0);
             if !real && let Some(count) = authors.get_mut(&log.author) {
                 *count -= 1;
             }
@@ -166,8 +380,8 @@ impl Logs {
         let mut wanted = Vec::new();
         let mut left = most as u64;
         // Gaps in logs that exist come before logs that are only claimed.
-        for (id, log) in self.logs.iter().filter(|(_, log)| log.known > log.head) {
-            let mut from = log.head.next();
+        for (id, log) in self.logs.iter().filter(|(_, log)| log.known > log.here.head()) {
+            let mut from = log.here.head().next();
             let gaps_end = log.held.keys().copied().chain([log.known.next()]);
             for end in gaps_end {
                 let count = (end.0 - from.0).min(left);
@@ -193,41 +407,58 @@ impl Logs {
 
     /// Whether anything that was spoken of is not here.
     pub fn is_missing(&self) -> bool {
-        !self.claims.is_empty() || self.logs.values().any(|log| log.known > log.head)
+        !self.claims.is_empty() || self.logs.values().any(|log| log.known > log.here.head())
     }
 
     pub fn lacks(&self, id: LogId, seq: Seq) -> bool {
         let missing = |log: &Log| {
-            let ahead = Seq(log.head.0.saturating_add(MAX_AHEAD)).min(log.known);
-            seq > log.head && seq <= ahead && !log.held.contains_key(&seq)
+            let head = log.here.head();
+            let ahead = Seq(head.0.saturating_add(MAX_AHEAD)).min(log.known);
+            seq > head && seq <= ahead && !log.held.contains_key(&seq)
         };
         self.logs.get(&id).is_some_and(missing) || self.claims.get(&id).is_some_and(|known| seq <= *known)
     }
 
     /// The most recently active logs, at most `most`.
     pub fn heads(&self, most: usize) -> Vec<(LogId, Seq)> {
-        let recent = self.active.iter().rev().map(|(_, id)| (*id, self.head(*id)));
-        recent.filter(|(_, head)| *head > Seq(0)).take(most).collect()
+        self.newest_heads().map(|head| (head.log, head.seq)).take(most).collect()
     }
 
-    /// Every log and how far it is here.
-    pub fn all_heads(&self) -> impl Iterator<Item = (LogId, Seq)> {
-        self.logs.iter().map(|(id, log)| (*id, log.head)).filter(|(_, head)| *head > Seq(0))
+    /// Every log and what is here of it without a gap below its head, the most recently active first.
+    pub fn newest_heads(&self) -> impl Iterator<Item = Head> {
+        self.heads_since(0)
+    }
+
+    /// As [`Logs::newest_heads`], of the logs that changed since the activity was this.
+    pub fn heads_since(&self, activity: u64) -> impl Iterator<Item = Head> {
+        let recent = self.active.range((activity + 1, LogId([0; 8]))..).rev();
+        recent
+            .filter_map(|(_, id)| {
+                let here = &self.logs.get(id)?.here;
+                let check = Some(check_of(here.head_id()));
+                Some(Head { log: *id, seq: here.head(), base: here.base(), check })
+            })
+            .filter(|head| head.seq > Seq(0))
+    }
+
+    /// A count that grows with every change.
+    pub fn activity(&self) -> u64 {
+        self.activity
     }
 
     /// How far a log is here; 0 if not at all.
     pub fn head(&self, id: LogId) -> Seq {
-        self.logs.get(&id).map_or(Seq(0), |log| log.head)
+        self.logs.get(&id).map_or(Seq(0), |log| log.here.head())
     }
 
     /// The id of the newest entry of a log, zeros if there is none: what the next entry must name as the one before.
     pub fn head_id(&self, id: LogId) -> EntryId {
-        self.logs.get(&id).map_or(NO_ENTRY, |log| log.head_id)
+        self.logs.get(&id).map_or(NO_ENTRY, |log| log.here.head_id())
     }
 
     /// How many logs have entries here.
     pub fn count(&self) -> u32 {
-        self.all_heads().count() as u32
+        self.sound().count() as u32
     }
 
     /// First 16 bytes of SHA-256 over all (log, head, head id), in the order of the log ids.
@@ -236,10 +467,10 @@ impl Logs {
             return digest;
         }
         let mut hash = Sha256::new();
-        for (id, log) in self.logs.iter().filter(|(_, log)| log.head > Seq(0)) {
+        for (id, log) in self.sound() {
             hash.update(id.0);
-            hash.update(log.head.0.to_be_bytes());
-            hash.update(log.head_id.0);
+            hash.update(log.here.head().0.to_be_bytes());
+            hash.update(log.here.head_id().0);
         }
         let full = hash.finalize();
         let digest = core::array::from_fn(|i| full[i]);
@@ -269,6 +500,9 @@ impl Logs {
     }
 
     fn touch(&mut self, id: LogId) {
+        if self.forked.contains(&id) {
+            return;
+        }
         self.activity += 1;
         if let Some(log) = self.logs.get_mut(&id) {
             self.active.remove(&(log.touched, id));
@@ -280,7 +514,9 @@ impl Logs {
 
 impl Log {
     fn empty(author: PeerId) -> Log {
-        Log { author, head: Seq(0), head_id: NO_ENTRY, known: Seq(0), held: BTreeMap::new(), touched: 0 }
+        let (here, oldest) = (Intervals::default(), Hlc(0));
+        let (held, recent) = (BTreeMap::new(), VecDeque::new());
+        Log { author, here, oldest, known: Seq(0), held, recent, touched: 0 }
     }
 }
 
@@ -304,141 +540,7 @@ const MAX_LOGS_OF_AUTHOR: usize = 32;
 const MAX_CLAIMS: usize = 64;
 /// How far beyond a gap an entry may be to be kept; further ones come over TCP.
 const MAX_AHEAD: u64 = 1024;
+/// Contradictions that wait to be looked at; what comes meanwhile proves the same.
+const MAX_CONTRADICTIONS: usize = 16;
 /// Bytes of entries kept beyond gaps, per room.
 const MAX_HELD_BYTES: usize = 4 << 20;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::identity::Identity;
-    use crate::model::{Hlc, RoomId};
-    use crate::wire::entry::Header;
-
-    const ROOM: RoomId = RoomId([9; 32]);
-
-    fn chain(seed: u8, texts: &[&str]) -> Vec<Entry> {
-        let author = Identity::from_seed(&[seed; 32]);
-        let mut prev = NO_ENTRY;
-        let mut entries = Vec::new();
-        for (at, text) in texts.iter().enumerate() {
-            let header = Header {
-                room: ROOM,
-                author: author.peer_id(),
-                nonce: 1,
-                epoch: 0,
-                seq: Seq(at as u64 + 1),
-                prev: prev.0,
-                hlc: Hlc(at as u64),
-                deps: vec![],
-                kind: 1,
-            };
-            let entry = Entry::write(&author, header, text.as_bytes().to_vec());
-            prev = entry.id();
-            entries.push(entry);
-        }
-        entries
-    }
-
-    fn sent(entry: &Entry) -> Unverified {
-        Unverified::decode(&entry.encode()).unwrap()
-    }
-
-    fn appended(accepted: Accepted) -> usize {
-        match accepted {
-            Accepted::Appended(entries) => entries.len(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn entries_that_arrive_in_any_order_are_appended_in_theirs() {
-        let entries = chain(1, &["a", "b", "c", "d"]);
-        let mut logs = Logs::default();
-        assert!(matches!(logs.accept(sent(&entries[2])), Accepted::Held));
-        assert!(matches!(logs.accept(sent(&entries[2])), Accepted::Known));
-        assert_eq!(logs.missing(10), [Wanted { log: entries[0].log(), from: Seq(1), count: 2 }]);
-        assert_eq!(appended(logs.accept(sent(&entries[0]))), 1);
-        assert!(matches!(logs.accept(sent(&entries[3])), Accepted::Held));
-        assert_eq!(appended(logs.accept(sent(&entries[1]))), 3);
-        assert!(!logs.is_missing() && logs.held_bytes == 0);
-        assert_eq!(logs.head(entries[0].log()), Seq(4));
-    }
-
-    #[test]
-    fn a_log_that_contradicts_itself_stops_where_it_does() {
-        let (one, other) = (chain(1, &["a", "b"]), chain(1, &["a", "x", "y"]));
-        let mut logs = Logs::default();
-        assert_eq!(appended(logs.accept(sent(&one[0]))), 1);
-        assert!(matches!(logs.accept(sent(&other[2])), Accepted::Held));
-        assert_eq!(appended(logs.accept(sent(&one[1]))), 1);
-        assert_eq!(logs.held_bytes, 0, "what does not follow is not kept");
-        assert!(matches!(logs.accept(sent(&other[2])), Accepted::Refused));
-    }
-
-    #[test]
-    fn the_same_entries_give_the_same_digest() {
-        let (ann, bob) = (chain(1, &["a", "b"]), chain(2, &["c"]));
-        let [mut one, mut other] = [Logs::default(), Logs::default()];
-        for entry in ann.iter().chain(&bob) {
-            logs_accept(&mut one, entry);
-        }
-        assert_ne!(one.digest(), other.digest());
-        for entry in bob.iter().chain(&ann) {
-            logs_accept(&mut other, entry);
-        }
-        assert_eq!(one.digest(), other.digest());
-        assert_eq!(one.heads(1), [(bob[0].log(), Seq(1))]);
-        assert_eq!(other.heads(1), [(ann[0].log(), Seq(2))]);
-    }
-
-    fn logs_accept(logs: &mut Logs, entry: &Entry) {
-        assert_eq!(appended(logs.accept(sent(entry))), 1);
-    }
-
-    #[test]
-    fn claims_are_asked_for_and_forgotten() {
-        let mut logs = Logs::default();
-        let entries = chain(1, &["a", "b"]);
-        logs_accept(&mut logs, &entries[0]);
-        assert!(logs.learn(&[(entries[0].log(), Seq(u64::MAX)), (LogId([7; 8]), Seq(3))]));
-        assert_eq!(logs.missing(5).iter().map(|w| w.count).sum::<u32>(), 5);
-        logs.forget_claims();
-        assert!(!logs.is_missing());
-        assert_eq!(logs.count(), 1);
-    }
-
-    #[test]
-    fn claims_of_made_up_logs_are_bounded() {
-        let mut logs = Logs::default();
-        for n in 0..10_000u64 {
-            logs.learn(&[(LogId(n.to_be_bytes()), Seq(1))]);
-        }
-        assert_eq!((logs.logs.len(), logs.claims.len()), (0, MAX_CLAIMS));
-        assert_eq!(appended(logs.accept(sent(&chain(1, &["a"])[0]))), 1, "and real ones find room");
-    }
-
-    #[test]
-    fn what_waits_behind_a_gap_that_nobody_fills_is_let_go() {
-        let entries = chain(1, &["a", "b", "c"]);
-        let mut logs = Logs::default();
-        assert!(matches!(logs.accept(sent(&entries[2])), Accepted::Held));
-        logs.forget_claims();
-        assert!(!logs.is_missing() && logs.held_bytes == 0 && logs.authors.is_empty());
-        assert!(
-            matches!(logs.accept(sent(&entries[2])), Accepted::Held),
-            "and taken again when it is spoken of"
-        );
-    }
-
-    #[test]
-    fn one_author_cannot_fill_a_room_with_logs() {
-        let author = Identity::from_seed(&[1; 32]);
-        let mut logs = Logs::default();
-        for nonce in 0..100 {
-            let header = Header { nonce, ..chain(1, &["a"])[0].header.clone() };
-            let _ = logs.accept(sent(&Entry::write(&author, header, b"a".to_vec())));
-        }
-        assert_eq!(logs.logs.len(), MAX_LOGS_OF_AUTHOR);
-        assert_eq!(appended(logs.accept(sent(&chain(2, &["b"])[0]))), 1);
-    }
-}

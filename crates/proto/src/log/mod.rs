@@ -1,18 +1,30 @@
 //! One append-only log per author in every room; gaps, nacks and repairs; catching up between two peers.
 //!
 //! ```text
-//!   logs    which entries continue their log, which are missing
-//!   repair  what to multicast and when
-//!   replica both of one room, and who takes part
-//!   sync    catching up over one TCP connection
+//!   intervals  which places of one log are here
+//!   logs       which entries continue their log, which are missing
+//!   repair     what to multicast and when
+//!   cache      entries at hand for that
+//!   holds      what was asked for, and not again before when
+//!   fragments  entries too large for a datagram, in pieces
+//!   pull       what to fetch over TCP, and from whom
+//!   catchup    doing so, for one room
+//!   replica    all of one room, and who takes part
+//!   sync       catching up over one TCP connection
 //! ```
 
+mod cache;
+mod catchup;
+mod fragments;
+mod holds;
+mod intervals;
 mod logs;
+mod pull;
 mod repair;
 mod replica;
 mod sync;
 
-pub use logs::{NO_ENTRY, may_write};
+pub use logs::{Contradicting, NO_ENTRY, Run, may_write};
 pub use repair::Priority;
-pub use replica::{Received, Replica};
-pub use sync::{Next, Session};
+pub use replica::{Heard, Received, Replica};
+pub use sync::Session;

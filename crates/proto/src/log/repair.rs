@@ -7,10 +7,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::log::logs::{Logs, cost};
+use crate::log::cache::Cache;
+use crate::log::fragments::{Fragments, Purpose};
+use crate::log::holds::Holds;
+use crate::log::logs::Logs;
 use crate::model::{EntryId, Instant, LogId, PeerId, Seq};
-use crate::pacing::{Dice, earliest};
-use crate::wire::datagram::{Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
+use crate::pacing::{Conditions, Dice, earliest};
+use crate::wire::compact::Packer;
+use crate::wire::datagram::{
+    Fragment, Head, Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_PIECES, MAX_WANTED, Pieces, RoomPacket,
+    Wanted,
+};
 use crate::wire::entry::Entry;
 
 /// The intents of one room.
@@ -22,7 +29,7 @@ pub struct Repair {
     repairs: BTreeMap<(LogId, Seq), Instant>,
     repair_at: Option<Instant>,
     /// Entries that were asked for, here or by others: not again until then.
-    holds: BTreeMap<(LogId, Seq), Hold>,
+    holds: Holds,
     nack_at: Option<Instant>,
     missing_since: Option<Instant>,
     heads_at: Option<Instant>,
@@ -31,12 +38,9 @@ pub struct Repair {
     /// The next heads say that something has to be fetched over TCP.
     fetch: bool,
     cache: Cache,
-}
-
-#[derive(Clone, Copy)]
-struct Hold {
-    until: Instant,
-    tries: u32,
+    fragments: Fragments,
+    /// Bytes that sealing adds to a datagram.
+    overhead: usize,
 }
 
 /// Own entries are spoken of again and again until everybody has them: nobody notices the loss of a last entry.
@@ -71,13 +75,13 @@ impl Priority {
 }
 
 impl Repair {
-    pub fn new(me: PeerId) -> Repair {
+    pub fn new(me: PeerId, overhead: usize) -> Repair {
         Repair {
             me,
             new: VecDeque::new(),
             repairs: BTreeMap::new(),
             repair_at: None,
-            holds: BTreeMap::new(),
+            holds: Holds::default(),
             nack_at: None,
             missing_since: None,
             heads_at: None,
@@ -85,6 +89,8 @@ impl Repair {
             tail: None,
             fetch: false,
             cache: Cache::default(),
+            fragments: Fragments::default(),
+            overhead,
         }
     }
 
@@ -94,14 +100,19 @@ impl Repair {
     }
 
     /// This device wrote an entry.
-    pub fn wrote(&mut self, entry: &Arc<Entry>, overhead: usize, now: Instant) {
+    pub fn wrote(&mut self, entry: &Arc<Entry>, now: Instant) {
         self.cache.insert(entry.clone(), None);
-        if entry.len_in_room() + ENTRY_FRAMING > capacity(overhead) {
-            self.fetch_by_tcp(now);
+        if self.is_large(entry) {
+            // One at a time: more of them would fill the air for seconds.
+            if Fragments::can_carry(entry) && !self.fragments.has(Purpose::New) {
+                self.fragments.want(entry, None, Purpose::New, now);
+            } else {
+                self.fetch_by_tcp(now);
+            }
         } else {
             self.new.push_back(entry.clone());
-            let queued: usize = self.new.iter().map(|entry| entry.len_in_room()).sum();
-            if queued > MAX_QUEUED_DATAGRAMS * capacity(overhead) {
+            let queued = self.packed(&self.new);
+            if queued > MAX_QUEUED_DATAGRAMS * self.capacity() {
                 // Faster than the air allows: speak of it, and let the others fetch it over TCP.
                 self.new.clear();
                 self.fetch_by_tcp(now);
@@ -113,7 +124,9 @@ impl Repair {
     /// Entries were added, from whoever.
     pub fn appended(&mut self, entries: &[Arc<Entry>]) {
         for entry in entries {
-            self.holds.remove(&(entry.log(), entry.header.seq));
+            let place = (entry.log(), entry.header.seq);
+            self.holds.remove(place);
+            self.fragments.arrived(place);
             self.cache.insert(entry.clone(), None);
         }
     }
@@ -125,6 +138,19 @@ impl Repair {
             self.cache.heard(log, seq, now);
             self.repairs.remove(&(log, seq));
         }
+    }
+
+    /// A piece of an entry was heard; the entry as it travels, unverified, if it is whole now.
+    pub fn piece(&mut self, from: PeerId, piece: Fragment, logs: &Logs, now: Instant) -> Option<Vec<u8>> {
+        self.fragments.heard(&piece);
+        let place = (piece.log, piece.seq);
+        if !logs.lacks(place.0, place.1) {
+            return None;
+        }
+        let whole = self.fragments.take(from, piece, now);
+        // The other pieces are on their way.
+        self.holds.hold(place, now);
+        whole
     }
 
     /// Catching up came to its end: what is missing from now on is another matter.
@@ -147,7 +173,7 @@ impl Repair {
                 .missing(MAX_NACKED)
                 .iter()
                 .flat_map(places)
-                .map(|place| self.holds.get(&place).map_or(now, |hold| hold.until))
+                .map(|place| self.holds.free_at(place, now))
                 .min();
             let back_off = dice.back_off(NACK_BACK_OFF, group as f64 * ASSUMED_LOSS);
             self.nack_at = Some(free.unwrap_or(now).max(now) + back_off);
@@ -158,7 +184,7 @@ impl Repair {
     pub fn wants_pull(&self, logs: &Logs, now: Instant) -> bool {
         let Some(since) = self.missing_since else { return false };
         now.since(since) >= PULL_AFTER
-            || self.holds.values().any(|hold| hold.tries >= PULL_AFTER_NACKS)
+            || self.holds.most_tries() >= PULL_AFTER_NACKS
             || logs.missing(MAX_NACKED + 1).iter().map(|wanted| wanted.count as usize).sum::<usize>()
                 > MAX_NACKED
     }
@@ -169,20 +195,41 @@ impl Repair {
     }
 
     /// Somebody misses entries: repair what is here, and do not ask for what is asked for already.
-    pub fn nacked(&mut self, wanted: &[Wanted], logs: &mut Logs, now: Instant, dice: &mut Dice) {
+    /// `group` devices may want to.
+    pub fn nacked(
+        &mut self,
+        wanted: &[Wanted],
+        pieces: &[Pieces],
+        logs: &Logs,
+        group: usize,
+        now: Instant,
+        dice: &mut Dice,
+    ) {
+        for pieces in pieces {
+            match self.cache.get(pieces.log, pieces.seq).cloned() {
+                Some(entry) if self.is_large(&entry) && Fragments::can_carry(&entry) => {
+                    self.fragments.want(&entry, Some(pieces.missing), Purpose::Repair, now);
+                    self.repair_soon(&entry, group, now, dice);
+                }
+                Some(_) => {}
+                None if self.fragments.missing((pieces.log, pieces.seq)) == Some(pieces.missing) => {
+                    self.holds.hold((pieces.log, pieces.seq), now);
+                }
+                None => {}
+            }
+        }
         for (log, seq) in wanted.iter().flat_map(places).take(MAX_NACKED) {
-            if let Some(entry) = self.cache.get(log, seq) {
-                let by_me = entry.header.author == self.me;
-                self.repairs.entry((log, seq)).or_insert(now);
-                let wait = if by_me {
-                    dice.span(Duration::ZERO..REPAIR_BY_AUTHOR)
+            if let Some(entry) = self.cache.get(log, seq).cloned() {
+                if !self.is_large(&entry) {
+                    self.repairs.entry((log, seq)).or_insert(now);
+                } else if Fragments::can_carry(&entry) {
+                    self.fragments.want(&entry, None, Purpose::Repair, now);
                 } else {
-                    REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, self.repairs.len() as f64)
-                };
-                self.repair_at.get_or_insert(now + wait);
-            } else if logs.lacks(log, seq) && self.holds.len() < MAX_HOLDS {
-                let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
-                hold.until = hold.until.max(now + HOLD);
+                    continue;
+                }
+                self.repair_soon(&entry, group, now, dice);
+            } else if logs.lacks(log, seq) {
+                self.holds.hold((log, seq), now);
             }
         }
     }
@@ -226,18 +273,19 @@ impl Repair {
     }
 
     /// Turns what is due into intents.
-    pub fn timer(&mut self, company: Company, now: Instant, dice: &mut Dice) {
+    pub fn timer(&mut self, company: Company, air: Conditions, now: Instant, dice: &mut Dice) {
         self.set_company(company, now, dice);
         if self.digest_at.is_some_and(|at| at <= now) {
             self.digest_at = Some(now + dice.around(company.digest_interval()));
             self.want_heads(now);
         }
         if let Some(tail) = self.tail.filter(|tail| tail.next <= now) {
-            if tail.step == 0 && self.new.is_empty() {
-                // The first reminder repeats the entry itself: two chances cost one packet more.
-                self.new.extend(self.cache.newest_by(self.me));
-            } else {
+            let repeats = if air.loss >= MUCH_LOSS { REPEATS_IF_MUCH } else { REPEATS };
+            if tail.step >= repeats {
                 self.want_heads(now);
+            } else if air.is_lossy() && self.new.is_empty() {
+                // The first reminders repeat the entry itself: another chance costs one packet more.
+                self.new.extend(self.cache.newest_by(self.me));
             }
             let step = tail.step + 1;
             let wait = TAIL.get(step).copied().unwrap_or(TAIL_LAST).mul_f64(0.8 + 0.4 * dice.fraction());
@@ -253,7 +301,7 @@ impl Repair {
     /// When there is something to send, bucket permitting.
     pub fn next_packet_at(&self) -> Option<Instant> {
         let asked = earliest(self.repair_at, self.nack_at);
-        let new = (!self.new.is_empty()).then_some(Instant(0));
+        let new = (!self.new.is_empty() || self.fragments.has(Purpose::New)).then_some(Instant(0));
         earliest(new, earliest(asked, self.heads_at))
     }
 
@@ -262,14 +310,14 @@ impl Repair {
         &mut self,
         priority: Priority,
         logs: &mut Logs,
-        overhead: usize,
         group: usize,
+        air: Conditions,
         now: Instant,
         dice: &mut Dice,
     ) -> Option<RoomPacket> {
         match priority {
-            Priority::New => self.new_packet(logs, overhead, now),
-            Priority::Repair => self.repair_packet(overhead, now),
+            Priority::New => self.new_packet(logs, air, now, dice),
+            Priority::Repair => self.repair_packet(now, dice),
             Priority::Nack => {
                 let packet = self.nack_packet(logs, now, dice);
                 self.check_gaps(logs, group, now, dice);
@@ -279,74 +327,91 @@ impl Repair {
         }
     }
 
-    fn new_packet(&mut self, logs: &Logs, overhead: usize, now: Instant) -> Option<RoomPacket> {
+    fn new_packet(
+        &mut self,
+        logs: &Logs,
+        air: Conditions,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Option<RoomPacket> {
         let mut entries: Vec<Arc<Entry>> = Vec::new();
-        let mut left = capacity(overhead);
-        while let Some(entry) = self.new.front() {
-            let cost = entry.len_in_room() + ENTRY_FRAMING;
-            if cost > capacity(overhead) {
-                // A reminder of an entry that no datagram can carry.
-                self.new.pop_front();
-                self.fetch_by_tcp(now);
-                continue;
-            }
-            if cost > left || entries.len() == MAX_ENTRIES {
+        while let Some(entry) = self.new.front().cloned() {
+            entries.push(entry);
+            if entries.len() > MAX_ENTRIES || self.packed(&entries) > self.capacity() {
+                entries.pop();
+                if entries.is_empty() {
+                    // A reminder of an entry that no datagram can carry: whoever lacks it will say so.
+                    self.new.pop_front();
+                    self.want_heads(now);
+                    continue;
+                }
                 break;
             }
-            left -= cost;
-            entries.extend(self.new.pop_front());
+            self.new.pop_front();
         }
         if entries.is_empty() {
-            return None;
+            let piece = self.fragments.next(Purpose::New, &self.cache, now, dice);
+            return piece.map(RoomPacket::Fragment);
         }
+        let left = self.capacity() - self.packed(&entries);
         let heads = logs.heads((left / HEAD_BYTES).min(DATA_HEADS));
-        left -= heads.len() * HEAD_BYTES;
-        // Whatever room is left repeats the newest other entries: redundancy that costs no packet.
-        for entry in self.cache.recent(now) {
-            let cost = entry.len_in_room() + ENTRY_FRAMING;
-            if entries.len() < MAX_ENTRIES
-                && cost <= left
-                && entries.iter().all(|chosen| chosen.id() != entry.id())
-            {
-                left -= cost;
-                entries.push(entry.clone());
-            }
+        let mut left = left - heads.len() * HEAD_BYTES;
+        if air.busy || !self.new.is_empty() {
+            left = 0;
         }
-        for entry in &entries {
-            self.cache.heard(entry.log(), entry.header.seq, now);
-        }
-        Some(data(&entries, heads))
+        let filled = (self.capacity() as f64 * air.redundancy()) as usize;
+        self.fill(&mut entries, left.min(filled), now);
+        Some(self.data(&entries, heads, now))
     }
 
-    fn repair_packet(&mut self, overhead: usize, now: Instant) -> Option<RoomPacket> {
+    /// Room that is left repeats the newest other entries: redundancy that costs no packet.
+    fn fill(&self, entries: &mut Vec<Arc<Entry>>, left: usize, now: Instant) {
+        let most = self.packed(entries.iter()) + left;
+        for entry in self.cache.recent(now) {
+            if entries.len() == MAX_ENTRIES {
+                return;
+            }
+            if entries.iter().all(|chosen| chosen.id() != entry.id()) {
+                entries.push(entry.clone());
+                if self.packed(entries.iter()) > most {
+                    entries.pop();
+                }
+            }
+        }
+    }
+
+    fn repair_packet(&mut self, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
         if self.repair_at.is_none_or(|at| at > now) {
             return None;
         }
+        let cache = &self.cache;
+        self.repairs.retain(|(log, seq), asked| {
+            now.since(*asked) < REPAIR_ENDS
+                && cache.get(*log, *seq).is_some()
+                && cache.heard_at(*log, *seq).is_none_or(|heard| heard < *asked)
+        });
+        // Whoever repairs the same begins elsewhere: so they share the work.
+        let skipped = (dice.fraction() * self.repairs.len() as f64) as usize;
+        let places: Vec<_> = self.repairs.keys().copied().collect();
         let mut entries: Vec<Arc<Entry>> = Vec::new();
-        let mut left = capacity(overhead);
-        while let Some((&(log, seq), &asked)) = self.repairs.first_key_value() {
-            let entry = self.cache.get(log, seq).filter(|_| {
-                now.since(asked) < REPAIR_ENDS
-                    && self.cache.heard_at(log, seq).is_none_or(|heard| heard < asked)
-            });
-            if let Some(entry) = entry {
-                let cost = entry.len_in_room() + ENTRY_FRAMING;
-                if entries.len() == MAX_ENTRIES || (cost > left && !entries.is_empty()) {
-                    break;
-                }
-                // An entry too large for any datagram is left to TCP.
-                if cost <= left {
-                    left -= cost;
-                    entries.push(entry.clone());
-                }
+        for place in places.iter().skip(skipped).chain(places.iter().take(skipped)) {
+            let Some(entry) = self.cache.get(place.0, place.1).cloned() else { continue };
+            entries.push(entry);
+            if entries.len() > MAX_ENTRIES || self.packed(&entries) > self.capacity() {
+                entries.pop();
+                break;
             }
-            self.repairs.pop_first();
+            self.repairs.remove(place);
         }
-        self.repair_at = (!self.repairs.is_empty()).then_some(now);
-        for entry in &entries {
-            self.cache.heard(entry.log(), entry.header.seq, now);
-        }
-        (!entries.is_empty()).then(|| data(&entries, Vec::new()))
+        let packet = if entries.is_empty() {
+            self.fragments.next(Purpose::Repair, &self.cache, now, dice).map(RoomPacket::Fragment)
+        } else {
+            Some(self.data(&entries, Vec::new(), now))
+        };
+        // Between two of them there is time to hear what others repair.
+        let more = !self.repairs.is_empty() || self.fragments.has(Purpose::Repair);
+        self.repair_at = more.then_some(now + REPAIR_SPACING);
+        packet
     }
 
     fn nack_packet(&mut self, logs: &Logs, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
@@ -355,27 +420,29 @@ impl Repair {
         }
         self.nack_at = None;
         let mut wanted: Vec<Wanted> = Vec::new();
+        let mut pieces: Vec<Pieces> = Vec::new();
         // One chance for the whole packet: what was asked for together is asked for together again.
         let jitter = 0.8 + 0.5 * dice.fraction();
         for (log, seq) in logs.missing(MAX_NACKED).iter().flat_map(places) {
-            let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
-            if hold.until > now {
+            if self.holds.free_at((log, seq), now) > now {
                 continue;
             }
             let full = wanted.len() == MAX_WANTED;
+            let missing = self.fragments.missing((log, seq));
             match wanted.last_mut() {
+                _ if missing.is_some() && pieces.len() == MAX_PIECES => continue,
+                _ if missing.is_some() => {
+                    pieces.extend(missing.map(|missing| Pieces { log, seq, missing }));
+                }
                 Some(last) if last.log == log && last.from.0 + u64::from(last.count) == seq.0 => {
                     last.count += 1
                 }
                 _ if full => break,
                 _ => wanted.push(Wanted { log, from: seq, count: 1 }),
             }
-            let growth = HOLD_GROWTH.powi(hold.tries.min(MAX_GROWTH) as i32);
-            let span = HOLD.mul_f64(growth).min(MAX_HOLD);
-            hold.until = now + span.mul_f64(jitter);
-            hold.tries = hold.tries.saturating_add(1);
+            self.holds.ask((log, seq), jitter, now);
         }
-        (!wanted.is_empty()).then_some(RoomPacket::Nack { wanted })
+        (!wanted.is_empty() || !pieces.is_empty()).then_some(RoomPacket::Nack { wanted, pieces })
     }
 
     fn heads_packet(&mut self, logs: &mut Logs, now: Instant) -> Option<RoomPacket> {
@@ -387,9 +454,49 @@ impl Repair {
         Some(RoomPacket::Heads(Heads {
             digest: logs.digest(),
             logs: logs.count(),
-            heads: logs.heads(MAX_HEADS),
+            heads: fitting(logs),
             fetch,
+            partial: logs.is_partial(),
         }))
+    }
+
+    fn repair_soon(&mut self, entry: &Entry, group: usize, now: Instant, dice: &mut Dice) {
+        let wait = if entry.header.author == self.me {
+            dice.span(Duration::ZERO..REPAIR_BY_AUTHOR)
+        } else {
+            REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, group as f64)
+        };
+        self.repair_at.get_or_insert(now + wait);
+    }
+
+    /// Whether an entry fits no packet.
+    fn is_large(&self, entry: &Arc<Entry>) -> bool {
+        self.packed([entry]) > self.capacity()
+    }
+
+    /// Bytes for entries and heads in one room packet.
+    fn capacity(&self) -> usize {
+        MAX_BODY - TAG_BYTES - self.overhead - PACKET_FRAMING
+    }
+
+    /// Bytes of the entries in one packet.
+    fn packed<'a>(&self, entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> usize {
+        let mut packer = Packer::new(self.me);
+        let lengths = in_order(entries).into_iter().map(|entry| {
+            let len = packer.len_of(entry);
+            packer.push(entry);
+            len + ENTRY_FRAMING
+        });
+        lengths.sum()
+    }
+
+    fn data(&mut self, entries: &[Arc<Entry>], heads: Vec<(LogId, Seq)>, now: Instant) -> RoomPacket {
+        let mut packer = Packer::new(self.me);
+        for entry in in_order(entries) {
+            packer.push(entry);
+            self.cache.heard(entry.log(), entry.header.seq, now);
+        }
+        RoomPacket::Data { entries: packer.finish(), heads }
     }
 
     fn fetch_by_tcp(&mut self, now: Instant) {
@@ -398,60 +505,16 @@ impl Repair {
     }
 }
 
-/// Entries kept at hand for repairs: the newest that came.
-#[derive(Default)]
-struct Cache {
-    entries: BTreeMap<(LogId, Seq), Cached>,
-    order: VecDeque<(LogId, Seq)>,
-    bytes: usize,
-}
-
-struct Cached {
-    entry: Arc<Entry>,
-    heard: Option<Instant>,
-}
-
-impl Cache {
-    fn insert(&mut self, entry: Arc<Entry>, heard: Option<Instant>) {
-        let place = (entry.log(), entry.header.seq);
-        if self.entries.contains_key(&place) {
-            return;
-        }
-        self.bytes += cost(&entry);
-        self.order.push_back(place);
-        self.entries.insert(place, Cached { entry, heard });
-        while self.order.len() > CACHED_ENTRIES || self.bytes > CACHED_BYTES {
-            let oldest = self.order.pop_front().and_then(|place| self.entries.remove(&place));
-            self.bytes -= oldest.map_or(0, |cached| cost(&cached.entry));
-        }
-    }
-
-    fn get(&self, log: LogId, seq: Seq) -> Option<&Arc<Entry>> {
-        self.entries.get(&(log, seq)).map(|cached| &cached.entry)
-    }
-
-    fn heard(&mut self, log: LogId, seq: Seq, now: Instant) {
-        if let Some(cached) = self.entries.get_mut(&(log, seq)) {
-            cached.heard = Some(now);
-        }
-    }
-
-    fn heard_at(&self, log: LogId, seq: Seq) -> Option<Instant> {
-        self.entries.get(&(log, seq)).and_then(|cached| cached.heard)
-    }
-
-    /// The newest first, as long as they were heard within [`REDUNDANT`].
-    fn recent(&self, now: Instant) -> impl Iterator<Item = &Arc<Entry>> {
-        let newest = self.order.iter().rev().take(32).filter_map(|place| self.entries.get(place));
-        newest
-            .filter(move |cached| cached.heard.is_some_and(|heard| now.since(heard) < REDUNDANT))
-            .map(|cached| &cached.entry)
-    }
-
-    fn newest_by(&self, author: PeerId) -> Option<Arc<Entry>> {
-        let newest = self.order.iter().rev().filter_map(|place| self.entries.get(place));
-        newest.map(|cached| &cached.entry).find(|entry| entry.header.author == author).cloned()
-    }
+/// The most recently active logs, as many as a packet carries; those with a hole take more.
+fn fitting(logs: &Logs) -> Vec<Head> {
+    let mut left = MAX_HEADS * HEAD_BYTES;
+    let size = |head: &Head| HEAD_BYTES + if head.base > Seq(0) { BASE_BYTES } else { 0 };
+    let fits = |head: &Head| {
+        let fits = size(head) <= left;
+        left = left.saturating_sub(size(head));
+        fits
+    };
+    logs.newest_heads().map(|head| Head { check: None, ..head }).take_while(fits).take(MAX_HEADS).collect()
 }
 
 fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {
@@ -460,13 +523,11 @@ fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {
         .map(move |seq| (log, Seq(seq)))
 }
 
-fn data(entries: &[Arc<Entry>], heads: Vec<(LogId, Seq)>) -> RoomPacket {
-    RoomPacket::Data { entries: entries.iter().map(|entry| entry.encode_in_room()).collect(), heads }
-}
-
-/// Bytes for entries and heads in one room packet whose room adds `overhead` bytes.
-fn capacity(overhead: usize) -> usize {
-    MAX_BODY - TAG_BYTES - overhead - PACKET_FRAMING
+/// What continues a log takes less room behind what it continues.
+fn in_order<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<&'a Arc<Entry>> {
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    entries.sort_by_key(|entry| (entry.log(), entry.header.seq));
+    entries
 }
 
 impl Company {
@@ -487,13 +548,19 @@ const PACKET_FRAMING: usize = 16;
 const ENTRY_FRAMING: usize = 3;
 /// Bytes of one head at most.
 const HEAD_BYTES: usize = 19;
+/// Bytes more where something is missing below it.
+const BASE_BYTES: usize = 9;
 /// Heads that travel with entries.
 const DATA_HEADS: usize = 8;
 /// Entries that are asked for by multicast; more are fetched over TCP.
 const MAX_NACKED: usize = 64;
 /// Own datagrams that may wait for the bucket before the others are told to fetch.
 const MAX_QUEUED_DATAGRAMS: usize = 4;
-/// Reminders after the last own entry; the first repeats the entry.
+/// Loss from which on more of the reminders repeat the entry.
+const MUCH_LOSS: f64 = 0.2;
+const REPEATS: usize = 1;
+const REPEATS_IF_MUCH: usize = 3;
+/// Reminders after the last own entry; the first repeats the entry where anything is lost at all.
 const TAIL_FIRST: Duration = Duration::from_millis(100);
 const TAIL: [Duration; 5] = [
     Duration::from_millis(100),
@@ -513,24 +580,13 @@ const SAY_AGAIN: Duration = Duration::from_secs(1);
 const NACK_BACK_OFF: Duration = Duration::from_millis(100);
 /// The part of a group that misses the same entry, for the back-off's group size.
 const ASSUMED_LOSS: f64 = 0.1;
-/// After a nack was sent or heard, the entry is not asked for again until this has passed; longer each time.
-const HOLD: Duration = Duration::from_millis(120);
-const HOLD_GROWTH: f64 = 1.4;
-const MAX_HOLD: Duration = Duration::from_secs(2);
-/// Tries after which a hold grows no more: it has reached its limit by then.
-const MAX_GROWTH: u32 = 16;
-/// Holds kept at the same time.
-const MAX_HOLDS: usize = 1024;
 /// The author answers first, others only if it does not.
 const REPAIR_BY_AUTHOR: Duration = Duration::from_millis(4);
 const REPAIR_BY_OTHERS: Duration = Duration::from_millis(8);
 const REPAIR_BACK_OFF: Duration = Duration::from_millis(80);
+/// Between two repairs of one device.
+const REPAIR_SPACING: Duration = Duration::from_millis(4);
 /// A repair that could not be sent for so long is no longer wanted, or is asked for again.
 const REPAIR_ENDS: Duration = Duration::from_secs(1);
-/// Entries heard so recently fill the room that is left in a datagram.
-const REDUNDANT: Duration = Duration::from_secs(3);
 const PULL_AFTER: Duration = Duration::from_secs(3);
 const PULL_AFTER_NACKS: u32 = 8;
-/// Kept at hand per room: a few minutes of lively chat.
-const CACHED_ENTRIES: usize = 512;
-const CACHED_BYTES: usize = 1 << 20;

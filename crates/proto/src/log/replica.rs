@@ -1,75 +1,68 @@
 //! One room as this device holds it: its logs, what to say about them, and who else takes part.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::LoadedRoom;
-use crate::log::logs::{Accepted, Logs, may_write};
+use crate::effects::{LoadedRoom, Place};
+use crate::identity::Verifier;
+use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
+use crate::log::pull::Pull;
 use crate::log::repair::{Company, Priority, Repair};
-use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq};
-use crate::pacing::{Dice, earliest};
-use crate::wire::datagram::{Heads, RoomPacket};
+use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
+use crate::pacing::{Conditions, Dice, earliest};
+use crate::wire::codec::DecodeError;
+use crate::wire::compact;
+use crate::wire::datagram::{Head, Heads, RoomPacket};
 use crate::wire::entry::{Entry, Unverified};
 
 pub struct Replica {
-    room: RoomId,
+    pub(super) room: RoomId,
     own: LogId,
     /// The two of a direct conversation; in open rooms everybody may write.
     only: Option<(PeerId, PeerId)>,
-    /// Bytes that sealing adds to a datagram.
-    overhead: usize,
-    logs: Logs,
-    repair: Repair,
-    members: BTreeMap<PeerId, Member>,
+    pub(super) logs: Logs,
+    pub(super) repair: Repair,
+    pub(super) members: BTreeMap<PeerId, Member>,
     /// How many of them are here.
     here: usize,
-    pull: Pull,
+    pub(super) pull: Pull,
+    insists: bool,
 }
 
 /// Somebody else who was heard in this room.
 #[derive(Clone, Copy, Debug, Default)]
-struct Member {
-    here: bool,
-    /// How far of this device's log it has signed to hold.
-    covered: Seq,
+pub(super) struct Member {
+    pub(super) here: bool,
+    /// What of this device's log it has signed to hold.
+    covered: Span,
     /// Whether its last digest was this device's.
-    in_step: bool,
-}
-
-/// Catching up over TCP: at most one at a time for each room.
-#[derive(Default)]
-struct Pull {
-    at: Option<Instant>,
-    from: Option<PeerId>,
-    running: Option<Running>,
-    /// In a row: each lets the next one wait longer.
-    failures: u32,
-    /// Those who could not help are asked last.
-    tried: BTreeSet<PeerId>,
-    /// Not before this, whatever anybody says.
-    not_before: Instant,
-    /// Not before this, for reasons that nobody can explain.
-    rested_at: Instant,
-}
-
-#[derive(Clone, Copy)]
-struct Running {
-    from: PeerId,
-    /// When it last brought something, or began.
-    alive: Instant,
-    brought: bool,
+    pub(super) in_step: bool,
+    /// Whether it last spoke of something that is not here.
+    pub(super) ahead: bool,
+    /// Whether it holds less than everything up to its heads.
+    pub(super) partial: bool,
 }
 
 /// What came of a packet or of entries.
 #[derive(Debug, Default)]
 pub struct Received {
     /// In the order in which they are to be committed.
-    pub appended: Vec<Arc<Entry>>,
-    /// The sender has signed to hold this device's log up to here; more than before.
-    pub covered: Option<Seq>,
+    pub runs: Vec<Heard>,
+    /// The sender has signed to hold this of this device's log; more than before.
+    pub covered: Option<Span>,
     /// Entries that were not genuine or contradicted their log.
     pub refused: u32,
+    /// Genuine ones among them, which cannot be in one log with what is here.
+    pub contradicting: Vec<Contradicting>,
+}
+
+/// Consecutive entries that are new here.
+#[derive(Debug)]
+pub struct Heard {
+    pub run: Run,
+    /// Whether people are to be told of each, or only that there is more history.
+    pub news: bool,
 }
 
 impl Replica {
@@ -84,18 +77,25 @@ impl Replica {
             room,
             own,
             only,
-            overhead,
             logs: Logs::default(),
-            repair: Repair::new(me),
+            repair: Repair::new(me, overhead),
             members: BTreeMap::new(),
             here: 0,
             pull: Pull::default(),
+            insists: false,
         }
+    }
+
+    pub fn verified_by(&mut self, verifier: Verifier) {
+        self.logs.verified_by(verifier);
     }
 
     pub fn load(&mut self, loaded: &LoadedRoom) {
         for log in &loaded.logs {
             self.logs.load(log);
+        }
+        for log in &loaded.forked {
+            self.logs.fork(*log);
         }
         for entry in &loaded.recent {
             self.repair.remember(entry.clone());
@@ -114,7 +114,7 @@ impl Replica {
     pub fn wrote(&mut self, entry: Entry, now: Instant) -> Vec<Arc<Entry>> {
         let appended = self.logs.append(entry);
         for entry in &appended {
-            self.repair.wrote(entry, self.overhead, now);
+            self.repair.wrote(entry, now);
         }
         appended
     }
@@ -135,25 +135,22 @@ impl Replica {
         let mut received = Received::default();
         match packet {
             RoomPacket::Data { entries, heads } => {
-                received = self.entries(&entries, Heard::ByMulticast, now);
+                let entries = compact::unpack(self.room, sender, &entries);
+                received = self.entries(entries, Way::Multicast, now);
                 self.logs.learn(&heads);
             }
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
-            RoomPacket::Nack { wanted } => self.repair.nacked(&wanted, &mut self.logs, now, dice),
-        }
-        let group = self.group();
-        self.repair.check_gaps(&self.logs, group, now, dice);
-        received
-    }
-
-    /// Entries that came over TCP.
-    pub fn fetched(&mut self, from: PeerId, entries: &[Vec<u8>], now: Instant, dice: &mut Dice) -> Received {
-        let received = self.entries(entries, Heard::ByTcp, now);
-        if let Some(running) = self.pull.running.as_mut().filter(|running| running.from == from)
-            && !received.appended.is_empty()
-        {
-            running.alive = now;
-            running.brought = true;
+            RoomPacket::Nack { wanted, pieces } => {
+                let group = self.group();
+                self.repair.nacked(&wanted, &pieces, &self.logs, group, now, dice);
+            }
+            RoomPacket::Fragment(piece) => {
+                self.logs.learn(&[(piece.log, piece.seq)]);
+                if let Some(whole) = self.repair.piece(sender, piece, &self.logs, now) {
+                    let read = vec![Unverified::decode_in_room(self.room, &whole)];
+                    received = self.entries(read, Way::Multicast, now);
+                }
+            }
         }
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
@@ -171,14 +168,15 @@ impl Replica {
         if let Some(member) = self.members.get_mut(&peer).filter(|member| member.here) {
             member.here = false;
             self.here -= 1;
-            if member.covered == Seq(0) {
+            if member.covered.is_empty() {
                 self.members.remove(&peer);
             }
+            self.pull.exhausted.remove(&peer);
         }
     }
 
     /// `strangers`: how many devices are here that may take part, heard in this room or not.
-    pub fn timer(&mut self, strangers: usize, now: Instant, dice: &mut Dice) {
+    pub fn timer(&mut self, strangers: usize, air: Conditions, now: Instant, dice: &mut Dice) {
         let company = match (self.here, strangers) {
             (0, 0) => Company::Nobody,
             (0, _) => Company::Strangers,
@@ -187,18 +185,21 @@ impl Replica {
         if self.repair.is_reminding(now) && self.everybody_covers() {
             self.repair.covered();
         }
-        self.repair.timer(company, now, dice);
-        if let Some(running) = self.pull.running.filter(|running| now.since(running.alive) >= PULL_STALLED) {
-            self.pull_ended(running.from, false, now, dice);
+        self.repair.timer(company, air, now, dice);
+        let stalled = self.pull.running.as_ref().filter(|running| now.since(running.alive) >= PULL_STALLED);
+        if let Some(from) = stalled.map(|running| running.from) {
+            self.pull_ended(from, false, now, dice);
         }
         let idle = self.pull.running.is_none() && self.pull.at.is_none();
-        if idle && self.repair.wants_pull(&self.logs, now) {
+        let news = self.repair.wants_pull(&self.logs, now);
+        if idle && (news || (self.here > 0 && self.logs.has_holes() && !self.pull.resting)) {
+            self.pull.news = news;
             self.pull.at = Some(self.pull.not_before.max(now + dice.span(Duration::ZERO..PULL_SPREAD)));
         }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        let pull = match (self.pull.running, self.pull.at) {
+        let pull = match (&self.pull.running, self.pull.at) {
             (Some(running), _) => Some(running.alive + PULL_STALLED),
             (None, Some(at)) => Some(at),
             (None, None) => self.repair.pull_deadline(),
@@ -211,99 +212,63 @@ impl Replica {
     }
 
     /// Builds the packet of this priority, if one is due.
-    pub fn next_packet(&mut self, priority: Priority, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
+    pub fn next_packet(
+        &mut self,
+        priority: Priority,
+        air: Conditions,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Option<RoomPacket> {
         let group = self.group();
-        self.repair.packet(priority, &mut self.logs, self.overhead, group, now, dice)
+        self.repair.packet(priority, &mut self.logs, group, air, now, dice)
     }
 
-    /// From whom to catch up now, best first; empty if there is no reason to.
-    pub fn pull_candidates(&self, now: Instant) -> Vec<PeerId> {
-        if self.pull.running.is_some() || self.pull.at.is_none_or(|at| at > now) {
-            return Vec::new();
+    /// What is here of the logs that changed since the activity was this, for a `Have`; of all of them since 0.
+    pub fn have_since(&self, activity: u64) -> Vec<Head> {
+        self.logs.heads_since(activity).collect()
+    }
+
+    /// A count that grows with every change of the logs.
+    pub fn activity(&self) -> u64 {
+        self.logs.activity()
+    }
+
+    pub fn digest(&mut self) -> [u8; 16] {
+        self.logs.digest()
+    }
+
+    /// Whether a difference that nobody explains may be looked into now; if so, not again for a while.
+    pub fn may_wonder(&mut self, now: Instant) -> bool {
+        let may = now >= self.pull.rested_at;
+        if may {
+            self.pull.rested_at = now + UNEXPLAINED_REST;
         }
-        let here = |in_step: bool| {
-            self.members
-                .iter()
-                .filter(move |(_, member)| member.here && member.in_step == in_step)
-                .map(|(peer, _)| *peer)
-        };
-        let mut candidates: Vec<PeerId> =
-            self.pull.from.into_iter().chain(here(false)).chain(here(true)).collect();
-        candidates.sort_by_key(|peer| self.pull.tried.contains(peer));
-        candidates
-    }
-
-    /// Whether there is a reason to catch up, and nobody to ask.
-    pub fn is_pull_overdue(&self, now: Instant) -> bool {
-        self.pull.running.is_none() && self.pull.at.is_some_and(|at| at <= now)
-    }
-
-    pub fn pull_started(&mut self, from: PeerId, now: Instant) {
-        self.pull.running = Some(Running { from, alive: now, brought: false });
-        self.pull.at = None;
-        self.pull.from = None;
-    }
-
-    /// Nobody could be asked: try again later.
-    pub fn pull_postponed(&mut self, now: Instant) {
-        self.pull.failures = (self.pull.failures + 1).min(MAX_PULL_FAILURES);
-        self.pull.not_before = now + PULL_RETRY * 2u32.pow(self.pull.failures);
-        self.pull.at = Some(self.pull.not_before);
-    }
-
-    /// Catching up with `from` came to its end, or to none.
-    pub fn pull_ended(&mut self, from: PeerId, success: bool, now: Instant, dice: &mut Dice) {
-        let Some(running) = self.pull.running.filter(|running| running.from == from) else { return };
-        self.pull.running = None;
-        if running.brought {
-            self.pull.failures = 0;
-            self.pull.tried.clear();
-        } else {
-            self.pull.tried.insert(from);
-        }
-        if success {
-            if !running.brought {
-                self.pull.failures = (self.pull.failures + 1).min(MAX_PULL_FAILURES);
-            }
-            self.pull.not_before = now + PULL_RETRY * 2u32.pow(self.pull.failures);
-            // Whatever it did not have is asked for again when somebody speaks of it again.
-            self.logs.forget_claims();
-            self.repair.begin_anew();
-            let group = self.group();
-            self.repair.check_gaps(&self.logs, group, now, dice);
-            self.repair.want_heads(now);
-        } else {
-            self.pull_postponed(now);
-        }
-    }
-
-    /// Everything that is here, for a `Have`.
-    pub fn have(&self) -> Vec<(LogId, Seq)> {
-        self.logs.all_heads().collect()
-    }
-
-    /// What is here beyond what somebody else has.
-    pub fn beyond(&self, theirs: &[(LogId, Seq)]) -> Vec<(LogId, std::ops::RangeInclusive<u64>)> {
-        let theirs: BTreeMap<LogId, Seq> = theirs.iter().copied().collect();
-        let ahead = self.logs.all_heads().filter_map(|(log, head)| {
-            let from = theirs.get(&log).copied().unwrap_or_default().next();
-            (from <= head).then_some((log, from.0..=head.0))
-        });
-        ahead.collect()
+        may
     }
 
     /// Whether somebody has what is not here.
-    pub fn is_behind(&self, theirs: &[(LogId, Seq)]) -> bool {
-        theirs.iter().any(|(log, seq)| *seq > self.logs.head(*log))
+    pub fn is_behind(&self, theirs: &[Head]) -> bool {
+        theirs.iter().any(|head| !self.logs.lacking(head).is_empty())
+    }
+
+    /// Whether this device holds less of some log than from its first entry to its head.
+    pub fn is_partial(&self) -> bool {
+        self.logs.is_partial()
+    }
+
+    /// What is here of a log up to this place was given up.
+    pub fn forget(&mut self, log: LogId, to: Seq, to_id: EntryId) {
+        self.logs.forget(log, to, to_id);
     }
 
     /// What somebody has said over TCP to hold of this device's log, if it is more than before.
-    pub fn covered_by(&mut self, peer: PeerId, present: bool, theirs: &[(LogId, Seq)]) -> Option<Seq> {
+    pub fn covered_by(&mut self, peer: PeerId, present: bool, theirs: &[Head]) -> Option<Span> {
         if present {
             self.join(peer);
         }
-        let covered = theirs.iter().find(|(log, _)| *log == self.own).map(|(_, seq)| *seq)?;
-        self.cover(peer, covered)
+        let theirs = theirs.iter().find(|head| head.log == self.own)?;
+        // Another entry of the same name is none of this device's.
+        if self.logs.differs(theirs) { None } else { self.cover(peer, theirs.span()) }
     }
 
     /// Devices other than this one that were heard in the room or hold entries of it.
@@ -311,109 +276,180 @@ impl Replica {
         self.members.keys().copied()
     }
 
-    /// Devices that have signed to hold this device's log up to `seq`.
+    /// Devices that have signed to hold the entry of this device's log at `seq`.
     pub fn holders(&self, seq: Seq) -> impl Iterator<Item = PeerId> {
-        self.members.iter().filter(move |(_, member)| member.covered >= seq).map(|(peer, _)| *peer)
+        self.members.iter().filter(move |(_, member)| member.covered.contains(seq)).map(|(peer, _)| *peer)
     }
 
     pub fn own_log(&self) -> LogId {
         self.own
     }
 
-    fn entries(&mut self, entries: &[Vec<u8>], heard: Heard, now: Instant) -> Received {
+    pub(super) fn entries(
+        &mut self,
+        entries: Vec<Result<Unverified, DecodeError>>,
+        way: Way,
+        now: Instant,
+    ) -> Received {
         let mut received = Received::default();
-        for bytes in entries {
-            let Ok(entry) = Unverified::decode_in_room(self.room, bytes) else {
-                received.refused += 1;
-                continue;
+        for run in self.runs(entries, &mut received.refused) {
+            let Some(last) = run.last() else { continue };
+            let (log, seq, id, count) = (last.log(), last.header().seq, last.id(), run.len() as u32);
+            let plan = match way {
+                Way::Tcp(from) => self.pull.running_from(from).and_then(|running| running.plan.as_ref()),
+                Way::Multicast => None,
             };
-            let (log, seq, id) = (entry.log(), entry.header().seq, entry.id());
-            if !may_write(entry.header().author, self.only) {
-                received.refused += 1;
-                continue;
-            }
-            match self.logs.accept(entry) {
+            let holes = if plan.is_some_and(|plan| plan.covers(log)) { Holes::Allowed } else { Holes::Not };
+            match self.logs.accept(run, holes) {
                 Accepted::Known => {}
                 Accepted::Held => continue,
-                Accepted::Appended(appended) => {
-                    self.repair.appended(&appended);
-                    received.appended.extend(appended);
+                Accepted::Added(run) => {
+                    let first = run.entries.first().map_or(Seq(0), |first| first.header.seq);
+                    let news = run.place != Place::Below || plan.is_some_and(|plan| plan.is_news(log, first));
+                    if run.place != Place::Below {
+                        self.repair.appended(&run.entries);
+                    }
+                    received.runs.push(Heard { run, news });
                 }
                 Accepted::Refused | Accepted::Forged => {
-                    received.refused += 1;
+                    received.refused += count;
                     continue;
                 }
             }
-            if heard == Heard::ByMulticast {
+            if way == Way::Multicast {
                 self.repair.heard(log, seq, id, now);
             }
         }
+        received.contradicting = self.logs.take_contradictions();
         received
     }
 
-    fn heads(&mut self, sender: PeerId, said: &Heads, now: Instant, dice: &mut Dice) -> Option<Seq> {
+    /// It is proven that a log contradicts itself. Whether that is news.
+    pub fn fork(&mut self, log: LogId) -> bool {
+        self.logs.fork(log)
+    }
+
+    pub fn is_forked(&self, log: LogId) -> bool {
+        self.logs.is_forked(log)
+    }
+
+    /// The id of the newest entry of a log, zeros if there is none.
+    pub fn head_id(&self, log: LogId) -> EntryId {
+        self.logs.head_id(log)
+    }
+
+    /// From now on this device writes into another log.
+    pub fn begin_log(&mut self, own: LogId) {
+        self.own = own;
+        for member in self.members.values_mut() {
+            member.covered = Span::default();
+        }
+    }
+
+    /// Another device speaks under this one's name, and others may hear only one of the two: whoever lacks something is
+    /// to be told over TCP.
+    pub fn insist(&mut self) {
+        self.insists = true;
+    }
+
+    /// Well-formed entries of those who may write here, those that follow each other together.
+    fn runs(&self, entries: Vec<Result<Unverified, DecodeError>>, refused: &mut u32) -> Vec<Vec<Unverified>> {
+        let mut runs: Vec<Vec<Unverified>> = Vec::new();
+        for entry in entries {
+            let Some(entry) = entry.ok().filter(|entry| may_write(entry.header().author, self.only)) else {
+                *refused += 1;
+                continue;
+            };
+            match runs.last_mut() {
+                Some(run) if run.last().is_some_and(|last| last.precedes(&entry)) => run.push(entry),
+                _ => runs.push(vec![entry]),
+            }
+        }
+        runs
+    }
+
+    fn heads(&mut self, sender: PeerId, said: &Heads, now: Instant, dice: &mut Dice) -> Option<Span> {
         let in_step = said.digest == self.logs.digest();
+        let listed: Vec<(LogId, Seq)> = said.heads.iter().map(|head| (head.log, head.seq)).collect();
+        let own = said.heads.iter().find(|head| head.log == self.own).map(Head::span);
+        let filled = self.members.get(&sender).is_some_and(|member| member.partial && !said.partial);
         if let Some(member) = self.members.get_mut(&sender) {
-            member.in_step = in_step;
+            (member.in_step, member.partial) = (in_step, said.partial);
+        }
+        if filled {
+            self.pull.hope(sender);
         }
         let own_head = self.logs.head(self.own);
         if in_step {
             self.repair.heads_said();
-            return self.cover(sender, own_head);
+            // Whoever has holes holds only what it says.
+            let all = Span { after: Seq(0), to: own_head };
+            return self.cover(sender, if said.partial { own? } else { all });
         }
-        let behind = self.logs.learn(&said.heads);
+        let behind = self.logs.learn(&listed);
         let ahead =
-            said.heads.iter().any(|(log, seq)| self.logs.head(*log) > *seq) || self.logs.count() > said.logs;
+            listed.iter().any(|(log, seq)| self.logs.head(*log) > *seq) || self.logs.count() > said.logs;
         if ahead {
             let group = self.group() as f64;
             self.repair.want_heads(now + dice.back_off(ANSWER_BACK_OFF, group));
+        } else {
+            // Whoever says more says all that this device would.
+            self.repair.heads_said();
         }
-        let unexplained = !behind && !ahead && now >= self.pull.rested_at;
-        if said.fetch || unexplained || (!behind && said.logs > self.logs.count()) {
+        let more = !behind && said.logs > self.logs.count();
+        if let Some(member) = self.members.get_mut(&sender) {
+            member.ahead = behind || more || said.fetch;
+        }
+        let unexplained = !behind && (!ahead || self.insists) && now >= self.pull.rested_at;
+        if said.fetch || unexplained || more {
             self.pull.rested_at = now + UNEXPLAINED_REST;
-            self.pull.from = Some(sender);
+            (self.pull.from, self.pull.news) = (Some(sender), true);
             let spread = PULL_SPREAD.mul_f64((self.group() as f64 / 20.0).min(1.0));
             let at = self.pull.not_before.max(now + dice.span(Duration::ZERO..spread));
             self.pull.at = earliest(self.pull.at, Some(at));
         } else if behind {
             self.pull.from = Some(sender);
         }
-        let covered = said.heads.iter().find(|(log, _)| *log == self.own).map(|(_, seq)| *seq)?;
-        self.cover(sender, covered.min(own_head))
+        self.cover(sender, own?)
     }
 
-    fn cover(&mut self, peer: PeerId, seq: Seq) -> Option<Seq> {
-        let seq = seq.min(self.logs.head(self.own));
+    fn cover(&mut self, peer: PeerId, said: Span) -> Option<Span> {
+        let said = Span { to: said.to.min(self.logs.head(self.own)), ..said };
         let member = self.members.get_mut(&peer)?;
-        (seq > member.covered).then(|| {
-            member.covered = seq;
-            seq
+        let covered = member.covered.joined(said);
+        (covered != member.covered).then(|| {
+            member.covered = covered;
+            covered
         })
     }
 
     fn everybody_covers(&self) -> bool {
         let head = self.logs.head(self.own);
-        self.here > 0 && self.members.values().all(|member| !member.here || member.covered >= head)
+        self.here > 0 && self.members.values().all(|member| !member.here || member.covered.to >= head)
     }
 
     /// Devices in the room right now, this one included.
-    fn group(&self) -> usize {
+    pub(super) fn group(&self) -> usize {
         1 + self.here
     }
 
     fn join(&mut self, peer: PeerId) {
         if self.members.len() < MAX_MEMBERS || self.members.contains_key(&peer) {
             let member = self.members.entry(peer).or_default();
-            self.here += usize::from(!member.here);
+            let came = !member.here;
             member.here = true;
+            if came {
+                self.here += 1;
+                self.pull.hope(peer);
+            }
         }
     }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    ByMulticast,
-    ByTcp,
+pub(super) enum Way {
+    Multicast,
+    Tcp(PeerId),
 }
 
 /// A newcomer is told what is here after this and up to a tenth of a second for each device,
@@ -422,9 +458,7 @@ const MIN_GREETING: Duration = Duration::from_millis(50);
 const MAX_GREETING: Duration = Duration::from_secs(5);
 const ANSWER_BACK_OFF: Duration = Duration::from_millis(200);
 /// Pulls of a whole room do not all start at once.
-const PULL_SPREAD: Duration = Duration::from_millis(500);
-const PULL_RETRY: Duration = Duration::from_millis(500);
-const MAX_PULL_FAILURES: u32 = 6;
+pub(super) const PULL_SPREAD: Duration = Duration::from_millis(500);
 /// A partner that brings nothing new for so long is given up.
 const PULL_STALLED: Duration = Duration::from_secs(20);
 /// Devices remembered of one room.

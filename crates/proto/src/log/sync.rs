@@ -1,15 +1,14 @@
 //! One TCP connection over which two devices catch up.
 //!
-//! Either side sends `Have` for a room; the other streams what is beyond it and ends with `Done`. A side that sees in
-//! a `Have` that it is behind asks in turn, so one connection brings both into step.
+//! Either side may say what it holds of a room (`Have`), and ask the other to. Whoever sees that it lacks something asks
+//! for it (`Want`); the other streams that and ends with `Done`. So one connection brings both into step.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::effects::{Direction, Job};
-use crate::model::{ConnId, Instant, LogId, PeerId, RoomId, Seq};
+use crate::model::{ConnId, Instant, LogId, PeerId, RoomId, Span};
 use crate::wire::frame::{Frame, Hello};
 
 pub struct Session {
@@ -21,17 +20,23 @@ pub struct Session {
     /// Kept open, and new entries passed on at once.
     pub standing: bool,
     greeted: bool,
-    /// Rooms that were asked for and are not done.
+    /// Rooms of which the other side was asked what it holds, and has not said so.
     asked: BTreeSet<RoomId>,
+    /// Questions of this side that are not answered, per room.
+    wanted: BTreeMap<RoomId, u32>,
     serving: Option<RoomId>,
     to_serve: VecDeque<(RoomId, Ranges)>,
+    /// Rooms of which the other side will ask for more.
+    expected: BTreeSet<RoomId>,
+    /// Of each room, up to which activity the other side knows what is here.
+    told: BTreeMap<RoomId, u64>,
     /// When this side last said something only to show that it is there.
     pinged: Option<Instant>,
     /// This side has hung up; nothing new is begun.
     pub ending: bool,
 }
 
-type Ranges = Vec<(LogId, RangeInclusive<u64>)>;
+type Ranges = Vec<(LogId, Span)>;
 
 impl Session {
     pub fn new(
@@ -49,8 +54,11 @@ impl Session {
             standing,
             greeted: false,
             asked: BTreeSet::new(),
+            wanted: BTreeMap::new(),
             serving: None,
             to_serve: VecDeque::new(),
+            expected: BTreeSet::new(),
+            told: BTreeMap::new(),
             pinged: None,
             ending: false,
         }
@@ -72,30 +80,69 @@ impl Session {
         self.greeted
     }
 
-    /// Asks for what is beyond `logs`, unless that is being asked already.
-    pub fn ask(&mut self, room: RoomId, logs: Vec<(LogId, Seq)>) -> Option<Frame> {
-        self.asked.insert(room).then_some(Frame::Have { room, logs })
+    /// Whether the other side is to be asked what it holds of a room; not if it is being asked already.
+    pub fn ask(&mut self, room: RoomId) -> bool {
+        self.asked.insert(room)
     }
 
-    /// Answers a `Have`: now, or after what is being served.
-    pub fn serve(&mut self, room: RoomId, wanted: Ranges) -> Next {
-        // The newest word about a room counts.
-        self.to_serve.retain(|(queued, _)| *queued != room);
-        if self.to_serve.len() < MAX_QUEUED {
+    /// The other side says what it holds of a room. Whether that was asked for.
+    pub fn answered(&mut self, room: RoomId) -> bool {
+        self.asked.remove(&room)
+    }
+
+    /// Up to which activity of a room the other side knows what is here; from now on up to this one.
+    pub fn tell(&mut self, room: RoomId, activity: u64) -> u64 {
+        self.told.insert(room, activity).unwrap_or(0)
+    }
+
+    /// This side asks for entries.
+    pub fn want(&mut self, room: RoomId) {
+        *self.wanted.entry(room).or_default() += 1;
+    }
+
+    /// The other side has sent what was asked for. Whether anything was.
+    pub fn done(&mut self, room: RoomId) -> bool {
+        let Some(wanted) = self.wanted.get_mut(&room) else { return false };
+        *wanted -= 1;
+        if *wanted == 0 {
+            self.wanted.remove(&room);
+        }
+        true
+    }
+
+    /// The other side asks for entries. Whether that is not too much.
+    pub fn serve(&mut self, room: RoomId, wanted: Ranges, more: bool) -> bool {
+        if more {
+            self.expected.insert(room);
+        } else {
+            self.expected.remove(&room);
+        }
+        let fits = self.to_serve.len() < MAX_QUEUED && self.expected.len() < MAX_QUEUED;
+        if fits {
             self.to_serve.push_back((room, wanted));
         }
-        self.next()
+        fits
+    }
+
+    pub fn is_serving(&self) -> bool {
+        self.serving.is_some()
+    }
+
+    /// Begins to answer the oldest question, unless one is being answered.
+    pub fn serve_next(&mut self) -> Option<Job> {
+        if self.serving.is_some() || self.ending {
+            return None;
+        }
+        let (room, wanted) = self.to_serve.pop_front()?;
+        self.serving = Some(room);
+        let wanted = wanted.into_iter().filter(|(_, span)| !span.is_empty());
+        let wanted = wanted.map(|(log, span)| (log, span.after.next().0..=span.to.0)).collect();
+        Some(Job::Serve { conn: self.conn, room, wanted })
     }
 
     /// What was being served has been written.
-    pub fn served(&mut self) -> (Option<Frame>, Next) {
-        let done = self.serving.take().map(|room| Frame::Done { room });
-        (done, self.next())
-    }
-
-    /// The other side has sent all of a room. Whether that was asked for.
-    pub fn done(&mut self, room: RoomId) -> bool {
-        self.asked.remove(&room)
+    pub fn served(&mut self) -> Option<Frame> {
+        self.serving.take().map(|room| Frame::Done { room })
     }
 
     /// Something came. Who only listens shows now and then that it is still there.
@@ -108,41 +155,21 @@ impl Session {
     }
 
     /// Rooms that were asked for and did not come to an end.
-    pub fn unfinished(&self) -> impl Iterator<Item = RoomId> {
-        self.asked.iter().copied()
+    pub fn unfinished(&self) -> BTreeSet<RoomId> {
+        self.asked.iter().chain(self.wanted.keys()).copied().collect()
     }
 
     /// Whether this side has no more use for the connection.
     pub fn is_idle(&self) -> bool {
-        !self.standing && self.asked.is_empty() && self.serving.is_none() && self.to_serve.is_empty()
+        let asking = !self.asked.is_empty() || !self.wanted.is_empty();
+        let asked = self.serving.is_some() || !self.to_serve.is_empty() || !self.expected.is_empty();
+        !self.standing && !asking && !asked
     }
-
-    fn next(&mut self) -> Next {
-        let mut next = Next::default();
-        while self.serving.is_none() {
-            let Some((room, wanted)) = self.to_serve.pop_front() else { break };
-            if wanted.is_empty() {
-                next.done.push(Frame::Done { room });
-            } else {
-                self.serving = Some(room);
-                next.job = Some(Job::Serve { conn: self.conn, room, wanted });
-            }
-        }
-        next
-    }
-}
-
-/// What to do on a connection after something changed on it.
-#[derive(Debug, Default)]
-pub struct Next {
-    /// Rooms of which there was nothing to send.
-    pub done: Vec<Frame>,
-    pub job: Option<Job>,
 }
 
 /// The version of the sync protocol.
 const VERSION: u8 = 1;
 /// The other side gives up after three times this without a word.
 const PING: Duration = Duration::from_secs(30);
-/// Rooms that wait to be served on one connection.
-const MAX_QUEUED: usize = 1024;
+/// Questions that wait on one connection, and rooms of which more is to be asked: two for each of four rooms are usual.
+const MAX_QUEUED: usize = 64;

@@ -106,7 +106,7 @@ impl Node {
         now: Now,
     ) -> Result<Effects, Refusal> {
         let (entry, mut effects) = self.write(room, &Content::Offer { transfer, offer }, now)?;
-        effects.extend(self.understand(room, &entry));
+        effects.extend(self.understand(room, &entry, now));
         effects.extend(self.advance(now));
         Ok(effects)
     }
@@ -178,7 +178,7 @@ impl Node {
         Ok((id, effects))
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         room: RoomId,
         content: &Content,

@@ -7,8 +7,10 @@ use crate::model::{Now, PeerId, RoomId};
 use crate::node::{Node, Profile};
 use crate::rooms::{RoomKeys, RoomTag};
 use crate::wire::codec::DecodeError;
-use crate::wire::datagram::{Announcement, Envelope, Query, RoomPacket, Unverified, kind};
-use crate::wire::entry::Unverified as Entry;
+use crate::wire::compact;
+use crate::wire::datagram::{
+    Announcement, Envelope, MAX_BODY, MAX_DATAGRAM, Query, RoomPacket, Unverified, kind,
+};
 
 /// Why something from the network was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +38,7 @@ impl Node {
     fn known_datagram(&mut self, datagram: Unverified<'_>, from: SocketAddr, now: Now) -> Effects {
         let claimed = *datagram.envelope();
         if claimed.sender == self.me {
-            return Effects::default();
+            return self.own_datagram(datagram);
         }
         if !self.presence.is_fresh(&claimed) {
             if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {
@@ -44,10 +46,13 @@ impl Node {
             }
             return self.drop(Dropped::Replay);
         }
-        let (envelope, body) = match datagram.verify() {
+        let (envelope, body) = match datagram.verify(&self.verifier) {
             Ok(verified) => verified,
             Err(error) => return self.drop(Dropped::Datagram(error)),
         };
+        if let Some(missed) = self.presence.missed_before(&envelope) {
+            self.air.counted(missed);
+        }
         match envelope.kind {
             kind::ANNOUNCE => match Announcement::decode(body) {
                 Ok(said) => self.announced(&envelope, &said, from, now),
@@ -58,7 +63,11 @@ impl Node {
                 self.notice_departures(&effects);
                 effects
             }
-            kind::DATA | kind::HEADS | kind::NACK => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT => {
+                self.air.carried(body.len() + AROUND_BODY, now.instant);
+                if envelope.kind == kind::NACK {
+                    self.air.nacked();
+                }
                 let mut effects = self.presence.heard(&envelope, now);
                 self.notice_arrivals(&effects, now);
                 effects.extend(self.room_packet(&envelope, body, now));
@@ -84,7 +93,7 @@ impl Node {
     }
 
     fn another_address(&mut self, datagram: Unverified<'_>, from: SocketAddr) -> Effects {
-        if let Ok((envelope, body)) = datagram.verify()
+        if let Ok((envelope, body)) = datagram.verify(&self.verifier)
             && let Ok(said) = Announcement::decode(body)
         {
             self.presence.add_address(envelope.sender, &said, from);
@@ -125,10 +134,12 @@ impl Node {
         let Some(key) = self.identity.agree(envelope.sender) else { return false };
         let packet = RoomKeys::Sealed(key).open_packet(envelope, body);
         match packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) {
-            Some(RoomPacket::Data { entries, .. }) => entries.iter().any(|entry| {
-                let entry = Entry::decode_in_room(id, entry).and_then(Entry::verify);
-                entry.is_ok_and(|entry| entry.header.author == envelope.sender)
-            }),
+            Some(RoomPacket::Data { entries, .. }) => {
+                compact::unpack(id, envelope.sender, &entries).into_iter().any(|entry| {
+                    let entry = entry.and_then(|entry| entry.verify(&self.verifier));
+                    entry.is_ok_and(|entry| entry.header.author == envelope.sender)
+                })
+            }
             Some(RoomPacket::Heads(heads)) => heads.logs > 0,
             _ => false,
         }
@@ -142,6 +153,7 @@ impl Node {
         let body = room.keys.seal_packet(&envelope, tag, &packet.encode());
         let bytes = envelope.sign(&self.identity, &body);
         self.bucket.spend(bytes.len(), now.instant);
+        self.air.carried(bytes.len(), now.instant);
         Some(Transmit::Multicast { reach: Reach::Group, bytes })
     }
 
@@ -183,5 +195,7 @@ impl Node {
     }
 }
 
+/// Bytes of a datagram beside its body.
+const AROUND_BODY: usize = MAX_DATAGRAM - MAX_BODY;
 /// Up to so many devices a goodbye is said twice.
 const SMALL_GROUP: usize = 50;

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
-use crate::effects::{Direction, Effects, Job, Transmit};
-use crate::log::{Next, Received, Session};
-use crate::model::{ConnId, LogId, Now, PeerId, RoomId, Seq};
-use crate::node::{Dropped, Entries, Node, Room, reachable};
+use crate::effects::{Direction, Effects, Event, Job, Transmit};
+use crate::log::{Received, Session};
+use crate::model::{ConnId, LogId, Now, PeerId, RoomId, Span};
+use crate::node::{Dropped, Entries, Node, reachable};
 use crate::pacing::earliest;
 use crate::wire::datagram::Query;
-use crate::wire::frame::{ENTRIES_BYTES, Frame};
+use crate::wire::frame::{ENTRIES_BYTES, Frame, Have};
 
 impl Node {
     pub(super) fn connected(
@@ -46,22 +46,25 @@ impl Node {
     }
 
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Now) -> Effects {
+        let mut effects = Effects::default();
         for room in self.dialling.remove(&peer).unwrap_or_default() {
-            self.pull_ended(room, peer, false, now);
+            effects.extend(self.pull_ended(room, peer, false, now));
         }
-        Effects::default()
+        effects
     }
 
     pub(super) fn closed(&mut self, conn: ConnId, now: Now) -> Effects {
+        let mut effects = Effects::default();
         if let Some(session) = self.sessions.remove(&conn) {
             for room in session.unfinished() {
-                self.pull_ended(room, session.peer, false, now);
+                effects.extend(self.pull_ended(room, session.peer, false, now));
             }
         }
         if !self.sessions.values().any(|session| session.standing) {
             self.remind_at = None;
         }
-        Effects::default()
+        effects.extend(self.start_serves());
+        effects
     }
 
     pub(super) fn frame(&mut self, conn: ConnId, bytes: &[u8], now: Now) -> Effects {
@@ -89,13 +92,14 @@ impl Node {
 
     fn known_frame(&mut self, conn: ConnId, peer: PeerId, said: Frame, now: Now) -> Effects {
         match said {
-            Frame::Have { room, logs } => self.have(conn, peer, room, &logs, now),
+            Frame::Have(said) => self.have(conn, peer, &said, now),
+            Frame::Want { room, ranges, more } => self.wanted(conn, peer, room, ranges, more),
             Frame::Entries { room, entries } => {
                 let Some(held) = self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) else {
                     return Effects::default();
                 };
                 let received = held.replica.fetched(peer, &entries, now.instant, &mut self.dice);
-                let forged = received.refused > 0 && received.appended.is_empty();
+                let forged = received.refused > 0 && received.runs.is_empty();
                 let mut effects = self.absorb(room, peer, received, now);
                 if forged {
                     // Nothing of it was worth the work.
@@ -106,11 +110,17 @@ impl Node {
                 effects
             }
             Frame::Done { room } => {
-                let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
-                if session.done(room) {
-                    self.pull_ended(room, peer, true, now);
-                }
-                self.hang_up_if_idle(conn)
+                let asked = self.sessions.get_mut(&conn).is_some_and(|session| session.done(room));
+                let Some(held) = self.rooms.get_mut(&room).filter(|_| asked) else {
+                    return self.hang_up_if_idle(conn);
+                };
+                let mut effects = if held.replica.want_answered(peer) {
+                    self.pull_ended(room, peer, true, now)
+                } else {
+                    self.want_next(conn, peer, room)
+                };
+                effects.extend(self.hang_up_if_idle(conn));
+                effects
             }
             Frame::Announcements(datagrams) => {
                 let Some(remote) = self.sessions.get(&conn).map(|session| session.remote) else {
@@ -126,54 +136,124 @@ impl Node {
         }
     }
 
-    fn have(
+    fn have(&mut self, conn: ConnId, peer: PeerId, said: &Have, now: Now) -> Effects {
+        let room = said.room;
+        let mut effects = Effects::default();
+        if !said.logs.is_empty() {
+            effects.extend(self.room_with(room, peer, now));
+        }
+        let present = self.presence.is_online(peer);
+        let answered = self.sessions.get_mut(&conn).is_some_and(|session| session.answered(room));
+        let crowded = self.pulls() >= MAX_PULLS;
+        let Some(held) = self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) else {
+            if said.ask {
+                let nothing = Have { room, logs: Vec::new(), ask: false, digest: [0; 16] };
+                effects.send.push(frame(conn, &Frame::Have(nothing)));
+            }
+            effects.extend(self.hang_up_if_idle(conn));
+            return effects;
+        };
+        let covered = held.replica.covered_by(peer, present, &said.logs);
+        let behind = held.replica.is_behind(&said.logs);
+        let differs = held.replica.digest() != said.digest;
+        if behind && !held.replica.is_pulling() {
+            if crowded {
+                held.replica.pull_soon(peer, now.instant, &mut self.dice);
+            } else {
+                held.replica.pull_started(peer, now.instant);
+            }
+        }
+        let since = held.wanted_since(now.unix);
+        if held.replica.pull_planned(peer, &said.logs, since) {
+            effects.extend(self.want_next(conn, peer, room));
+        } else if answered {
+            effects.extend(self.pull_ended(room, peer, true, now));
+        } else if differs && !behind && !said.ask && self.may_wonder(room, now) {
+            effects.extend(self.ask(conn, room));
+        }
+        // Behind what is wanted: so the other side knows that it is not done when it hears that it lacks nothing.
+        if said.ask {
+            effects.extend(self.say_what_is_here(conn, room, Say::All));
+        }
+        let received = Received { covered, ..Received::default() };
+        effects.extend(self.absorb(room, peer, received, now));
+        effects.extend(self.hang_up_if_idle(conn));
+        effects
+    }
+
+    fn may_wonder(&mut self, room: RoomId, now: Now) -> bool {
+        self.rooms.get_mut(&room).is_some_and(|held| held.replica.may_wonder(now.instant))
+    }
+
+    /// Asks for as much as may be under way.
+    fn want_next(&mut self, conn: ConnId, peer: PeerId, room: RoomId) -> Effects {
+        let mut effects = Effects::default();
+        let (Some(session), Some(held)) = (self.sessions.get_mut(&conn), self.rooms.get_mut(&room)) else {
+            return effects;
+        };
+        while let Some(want) = held.replica.next_want(peer) {
+            session.want(room);
+            effects.send.push(frame(conn, &Frame::Want { room, ranges: want.ranges, more: want.more }));
+        }
+        effects
+    }
+
+    /// The other side asks for entries of a room.
+    fn wanted(
         &mut self,
         conn: ConnId,
         peer: PeerId,
         room: RoomId,
-        theirs: &[(LogId, Seq)],
-        now: Now,
+        ranges: Vec<(LogId, Span)>,
+        more: bool,
     ) -> Effects {
+        let open = self.rooms.get(&room).is_some_and(|held| held.is_open_to(peer));
+        let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
+        if !session.serve(room, if open { ranges } else { Vec::new() }, more) {
+            return self.hang_up(conn);
+        }
+        self.start_serves()
+    }
+
+    /// Answers those who wait, as many as may be at a time, in turn.
+    fn start_serves(&mut self) -> Effects {
         let mut effects = Effects::default();
-        if !theirs.is_empty() {
-            effects.extend(self.room_with(room, peer, now));
-        }
-        let present = self.presence.is_online(peer);
-        let (wanted, behind, covered) = match self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) {
-            Some(Room { replica, .. }) => {
-                (replica.beyond(theirs), replica.is_behind(theirs), replica.covered_by(peer, present, theirs))
-            }
-            None => (Vec::new(), false, None),
-        };
-        if behind {
-            effects.extend(self.ask(conn, room));
-        }
-        if let Some(session) = self.sessions.get_mut(&conn) {
-            let next = session.serve(room, wanted);
-            effects.extend(act(conn, next));
-        }
-        let received = Received { covered, ..Received::default() };
-        effects.extend(self.absorb(room, peer, received, now));
+        let busy = self.sessions.values().filter(|session| session.is_serving()).count();
+        let after = self.served_last.map_or(ConnId(0), |last| ConnId(last.0 + 1));
+        let turn: Vec<ConnId> =
+            self.sessions.range(after..).chain(self.sessions.range(..after)).map(|(conn, _)| *conn).collect();
+        let jobs = turn.into_iter().filter_map(|conn| {
+            let job = self.sessions.get_mut(&conn)?.serve_next()?;
+            self.served_last = Some(conn);
+            Some(job)
+        });
+        effects.run.extend(jobs.take(MAX_SERVES.saturating_sub(busy)));
         effects
     }
 
     pub(super) fn served(&mut self, conn: ConnId) -> Effects {
         let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
-        let (done, next) = session.served();
+        let done = session.served();
         let mut effects =
             Effects { send: done.iter().map(|done| frame(conn, done)).collect(), ..Effects::default() };
-        effects.extend(act(conn, next));
+        effects.extend(self.start_serves());
         effects.extend(self.hang_up_if_idle(conn));
         effects
+    }
+
+    fn pulls(&self) -> usize {
+        self.rooms.values().filter(|room| room.replica.is_pulling()).count()
     }
 
     /// Rooms that should catch up ask whoever can be reached.
     pub(super) fn start_pulls(&mut self, now: Now) -> Effects {
         let mut effects = Effects::default();
-        let due: Vec<(RoomId, Vec<PeerId>)> = self
-            .rooms
-            .iter()
-            .map(|(id, room)| (*id, room.replica.pull_candidates(now.instant)))
+        let free = MAX_PULLS.saturating_sub(self.pulls());
+        let dice = &mut self.dice;
+        let due = self.rooms.iter_mut().filter(|(_, room)| room.replica.is_pull_overdue(now.instant));
+        let due: Vec<(RoomId, Vec<PeerId>)> = due
+            .take(free)
+            .map(|(id, room)| (*id, room.replica.pull_candidates(now.instant, dice)))
             .filter(|(_, candidates)| !candidates.is_empty())
             .collect();
         for (room, candidates) in due {
@@ -218,21 +298,39 @@ impl Node {
         Effects { run, ..Effects::default() }
     }
 
+    /// Asks what the other side holds of a room, and says what is here.
     pub(super) fn ask(&mut self, conn: ConnId, room: RoomId) -> Effects {
-        let (Some(session), Some(held)) = (self.sessions.get_mut(&conn), self.rooms.get(&room)) else {
+        let asks = self.rooms.contains_key(&room)
+            && self.sessions.get_mut(&conn).is_some_and(|session| session.ask(room));
+        if asks { self.say_what_is_here(conn, room, Say::AllAndAsk) } else { Effects::default() }
+    }
+
+    fn say_what_is_here(&mut self, conn: ConnId, room: RoomId, say: Say) -> Effects {
+        let (Some(session), Some(held)) = (self.sessions.get_mut(&conn), self.rooms.get_mut(&room)) else {
             return Effects::default();
         };
         if !held.is_open_to(session.peer) {
             return Effects::default();
         }
-        let asked = session.ask(room, held.replica.have());
-        Effects { send: asked.iter().map(|asked| frame(conn, asked)).collect(), ..Effects::default() }
+        let activity = held.replica.activity();
+        let told = session.tell(room, activity);
+        let logs = held.replica.have_since(if say == Say::Changes { told } else { 0 });
+        let said = Have { room, logs, ask: say == Say::AllAndAsk, digest: held.replica.digest() };
+        Effects { send: vec![frame(conn, &Frame::Have(said))], ..Effects::default() }
     }
 
-    fn pull_ended(&mut self, room: RoomId, from: PeerId, success: bool, now: Now) {
-        if let Some(held) = self.rooms.get_mut(&room) {
-            held.replica.pull_ended(from, success, now.instant, &mut self.dice);
+    fn pull_ended(&mut self, room: RoomId, from: PeerId, success: bool, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Some(held) = self.rooms.get_mut(&room) else { return effects };
+        held.replica.pull_ended(from, success, now.instant, &mut self.dice);
+        if held.history.take_due() {
+            effects.tell.push(Event::History(room));
         }
+        // Those on standing connections may lack the same.
+        if self.remind_at.is_some() {
+            self.remind_at = Some(now.instant);
+        }
+        effects
     }
 
     /// A connection that stays: both sides tell of themselves and of every room that they share.
@@ -259,7 +357,7 @@ impl Node {
         for conn in standing {
             let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
             for room in rooms {
-                effects.extend(self.ask(conn, room));
+                effects.extend(self.say_what_is_here(conn, room, Say::Changes));
             }
         }
         effects
@@ -306,9 +404,13 @@ fn frame(conn: ConnId, said: &Frame) -> Transmit {
     Transmit::Frame { conn, bytes: said.encode() }
 }
 
-fn act(conn: ConnId, next: Next) -> Effects {
-    let send = next.done.iter().map(|done| frame(conn, done)).collect();
-    Effects { send, run: next.job.into_iter().collect(), ..Effects::default() }
+/// What a `Have` says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Say {
+    All,
+    AllAndAsk,
+    /// What the other side was not told on this connection.
+    Changes,
 }
 
 fn batches(entries: &Entries) -> Vec<Vec<Vec<u8>>> {
@@ -332,5 +434,9 @@ fn batches(entries: &Entries) -> Vec<Vec<Vec<u8>>> {
 const MAX_SESSIONS_OF_PEER: usize = 3;
 /// Sync connections that are accepted at the same time; own dials are never refused.
 const MAX_SESSIONS: usize = 128;
+/// Rooms that catch up at the same time: each has a megabyte under way.
+const MAX_PULLS: usize = 4;
+/// Connections on which entries are sent at the same time.
+const MAX_SERVES: usize = 8;
 /// How often standing connections compare what they have.
 const REMIND: std::time::Duration = std::time::Duration::from_secs(10);

@@ -4,26 +4,33 @@
 //!   datagrams  presence and rooms over UDP
 //!   links      catching up over TCP
 //!   commands   what people do
+//!   absorb     what was received in a room
+//!   forks      logs that contradict themselves
 //! ```
 
+mod absorb;
 mod commands;
 mod datagrams;
+mod forks;
 mod links;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
-use crate::identity::Identity;
-use crate::log::{Priority, Received, Replica, Session};
+use crate::identity::{Identity, Verifier};
+use crate::log::{Priority, Replica, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
-use crate::pacing::{Dice, TokenBucket, earliest};
+use crate::pacing::{Air, Dice, HOST_LIMIT, TokenBucket, earliest};
 use crate::presence::{MAX_PEERS, Presence};
 use crate::rooms::{self, Content, LOBBY, RoomKeys, RoomKind, RoomTag};
-use crate::transfer::{TransferState, Transfers};
+use crate::transfer::Transfers;
 use crate::wire::datagram::{NetworkTag, Query};
-use crate::wire::entry::{Entry, log_id};
+use crate::wire::entry::{Entry, Signed, log_id};
+
+use absorb::History;
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
@@ -40,20 +47,28 @@ pub struct Node {
     clock: Hlc,
     dice: Dice,
     bucket: TokenBucket,
+    air: Air,
     presence: Presence,
     rooms: BTreeMap<RoomId, Room>,
     tags: Tags,
     sessions: BTreeMap<ConnId, Session>,
+    /// The connection whose turn it was last to be sent entries.
+    served_last: Option<ConnId>,
     /// Rooms that wait for a connection that is being dialled.
     dialling: BTreeMap<PeerId, Vec<RoomId>>,
     /// When standing connections are next told what is here.
     remind_at: Option<Instant>,
     transfers: Transfers,
+    /// Headers that contradict what the store is being asked for.
+    contradictions: BTreeMap<(RoomId, LogId), Signed>,
+    /// Whether a copy of this device was heard.
+    cloned: bool,
     dropped: BTreeMap<Dropped, u64>,
     /// Whether the last input was dropped.
     idle: bool,
     /// What [`Node::deadline`] said last.
     due: Option<Instant>,
+    verifier: Verifier,
 }
 
 /// What this device says about itself.
@@ -74,6 +89,9 @@ pub struct Room {
     nonce: u64,
     keys: RoomKeys,
     replica: Replica,
+    history: History,
+    /// For how long history is kept; for ever if absent.
+    kept: Option<Duration>,
 }
 
 /// Which room a tag on the wire means at this hour.
@@ -104,18 +122,23 @@ impl Node {
             counter: 0,
             log_nonce: loaded.log_nonce,
             clock: loaded.clock,
-            bucket: TokenBucket::new(HOST_BYTES_PER_SECOND, HOST_BURST_BYTES, now.instant),
+            bucket: TokenBucket::new(HOST_LIMIT as u32, HOST_BURST_BYTES, now.instant),
+            air: Air::new(now.instant),
             presence: Presence::new(me, loaded.peers, now, &mut dice),
             dice,
             rooms: BTreeMap::new(),
             tags: Tags::default(),
             sessions: BTreeMap::new(),
+            served_last: None,
             dialling: BTreeMap::new(),
             remind_at: None,
             transfers: Transfers::new(me),
+            contradictions: BTreeMap::new(),
+            cloned: false,
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
+            verifier: Verifier::default(),
             identity,
         };
         let mut effects = Effects::default();
@@ -132,6 +155,16 @@ impl Node {
             effects.extend(node.add_room(lobby, RoomKind::Open, LOBBY, now));
         }
         (node, effects)
+    }
+
+    /// Lets somebody else check signatures for this node, from its start.
+    #[must_use]
+    pub fn verified_by(mut self, verifier: Verifier) -> Node {
+        for room in self.rooms.values_mut() {
+            room.replica.verified_by(verifier.clone());
+        }
+        self.verifier = verifier;
+        self
     }
 
     /// Something happened.
@@ -152,6 +185,13 @@ impl Node {
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
             Input::Served { conn } => self.served(conn),
             Input::Closed { conn } => self.closed(conn, now),
+            Input::Recalled { entry } => self.recalled(entry, now),
+            Input::Pruned { room, log, to, to_id } => {
+                if let Some(held) = self.rooms.get_mut(&room) {
+                    held.replica.forget(log, to, to_id);
+                }
+                Effects::default()
+            }
             Input::Pull { transfer, end } => {
                 let (mut effects, said) = self.transfers.pulled(transfer, end, now.instant);
                 effects.extend(self.say_if_in_room(said, now));
@@ -178,6 +218,13 @@ impl Node {
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
         self.due = earliest(earliest(timers, machines), self.remind_at);
         self.due
+    }
+
+    /// From now on nothing of a room that is older than this is fetched; absent means that everything is.
+    pub fn keep(&mut self, room: RoomId, history: Option<Duration>) {
+        if let Some(held) = self.rooms.get_mut(&room) {
+            held.kept = history;
+        }
     }
 
     pub fn me(&self) -> PeerId {
@@ -226,7 +273,7 @@ impl Node {
                 RoomKind::Open => self.presence.online_count(),
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
             };
-            room.replica.timer(strangers, now.instant, &mut self.dice);
+            room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
         }
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
@@ -251,9 +298,9 @@ impl Node {
             for id in waiting {
                 while self.packet_allowed_at(now.instant) <= now.instant {
                     let Some(room) = self.rooms.get_mut(&id) else { break };
-                    let Some(packet) = room.replica.next_packet(priority, now.instant, &mut self.dice) else {
-                        break;
-                    };
+                    let air = self.air.conditions();
+                    let packet = room.replica.next_packet(priority, air, now.instant, &mut self.dice);
+                    let Some(packet) = packet else { break };
                     effects.send.extend(self.seal_packet(id, &packet, now));
                 }
             }
@@ -262,54 +309,11 @@ impl Node {
     }
 
     fn packet_allowed_at(&mut self, now: Instant) -> Instant {
-        self.bucket.ready_at(crate::wire::datagram::MAX_DATAGRAM, now)
-    }
-
-    /// Commits and tells what was received in a room.
-    fn absorb(&mut self, room: RoomId, from: PeerId, received: Received, now: Now) -> Effects {
-        let mut effects = Effects::default();
-        if received.refused > 0 {
-            self.count(Dropped::Entry, u64::from(received.refused));
-        }
-        for entry in &received.appended {
-            if entry.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
-                self.clock = self.clock.max(entry.header.hlc);
-            }
-            effects.commit.push(Record::Entry { room, entry: entry.clone(), own: false, arrived: now.unix });
-            effects.extend(self.understand(room, entry));
-            effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });
-        }
-        effects.extend(self.pass_on(room, &received.appended, Some(from)));
-        if let (Some(seq), Some(held)) = (received.covered, self.rooms.get(&room)) {
-            effects.commit.push(Record::Covered { room, peer: from, log: held.replica.own_log(), seq });
-            effects.tell.push(Event::Covered { room, peer: from });
-        }
-        effects
-    }
-
-    /// What an entry of somebody else, or an offer of our own, means for transfers.
-    fn understand(&mut self, room: RoomId, entry: &Entry) -> Effects {
-        let Some(held) = self.rooms.get(&room) else { return Effects::default() };
-        let kind = held.record.kind;
-        match held.read(entry) {
-            Content::Offer { transfer, offer } => {
-                let record = TransferRecord {
-                    id: transfer,
-                    room,
-                    entry: entry.id(),
-                    from: entry.header.author,
-                    offer,
-                    state: TransferState::Offered,
-                    offered: entry.header.hlc.unix(),
-                    receipts: Vec::new(),
-                };
-                self.transfers.offered(record, kind)
-            }
-            Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
-                self.transfers.receipt(entry.header.author, transfer, receipt)
-            }
-            _ => Effects::default(),
-        }
+        let rate = self.air.rate(now);
+        self.bucket.set_rate(rate, now);
+        // Whatever is allowed may be overdrawn by one datagram, which the next one waits for: so a short one does not wait
+        // until there would be room for a long one.
+        self.bucket.ready_at(1, now)
     }
 
     fn load_room(&mut self, loaded: &LoadedRoom) {
@@ -339,8 +343,12 @@ impl Node {
             RoomKind::Direct(peer) => (RoomKeys::Sealed(self.identity.agree(peer)?), Some((self.me, peer))),
         };
         let own = log_id(self.me, self.log_nonce);
-        let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
-        Some(Room { record, nonce: self.log_nonce, keys, replica })
+        let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
+        replica.verified_by(self.verifier.clone());
+        if self.cloned {
+            replica.insist();
+        }
+        Some(Room { record, nonce: self.log_nonce, keys, replica, history: History::default(), kept: None })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -440,7 +448,7 @@ impl Room {
         (entry.log() == self.replica.own_log()).then(|| self.holders_of(entry.header.seq))
     }
 
-    /// Devices that have signed to hold this device's log up to `seq`.
+    /// Devices that have signed to hold the entry of this device's log at `seq`.
     pub fn holders_of(&self, seq: Seq) -> Vec<PeerId> {
         self.replica.holders(seq).collect()
     }
@@ -448,6 +456,17 @@ impl Room {
     /// This device's log in the room.
     pub fn own_log(&self) -> LogId {
         self.replica.own_log()
+    }
+
+    /// Whether older entries of the room exist that are not here: not fetched yet, or no longer kept.
+    pub fn is_partial(&self) -> bool {
+        self.replica.is_partial()
+    }
+
+    /// Nothing before this is wanted.
+    fn wanted_since(&self, now: UnixMillis) -> Hlc {
+        let kept = self.kept.map(|kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
+        kept.map_or(Hlc(0), |kept| Hlc::at(UnixMillis(now.0.saturating_sub(kept))))
     }
 
     fn concerns(&self, peer: Option<PeerId>) -> bool {
@@ -475,11 +494,7 @@ fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
 /// Entries shared between the disk, the network and the screen.
 type Entries = [Arc<Entry>];
 
-/// What one host may multicast for rooms: one seventh of what a 2.4 GHz access point's slowest rate carries.
-const HOST_BYTES_PER_SECOND: u32 = 16_000;
 /// Several messages at once go out at once.
 const HOST_BURST_BYTES: u32 = 8_192;
 /// Rooms of one device.
 const MAX_ROOMS: usize = 512;
-/// A clock further ahead than this is wrong, and not followed.
-const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

@@ -1,12 +1,13 @@
 //! What an entry says, once its body is readable.
 
-use minicbor::bytes::ByteArray;
+use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 use crate::model::TransferId;
 use crate::transfer::{Failure, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
+use crate::wire::entry::Signed;
 use crate::wire::text;
 
 /// What an entry is, as its header says (PROTOCOL.md, "Entries"). Kinds that this version does not know are kept,
@@ -14,12 +15,14 @@ use crate::wire::text;
 pub mod kind {
     pub const TEXT: u8 = 1;
     pub const OFFER: u8 = 5;
+    pub const FORK: u8 = 13;
     pub const RECEIPT: u8 = 15;
 }
 
-/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead.
+/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead, proofs about
+/// a log.
 pub fn is_message(kind: u8) -> bool {
-    kind != kind::RECEIPT
+    !matches!(kind, kind::RECEIPT | kind::FORK)
 }
 
 /// The meaning of an entry's body.
@@ -36,6 +39,8 @@ pub enum Content {
         transfer: TransferId,
         receipt: Receipt,
     },
+    /// Two headers of one log that cannot both be in it. Whether they are genuine is another matter.
+    Fork(Box<[Signed; 2]>),
     /// Of a kind that this version does not know, or sealed with a key that this device does not have.
     Unknown,
 }
@@ -62,6 +67,7 @@ impl Content {
             Content::Text(_) => kind::TEXT,
             Content::Offer { .. } => kind::OFFER,
             Content::Receipt { .. } => kind::RECEIPT,
+            Content::Fork(_) => kind::FORK,
             Content::Unknown => unreachable!("nobody writes what nobody knows"),
         }
     }
@@ -81,6 +87,10 @@ impl Content {
                 name,
             }),
             Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
+            Content::Fork(headers) => {
+                let [one, other] = headers.each_ref().map(|signed| signed.bytes().to_vec().into());
+                to_cbor(&ForkBody { one, other })
+            }
             Content::Unknown => Vec::new(),
         }
     }
@@ -110,9 +120,22 @@ impl Content {
                 Ok(Content::Offer { transfer: TransferId(said.transfer.into()), offer })
             }
             kind::RECEIPT => from_cbor::<ReceiptBody>(body)?.meaning(),
+            kind::FORK => {
+                let said: ForkBody = from_cbor(body)?;
+                Ok(Content::Fork(Box::new([Signed::decode(&said.one)?, Signed::decode(&said.other)?])))
+            }
             _ => Ok(Content::Unknown),
         }
     }
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct ForkBody {
+    #[n(0)]
+    one: ByteVec,
+    #[n(1)]
+    other: ByteVec,
 }
 
 #[derive(Encode, Decode)]

@@ -10,8 +10,8 @@
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
-use crate::identity::{self, Identity, Purpose};
-use crate::model::{LogId, PeerId, Platform, Seq};
+use crate::identity::{Identity, Purpose, Verifier};
+use crate::model::{LogId, PeerId, Platform, Seq, Span};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 use crate::wire::text;
 
@@ -118,8 +118,8 @@ impl<'a> Unverified<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Signature`] if the sender did not sign it.
-    pub fn verify(self) -> Result<(Envelope, &'a [u8]), DecodeError> {
-        if identity::verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
+    pub fn verify(self, verifier: &Verifier) -> Result<(Envelope, &'a [u8]), DecodeError> {
+        if verifier.verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
             Ok((self.envelope, &self.signed[ENVELOPE_LEN..]))
         } else {
             Err(DecodeError::Signature)
@@ -211,15 +211,17 @@ pub enum Query {
 /// What a datagram says inside a room, after the room's tag and, in sealed rooms, after unsealing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RoomPacket {
-    /// Entries as [`crate::wire::entry::Entry::encode_in_room`] writes them, and recent heads.
+    /// Entries as [`crate::wire::compact::Packer`] writes them, and recent heads.
     Data { entries: Vec<Vec<u8>>, heads: Vec<(LogId, Seq)> },
-    /// What the sender holds without gaps.
+    /// What the sender holds.
     Heads(Heads),
-    /// What the sender misses: `count` entries of a log from a place on.
-    Nack { wanted: Vec<Wanted> },
+    /// What the sender misses: `count` entries of a log from a place on, and pieces of entries.
+    Nack { wanted: Vec<Wanted>, pieces: Vec<Pieces> },
+    /// A piece of an entry that does not fit one packet.
+    Fragment(Fragment),
 }
 
-/// What the sender of a room packet holds without gaps.
+/// What the sender of a room packet holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Heads {
     /// First 16 bytes of SHA-256 over all logs' (id, seq, head id), sorted.
@@ -227,9 +229,50 @@ pub struct Heads {
     /// How many logs the digest speaks of.
     pub logs: u32,
     /// The most recently active logs; at most [`MAX_HEADS`].
-    pub heads: Vec<(LogId, Seq)>,
+    pub heads: Vec<Head>,
     /// The sender wrote something too large for datagrams: fetch it over TCP.
     pub fetch: bool,
+    /// Of some log the sender holds less than everything up to its head: an equal digest says nothing of what is below.
+    pub partial: bool,
+}
+
+/// What somebody holds of a log: everything behind `base`, up to `seq`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub log: LogId,
+    pub seq: Seq,
+    pub base: Seq,
+    /// The beginning of the id of the entry at `seq`, where it is said: two who differ in it hold a log that
+    /// contradicts itself.
+    pub check: Option<u32>,
+}
+
+impl Head {
+    pub fn span(&self) -> Span {
+        Span { after: self.base, to: self.seq }
+    }
+}
+
+/// A piece of an entry as [`crate::wire::entry::Entry::encode_in_room`] writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    pub log: LogId,
+    pub seq: Seq,
+    /// The beginning of the entry's id.
+    pub id: [u8; 8],
+    pub index: u8,
+    /// 2 to [`MAX_FRAGMENTS`].
+    pub count: u8,
+    /// At most [`FRAGMENT_BYTES`].
+    pub bytes: Vec<u8>,
+}
+
+/// Pieces of an entry, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    pub log: LogId,
+    pub seq: Seq,
+    pub missing: u16,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,6 +289,7 @@ impl RoomPacket {
             RoomPacket::Data { .. } => kind::DATA,
             RoomPacket::Heads(_) => kind::HEADS,
             RoomPacket::Nack { .. } => kind::NACK,
+            RoomPacket::Fragment(_) => kind::FRAGMENT,
         }
     }
 
@@ -258,14 +302,31 @@ impl RoomPacket {
             RoomPacket::Heads(heads) => to_cbor(&HeadsBody {
                 digest: heads.digest.into(),
                 logs: heads.logs,
-                heads: heads.heads.iter().map(head_to_body).collect(),
+                heads: heads.heads.iter().map(HeldBody::from).collect(),
                 fetch: heads.fetch.then_some(true),
+                partial: heads.partial.then_some(true),
             }),
-            RoomPacket::Nack { wanted } => to_cbor(&NackBody {
+            RoomPacket::Nack { wanted, pieces } => to_cbor(&NackBody {
                 wanted: wanted
                     .iter()
                     .map(|w| WantedBody { log: w.log.0.into(), from: w.from.0, count: w.count })
                     .collect(),
+                pieces: (!pieces.is_empty()).then(|| {
+                    let body = pieces.iter().map(|p| PiecesBody {
+                        log: p.log.0.into(),
+                        seq: p.seq.0,
+                        missing: p.missing,
+                    });
+                    body.collect()
+                }),
+            }),
+            RoomPacket::Fragment(piece) => to_cbor(&FragmentBody {
+                log: piece.log.0.into(),
+                seq: piece.seq.0,
+                id: piece.id.into(),
+                index: piece.index,
+                count: piece.count,
+                bytes: piece.bytes.clone().into(),
             }),
         }
     }
@@ -282,12 +343,13 @@ impl RoomPacket {
             }
             kind::HEADS => {
                 let said: HeadsBody = from_cbor(body)?;
-                let heads = heads_from_body(said.heads)?;
+                let heads = at_most(said.heads, MAX_HEADS)?.into_iter().map(Head::from).collect();
                 Ok(RoomPacket::Heads(Heads {
                     digest: said.digest.into(),
                     logs: said.logs,
                     heads,
                     fetch: said.fetch == Some(true),
+                    partial: said.partial == Some(true),
                 }))
             }
             kind::NACK => {
@@ -296,7 +358,21 @@ impl RoomPacket {
                     .into_iter()
                     .map(|w| Wanted { log: LogId(w.log.into()), from: Seq(w.from), count: w.count })
                     .collect();
-                Ok(RoomPacket::Nack { wanted })
+                let pieces = at_most(nack.pieces.unwrap_or_default(), MAX_PIECES)?
+                    .into_iter()
+                    .map(|p| Pieces { log: LogId(p.log.into()), seq: Seq(p.seq), missing: p.missing })
+                    .collect();
+                Ok(RoomPacket::Nack { wanted, pieces })
+            }
+            kind::FRAGMENT => {
+                let body: FragmentBody = from_cbor(body)?;
+                let bytes = at_most(Vec::from(body.bytes), FRAGMENT_BYTES)?;
+                if !(2..=MAX_FRAGMENTS).contains(&usize::from(body.count)) || body.index >= body.count {
+                    return Err(DecodeError::Malformed);
+                }
+                let (log, seq, id) = (LogId(body.log.into()), Seq(body.seq), body.id.into());
+                let (index, count) = (body.index, body.count);
+                Ok(RoomPacket::Fragment(Fragment { log, seq, id, index, count, bytes }))
             }
             _ => Err(DecodeError::Foreign),
         }
@@ -328,9 +404,39 @@ struct HeadsBody {
     #[n(1)]
     logs: u32,
     #[n(2)]
-    heads: Vec<HeadBody>,
+    heads: Vec<HeldBody>,
     #[n(3)]
     fetch: Option<bool>,
+    #[n(4)]
+    partial: Option<bool>,
+}
+
+/// A head with the place below which something is missing, if anything is. Also part of the frame HAVE.
+#[derive(Encode, Decode)]
+#[cbor(array)]
+pub(super) struct HeldBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+    #[n(2)]
+    base: Option<u64>,
+    #[n(3)]
+    check: Option<u32>,
+}
+
+impl From<&Head> for HeldBody {
+    fn from(head: &Head) -> HeldBody {
+        let base = (head.base > Seq(0)).then_some(head.base.0);
+        HeldBody { log: head.log.0.into(), seq: head.seq.0, base, check: head.check }
+    }
+}
+
+impl From<HeldBody> for Head {
+    fn from(body: HeldBody) -> Head {
+        let (seq, base) = (Seq(body.seq), Seq(body.base.unwrap_or(0)));
+        Head { log: LogId(body.log.into()), seq, base, check: body.check }
+    }
 }
 
 #[derive(Encode, Decode)]
@@ -347,6 +453,36 @@ struct HeadBody {
 struct NackBody {
     #[n(0)]
     wanted: Vec<WantedBody>,
+    #[n(1)]
+    pieces: Option<Vec<PiecesBody>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct PiecesBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+    #[n(2)]
+    missing: u16,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct FragmentBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+    #[n(2)]
+    id: minicbor::bytes::ByteArray<8>,
+    #[n(3)]
+    index: u8,
+    #[n(4)]
+    count: u8,
+    #[n(5)]
+    bytes: minicbor::bytes::ByteVec,
 }
 
 #[derive(Encode, Decode)]
@@ -367,6 +503,7 @@ pub mod kind {
     pub const DATA: u8 = 16;
     pub const HEADS: u8 = 17;
     pub const NACK: u8 = 18;
+    pub const FRAGMENT: u8 = 19;
 }
 
 const MAGIC: &[u8; 4] = b"LNY1";
@@ -382,10 +519,15 @@ pub const MAX_BODY: usize = MAX_DATAGRAM - ENVELOPE_LEN - 64;
 pub const MAX_NAME: usize = 48;
 /// Most heads in one packet.
 pub const MAX_HEADS: usize = 48;
-/// Most entries in one packet; the smallest entry has more than 200 bytes.
-pub const MAX_ENTRIES: usize = 8;
-/// Most ranges in one nack.
+/// Most entries in one packet; the smallest takes about 80 bytes.
+pub const MAX_ENTRIES: usize = 12;
+/// Most ranges in one nack, and most entries of which it wants pieces.
 pub const MAX_WANTED: usize = 40;
+pub const MAX_PIECES: usize = 8;
+/// Bytes of an entry in one fragment at most: as much as a sealed packet holds.
+pub const FRAGMENT_BYTES: usize = 960;
+/// Most fragments of one entry: 8 KiB and the header. Larger ones travel over TCP.
+pub const MAX_FRAGMENTS: usize = 9;
 
 #[cfg(test)]
 mod tests {
@@ -406,13 +548,16 @@ mod tests {
     fn a_datagram_is_believed_only_as_its_sender_signed_it() {
         let ann = Identity::from_seed(&[1; 32]);
         let sent = envelope(&ann).sign(&ann, b"hello");
-        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default")).unwrap().verify().unwrap();
+        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default"))
+            .unwrap()
+            .verify(&Verifier::default())
+            .unwrap();
         assert_eq!((read, body), (envelope(&ann), b"hello".as_slice()));
         for bit in 0..sent.len() * 8 {
             let mut forged = sent.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
-            let believed =
-                Unverified::decode(&forged, NetworkTag::of("default")).and_then(Unverified::verify);
+            let believed = Unverified::decode(&forged, NetworkTag::of("default"))
+                .and_then(|read| read.verify(&Verifier::default()));
             assert!(believed.is_err(), "bit {bit}");
         }
     }
@@ -431,14 +576,34 @@ mod tests {
 
     #[test]
     fn packets_read_back() {
-        let heads = vec![(LogId([1; 8]), Seq(u64::MAX)); MAX_HEADS];
+        let head = |base| Head { log: LogId([1; 8]), seq: Seq(u64::MAX), base: Seq(base), check: None };
+        let heads = |heads| Heads { digest: [7; 16], logs: 3, heads, fetch: true, partial: true };
         let packets = [
-            RoomPacket::Data { entries: vec![vec![1; 300], vec![2; 400]], heads: heads[..8].to_vec() },
-            RoomPacket::Heads(Heads { digest: [7; 16], logs: 3, heads, fetch: true }),
+            RoomPacket::Data {
+                entries: vec![vec![1; 300], vec![2; 400]],
+                heads: vec![(LogId([1; 8]), Seq(u64::MAX)); 8],
+            },
+            RoomPacket::Heads(heads(vec![head(0); MAX_HEADS])),
+            RoomPacket::Heads(heads([vec![head(u64::MAX - 1); MAX_HEADS / 2], vec![head(0); 3]].concat())),
             RoomPacket::Nack {
                 wanted: vec![Wanted { log: LogId([3; 8]), from: Seq(9), count: 80 }; MAX_WANTED],
+                pieces: vec![Pieces { log: LogId([3; 8]), seq: Seq(9), missing: 511 }; MAX_PIECES],
             },
+            RoomPacket::Fragment(Fragment {
+                log: LogId([3; 8]),
+                seq: Seq(u64::MAX),
+                id: [4; 8],
+                index: 8,
+                count: 9,
+                bytes: vec![5; FRAGMENT_BYTES],
+            }),
         ];
+        let complete = RoomPacket::Heads(heads(vec![head(0)])).encode().len();
+        assert_eq!(
+            RoomPacket::Heads(heads(vec![head(1)])).encode().len(),
+            complete + 1,
+            "no base costs nothing"
+        );
         for packet in packets {
             let body = packet.encode();
             assert!(body.len() <= MAX_BODY - 64, "{} bytes", body.len());

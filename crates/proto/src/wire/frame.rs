@@ -4,24 +4,44 @@
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use crate::model::{LogId, RoomId, Seq};
+use crate::model::{LogId, RoomId, Seq, Span};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
+use crate::wire::datagram::{Head, HeldBody};
 
 /// What two devices say to each other over a sync connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
     /// The first of each side.
     Hello(Hello),
-    /// What the sender holds of a room without gaps: send me what is beyond it.
-    Have { room: RoomId, logs: Vec<(LogId, Seq)> },
-    /// Entries in the order of their logs, as [`crate::wire::entry::Entry::encode_in_room`] writes them.
+    /// What the sender holds of a room.
+    Have(Have),
+    /// Send me these entries: range by range, each from its end to its beginning.
+    Want {
+        room: RoomId,
+        ranges: Vec<(LogId, Span)>,
+        /// Another one for this room will follow, so the connection is still of use.
+        more: bool,
+    },
+    /// Entries, those of one log that follow each other in their order, as [`crate::wire::entry::Entry::encode_in_room`] writes them.
     Entries { room: RoomId, entries: Vec<Vec<u8>> },
-    /// All that the other side's `Have` asked for was sent.
+    /// All that one `Want` asked for, and is here, was sent.
     Done { room: RoomId },
     /// Signed ANNOUNCE datagrams, for peers that multicast does not reach.
     Announcements(Vec<Vec<u8>>),
     /// Nothing to say; the connection is alive.
     Ping,
+}
+
+/// What the sender holds of a room: all of it, or what changed since it last said so on this connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Have {
+    pub room: RoomId,
+    /// The most recently active first.
+    pub logs: Vec<Head>,
+    /// Say what you hold, in turn, all of it.
+    pub ask: bool,
+    /// As in [`crate::wire::datagram::Heads`].
+    pub digest: [u8; 16],
 }
 
 /// How a side wants to use the connection.
@@ -37,9 +57,17 @@ impl Frame {
     pub fn encode(&self) -> Vec<u8> {
         let (kind, body) = match self {
             Frame::Hello(hello) => (HELLO, to_cbor(&HelloBody::from(*hello))),
-            Frame::Have { room, logs } => {
-                let logs = logs.iter().map(|(log, seq)| HaveLog { log: log.0.into(), seq: seq.0 }).collect();
-                (HAVE, to_cbor(&HaveBody { room: room.0.into(), logs }))
+            Frame::Have(Have { room, logs, ask, digest }) => {
+                let logs = logs.iter().map(HeldBody::from).collect();
+                let ask = ask.then_some(true);
+                (HAVE, to_cbor(&HaveBody { room: room.0.into(), logs, ask, digest: (*digest).into() }))
+            }
+            Frame::Want { room, ranges, more } => {
+                let ranges = ranges
+                    .iter()
+                    .map(|(log, span)| RangeBody { log: log.0.into(), after: span.after.0, to: span.to.0 })
+                    .collect();
+                (WANT, to_cbor(&WantBody { room: room.0.into(), ranges, more: more.then_some(true) }))
             }
             Frame::Entries { room, entries } => {
                 let entries = entries.iter().map(|entry| entry.clone().into()).collect();
@@ -65,9 +93,18 @@ impl Frame {
             HELLO => Frame::Hello(from_cbor::<HelloBody>(body)?.into()),
             HAVE => {
                 let said: HaveBody = from_cbor(body)?;
-                let logs = at_most(said.logs, MAX_LOGS)?;
-                let logs = logs.into_iter().map(|have| (LogId(have.log.into()), Seq(have.seq))).collect();
-                Frame::Have { room: RoomId(said.room.into()), logs }
+                let logs = at_most(said.logs, MAX_LOGS)?.into_iter().map(Head::from).collect();
+                let (ask, digest) = (said.ask == Some(true), said.digest.into());
+                Frame::Have(Have { room: RoomId(said.room.into()), logs, ask, digest })
+            }
+            WANT => {
+                let said: WantBody = from_cbor(body)?;
+                let ranges = at_most(said.ranges, MAX_WANTED)?.into_iter();
+                let ranges = ranges.map(|range| {
+                    (LogId(range.log.into()), Span { after: Seq(range.after), to: Seq(range.to) })
+                });
+                let more = said.more == Some(true);
+                Frame::Want { room: RoomId(said.room.into()), ranges: ranges.collect(), more }
             }
             ENTRIES => {
                 let said: EntriesBody = from_cbor(body)?;
@@ -117,16 +154,33 @@ struct HaveBody {
     #[n(0)]
     room: ByteArray<32>,
     #[n(1)]
-    logs: Vec<HaveLog>,
+    logs: Vec<HeldBody>,
+    #[n(2)]
+    ask: Option<bool>,
+    #[n(3)]
+    digest: ByteArray<16>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct WantBody {
+    #[n(0)]
+    room: ByteArray<32>,
+    #[n(1)]
+    ranges: Vec<RangeBody>,
+    #[n(2)]
+    more: Option<bool>,
 }
 
 #[derive(Encode, Decode)]
 #[cbor(array)]
-struct HaveLog {
+struct RangeBody {
     #[n(0)]
     log: ByteArray<8>,
     #[n(1)]
-    seq: u64,
+    after: u64,
+    #[n(2)]
+    to: u64,
 }
 
 #[derive(Encode, Decode)]
@@ -158,6 +212,7 @@ const ENTRIES: u8 = 3;
 const DONE: u8 = 4;
 const ANNOUNCEMENTS: u8 = 5;
 const PING: u8 = 6;
+const WANT: u8 = 7;
 
 /// Bytes of a frame that carries several entries: enough to keep a link busy, little enough to answer quickly.
 pub const ENTRIES_BYTES: usize = 64 * 1024;
@@ -165,6 +220,8 @@ pub const ENTRIES_BYTES: usize = 64 * 1024;
 pub const MAX_ENTRIES: usize = 512;
 /// Most logs of one room.
 pub const MAX_LOGS: usize = 16_384;
+/// Most ranges in one question.
+pub const MAX_WANTED: usize = 64;
 /// Most announcements in one frame.
 pub const MAX_ANNOUNCEMENTS: usize = 1024;
 
@@ -176,9 +233,11 @@ mod tests {
     #[test]
     fn frames_read_back() {
         let room = RoomId([4; 32]);
+        let head = Head { log: LogId([1; 8]), seq: Seq(9), base: Seq(3), check: Some(7) };
         let frames = [
             Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true }),
-            Frame::Have { room, logs: vec![(LogId([1; 8]), Seq(9)); 100] },
+            Frame::Have(Have { room, logs: vec![head; 100], ask: true, digest: [3; 16] }),
+            Frame::Want { room, ranges: vec![(LogId([1; 8]), head.span()); MAX_WANTED], more: true },
             Frame::Entries { room, entries: vec![vec![7; 300]; 20] },
             Frame::Done { room },
             Frame::Announcements(vec![vec![1; 215]; 3]),

@@ -1,6 +1,7 @@
 //! Bytes on the wire and their meaning: bounded decoding, encoding that cannot fail.
 
 pub mod codec;
+pub mod compact;
 pub mod datagram;
 pub mod entry;
 pub mod file;

@@ -114,7 +114,7 @@ async fn what_is_said_again_replaces_what_was_said() {
     let (store, _) = home.with_tea_room().await;
     let bob = PeerId([2; 32]);
     let log = lanyard_proto::model::LogId([1; 8]);
-    let covered = |seq| Record::Covered { room: TEA, peer: bob, log, seq: Seq(seq) };
+    let covered = |to| Record::Covered { room: TEA, peer: bob, log, held: span(0, to) };
     let renamed = RoomRecord { id: TEA, kind: RoomKind::Open, name: "coffee".to_owned(), joined: NOW };
     let declined = TransferRecord { receipts: vec![], ..transfer(1, bob, TransferState::Declined) };
     write(
@@ -124,7 +124,6 @@ async fn what_is_said_again_replaces_what_was_said() {
             Record::Peer(PeerRecord { addresses: vec![], ..peer("Robert") }),
             covered(5),
             covered(9),
-            covered(7),
             Record::Room(renamed.clone()),
             Record::Transfer(transfer(1, bob, TransferState::Running)),
             Record::Transfer(declined.clone()),
@@ -181,7 +180,7 @@ async fn a_full_disk_ends_the_store_with_a_sentence_and_loses_nothing_that_was_a
     for entry in &acknowledged {
         assert_eq!(store.entry(entry.id()).await.unwrap().unwrap().entry, *entry);
     }
-    assert_eq!(loaded.rooms[0].logs[0].head, Seq(acknowledged.len() as u64));
+    assert_eq!(loaded.rooms[0].logs[0].top().unwrap().head, Seq(acknowledged.len() as u64));
     store.close().await.unwrap();
 }
 

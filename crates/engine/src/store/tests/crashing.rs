@@ -80,7 +80,8 @@ async fn victim() {
     let (mut me, mut bob) = (Pen::new(1, loaded.log_nonce), Pen::new(2, 5));
     for log in loaded.rooms.iter().flat_map(|room| &room.logs) {
         let pen = if log.author == me.peer() { &mut me } else { &mut bob };
-        (pen.head, pen.head_id) = (log.head, log.head_id.0);
+        let top = log.top().unwrap();
+        (pen.head, pen.head_id) = (top.head, top.head_id.0);
     }
     loop {
         let mine = me.say("tea?", at(1));

@@ -2,7 +2,9 @@
 
 mod committing;
 mod crashing;
+mod history;
 mod opening;
+mod pruning;
 mod reading;
 
 use std::path::PathBuf;
@@ -10,7 +12,7 @@ use std::sync::Arc;
 
 use lanyard_proto::effects::{Loaded, PeerRecord, Record, RoomRecord, TransferRecord, Trust};
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{EntryId, Hlc, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::model::{EntryId, Hlc, PeerId, Platform, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind, kind};
 use lanyard_proto::transfer::{Receipt, TransferState};
 use lanyard_proto::wire::entry::{Entry, Header};
@@ -122,6 +124,10 @@ fn own(entry: &Arc<Entry>) -> Record {
 
 fn received(entry: &Arc<Entry>) -> Record {
     Record::Entry { room: TEA, entry: entry.clone(), own: false, arrived: NOW }
+}
+
+fn span(after: u64, to: u64) -> Span {
+    Span { after: Seq(after), to: Seq(to) }
 }
 
 fn peer(name: &str) -> PeerRecord {

@@ -14,7 +14,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 1);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 2);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -56,8 +56,8 @@ async fn everything_is_there_again_after_a_restart() {
         received(&answer),
         Record::Room(direct.clone()),
         Record::Peer(peer("Bob")),
-        Record::Covered { room: TEA, peer: bob.peer(), log: talk[0].log(), seq: Seq(2) },
-        Record::Covered { room: TEA, peer: bob.peer(), log: answer.log(), seq: Seq(1) },
+        Record::Covered { room: TEA, peer: bob.peer(), log: talk[0].log(), held: span(0, 2) },
+        Record::Covered { room: TEA, peer: bob.peer(), log: answer.log(), held: span(0, 1) },
     ];
     records.extend(open.iter().chain(&over).cloned().map(Record::Transfer));
     write(&store, records).await.unwrap();
@@ -73,8 +73,10 @@ async fn everything_is_there_again_after_a_restart() {
     assert_eq!(alone.record, direct);
     assert!(alone.logs.is_empty() && alone.recent.is_empty());
     assert_eq!(tea.recent, [talk[0].clone(), answer.clone(), talk[1].clone()]);
-    assert_eq!(tea.covered, [(bob.peer(), Seq(2))]);
-    let heads: Vec<_> = tea.logs.iter().map(|log| (log.author, log.nonce, log.head, log.head_id)).collect();
+    assert_eq!(tea.covered, [(bob.peer(), span(0, 2))]);
+    let heads: Vec<_> = (tea.logs.iter())
+        .map(|log| (log.author, log.nonce, log.top().unwrap().head, log.top().unwrap().head_id))
+        .collect();
     let (mine, his) = (talk[1].id(), answer.id());
     assert_eq!(heads, [(me.peer(), me.nonce, Seq(2), mine), (bob.peer(), 5, Seq(1), his)]);
     store.close().await.unwrap();
@@ -204,7 +206,7 @@ async fn leaving_a_room_forgets_it_but_not_which_files_came() {
         vec![
             own(&mine),
             received(&his),
-            Record::Covered { room: TEA, peer: bob.peer(), log: mine.log(), seq: Seq(1) },
+            Record::Covered { room: TEA, peer: bob.peer(), log: mine.log(), held: span(0, 1) },
             Record::Transfer(done.clone()),
             Record::Transfer(open.clone()),
         ],
@@ -219,7 +221,7 @@ async fn leaving_a_room_forgets_it_but_not_which_files_came() {
     assert_eq!(store.read_mark(TEA).await.unwrap(), None);
     assert_eq!(store.transfer(open.id).await.unwrap(), None);
     assert_eq!(store.transfers(10).await.unwrap()[0].record, done);
-    let late = Record::Covered { room: TEA, peer: bob.peer(), log: log_id(me.peer(), 1), seq: Seq(1) };
+    let late = Record::Covered { room: TEA, peer: bob.peer(), log: log_id(me.peer(), 1), held: span(0, 1) };
     write(&store, vec![late]).await.unwrap();
     store.close().await.unwrap();
     let (_store, loaded) = home.open();
@@ -255,7 +257,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 9").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 9, known: 1 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 9, known: 2 });
 }
 
 #[test]
@@ -314,20 +316,34 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
     };
     let lax = names("SELECT name FROM pragma_table_list WHERE NOT strict AND name NOT LIKE 'sqlite_%'");
     assert_eq!(lax, Vec::<String>::new());
-    let schema = include_str!("../schema.sql");
+    let schema = concat!(include_str!("../schema.sql"), include_str!("../intervals.sql"));
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
          WHERE NOT c.\"notnull\" AND t.name NOT LIKE 'sqlite_%' ORDER BY c.name",
     );
     assert_eq!(
         nullable,
-        ["direct", "downloads", "failure", "folder", "name", "problem", "sha256", "witness_before"]
+        [
+            "direct",
+            "downloads",
+            "failure",
+            "folder",
+            "history_bytes",
+            "history_days",
+            "keep_days",
+            "name",
+            "problem",
+            "sha256",
+            "witness_before"
+        ]
     );
     for column in nullable {
         let lines: Vec<&str> = schema.lines().collect();
-        let explained = lines
-            .windows(2)
-            .any(|pair| pair[0].contains("NULL:") && pair[1].trim_start().starts_with(&format!("{column} ")));
+        let explained = lines.windows(2).any(|pair| {
+            let defines = pair[1].trim_start().starts_with(&format!("{column} "))
+                || pair[1].contains(&format!("ADD COLUMN {column} "));
+            defines && pair[0].contains("NULL:")
+        });
         assert!(explained, "{column}");
     }
 }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use lanyard_proto::model::LogId;
 
-use super::super::{Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, reader};
+use super::super::{
+    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, prune, reader,
+};
 use super::*;
 
 #[tokio::test]
@@ -98,22 +100,26 @@ async fn messages_of_others_after_the_read_mark_are_unread() {
 }
 
 #[tokio::test]
-async fn a_stretch_of_a_log_is_served_in_order_as_far_as_it_fits() {
+async fn a_stretch_of_a_log_is_served_from_its_end_as_far_as_it_fits() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
     let mut bob = Pen::new(2, 5);
     let entries: Vec<_> = (0..20).map(|n| bob.say("tea?", at(100 - n))).collect();
     write(&store, entries.iter().map(received).collect()).await.unwrap();
     let (log, each) = (entries[0].log(), entries[0].len_in_room());
-    let serve = |from, to, bytes| store.entries(TEA, log, Seq(from), Seq(to), bytes);
-    assert_eq!(serve(3, 5, 1 << 20).await.unwrap(), entries[2..5]);
-    assert_eq!(serve(1, u64::MAX, 1 << 20).await.unwrap(), entries);
-    assert_eq!(serve(1, 20, 4 * each).await.unwrap(), entries[..4]);
-    assert_eq!(serve(7, 20, 1).await.unwrap(), entries[6..7], "one at least, or nobody would ever get it");
-    assert_eq!(serve(21, 30, 1 << 20).await.unwrap(), []);
-    assert_eq!(serve(5, 3, 1 << 20).await.unwrap(), []);
-    assert_eq!(store.entries(TEA, LogId([0; 8]), Seq(1), Seq(9), 1 << 20).await.unwrap(), []);
-    assert_eq!(store.entries(RoomId([0; 32]), log, Seq(1), Seq(9), 1 << 20).await.unwrap(), []);
+    let serve = async |from, to, bytes| store.stretch(TEA, log, Seq(from), Seq(to), bytes).await.unwrap();
+    let found = |from: usize, to: usize| {
+        let stretch = entries[from - 1..to].iter().map(|entry| entry.encode_in_room()).collect();
+        Some((Seq(from as u64), stretch))
+    };
+    assert_eq!(serve(3, 5, 1 << 20).await, found(3, 5));
+    assert_eq!(serve(1, u64::MAX, 1 << 20).await, found(1, 20));
+    assert_eq!(serve(1, 20, 4 * each).await, found(17, 20), "the newest come first");
+    assert_eq!(serve(7, 20, 1).await, found(20, 20), "one at least, or nobody would ever get it");
+    assert_eq!(serve(21, 30, 1 << 20).await, None);
+    assert_eq!(serve(5, 3, 1 << 20).await, None);
+    assert_eq!(store.stretch(TEA, LogId([0; 8]), Seq(1), Seq(9), 1 << 20).await.unwrap(), None);
+    assert_eq!(store.stretch(RoomId([0; 32]), log, Seq(1), Seq(9), 1 << 20).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -170,8 +176,13 @@ async fn settings_are_kept_even_where_a_folder_has_a_strange_name() {
     let strange: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(b"/home/ann/\xff\xfe");
     #[cfg(not(unix))]
     let strange = std::ffi::OsStr::new("C:\\Users\\Ann\\Bücher");
-    let settings =
-        Settings { name: Some("Ann".to_owned()), downloads: Some(PathBuf::from(strange)), named: true };
+    let settings = Settings {
+        name: Some("Ann".to_owned()),
+        downloads: Some(PathBuf::from(strange)),
+        named: true,
+        history_days: Some(90),
+        history_bytes: Some(u64::MAX),
+    };
     store.set_settings(settings.clone()).await.unwrap().await.unwrap();
     store.close().await.unwrap();
     assert_eq!(home.open().0.settings().await.unwrap(), settings);
@@ -222,8 +233,12 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         reader::UNREAD,
         reader::UNREAD_AFTER,
         reader::READ_MARK,
-        reader::ENTRIES,
+        reader::STRETCH,
         reader::ENTRY,
+        prune::OLDEST,
+        prune::BEGINNING,
+        prune::NAMED,
+        history::OLDER,
         &by_id,
     ];
     for question in questions {

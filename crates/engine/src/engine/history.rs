@@ -1,0 +1,148 @@
+//! How much history is kept: the limits, and giving up what is beyond them step by step. And what is told of history
+//! that contradicts itself.
+
+use std::time::Duration;
+
+use lanyard_proto::effects::{Effects, Event as Fact, Input, Record};
+use lanyard_proto::model::{LogId, PeerId, RoomId, Seq};
+
+use crate::api::{ApiError, ErrorCode, Event};
+use crate::engine::run::{Report, Run};
+use crate::store::{Limits, Pruning, StoreError};
+
+/// Giving up history, one step at a time.
+#[derive(Default)]
+pub struct Keeping {
+    running: bool,
+    /// Bytes that came since the store was last looked through.
+    written: usize,
+}
+
+impl Run {
+    pub fn history_days(&self) -> u32 {
+        self.settings.history_days.unwrap_or(HISTORY_DAYS)
+    }
+
+    pub fn history_bytes(&self) -> u64 {
+        self.settings.history_bytes.unwrap_or(HISTORY_BYTES)
+    }
+
+    /// Tells the node what it need not fetch, and gives up what is beyond the limits as they are now.
+    pub fn keep_history(&mut self) {
+        let rooms: Vec<RoomId> = self.node.rooms().map(|room| room.record().id).collect();
+        for room in rooms {
+            let own = self.view.rooms.get(&room).and_then(|view| view.keep_days);
+            let days = Some(own.unwrap_or_else(|| self.history_days())).filter(|days| *days > 0);
+            self.node.keep(room, days.map(|days| DAY * days));
+        }
+        self.prune();
+    }
+
+    /// Gives up one step of what is beyond the limits, unless that is going on.
+    pub fn prune(&mut self) {
+        if std::mem::replace(&mut self.keeping.running, true) {
+            return;
+        }
+        self.keeping.written = 0;
+        let limits =
+            Limits { days: self.history_days(), bytes: self.history_bytes(), now: self.clock.now().unix };
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let report = match store.prune(limits).await {
+                Ok(pruning) => Report::Pruned(pruning),
+                Err(error) => Report::Failed(error),
+            };
+            // The engine's task may have ended.
+            let _ = reports.send(report).await;
+        });
+    }
+
+    pub async fn pruned(&mut self, pruning: Pruning) -> Result<(), StoreError> {
+        self.keeping.running = false;
+        let mut rooms = Vec::new();
+        for one in pruning.pruned {
+            rooms.push(one.room);
+            self.handle(Input::Pruned { room: one.room, log: one.log, to: one.to, to_id: one.to_id }).await?;
+        }
+        rooms.sort_unstable();
+        rooms.dedup();
+        for room in rooms {
+            self.translate(Fact::History(room));
+        }
+        if pruning.more {
+            self.prune();
+        }
+        Ok(())
+    }
+
+    /// Much may have come since: then the limits are looked at again.
+    pub fn count_written(&mut self, effects: &Effects) {
+        let size = |record: &Record| match record {
+            Record::Entry { entry, .. } => entry.len_in_room(),
+            Record::Run { entries, .. } => entries.iter().map(|entry| entry.len_in_room()).sum(),
+            _ => 0,
+        };
+        self.keeping.written += effects.commit.iter().map(size).sum::<usize>();
+        if self.keeping.written > PRUNE_AFTER {
+            self.prune();
+        }
+    }
+
+    /// Reads an entry for the node.
+    pub fn recall(&self, room: RoomId, log: LogId, seq: Seq) {
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let report = match store.entry_at(room, log, seq).await {
+                Ok(entry) => Report::Recalled(entry),
+                Err(error) => Report::Failed(error),
+            };
+            // The engine's task may have ended.
+            let _ = reports.send(report).await;
+        });
+    }
+
+    /// It is proven that somebody's log contradicts itself.
+    pub fn tell_of_fork(&self, room: RoomId, author: PeerId) {
+        let (place, who) = (self.room(room).map(|room| room.name).unwrap_or_default(), self.name_of(author));
+        let sentence = if author == self.node.me() {
+            format!(
+                "What this device wrote in \u{201c}{place}\u{201d} exists in two versions: another copy of this \
+                 profile writes there, too. From here on both are kept apart."
+            )
+        } else {
+            format!(
+                "What {who} wrote in \u{201c}{place}\u{201d} exists in two versions. You see the one that came here \
+                 first; what {who} writes from now on is complete again."
+            )
+        };
+        tracing::warn!(%room, author = %author.short(), "a log contradicts itself");
+        self.tell(Event::Notice { error: ApiError::new(ErrorCode::Refused, sentence) });
+    }
+
+    pub fn tell_of_clone(&self) {
+        tracing::warn!("this profile is also running on another machine");
+        let sentence = "This profile is also running on another machine. Others cannot tell the two apart: end one of \
+                        them, and let it begin with a profile of its own.";
+        self.tell(Event::Notice { error: ApiError::new(ErrorCode::ProfileInUse, sentence) });
+    }
+
+    /// Keeps a room's history for so many days: 0 for ever, absent as the settings say.
+    pub async fn keep_room(&mut self, room: RoomId, days: Option<u32>) -> Result<(), StoreError> {
+        let kept = self.store.keep(room, days).await?;
+        self.gate.wait_for(kept);
+        self.view.room(room).keep_days = days;
+        self.keep_history();
+        self.tell_of_room(room);
+        Ok(())
+    }
+}
+
+/// History is kept for ever,
+const HISTORY_DAYS: u32 = 0;
+/// within 4 GiB: ten million short messages.
+const HISTORY_BYTES: u64 = 4 << 30;
+/// How often what is too old is given up.
+pub const PRUNE: Duration = Duration::from_secs(3600);
+/// Bytes of entries that may come before the limits are looked at again.
+const PRUNE_AFTER: usize = 8 << 20;
+const DAY: Duration = Duration::from_secs(24 * 3600);

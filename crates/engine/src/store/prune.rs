@@ -1,0 +1,180 @@
+//! Gives up the oldest history where there is more than is to be kept: by age, and by bytes of all rooms together.
+//!
+//! By bytes it takes from whoever has written most in one room, so that somebody who floods a room pushes out only
+//! themselves. Logs are given up from their beginning; their heads stay known.
+
+use std::collections::BTreeSet;
+
+use lanyard_proto::model::{EntryId, Hlc, LogId, RoomId, Seq, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::columns::{bits, unsigned};
+use super::error::StoreError;
+use super::history::forget;
+
+/// What is to be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// For how many days, where a room has no number of its own; 0 means for ever.
+    pub days: u32,
+    /// Bytes of the entries of all rooms.
+    pub bytes: u64,
+    pub now: UnixMillis,
+}
+
+/// A log that was given up to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    pub room: RoomId,
+    pub log: LogId,
+    pub to: Seq,
+    /// The entry that was there.
+    pub to_id: EntryId,
+}
+
+/// What one step gave up, and whether there is more to give up.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Pruning {
+    pub pruned: Vec<Pruned>,
+    pub more: bool,
+}
+
+/// One step, of at most [`MAX_ROWS`] entries and a stretch.
+pub(super) fn prune(transaction: &Transaction, limits: Limits) -> Result<Pruning, StoreError> {
+    let mut step = Step { transaction, pruning: Pruning::default(), rows: 0 };
+    step.by_age(limits)?;
+    step.by_bytes(limits.bytes)?;
+    step.pruning.more = step.is_full();
+    Ok(step.pruning)
+}
+
+struct Step<'a> {
+    transaction: &'a Transaction<'a>,
+    pruning: Pruning,
+    rows: usize,
+}
+
+impl Step<'_> {
+    fn is_full(&self) -> bool {
+        self.rows >= MAX_ROWS
+    }
+
+    fn by_age(&mut self, limits: Limits) -> Result<(), StoreError> {
+        let mut rooms = self.transaction.prepare_cached("SELECT id, keep_days FROM room ORDER BY id")?;
+        let rooms: Vec<(i64, Option<u32>)> =
+            rooms.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+        for (room, days) in rooms {
+            let days = u64::from(days.unwrap_or(limits.days));
+            if days == 0 || self.is_full() {
+                continue;
+            }
+            let before = Hlc::at(UnixMillis(limits.now.0.saturating_sub(days * DAY_MS)));
+            let arrived = UnixMillis(limits.now.0.saturating_sub(DAY_MS));
+            self.older_than(room, before, arrived)?;
+        }
+        Ok(())
+    }
+
+    /// What stands before `before` and arrived before `arrived`: nothing vanishes on the day on which it came.
+    fn older_than(&mut self, room: i64, before: Hlc, arrived: UnixMillis) -> Result<(), StoreError> {
+        let mut tried = BTreeSet::new();
+        loop {
+            let mut oldest = self.transaction.prepare_cached(OLDEST)?;
+            let logs: Vec<i64> = oldest
+                .query_map(params![room, bits(before.0), STRETCH], |row| row.get(0))?
+                .collect::<Result<_, _>>()?;
+            let Some(log) = logs.into_iter().find(|log| !tried.contains(log)) else { return Ok(()) };
+            let mut beginning = self.transaction.prepare_cached(BEGINNING)?;
+            let mut rows = beginning.query([log, STRETCH])?;
+            let mut to = None;
+            while let Some(row) = rows.next()? {
+                if unsigned(row, 1)? >= before.0 || unsigned(row, 2)? >= arrived.0 {
+                    break;
+                }
+                to = Some(Seq(unsigned(row, 0)?));
+                self.rows += 1;
+            }
+            drop(rows);
+            match to {
+                Some(to) => self.give_up(log, to)?,
+                None => drop(tried.insert(log)),
+            }
+            if self.is_full() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn by_bytes(&mut self, most: u64) -> Result<(), StoreError> {
+        while !self.is_full() {
+            let total: i64 = self.transaction.prepare_cached(TOTAL)?.query_row([], |row| row.get(0))?;
+            let surplus = total.saturating_sub(i64::try_from(most).unwrap_or(i64::MAX));
+            let largest: Option<i64> =
+                self.transaction.prepare_cached(LARGEST)?.query_row([], |row| row.get(0)).optional()?;
+            let Some(log) = largest.filter(|_| surplus > 0) else { return Ok(()) };
+            let mut beginning = self.transaction.prepare_cached(BEGINNING)?;
+            let mut rows = beginning.query([log, STRETCH])?;
+            let (mut to, mut freed) = (None, 0);
+            while let Some(row) = rows.next()? {
+                to = Some(Seq(unsigned(row, 0)?));
+                freed += row.get::<_, i64>(3)?;
+                self.rows += 1;
+                if freed >= surplus {
+                    break;
+                }
+            }
+            drop(rows);
+            let Some(to) = to else { return Ok(()) };
+            self.give_up(log, to)?;
+        }
+        Ok(())
+    }
+
+    fn give_up(&mut self, row: i64, to: Seq) -> Result<(), StoreError> {
+        let (room, log, to_id) =
+            self.transaction.prepare_cached(NAMED)?.query_row(params![row, bits(to.0)], |row| {
+                Ok((RoomId(row.get(0)?), LogId(row.get(1)?), EntryId(row.get(2)?)))
+            })?;
+        forget(self.transaction, room, log, to)?;
+        self.pruning.pruned.push(Pruned { room, log, to, to_id });
+        Ok(())
+    }
+}
+
+/// The rooms that have a number of days of their own.
+pub(super) fn kept(connection: &Connection) -> Result<Vec<(RoomId, u32)>, StoreError> {
+    let mut statement = connection
+        .prepare_cached("SELECT room, keep_days FROM room WHERE keep_days IS NOT NULL ORDER BY id")?;
+    let rows = statement.query_map([], |row| Ok((RoomId(row.get(0)?), row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// Of a room that was left meanwhile there is nothing to keep.
+pub(super) fn keep(transaction: &Transaction, room: RoomId, days: Option<u32>) -> Result<(), StoreError> {
+    transaction.execute("UPDATE room SET keep_days = ? WHERE room = ?", params![days, room.0])?;
+    Ok(())
+}
+
+/// Entries after which a step ends, so that whatever waits to be written does not wait long.
+const MAX_ROWS: usize = 2048;
+/// Entries of one log that are looked at together.
+const STRETCH: i64 = 512;
+const DAY_MS: u64 = 24 * 3_600_000;
+
+/// Logs that have the oldest entries of a room.
+pub(super) const OLDEST: &str = "SELECT log FROM entry WHERE room = ? AND place < ? ORDER BY place LIMIT ?";
+
+/// The first entries of a log that are here.
+pub(super) const BEGINNING: &str =
+    "SELECT seq, place, arrived, length(bytes) FROM entry WHERE log = ? ORDER BY seq LIMIT ?";
+
+pub(super) const NAMED: &str = "SELECT room.room, log.log, entry FROM entry
+    JOIN log ON log.id = entry.log JOIN room ON room.id = log.room WHERE entry.log = ? AND seq = ?";
+
+/// There are a few thousand logs at the most, so they are all looked at.
+const TOTAL: &str = "SELECT coalesce(sum(bytes), 0) FROM log";
+
+/// The first log, with entries, of the author who has most in one room.
+const LARGEST: &str = "SELECT log.id FROM log JOIN
+    (SELECT room, author FROM log GROUP BY room, author ORDER BY sum(bytes) DESC, room, author LIMIT 1) AS most
+    ON log.room = most.room AND log.author = most.author WHERE bytes > 0 ORDER BY log.id LIMIT 1";

@@ -1,0 +1,107 @@
+//! What is given up when there is too much, and what never is.
+
+use super::super::Limits;
+use super::*;
+
+const DAY: u64 = 24 * 3_600_000;
+
+fn arrived(entry: &Arc<Entry>, when: u64) -> Record {
+    Record::Entry { room: TEA, entry: entry.clone(), own: false, arrived: UnixMillis(when) }
+}
+
+fn limits(days: u32, bytes: u64) -> Limits {
+    Limits { days, bytes, now: NOW }
+}
+
+/// A log of which one entry was written on each of so many days, the last one today.
+fn diary(seed: u8, days: u64) -> Vec<(Arc<Entry>, u64)> {
+    let mut pen = Pen::new(seed, 5);
+    let days = (0..days).rev().map(|ago| NOW.0 - ago * DAY);
+    days.map(|when| (pen.say("dear diary", Hlc::at(UnixMillis(when))), when)).collect()
+}
+
+async fn left(store: &Store) -> Vec<(PeerId, u64)> {
+    let (page, _) = store.page(TEA, None, 10_000).await.unwrap();
+    page.iter().map(|shown| (shown.entry.header.author, shown.entry.header.seq.0)).collect()
+}
+
+/// Prunes until there is nothing more to give up; how much was at the most in one step.
+async fn prune_all(store: &Store, limits: Limits) -> usize {
+    let mut steps = 0;
+    loop {
+        let pruning = store.prune(limits).await.unwrap();
+        steps += 1;
+        if !pruning.more {
+            return steps;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_older_than_its_days_is_given_up_and_the_head_is_known() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let diary = diary(2, 40);
+    write(&store, diary.iter().map(|(entry, when)| arrived(entry, *when)).collect()).await.unwrap();
+    assert_eq!(store.prune(limits(0, u64::MAX)).await.unwrap(), Default::default());
+    let pruning = store.prune(limits(30, u64::MAX)).await.unwrap();
+    let [pruned] = pruning.pruned[..] else { panic!("{pruning:?}") };
+    assert_eq!((pruned.room, pruned.to, pruned.to_id), (TEA, Seq(9), diary[8].0.id()));
+    assert_eq!(left(&store).await.first().unwrap().1, 10);
+    store.keep(TEA, Some(1)).await.unwrap().await.unwrap();
+    prune_all(&store, limits(30, u64::MAX)).await;
+    assert_eq!(left(&store).await.len(), 2, "the room has a number of its own");
+    assert_eq!(store.kept().await.unwrap(), [(TEA, 1)]);
+    store.close().await.unwrap();
+    let (_store, loaded) = home.open();
+    let top = *loaded.rooms[0].logs[0].top().unwrap();
+    assert_eq!((top.base, top.base_id), (Seq(38), diary[37].0.id()));
+}
+
+#[tokio::test]
+async fn what_came_today_stays_today_however_old_it_is() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let diary = diary(2, 40);
+    write(&store, diary.iter().map(|(entry, _)| received(entry)).collect()).await.unwrap();
+    assert_eq!(store.prune(limits(7, u64::MAX)).await.unwrap(), Default::default());
+    let tomorrow = Limits { now: UnixMillis(NOW.0 + DAY + 1), ..limits(7, u64::MAX) };
+    prune_all(&store, tomorrow).await;
+    assert_eq!(left(&store).await.len(), 6, "those of the last seven days, at the end of the first");
+}
+
+#[tokio::test]
+async fn who_floods_a_room_pushes_out_only_themselves() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let quiet = diary(2, 20);
+    write(&store, quiet.iter().map(|(entry, when)| arrived(entry, *when)).collect()).await.unwrap();
+    let mut eve = Pen::new(3, 5);
+    for n in 0..50 {
+        let flood = (0..100).map(|m| received(&eve.say("buy now", at(n * 100 + m)))).collect();
+        write(&store, flood).await.unwrap();
+    }
+    let steps = prune_all(&store, limits(0, 200_000)).await;
+    assert!(steps > 2, "in bounded steps: {steps}");
+    assert!(home.peek::<i64>("SELECT sum(bytes) FROM log") <= 200_000);
+    let stored = home.peek::<i64>("SELECT sum(length(bytes)) FROM entry");
+    assert_eq!(stored, home.peek::<i64>("SELECT sum(bytes) FROM log"));
+    let left = left(&store).await;
+    let of =
+        |peer| left.iter().filter(|(author, _)| *author == peer).map(|(_, seq)| *seq).collect::<Vec<_>>();
+    assert_eq!(of(Pen::new(2, 5).peer()), (1..=20).collect::<Vec<_>>());
+    assert_eq!(of(eve.peer()).last(), Some(&5000), "the newest of the flood are what stays of it");
+    write(&store, vec![received(&eve.say("once more", at(9000)))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_limit_below_the_last_entry_leaves_logs_that_go_on() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let mut bob = Pen::new(2, 5);
+    write(&store, (0..10).map(|n| received(&bob.say("tea", at(n)))).collect()).await.unwrap();
+    prune_all(&store, limits(0, 0)).await;
+    assert_eq!(left(&store).await, []);
+    write(&store, vec![received(&bob.say("more tea", at(11)))]).await.unwrap();
+    assert_eq!(left(&store).await.len(), 1);
+}

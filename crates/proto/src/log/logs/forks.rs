@@ -1,0 +1,76 @@
+//! Logs that contradict themselves: how that is noticed, and what is known of them from then on.
+
+use crate::log::logs::{Accepted, Contradicting, Log, Logs, MAX_CONTRADICTIONS, MAX_LOGS, cost};
+use crate::model::{EntryId, LogId, Seq};
+use crate::wire::datagram::Head;
+use crate::wire::entry::Unverified;
+
+impl Logs {
+    /// Whether an entry is known not to be the one that is here at its place.
+    pub(super) fn is_another(&self, id: LogId, entry: &Unverified) -> bool {
+        let Some(log) = self.logs.get(&id) else { return false };
+        let back = log.here.head().0.wrapping_sub(entry.header().seq.0) as usize;
+        let known = log.recent.len().checked_sub(back.saturating_add(1)).and_then(|at| log.recent.get(at));
+        known.is_some_and(|known| *known != entry.id())
+    }
+
+    /// An entry does not fit what is here. If it is genuine, its author has written two logs under one name.
+    pub(super) fn contradicted(&mut self, entry: Unverified, at: impl FnOnce(Seq) -> Seq) -> Accepted {
+        let Ok(entry) = entry.verify(&self.verifier) else { return Accepted::Forged };
+        if self.contradictions.len() < MAX_CONTRADICTIONS {
+            let at = at(entry.header.seq);
+            self.contradictions.push(Contradicting { entry, at });
+        }
+        Accepted::Refused
+    }
+
+    /// What contradicted a log since this was last asked.
+    pub fn take_contradictions(&mut self) -> Vec<Contradicting> {
+        std::mem::take(&mut self.contradictions)
+    }
+
+    /// It is proven that a log contradicts itself. Whether that is news.
+    pub fn fork(&mut self, id: LogId) -> bool {
+        if self.forked.len() >= MAX_LOGS || !self.forked.insert(id) {
+            return false;
+        }
+        self.claims.remove(&id);
+        self.holed.remove(&id);
+        if let Some(log) = self.logs.get_mut(&id) {
+            self.held_bytes -= log.held.values().map(cost).sum::<usize>();
+            log.held.clear();
+            log.known = log.here.head();
+            self.active.remove(&(log.touched, id));
+        }
+        self.digest = None;
+        true
+    }
+
+    pub fn is_forked(&self, id: LogId) -> bool {
+        self.forked.contains(&id)
+    }
+
+    /// Whether somebody ends a log at the same place with another entry.
+    pub fn differs(&self, theirs: &Head) -> bool {
+        let (head, head_id) = (self.head(theirs.log), self.head_id(theirs.log));
+        head > Seq(0) && head == theirs.seq && theirs.check.is_some_and(|check| check != check_of(head_id))
+    }
+}
+
+impl Log {
+    /// The ids of entries that are the newest now, in their order.
+    pub(super) fn remember(&mut self, ids: impl Iterator<Item = EntryId>) {
+        self.recent.extend(ids);
+        let surplus = self.recent.len().saturating_sub(RECENT_IDS);
+        self.recent.drain(..surplus);
+    }
+}
+
+/// The beginning of an entry's id.
+pub(super) fn check_of(id: EntryId) -> u32 {
+    let [a, b, c, d, ..] = id.0;
+    u32::from_be_bytes([a, b, c, d])
+}
+
+/// Ids kept of each log, to see when it goes on in two ways.
+const RECENT_IDS: usize = 16;

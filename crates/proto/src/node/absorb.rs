@@ -1,0 +1,119 @@
+//! What was received in a room: what is committed, passed on, understood and told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::effects::{Effects, Event, Place, Record, TransferRecord};
+use crate::log::{Heard, Received, Run};
+use crate::model::{Instant, Now, PeerId, RoomId};
+use crate::node::{Dropped, Node};
+use crate::rooms::{self, Content};
+use crate::transfer::TransferState;
+use crate::wire::entry::Entry;
+
+impl Node {
+    /// Commits and tells what was received in a room.
+    pub(super) fn absorb(&mut self, room: RoomId, from: PeerId, received: Received, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        if received.refused > 0 {
+            self.count(Dropped::Entry, u64::from(received.refused));
+        }
+        for found in received.contradicting {
+            effects.extend(self.contradicted(room, found));
+        }
+        for Heard { run, news } in received.runs {
+            effects.extend(self.absorb_run(room, from, run, news, now));
+        }
+        if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
+            let log = room_held.replica.own_log();
+            effects.commit.push(Record::Covered { room, peer: from, log, held });
+            effects.tell.push(Event::Covered { room, peer: from });
+        }
+        effects
+    }
+
+    fn absorb_run(&mut self, room: RoomId, from: PeerId, run: Run, news: bool, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Run { entries, place, forgotten } = run;
+        let Some(last) = entries.last() else { return effects };
+        if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
+            self.clock = self.clock.max(last.header.hlc);
+        }
+        if let Some(to) = forgotten {
+            effects.commit.push(Record::Forget { room, log: last.log(), to });
+        }
+        for entry in entries.iter().filter(|entry| entry.header.kind != rooms::kind::TEXT) {
+            effects.extend(self.understand(room, entry, now));
+        }
+        let arrived = now.unix;
+        if news {
+            let event = |entry: &Arc<Entry>| Event::Entry { room, entry: entry.clone(), arrived };
+            effects.tell.extend(entries.iter().map(event));
+        } else if self.rooms.get_mut(&room).is_some_and(|held| held.history.came(now.instant)) {
+            effects.tell.push(Event::History(room));
+        }
+        if place == Place::Head {
+            effects.extend(self.pass_on(room, &entries, Some(from)));
+            let record = |entry| Record::Entry { room, entry, own: false, arrived };
+            effects.commit.extend(entries.into_iter().map(record));
+        } else {
+            effects.commit.push(Record::Run { room, entries, place, arrived });
+        }
+        effects
+    }
+
+    /// What an entry of somebody else, or an offer of our own, means for transfers.
+    pub(super) fn understand(&mut self, room: RoomId, entry: &Entry, now: Now) -> Effects {
+        let Some(held) = self.rooms.get(&room) else { return Effects::default() };
+        let kind = held.record.kind;
+        match held.read(entry) {
+            Content::Offer { transfer, offer } => {
+                let record = TransferRecord {
+                    id: transfer,
+                    room,
+                    entry: entry.id(),
+                    from: entry.header.author,
+                    offer,
+                    state: TransferState::Offered,
+                    offered: entry.header.hlc.unix(),
+                    receipts: Vec::new(),
+                };
+                self.transfers.offered(record, kind)
+            }
+            Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
+                self.transfers.receipt(entry.header.author, transfer, receipt)
+            }
+            Content::Fork(headers) => self.forked(room, &headers, now),
+            _ => Effects::default(),
+        }
+    }
+}
+
+/// Older entries that came, and whether people were told.
+#[derive(Default)]
+pub(super) struct History {
+    told: Option<Instant>,
+    due: bool,
+}
+
+impl History {
+    /// More came. Whether to tell now.
+    pub(super) fn came(&mut self, now: Instant) -> bool {
+        let rested = self.told.is_none_or(|told| now.since(told) >= HISTORY_TOLD);
+        if rested {
+            self.told = Some(now);
+        }
+        self.due = !rested;
+        rested
+    }
+
+    /// Whether something came that was not told.
+    pub(super) fn take_due(&mut self) -> bool {
+        std::mem::take(&mut self.due)
+    }
+}
+
+/// Between two words about older entries that came.
+const HISTORY_TOLD: Duration = Duration::from_millis(300);
+/// A clock further ahead than this is wrong, and not followed.
+const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

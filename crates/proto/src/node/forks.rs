@@ -1,0 +1,106 @@
+//! Logs that contradict themselves, and copies of this device.
+//!
+//! Whoever writes two logs under one name, a restored or copied profile above all, is found out by whoever sees both.
+//! The two headers prove it to everybody: the log ends there, and its author goes on in another one.
+
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+
+use crate::effects::{Effects, Event, Job, Record};
+use crate::log::Contradicting;
+use crate::model::{LogId, Now, RoomId};
+use crate::node::Node;
+use crate::rooms::Content;
+use crate::wire::datagram::Unverified;
+use crate::wire::entry::{Entry, Signed, log_id};
+
+impl Node {
+    /// An entry contradicts what is here: the entry that is here is needed to prove it.
+    pub(super) fn contradicted(&mut self, room: RoomId, found: Contradicting) -> Effects {
+        let log = found.entry.log();
+        let known = self.rooms.get(&room).is_none_or(|held| held.replica.is_forked(log));
+        if known || self.contradictions.len() >= MAX_OPEN || self.contradictions.contains_key(&(room, log)) {
+            return Effects::default();
+        }
+        self.contradictions.insert((room, log), Signed::of(&found.entry));
+        Effects { run: vec![Job::Recall { room, log, seq: found.at }], ..Effects::default() }
+    }
+
+    pub(super) fn recalled(&mut self, entry: Option<Arc<Entry>>, now: Now) -> Effects {
+        // What is no longer here proves nothing; it will be noticed again where it is.
+        let Some(entry) = entry else {
+            self.contradictions.clear();
+            return Effects::default();
+        };
+        let (room, log) = (entry.header.room, entry.log());
+        let Some(other) = self.contradictions.remove(&(room, log)) else { return Effects::default() };
+        let headers = [Signed::of(&entry), other];
+        if !headers[0].contradicts(&headers[1]) {
+            return Effects::default();
+        }
+        let mut effects = self.forked(room, &headers, now);
+        if !effects.is_empty()
+            && let Ok((_, written)) = self.write(room, &Content::Fork(Box::new(headers)), now)
+        {
+            effects.extend(written);
+        }
+        effects
+    }
+
+    /// Somebody has written two headers that prove it, or says so. Nothing if it is known, or not true.
+    pub(super) fn forked(&mut self, room: RoomId, headers: &[Signed; 2], now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let author = headers[0].header.author;
+        let log = log_id(author, headers[0].header.nonce);
+        let proven = headers[0].header.room == room
+            && headers[0].contradicts(&headers[1])
+            && headers.iter().all(|signed| signed.is_genuine(&self.verifier));
+        let Some(held) = self.rooms.get_mut(&room).filter(|_| proven) else { return effects };
+        if !held.replica.fork(log) {
+            return effects;
+        }
+        effects.commit.push(Record::Forked { room, log });
+        effects.tell.push(Event::Forked { room, author });
+        if log == held.replica.own_log() {
+            effects.extend(self.begin_another_log(room, log, now));
+        }
+        effects
+    }
+
+    /// This device's log is not its own alone. Copies of one machine may draw the same numbers: what is mixed in is what
+    /// they differ in.
+    fn begin_another_log(&mut self, room: RoomId, log: LogId, now: Now) -> Effects {
+        let drawn: [u8; 32] = self.dice.bytes();
+        let Some(held) = self.rooms.get_mut(&room) else { return Effects::default() };
+        let mut hash = Sha256::new_with_prefix(drawn);
+        hash.update(held.replica.head_id(log).0);
+        hash.update(now.unix.0.to_be_bytes());
+        hash.update(now.instant.0.to_be_bytes());
+        let digest = hash.finalize();
+        let nonce = u64::from_be_bytes(core::array::from_fn(|i| digest[i]));
+        held.nonce = nonce;
+        held.replica.begin_log(log_id(self.me, nonce));
+        self.log_nonce = nonce;
+        Effects { commit: vec![Record::LogNonce(nonce)], ..Effects::default() }
+    }
+
+    /// A datagram with this device's own key. One that it has not sent, and will not, comes from a copy of it.
+    pub(super) fn own_datagram(&mut self, datagram: Unverified<'_>) -> Effects {
+        let claimed = datagram.envelope();
+        if self.cloned || (claimed.boot, claimed.counter) <= (self.boot, self.counter) {
+            return Effects::default();
+        }
+        if datagram.verify(&self.verifier).is_err() {
+            return Effects::default();
+        }
+        self.cloned = true;
+        for room in self.rooms.values_mut() {
+            room.replica.insist();
+        }
+        Effects { tell: vec![Event::Cloned], ..Effects::default() }
+    }
+}
+
+/// Contradictions that are being looked into.
+const MAX_OPEN: usize = 64;

@@ -1,0 +1,103 @@
+//! Stories about machines that were copied: two write under one name, and nobody is the worse for it.
+
+use std::time::Duration;
+
+use lanyard_tests::sim::{Lan, Who};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The lines of a chat by which others know it, whoever of the copies wrote them.
+fn reads(lan: &Lan, who: Who, text: &str) -> bool {
+    lan.chat(who).lines().any(|line| line.ends_with(&format!(": {text}")))
+}
+
+fn saw(lan: &Lan, who: Who, what: &str) -> usize {
+    lan.seen(who).iter().filter(|seen| *seen == what).count()
+}
+
+#[test]
+fn a_copied_machine_is_found_out_and_both_copies_go_on_in_logs_of_their_own() {
+    for seed in 0..8 {
+        let mut lan = Lan::seeded(seed);
+        let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+        lan.run_for(5 * SECOND);
+        lan.say(ann, "before");
+        lan.run_for(5 * SECOND);
+        let copy = lan.copy(ann, "ann too");
+        lan.say(ann, "I am the original");
+        lan.say(copy, "no, I am");
+        let people = [ann, bob, cyd, copy];
+        lan.run_until(120 * SECOND, |lan| people.iter().all(|who| saw(lan, *who, "ann forked") == 1));
+        lan.settle();
+        assert_eq!(saw(&lan, ann, "cloned"), 1, "seed {seed}");
+        for who in people {
+            assert!(reads(&lan, who, "before"), "what was there stays (seed {seed})");
+        }
+        lan.say(ann, "still here");
+        lan.say(copy, "me too");
+        lan.say(bob, "which of you?");
+        lan.settle();
+        for who in people {
+            for text in ["still here", "me too", "which of you?"] {
+                assert!(reads(&lan, who, text), "{text} (seed {seed})\n{}", lan.chat(who));
+            }
+        }
+        // Digests agree again: everybody is quiet, and nobody looks for what cannot be had.
+        let (dials, datagrams) = (lan.dials, lan.datagrams);
+        lan.run_for(600 * SECOND);
+        assert!(lan.dials - dials < 60, "{} dials (seed {seed})", lan.dials - dials);
+        assert!(lan.datagrams - datagrams < 1200, "{} datagrams (seed {seed})", lan.datagrams - datagrams);
+    }
+}
+
+#[test]
+fn a_fork_is_known_after_a_restart_and_to_those_who_come_later() {
+    let mut lan = Lan::seeded(3);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.run_for(5 * SECOND);
+    lan.say(ann, "before");
+    lan.run_for(5 * SECOND);
+    let copy = lan.copy(ann, "ann too");
+    lan.say(ann, "one");
+    lan.say(copy, "other");
+    lan.run_until(120 * SECOND, |lan| [ann, bob, copy].iter().all(|who| saw(lan, *who, "ann forked") == 1));
+    lan.quit(copy);
+    for who in [ann, bob] {
+        lan.kill(who);
+        lan.start(who);
+    }
+    let [dan] = lan.join(["dan"]);
+    lan.say(ann, "hello dan");
+    lan.run_until(120 * SECOND, |lan| reads(lan, dan, "hello dan") && saw(lan, dan, "ann forked") == 1);
+    lan.settle();
+    for who in [ann, bob] {
+        assert_eq!(saw(&lan, who, "ann forked"), 1, "it is told once");
+    }
+}
+
+#[test]
+fn own_datagrams_that_somebody_repeats_are_no_copy() {
+    let mut lan = Lan::seeded(4);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.run_for(2 * SECOND);
+    let mut own = Vec::new();
+    lan.command(ann, |node, _| {
+        let effects = node.goodbye();
+        own.extend(effects.send.iter().filter_map(|sent| match sent {
+            lanyard_proto::effects::Transmit::Multicast { bytes, .. } => Some(bytes.clone()),
+            _ => None,
+        }));
+        Default::default()
+    });
+    lan.kill(ann);
+    lan.start(ann);
+    for bytes in own {
+        let mut forged = bytes.clone();
+        // A later run than any, which nobody signed.
+        forged[8] = 0xff;
+        lan.inject(ann, bob, bytes);
+        lan.inject(ann, bob, forged);
+    }
+    lan.run_for(SECOND);
+    assert_eq!(saw(&lan, ann, "cloned"), 0);
+}
