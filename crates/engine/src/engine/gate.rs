@@ -10,7 +10,7 @@ use lanyard_proto::model::TransferId;
 use lanyard_proto::transfer::TransferState;
 use tokio::sync::oneshot;
 
-use crate::api::{ApiError, Reply};
+use crate::api::{ApiError, Me, Reply};
 use crate::store::{Durable, Openings, Store, StoreError};
 
 #[derive(Default)]
@@ -44,7 +44,8 @@ pub enum Answering {
     Message(lanyard_proto::model::EntryId),
     Room(lanyard_proto::model::RoomId),
     Transfer(TransferId),
-    Me,
+    /// This device, as it is from now on; everybody is told.
+    Me(Box<Me>),
     /// Something was done, though not what was asked for.
     Refused(ApiError),
 }
