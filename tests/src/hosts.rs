@@ -1,30 +1,39 @@
 //! Hosts on one network, as network namespaces joined by a bridge in a namespace of its own.
 //!
 //! Nothing touches the machine's own network: the bridge, its rules and every address live in namespaces with names
-//! of this process, which are deleted when the [`Lan`] is dropped, also by a panic; what a killed run left behind is
-//! deleted by the next one.
+//! of this process. They are deleted when the [`Lan`] is dropped, and when its process ends in any other way.
 
-use std::cell::{Cell, RefCell};
+mod guardian;
+mod rules;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tempfile::TempDir;
+use serde_json::Value;
 
 use crate::process::{Finished, Process};
+use guardian::Guardian;
+use rules::Rules;
+
+pub use rules::{Counted, Frames, Loss, Traffic};
 
 /// A switch, and the hosts at it.
 pub struct Lan {
     inner: Rc<Inner>,
 }
 
-/// Which addresses a host has; both kinds get IPv6 link-local ones.
+/// Which addresses a host has; those of IPv6 are link-local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Addresses {
     Both,
+    OnlyIpv4,
     OnlyIpv6,
 }
 
@@ -41,9 +50,10 @@ pub struct Host {
 struct Inner {
     prefix: String,
     switch: String,
-    namespaces: RefCell<Vec<String>>,
-    hosts: Cell<u8>,
-    folder: TempDir,
+    rules: RefCell<Rules>,
+    folder: PathBuf,
+    // Dropped in this order: cleared away, then the next one's turn.
+    _guardian: Guardian,
     // One network at a time: what tests measure is what the program does, not what they do to each other.
     _turn: MutexGuard<'static, ()>,
 }
@@ -74,20 +84,21 @@ impl Lan {
     /// When it cannot be made although [`Lan::available`] said so.
     pub fn new() -> Lan {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        delete_leftovers();
+        guardian::clear_leftovers(PREFIX);
         let prefix = format!("{PREFIX}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let switch = format!("{prefix}-switch");
+        let folder = tempfile::tempdir().expect("a folder for the hosts").keep();
         let lan = Lan {
             inner: Rc::new(Inner {
+                _guardian: Guardian::of(&prefix, &folder).expect("sh is installed"),
                 prefix,
                 switch: switch.clone(),
-                namespaces: RefCell::default(),
-                hosts: Cell::new(0),
-                folder: tempfile::tempdir().expect("a folder for the hosts"),
+                rules: RefCell::default(),
+                folder,
                 _turn: turn,
             }),
         };
-        lan.inner.add_namespace(&switch);
+        ip(&["netns", "add", &switch]);
         // A plain switch, which floods: snooping would make the first seconds depend on membership reports.
         ip(&["-n", &switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]);
         ip(&["-n", &switch, "link", "set", "br0", "up"]);
@@ -107,23 +118,54 @@ impl Lan {
     /// # Panics
     /// When the machine refuses.
     pub fn host_with(&self, name: &str, addresses: Addresses) -> Host {
-        let number = self.inner.hosts.get() + 1;
-        self.inner.hosts.set(number);
-        let namespace = format!("{}-{number}", self.inner.prefix);
-        self.inner.add_namespace(&namespace);
-        let folder = self.inner.folder.path().join(format!("{number}-{name}"));
-        std::fs::create_dir(&folder).expect("a folder for the host");
-        let host = Host { lan: self.inner.clone(), name: name.to_owned(), namespace, number, folder };
-        host.connect(addresses);
-        host
+        self.hosts([name], addresses).remove(0)
     }
 
-    /// Loses this share of all frames between hosts, each for itself.
+    /// Connects many hosts in one go, up to 254 in all: fifty take half a second.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn hosts<Name: AsRef<str>>(
+        &self,
+        names: impl IntoIterator<Item = Name>,
+        addresses: Addresses,
+    ) -> Vec<Host> {
+        let mut hosts = Vec::new();
+        for name in names {
+            let name = name.as_ref().to_owned();
+            let number = u8::try_from(self.inner.rules.borrow().hosts.len() + 1).expect("at most 254 hosts");
+            self.inner.rules.borrow_mut().hosts.push(number);
+            let namespace = format!("{}-{number}", self.inner.prefix);
+            let folder = self.inner.folder.join(format!("{number}-{name}"));
+            std::fs::create_dir(&folder).expect("a folder for the host");
+            hosts.push(Host { lan: self.inner.clone(), name, namespace, number, folder });
+        }
+        let made = hosts.iter().map(|host| format!("netns add {}\n", host.namespace)).collect::<String>();
+        run_with_input(Command::new("ip").args(["-batch", "-"]), &made);
+        let plugged = hosts.iter().map(Host::plug).collect::<String>();
+        run_with_input(Command::new("ip").args(["-n", &self.inner.switch, "-batch", "-"]), &plugged);
+        for host in &hosts {
+            let configured = host.configuration(addresses);
+            run_with_input(Command::new("ip").args(["-n", &host.namespace, "-batch", "-"]), &configured);
+        }
+        self.inner.apply_rules();
+        hosts
+    }
+
+    /// Loses this share of all frames between hosts, each copy for itself.
     ///
     /// # Panics
     /// When the machine refuses.
     pub fn lose_percent(&self, percent: u8) {
-        self.rule(&format!("numgen random mod 100 < {percent} drop"));
+        self.lose(Loss { out: 0, into: percent, of: Frames::All });
+    }
+
+    /// Loses a share of what each host sends and of what reaches it, from now on; [`Host::lose`] goes before.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn lose(&self, loss: Loss) {
+        self.inner.rule(|rules| rules.loss = Some(loss));
     }
 
     /// Lets no multicast and no broadcast of programs pass; the neighbour discovery of IP still does.
@@ -131,18 +173,50 @@ impl Lan {
     /// # Panics
     /// When the machine refuses.
     pub fn cut_multicast(&self) {
-        self.rule("meta l4proto udp ip daddr 224.0.0.0/4 drop");
-        self.rule("meta l4proto udp ip6 daddr ff00::/8 drop");
-        self.rule("meta l4proto udp ether daddr ff:ff:ff:ff:ff:ff drop");
+        self.inner.rule(|rules| rules.multicast_is_cut = true);
     }
 
-    /// In the forward hook of the bridge: a drop on the way out of a host would be an error to the sender.
-    fn rule(&self, rule: &str) {
-        let chain = "add chain bridge lanyard forward { type filter hook forward priority 0; }";
-        for command in ["add table bridge lanyard", chain, &format!("add rule bridge lanyard forward {rule}")]
-        {
-            run(inside(&self.inner.switch, "nft").arg(command));
-        }
+    /// Parts the network: the hosts of a side reach each other only, and those of no side do, too.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn part(&self, sides: &[&[Host]]) {
+        let sides = sides.iter().map(|side| side.iter().map(|host| host.number).collect()).collect();
+        self.inner.rule(|rules| rules.sides = sides);
+    }
+
+    /// Ends the partition.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn heal(&self) {
+        self.inner.rule(|rules| rules.sides.clear());
+    }
+
+    /// Makes all hosts share one medium: what they send beyond this rate is lost to everybody.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn share_kbit(&self, kbit: u32) {
+        self.inner.rule(|rules| rules.shared = Some(kbit * 125));
+    }
+
+    /// What each host has sent and got so far, in the order in which they were connected.
+    ///
+    /// # Panics
+    /// When the machine does not say.
+    pub fn traffic(&self) -> Vec<Traffic> {
+        let counted = rules::traffic(&self.inner.counters());
+        let rules = self.inner.rules.borrow();
+        rules.hosts.iter().map(|host| counted.get(host).copied().unwrap_or_default()).collect()
+    }
+
+    /// The program's datagrams so far, of all hosts, by the kind that their envelopes name.
+    ///
+    /// # Panics
+    /// When the machine does not say.
+    pub fn datagrams(&self) -> BTreeMap<u8, Counted> {
+        rules::datagrams(&self.inner.counters())
     }
 }
 
@@ -176,6 +250,14 @@ impl Host {
     /// Where the program under test puts received files.
     pub fn downloads(&self) -> PathBuf {
         self.folder.join("downloads")
+    }
+
+    /// Loses a share of what this host sends and gets, from now on.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn lose(&self, loss: Loss) {
+        self.lan.rule(|rules| _ = rules.losses.insert(self.number, loss));
     }
 
     /// Another person at the same host, with a profile of their own.
@@ -250,57 +332,43 @@ impl Host {
         format!("port{}", self.number)
     }
 
-    fn connect(&self, addresses: Addresses) {
-        let (switch, host, port) = (&self.lan.switch, &self.namespace, &self.port());
-        // Without this a link-local address cannot be used in its first second or two.
-        for setting in ["accept_dad", "dad_transmits"] {
-            let script = format!("echo 0 > /proc/sys/net/ipv6/conf/default/{setting}");
-            run(inside(host, "sh").args(["-c", &script]));
-        }
-        ip(&["-n", host, "link", "set", "lo", "up"]);
-        ip(&["-n", switch, "link", "add", port, "type", "veth", "peer", "name", "eth0", "netns", host]);
-        ip(&["-n", switch, "link", "set", port, "master", "br0", "up"]);
-        if addresses == Addresses::Both {
-            ip(&["-n", host, "addr", "add", &format!("{}/24", self.address()), "dev", "eth0"]);
-        }
-        ip(&["-n", host, "link", "set", "eth0", "up"]);
-        if addresses == Addresses::Both {
-            ip(&["-n", host, "route", "add", "default", "dev", "eth0"]);
-        }
-        self.await_link_local();
+    /// Plugs the cable in, in words for `ip -batch` at the switch.
+    fn plug(&self) -> String {
+        let (port, host) = (self.port(), &self.namespace);
+        format!(
+            "link add {port} type veth peer name eth0 netns {host}\nlink set {port} master br0 addrgenmode none up\n"
+        )
     }
 
-    fn await_link_local(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        loop {
-            let shown = Command::new("ip")
-                .args(["-n", &self.namespace, "-6", "-o", "addr", "show", "dev", "eth0", "scope", "link"])
-                .output()
-                .expect("ip runs");
-            let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
-            if shown.contains("fe80::") && !shown.contains("tentative") {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{} gets no link-local address: {shown}", self.name);
-            std::thread::sleep(Duration::from_millis(10));
+    /// For `ip -batch` at the host. Its IPv6 address is given by hand, because one that the kernel makes cannot be used in
+    /// its first second or two.
+    fn configuration(&self, addresses: Addresses) -> String {
+        let mut words = "link set lo up\nlink set eth0 addrgenmode none up\n".to_owned();
+        if addresses != Addresses::OnlyIpv4 {
+            words += &format!("addr add fe80::{:x}/64 dev eth0 nodad\n", self.number);
         }
+        if addresses != Addresses::OnlyIpv6 {
+            words += &format!("addr add {}/24 dev eth0\nroute add default dev eth0\n", self.address());
+        }
+        words
     }
 }
 
 impl Inner {
-    fn add_namespace(&self, name: &str) {
-        ip(&["netns", "add", name]);
-        self.namespaces.borrow_mut().push(name.to_owned());
+    #[track_caller]
+    fn rule(&self, change: impl FnOnce(&mut Rules)) {
+        change(&mut self.rules.borrow_mut());
+        self.apply_rules();
     }
-}
 
-impl Drop for Inner {
-    fn drop(&mut self) {
-        for namespace in self.namespaces.borrow().iter() {
-            if let Err(why) = try_ip(&["netns", "del", namespace]) {
-                eprintln!("the namespace {namespace} stays behind: {why}");
-            }
-        }
+    fn counters(&self) -> Value {
+        let counters = ["-j", "list", "counters", "table", "bridge", "lanyard"];
+        let listed = inside(&self.switch, "nft").args(counters).output().expect("nft runs");
+        serde_json::from_slice(&listed.stdout).expect("nft lists its counters")
+    }
+
+    fn apply_rules(&self) {
+        run_with_input(inside(&self.switch, "nft").args(["-f", "-"]), &self.rules.borrow().script());
     }
 }
 
@@ -327,18 +395,6 @@ pub fn built_beside(name: &str) -> PathBuf {
     // Tests are one folder deeper than programs.
     let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
-}
-
-/// Namespaces of test processes that are gone.
-fn delete_leftovers() {
-    let Ok(listed) = Command::new("ip").args(["netns", "list"]).output() else { return };
-    for name in String::from_utf8_lossy(&listed.stdout).lines().filter_map(|line| line.split(' ').next()) {
-        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next());
-        if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
-            // Another test process may be doing the same.
-            let _ = try_ip(&["netns", "del", name]);
-        }
-    }
 }
 
 fn inside(namespace: &str, program: impl AsRef<Path>) -> Command {
@@ -369,6 +425,21 @@ fn attempt(command: &mut Command) -> Result<(), String> {
         return Ok(());
     }
     Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+}
+
+/// Runs what reads its work from standard input.
+#[track_caller]
+fn run_with_input(command: &mut Command, input: &str) {
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    // It ends early when it refuses a line, and says so below.
+    let _ = child.stdin.take().expect("standard input is piped").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it can be waited for");
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{input}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
 }
 
 /// Namespaces are named after the process and a number, so that tests can run beside each other.

@@ -157,6 +157,27 @@ impl Drop for Process {
     }
 }
 
+/// What a process has used of all cores since its start, in user and kernel; 0 when it is gone.
+pub fn cpu_seconds(process: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // The name in parentheses may hold anything; after it come the fields from the third on.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: f64 =
+        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
+    ticks / TICKS_PER_SECOND
+}
+
+/// A line of the kernel's about a process's memory (`VmRSS:` now, `VmHWM:` at most), in MB; 0 when it is gone.
+pub fn memory(process: u32, line: &str) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let kib =
+        status.lines().find_map(|known| known.strip_prefix(line)?.trim().strip_suffix(" kB")?.parse().ok());
+    kib.unwrap_or(0.0) * 1024.0 / 1e6
+}
+
+/// USER_HZ, the same on every Linux that Lanyard runs on.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 /// One output of a program, line by line, with the moments of arrival.
 #[derive(Default)]
 struct Captured {

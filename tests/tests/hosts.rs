@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lanyard_tests::files::{sha256, tree, write_random};
-use lanyard_tests::hosts::{Addresses, Host, Lan, built_beside};
+use lanyard_tests::hosts::{Addresses, Frames, Host, Lan, Loss, built_beside};
 use lanyard_tests::process::{Finished, Process};
 use serde_json::Value;
 
@@ -294,6 +294,22 @@ fn an_offer_is_fetched_only_after_a_yes_and_to_where_it_is_wanted() {
 }
 
 #[test]
+fn the_rule_to_accept_everything_holds_for_what_was_offered_before_the_start() {
+    let Some(lan) = lan() else { return };
+    let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
+    ann.sees("bob");
+    let file = file_of(&ann, "report.pdf", 2_000_000);
+    ann.does(&["send", "@bob", &file]);
+    bob.offered();
+    let host = bob.host.clone();
+    bob.process.kill();
+    let bob = Node::up_with(&host, ACCEPT_ANY);
+    let done = bob.process.wait_for("end", SOON, |event| event["event"] == "transfer-finished");
+    assert_eq!(done["transfer"]["state"], "done");
+    assert_eq!(sha256(&host.downloads().join("report.pdf")).unwrap(), sha256(Path::new(&file)).unwrap());
+}
+
+#[test]
 fn who_declines_is_not_sent_anything_and_the_sender_learns_it() {
     let Some(lan) = lan() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
@@ -357,10 +373,14 @@ mod the_network_itself {
 
     /// Datagrams between two programs that know nothing of Lanyard.
     fn pings(from: &Host, to: &Host) -> usize {
+        pings_of(from, to, 200)
+    }
+
+    fn pings_of(from: &Host, to: &Host, rounds: u32) -> usize {
         let probe = built_beside("probe");
         let echo = Process::start("echo", to.command(&probe).args(["echo", &to.address()]));
         echo.wait_for("echo", SOON, |line| line["ready"] == true);
-        Process::start("ping", from.command(&probe).args(["ping", &from.address(), "200"]))
+        Process::start("ping", from.command(&probe).args(["ping", &from.address(), &rounds.to_string()]))
             .finish(SOON)
             .lines
             .len()
@@ -383,6 +403,39 @@ mod the_network_itself {
         let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
         lan.cut_multicast();
         assert_eq!(pings(&ann, &bob), 0);
+    }
+
+    #[test]
+    fn is_in_two_when_it_is_parted_and_one_again_when_it_is_healed() {
+        let Some(lan) = lan() else { return };
+        let hosts = lan.hosts(["ann", "bob", "cyd"], Addresses::OnlyIpv4);
+        let [ann, bob, cyd] = hosts.as_slice() else { panic!("three hosts") };
+        lan.part(&[&hosts[..2]]);
+        assert_eq!((pings(ann, bob), pings(ann, cyd), pings(cyd, ann)), (200, 0, 0));
+        lan.heal();
+        assert_eq!(pings(ann, cyd), 200);
+    }
+
+    #[test]
+    fn loses_what_one_host_sends_and_counts_it_all_the_same() {
+        let Some(lan) = lan() else { return };
+        let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| lan.host(name));
+        assert_eq!(pings(&ann, &bob), 200);
+        let before = lan.traffic()[1];
+        bob.lose(Loss { out: 100, into: 0, of: Frames::Udp });
+        assert_eq!((pings(&ann, &bob), pings(&ann, &cyd)), (0, 200));
+        let after = lan.traffic()[1];
+        assert!(after.sent.frames > before.sent.frames, "bob answered: {before:?}, then {after:?}");
+        assert!(after.received.frames > before.received.frames, "bob was asked: {before:?}, then {after:?}");
+    }
+
+    #[test]
+    fn carries_no_more_than_the_shared_medium_takes() {
+        let Some(lan) = lan() else { return };
+        let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
+        assert_eq!(pings_of(&ann, &bob, 2000), 2000);
+        lan.share_kbit(1);
+        assert!(pings_of(&ann, &bob, 2000) < 1500, "a burst passes, then hardly anything");
     }
 
     #[test]

@@ -192,6 +192,7 @@ const NEEDS: &[Need] = &[
     need(Purpose::Test, "gir1.2-gtk-3.0", "drags files over the real window", Sign::Package),
     need(Purpose::Test, "iproute2", "hosts as network namespaces", Sign::Program("ip")),
     need(Purpose::Test, "nftables", "loses packets between hosts", Sign::Package),
+    need(Purpose::Test, "strace", "what a program asks of its disk", Sign::Program("strace")),
     need(Purpose::Test, "chromium", "the pages alone, in a browser", Sign::Program("chromium")),
     need(Purpose::Bench, "iperf3", "what the bare network carries", Sign::Program("iperf3")),
 ];

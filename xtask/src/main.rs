@@ -1,4 +1,4 @@
-//! The developer's own door: `cargo xtask run | test | fuzz | bench | build`.
+//! The developer's own door: `cargo xtask run | test | simulate | fuzz | bench | build`.
 //!
 //! It installs what is missing, says why, and runs the same commands that a person could type.
 
@@ -50,6 +50,12 @@ enum Task {
         #[arg(long, value_name = "FILE", requires = "target")]
         replay: Option<PathBuf>,
     },
+    /// Play scenarios on simulated networks and compare their scores with the committed ones, in release
+    Simulate {
+        /// Handed to the simulator; `--help` says what it takes
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Measure, in release
     Bench {
         /// Handed to the bench program
@@ -72,6 +78,7 @@ fn main() -> ExitCode {
             fuzz::replay(&root(), &target, &input)
         }
         Task::Fuzz { target, seconds, .. } => fuzz::run(&root(), target.as_deref(), seconds),
+        Task::Simulate { arguments } => simulate(&arguments),
         Task::Bench { arguments } => bench(&arguments),
         Task::Build => window::build_release(),
     };
@@ -82,6 +89,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Plays on simulated networks.
+///
+/// # Errors
+/// When a scenario comes out wrong, or worse than it was.
+pub fn simulate(arguments: &[String]) -> Result<()> {
+    run(cargo(["run", "--release", "--package", "lanyard-tests", "--bin", "simulate", "--"]).args(arguments))
 }
 
 /// Measures the release build, between network namespaces.

@@ -35,8 +35,11 @@ const STEPS: &[Step] = &[
     step("units", "every crate alone", units, Needs::Nothing),
     step("docs", "the examples in the documentation", docs, Needs::Nothing),
     step("stories", "people on a simulated network", stories, Needs::Nothing),
+    step("simulate", "scores on simulated networks, against the committed ones", simulate, Needs::Nothing),
+    step("power", "the power goes at any moment of a real run", power, Needs::Hosts),
     step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
+    step("rooms", "large rooms of real processes on bad networks, and kills", rooms, Needs::Hosts),
     step("window", "the real window, alone", window, Needs::Linux),
     step("windows", "two real windows on two hosts", windows, Needs::Hosts),
 ];
@@ -169,12 +172,24 @@ fn stories() -> Result<()> {
     run(&mut cargo(["test", "--workspace", "--test", "stories", "--test", "walks"]))
 }
 
+fn simulate() -> Result<()> {
+    crate::simulate(&[])
+}
+
+fn power() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "power"]))
+}
+
 fn fuzz() -> Result<()> {
     crate::fuzz::run(&root(), None, 20)
 }
 
 fn hosts() -> Result<()> {
     run(&mut cargo(["test", "--workspace", "--test", "hosts"]))
+}
+
+fn rooms() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "rooms"]))
 }
 
 fn window() -> Result<()> {

@@ -129,10 +129,16 @@ impl Air {
         self.carried += bytes;
     }
 
-    /// Datagrams of a sender are numbered: `missed` did not arrive before this one, which did.
-    pub fn counted(&mut self, missed: u64) {
-        // A long silence is not loss: a partition, or a computer that slept.
-        for _ in 0..missed.min(MOST_MISSED) {
+    /// Datagrams of a sender are numbered: after `newest`, `this` one arrived.
+    pub fn counted(&mut self, newest: u64, this: u64) {
+        let Some(missed) = this.checked_sub(newest + 1) else {
+            // It was overtaken by others, and counted as lost.
+            self.loss = (self.loss - LOSS_WEIGHT).max(0.0);
+            return;
+        };
+        // A long silence is one loss: a partition, or a computer that slept.
+        let lost = if missed > MOST_MISSED { 1 } else { missed };
+        for _ in 0..lost {
             self.loss += (1.0 - self.loss) * LOSS_WEIGHT;
         }
         self.loss -= self.loss * LOSS_WEIGHT;
@@ -218,6 +224,48 @@ mod tests {
         assert_eq!(bucket.ready_at(500, ready), ready);
         let later = start + Duration::from_secs(60);
         assert_eq!(bucket.ready_at(5000, later), later, "never more than a burst is asked for");
+    }
+
+    #[test]
+    fn when_all_together_say_too_much_each_says_less_and_then_more_again() {
+        let mut now = Instant(0);
+        let mut air = Air::new(now);
+        for _ in 0..40 {
+            now = now + WINDOW;
+            air.carried(20_000, now);
+        }
+        assert!(air.conditions().busy);
+        assert_eq!(air.rate(now), LEAST, "nobody is silenced altogether");
+        now = now + WINDOW * 16;
+        let rate = air.rate(now);
+        assert!(rate > 10.0 * LEAST && rate < HOST_LIMIT + 1.0, "{rate}");
+        now = now + WINDOW * 100;
+        assert_eq!(air.rate(now), HOST_LIMIT);
+        assert!(!air.conditions().busy);
+    }
+
+    #[test]
+    fn the_loss_is_learnt_from_the_numbers_that_are_missing() {
+        let mut air = Air::new(Instant(0));
+        for n in 0..2000 {
+            air.counted(n, n + 1);
+        }
+        assert!(!air.conditions().is_lossy());
+        assert!(air.conditions().redundancy() < f64::EPSILON);
+        for n in 0..1000 {
+            air.counted(2 * n, 2 * n + 2);
+        }
+        let loss = air.conditions().loss;
+        assert!((0.45..0.55).contains(&loss), "{loss}: every other one was lost");
+        assert!(air.conditions().redundancy() >= 1.0);
+        for n in 0..1000 {
+            // Nothing is lost, and every other one overtakes the one before it.
+            air.counted(2 * n, 2 * n + 2);
+            air.counted(2 * n + 2, 2 * n + 1);
+        }
+        assert!(air.conditions().loss < 0.02, "{}: what comes late is not lost", air.conditions().loss);
+        air.counted(1, 1_000_000);
+        assert!(air.conditions().loss < 0.03, "a silence is not loss");
     }
 
     #[test]

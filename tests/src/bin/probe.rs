@@ -14,7 +14,14 @@ fn main() -> std::io::Result<()> {
             let rounds = rounds.parse().map_err(std::io::Error::other)?;
             ping(address.parse().map_err(std::io::Error::other)?, rounds)
         }
-        _ => Err(std::io::Error::other("usage: probe hold PORT | echo ADDRESS | ping ADDRESS ROUNDS")),
+        ["answer", address] => answer(address.parse().map_err(std::io::Error::other)?),
+        ["ask", address, rounds] => {
+            let rounds = rounds.parse().map_err(std::io::Error::other)?;
+            ask(address.parse().map_err(std::io::Error::other)?, rounds)
+        }
+        _ => Err(std::io::Error::other(
+            "usage: probe hold PORT | echo ADDRESS | ping ADDRESS ROUNDS | answer ADDRESS | ask ADDRESS ROUNDS",
+        )),
     }
 }
 
@@ -58,12 +65,48 @@ fn ping(own: Ipv4Addr, rounds: u32) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Sends every datagram back to whoever sent it.
+fn answer(own: Ipv4Addr) -> std::io::Result<()> {
+    let socket = UdpSocket::bind((own, BYSTANDER))?;
+    println!("{}", json!({ "ready": true }));
+    let mut buffer = [0; 2048];
+    loop {
+        let (length, from) = socket.recv_from(&mut buffer)?;
+        socket.send_to(&buffer[..length], from)?;
+    }
+}
+
+/// Prints each round trip to somebody who answers, in microseconds, or null where nothing came back; ten a second.
+fn ask(other: Ipv4Addr, rounds: u32) -> std::io::Result<()> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let mut buffer = [0; 2048];
+    let begun = Instant::now();
+    for round in 0..rounds {
+        let sent = Instant::now();
+        let end = begun + (round + 1) * BETWEEN_ROUNDS;
+        socket.send_to(&round.to_be_bytes(), (other, BYSTANDER))?;
+        let mut round_trip = None;
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            socket.set_read_timeout(Some(left))?;
+            // An error is the end of the round.
+            if socket.recv(&mut buffer).is_ok_and(|length| buffer[..length] == round.to_be_bytes()) {
+                round_trip.get_or_insert(sent.elapsed().as_micros() as u64);
+            }
+        }
+        println!("{}", json!({ "round_trip_us": round_trip }));
+    }
+    Ok(())
+}
+
 fn member(own: Ipv4Addr, group: SocketAddrV4) -> std::io::Result<UdpSocket> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, group.port()))?;
     socket.join_multicast_v4(group.ip(), &own)?;
     socket.set_multicast_loop_v4(false)?;
     Ok(socket)
 }
+
+const BYSTANDER: u16 = 24503;
+const BETWEEN_ROUNDS: Duration = Duration::from_millis(100);
 
 // Of the range for use within one organisation.
 const REQUESTS: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(239, 255, 77, 1), 24501);

@@ -353,8 +353,8 @@ const ACQUAINTANCE: Duration = Duration::from_secs(15);
 const AFTERWARDS: Duration = Duration::from_secs(30);
 const MOST_BETWEEN_CRASHES: Duration = Duration::from_secs(6);
 const LONGEST_AWAY: Duration = Duration::from_secs(20);
-const PRESENCE_WATCHED: Duration = Duration::from_secs(400);
-const PRESENCE_STEADY: Duration = Duration::from_secs(200);
+const PRESENCE_WATCHED: Duration = Duration::from_secs(160);
+const PRESENCE_STEADY: Duration = Duration::from_secs(80);
 /// Up to this, order is promised (PROTOCOL.md, "Order shown").
 const FOLLOWED_SKEW_MS: i64 = 300_000;
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;

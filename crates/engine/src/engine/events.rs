@@ -1,6 +1,6 @@
 //! Facts of the node become events of the API.
 
-use lanyard_proto::effects::Event as Fact;
+use lanyard_proto::effects::{Event as Fact, TransferRecord};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use lanyard_proto::rooms;
 use lanyard_proto::transfer::TransferState;
@@ -129,6 +129,15 @@ impl Run {
             }
             before if over && before != Some(record.state) => self.tell(Event::TransferFinished { transfer }),
             _ => self.tell(Event::TransferChanged { transfer }),
+        }
+    }
+
+    /// What was offered before this run, too: the run before may have ended between the offer and the yes.
+    pub fn accept_offers_by_rule(&self) {
+        let me = self.node.me();
+        let open = |record: &&TransferRecord| record.from != me && record.state == TransferState::Offered;
+        if self.config.accept == AcceptRule::Any {
+            self.node.transfers().filter(open).for_each(|record| self.accept_by_rule(record.id));
         }
     }
 

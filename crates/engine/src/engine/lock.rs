@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::api::{ApiError, ErrorCode};
+use crate::store::folder::{self, Access};
 
 /// The right to run a profile, until it is dropped or the process ends in whatever way.
 #[derive(Debug)]
@@ -20,7 +21,7 @@ impl ProfileLock {
     /// [`ErrorCode::ProfileInUse`] with the name of the program that has it; [`ErrorCode::Storage`] when the folder
     /// cannot be used.
     pub fn take(profile: &Path) -> Result<ProfileLock, ApiError> {
-        make_private(profile).map_err(|error| unusable(profile, &error))?;
+        folder::make(profile, Access::Private).map_err(|error| unusable(profile, &error))?;
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -44,14 +45,6 @@ impl Drop for ProfileLock {
         // It only serves an error message, and the next node writes it anew.
         let _ = std::fs::remove_file(&self.holder);
     }
-}
-
-fn make_private(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 fn this_program() -> String {

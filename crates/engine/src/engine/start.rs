@@ -123,6 +123,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     };
     run.enter(effects, None).await?;
     run.clear_away(strays);
+    run.accept_offers_by_rule();
     run.dial_configured_peers();
     Ok((run, handle))
 }

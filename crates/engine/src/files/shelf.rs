@@ -14,6 +14,7 @@ use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
 use super::manifest::{Sources, Survey};
+use crate::store::folder::{self, Access};
 
 /// The offers of a profile.
 #[derive(Clone, Debug)]
@@ -48,7 +49,7 @@ impl Shelf {
     /// If the folder cannot be made.
     pub fn open(profile: &Path) -> io::Result<Shelf> {
         let folder = profile.join("offers");
-        fs::create_dir_all(&folder)?;
+        folder::make(&folder, Access::Usual)?;
         Ok(Shelf { folder })
     }
 

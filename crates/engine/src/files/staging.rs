@@ -24,6 +24,7 @@ use super::hash::{ChainHasher, State, ZEROS, digest_of};
 use super::journal::{Journal, Known, Record, Story};
 use super::place::place;
 use super::plan::{Plan, PlannedFile};
+use crate::store::folder::{self, Access};
 
 /// The folder, in each folder that files are pulled into, under which they are staged.
 const PART: &str = ".lanyard-part";
@@ -77,6 +78,8 @@ pub struct Received {
 pub(super) struct Staging {
     folder: PathBuf,
     into: Dir,
+    /// Where the tree and the journal are.
+    own: Dir,
     tree: Dir,
     plan: Plan,
     journal: Journal,
@@ -111,7 +114,10 @@ impl Staging {
         plan: Plan,
         stop: &CancellationToken,
     ) -> Result<Staging, PullError> {
-        fs::create_dir_all(folder).map_err(disk("make the folder"))?;
+        // One that is there is synced at the end: here somebody waits for the first byte.
+        if !folder.is_dir() {
+            folder::make(folder, Access::Usual).map_err(disk("make the folder"))?;
+        }
         let into = Dir::open_ambient_dir(folder, ambient_authority()).map_err(disk("open the folder"))?;
         let own = open_own(&into, &transfer.to_string()).map_err(disk("make the staging folder"))?;
         let lock = open_file(&own, JOURNAL, false).map_err(disk("open the journal"))?;
@@ -137,6 +143,7 @@ impl Staging {
         let mut staging = Staging {
             folder,
             into,
+            own,
             tree,
             plan,
             journal,
@@ -392,9 +399,12 @@ impl Staging {
                 rustix::fs::fsync(readable(self.folder(Some(at as u32))?)?)?;
             }
         }
+        // The journal too must be found again: without it, what has its final name would be fetched a second time.
         #[cfg(unix)]
-        rustix::fs::fsync(readable(&self.tree)?)?;
-        Ok(())
+        for folder in [&self.tree, &self.own, &self.into.open_dir_nofollow(PART)?, &self.into] {
+            rustix::fs::fsync(readable(folder)?)?;
+        }
+        folder::make(&self.folder, Access::Usual)
     }
 
     /// Renames one thing at the top, to its own name or the first free numbered one, which it gives.

@@ -13,6 +13,7 @@
 mod columns;
 mod cursor;
 mod error;
+pub mod folder;
 mod history;
 mod load;
 pub mod profile;

@@ -7,7 +7,8 @@ use std::path::Path;
 use lanyard_proto::identity::Identity;
 use zeroize::Zeroizing;
 
-use super::witness::{private, sync_folder_of};
+use super::folder::{self, Access, sync_above};
+use super::witness::private;
 use crate::api::{ApiError, ErrorCode};
 
 /// Makes sure that the profile folder exists and can be written to. A new one is readable by its owner only; one that
@@ -16,7 +17,7 @@ use crate::api::{ApiError, ErrorCode};
 /// # Errors
 /// `Storage`, with the path, the reason and what to do.
 pub fn prepare(profile: &Path) -> Result<(), ApiError> {
-    create_private(profile).map_err(|error| {
+    folder::make(profile, Access::Private).map_err(|error| {
         storage(format!(
             "Lanyard cannot create its folder {}: {error}. Create it yourself or choose another one with --profile.",
             profile.display()
@@ -60,19 +61,6 @@ pub fn identity(profile: &Path) -> Result<Identity, ApiError> {
     }
 }
 
-fn create_private(folder: &Path) -> io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = folder.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let mut builder = fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
 fn try_writing(folder: &Path) -> io::Result<()> {
     let probe = folder.join(".writable");
     private().create(true).truncate(true).open(&probe)?.write_all(b"?")?;
@@ -96,7 +84,7 @@ fn create_seed(path: &Path) -> io::Result<Zeroizing<[u8; SEED_LEN]>> {
     file.sync_all()?;
     drop(file);
     fs::rename(&unfinished, path)?;
-    sync_folder_of(path)?;
+    sync_above(path)?;
     Ok(seed)
 }
 

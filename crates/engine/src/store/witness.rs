@@ -14,6 +14,8 @@ use cap_fs_ext::MetadataExt;
 use cap_std::fs::Metadata;
 use sha2::{Digest, Sha256};
 
+use super::folder::sync_above;
+
 /// The witness file, open.
 pub(super) struct Witness {
     file: File,
@@ -62,7 +64,7 @@ impl Witness {
         self.file.write_all(&self.token)?;
         self.file.set_len(self.token.len() as u64)?;
         self.file.sync_all()?;
-        sync_folder_of(&self.path)
+        sync_above(&self.path)
     }
 }
 
@@ -73,14 +75,6 @@ pub(super) fn private() -> OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
-}
-
-/// Makes the name of a new file durable. Windows does so by itself and cannot open folders.
-pub(super) fn sync_folder_of(path: &Path) -> io::Result<()> {
-    match path.parent().filter(|_| cfg!(unix)) {
-        Some(folder) => File::open(folder)?.sync_all(),
-        None => Ok(()),
-    }
 }
 
 /// Bytes of a token: nobody guesses it, no two are equal.

@@ -5,6 +5,8 @@
 //!   logs       which entries continue their log, which are missing
 //!   repair     what to multicast and when
 //!   cache      entries at hand for that
+//!   holds      what was asked for, and not again before when
+//!   fragments  entries too large for a datagram, in pieces
 //!   pull       what to fetch over TCP, and from whom
 //!   catchup    doing so, for one room
 //!   replica    all of one room, and who takes part
@@ -13,6 +15,8 @@
 
 mod cache;
 mod catchup;
+mod fragments;
+mod holds;
 mod intervals;
 mod logs;
 mod pull;

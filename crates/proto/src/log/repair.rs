@@ -8,11 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::log::cache::Cache;
+use crate::log::fragments::{Fragments, Purpose};
+use crate::log::holds::Holds;
 use crate::log::logs::Logs;
 use crate::model::{EntryId, Instant, LogId, PeerId, Seq};
 use crate::pacing::{Conditions, Dice, earliest};
 use crate::wire::compact::Packer;
-use crate::wire::datagram::{Head, Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_WANTED, RoomPacket, Wanted};
+use crate::wire::datagram::{
+    Fragment, Head, Heads, MAX_BODY, MAX_ENTRIES, MAX_HEADS, MAX_PIECES, MAX_WANTED, Pieces, RoomPacket,
+    Wanted,
+};
 use crate::wire::entry::Entry;
 
 /// The intents of one room.
@@ -24,7 +29,7 @@ pub struct Repair {
     repairs: BTreeMap<(LogId, Seq), Instant>,
     repair_at: Option<Instant>,
     /// Entries that were asked for, here or by others: not again until then.
-    holds: BTreeMap<(LogId, Seq), Hold>,
+    holds: Holds,
     nack_at: Option<Instant>,
     missing_since: Option<Instant>,
     heads_at: Option<Instant>,
@@ -33,12 +38,9 @@ pub struct Repair {
     /// The next heads say that something has to be fetched over TCP.
     fetch: bool,
     cache: Cache,
-}
-
-#[derive(Clone, Copy)]
-struct Hold {
-    until: Instant,
-    tries: u32,
+    fragments: Fragments,
+    /// Bytes that sealing adds to a datagram.
+    overhead: usize,
 }
 
 /// Own entries are spoken of again and again until everybody has them: nobody notices the loss of a last entry.
@@ -73,13 +75,13 @@ impl Priority {
 }
 
 impl Repair {
-    pub fn new(me: PeerId) -> Repair {
+    pub fn new(me: PeerId, overhead: usize) -> Repair {
         Repair {
             me,
             new: VecDeque::new(),
             repairs: BTreeMap::new(),
             repair_at: None,
-            holds: BTreeMap::new(),
+            holds: Holds::default(),
             nack_at: None,
             missing_since: None,
             heads_at: None,
@@ -87,6 +89,8 @@ impl Repair {
             tail: None,
             fetch: false,
             cache: Cache::default(),
+            fragments: Fragments::default(),
+            overhead,
         }
     }
 
@@ -96,14 +100,19 @@ impl Repair {
     }
 
     /// This device wrote an entry.
-    pub fn wrote(&mut self, entry: &Arc<Entry>, overhead: usize, now: Instant) {
+    pub fn wrote(&mut self, entry: &Arc<Entry>, now: Instant) {
         self.cache.insert(entry.clone(), None);
-        if self.packed([entry]) > capacity(overhead) {
-            self.fetch_by_tcp(now);
+        if self.is_large(entry) {
+            // One at a time: more of them would fill the air for seconds.
+            if Fragments::can_carry(entry) && !self.fragments.has(Purpose::New) {
+                self.fragments.want(entry, None, Purpose::New, now);
+            } else {
+                self.fetch_by_tcp(now);
+            }
         } else {
             self.new.push_back(entry.clone());
             let queued = self.packed(&self.new);
-            if queued > MAX_QUEUED_DATAGRAMS * capacity(overhead) {
+            if queued > MAX_QUEUED_DATAGRAMS * self.capacity() {
                 // Faster than the air allows: speak of it, and let the others fetch it over TCP.
                 self.new.clear();
                 self.fetch_by_tcp(now);
@@ -115,7 +124,9 @@ impl Repair {
     /// Entries were added, from whoever.
     pub fn appended(&mut self, entries: &[Arc<Entry>]) {
         for entry in entries {
-            self.holds.remove(&(entry.log(), entry.header.seq));
+            let place = (entry.log(), entry.header.seq);
+            self.holds.remove(place);
+            self.fragments.arrived(place);
             self.cache.insert(entry.clone(), None);
         }
     }
@@ -127,6 +138,19 @@ impl Repair {
             self.cache.heard(log, seq, now);
             self.repairs.remove(&(log, seq));
         }
+    }
+
+    /// A piece of an entry was heard; the entry as it travels, unverified, if it is whole now.
+    pub fn piece(&mut self, from: PeerId, piece: Fragment, logs: &Logs, now: Instant) -> Option<Vec<u8>> {
+        self.fragments.heard(&piece);
+        let place = (piece.log, piece.seq);
+        if !logs.lacks(place.0, place.1) {
+            return None;
+        }
+        let whole = self.fragments.take(from, piece, now);
+        // The other pieces are on their way.
+        self.holds.hold(place, now);
+        whole
     }
 
     /// Catching up came to its end: what is missing from now on is another matter.
@@ -149,7 +173,7 @@ impl Repair {
                 .missing(MAX_NACKED)
                 .iter()
                 .flat_map(places)
-                .map(|place| self.holds.get(&place).map_or(now, |hold| hold.until))
+                .map(|place| self.holds.free_at(place, now))
                 .min();
             let back_off = dice.back_off(NACK_BACK_OFF, group as f64 * ASSUMED_LOSS);
             self.nack_at = Some(free.unwrap_or(now).max(now) + back_off);
@@ -160,7 +184,7 @@ impl Repair {
     pub fn wants_pull(&self, logs: &Logs, now: Instant) -> bool {
         let Some(since) = self.missing_since else { return false };
         now.since(since) >= PULL_AFTER
-            || self.holds.values().any(|hold| hold.tries >= PULL_AFTER_NACKS)
+            || self.holds.most_tries() >= PULL_AFTER_NACKS
             || logs.missing(MAX_NACKED + 1).iter().map(|wanted| wanted.count as usize).sum::<usize>()
                 > MAX_NACKED
     }
@@ -172,20 +196,40 @@ impl Repair {
 
     /// Somebody misses entries: repair what is here, and do not ask for what is asked for already.
     /// `group` devices may want to.
-    pub fn nacked(&mut self, wanted: &[Wanted], logs: &Logs, group: usize, now: Instant, dice: &mut Dice) {
+    pub fn nacked(
+        &mut self,
+        wanted: &[Wanted],
+        pieces: &[Pieces],
+        logs: &Logs,
+        group: usize,
+        now: Instant,
+        dice: &mut Dice,
+    ) {
+        for pieces in pieces {
+            match self.cache.get(pieces.log, pieces.seq).cloned() {
+                Some(entry) if self.is_large(&entry) && Fragments::can_carry(&entry) => {
+                    self.fragments.want(&entry, Some(pieces.missing), Purpose::Repair, now);
+                    self.repair_soon(&entry, group, now, dice);
+                }
+                Some(_) => {}
+                None if self.fragments.missing((pieces.log, pieces.seq)) == Some(pieces.missing) => {
+                    self.holds.hold((pieces.log, pieces.seq), now);
+                }
+                None => {}
+            }
+        }
         for (log, seq) in wanted.iter().flat_map(places).take(MAX_NACKED) {
-            if let Some(entry) = self.cache.get(log, seq) {
-                let by_me = entry.header.author == self.me;
-                self.repairs.entry((log, seq)).or_insert(now);
-                let wait = if by_me {
-                    dice.span(Duration::ZERO..REPAIR_BY_AUTHOR)
+            if let Some(entry) = self.cache.get(log, seq).cloned() {
+                if !self.is_large(&entry) {
+                    self.repairs.entry((log, seq)).or_insert(now);
+                } else if Fragments::can_carry(&entry) {
+                    self.fragments.want(&entry, None, Purpose::Repair, now);
                 } else {
-                    REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, group as f64)
-                };
-                self.repair_at.get_or_insert(now + wait);
-            } else if logs.lacks(log, seq) && self.holds.len() < MAX_HOLDS {
-                let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
-                hold.until = hold.until.max(now + HOLD);
+                    continue;
+                }
+                self.repair_soon(&entry, group, now, dice);
+            } else if logs.lacks(log, seq) {
+                self.holds.hold((log, seq), now);
             }
         }
     }
@@ -257,7 +301,7 @@ impl Repair {
     /// When there is something to send, bucket permitting.
     pub fn next_packet_at(&self) -> Option<Instant> {
         let asked = earliest(self.repair_at, self.nack_at);
-        let new = (!self.new.is_empty()).then_some(Instant(0));
+        let new = (!self.new.is_empty() || self.fragments.has(Purpose::New)).then_some(Instant(0));
         earliest(new, earliest(asked, self.heads_at))
     }
 
@@ -266,15 +310,14 @@ impl Repair {
         &mut self,
         priority: Priority,
         logs: &mut Logs,
-        overhead: usize,
         group: usize,
         air: Conditions,
         now: Instant,
         dice: &mut Dice,
     ) -> Option<RoomPacket> {
         match priority {
-            Priority::New => self.new_packet(logs, overhead, air, now),
-            Priority::Repair => self.repair_packet(overhead, now, dice),
+            Priority::New => self.new_packet(logs, air, now, dice),
+            Priority::Repair => self.repair_packet(now, dice),
             Priority::Nack => {
                 let packet = self.nack_packet(logs, now, dice);
                 self.check_gaps(logs, group, now, dice);
@@ -287,19 +330,19 @@ impl Repair {
     fn new_packet(
         &mut self,
         logs: &Logs,
-        overhead: usize,
         air: Conditions,
         now: Instant,
+        dice: &mut Dice,
     ) -> Option<RoomPacket> {
         let mut entries: Vec<Arc<Entry>> = Vec::new();
         while let Some(entry) = self.new.front().cloned() {
             entries.push(entry);
-            if entries.len() > MAX_ENTRIES || self.packed(&entries) > capacity(overhead) {
+            if entries.len() > MAX_ENTRIES || self.packed(&entries) > self.capacity() {
                 entries.pop();
                 if entries.is_empty() {
-                    // A reminder of an entry that no datagram can carry.
+                    // A reminder of an entry that no datagram can carry: whoever lacks it will say so.
                     self.new.pop_front();
-                    self.fetch_by_tcp(now);
+                    self.want_heads(now);
                     continue;
                 }
                 break;
@@ -307,15 +350,16 @@ impl Repair {
             self.new.pop_front();
         }
         if entries.is_empty() {
-            return None;
+            let piece = self.fragments.next(Purpose::New, &self.cache, now, dice);
+            return piece.map(RoomPacket::Fragment);
         }
-        let left = capacity(overhead) - self.packed(&entries);
+        let left = self.capacity() - self.packed(&entries);
         let heads = logs.heads((left / HEAD_BYTES).min(DATA_HEADS));
         let mut left = left - heads.len() * HEAD_BYTES;
         if air.busy || !self.new.is_empty() {
             left = 0;
         }
-        let filled = (capacity(overhead) as f64 * air.redundancy()) as usize;
+        let filled = (self.capacity() as f64 * air.redundancy()) as usize;
         self.fill(&mut entries, left.min(filled), now);
         Some(self.data(&entries, heads, now))
     }
@@ -336,7 +380,7 @@ impl Repair {
         }
     }
 
-    fn repair_packet(&mut self, overhead: usize, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
+    fn repair_packet(&mut self, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
         if self.repair_at.is_none_or(|at| at > now) {
             return None;
         }
@@ -353,18 +397,21 @@ impl Repair {
         for place in places.iter().skip(skipped).chain(places.iter().take(skipped)) {
             let Some(entry) = self.cache.get(place.0, place.1).cloned() else { continue };
             entries.push(entry);
-            if entries.len() > MAX_ENTRIES || self.packed(&entries) > capacity(overhead) {
+            if entries.len() > MAX_ENTRIES || self.packed(&entries) > self.capacity() {
                 entries.pop();
-                if !entries.is_empty() {
-                    break;
-                }
-                // Too large for any datagram: left to TCP.
+                break;
             }
             self.repairs.remove(place);
         }
+        let packet = if entries.is_empty() {
+            self.fragments.next(Purpose::Repair, &self.cache, now, dice).map(RoomPacket::Fragment)
+        } else {
+            Some(self.data(&entries, Vec::new(), now))
+        };
         // Between two of them there is time to hear what others repair.
-        self.repair_at = (!self.repairs.is_empty()).then_some(now + REPAIR_SPACING);
-        (!entries.is_empty()).then(|| self.data(&entries, Vec::new(), now))
+        let more = !self.repairs.is_empty() || self.fragments.has(Purpose::Repair);
+        self.repair_at = more.then_some(now + REPAIR_SPACING);
+        packet
     }
 
     fn nack_packet(&mut self, logs: &Logs, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
@@ -373,26 +420,29 @@ impl Repair {
         }
         self.nack_at = None;
         let mut wanted: Vec<Wanted> = Vec::new();
+        let mut pieces: Vec<Pieces> = Vec::new();
         // One chance for the whole packet: what was asked for together is asked for together again.
         let jitter = 0.8 + 0.5 * dice.fraction();
         for (log, seq) in logs.missing(MAX_NACKED).iter().flat_map(places) {
-            let hold = self.holds.entry((log, seq)).or_insert(Hold { until: now, tries: 0 });
-            if hold.until > now {
+            if self.holds.free_at((log, seq), now) > now {
                 continue;
             }
             let full = wanted.len() == MAX_WANTED;
+            let missing = self.fragments.missing((log, seq));
             match wanted.last_mut() {
+                _ if missing.is_some() && pieces.len() == MAX_PIECES => continue,
+                _ if missing.is_some() => {
+                    pieces.extend(missing.map(|missing| Pieces { log, seq, missing }));
+                }
                 Some(last) if last.log == log && last.from.0 + u64::from(last.count) == seq.0 => {
                     last.count += 1
                 }
                 _ if full => break,
                 _ => wanted.push(Wanted { log, from: seq, count: 1 }),
             }
-            let span = hold_after(hold.tries);
-            hold.until = now + span.mul_f64(jitter);
-            hold.tries = hold.tries.saturating_add(1);
+            self.holds.ask((log, seq), jitter, now);
         }
-        (!wanted.is_empty()).then_some(RoomPacket::Nack { wanted })
+        (!wanted.is_empty() || !pieces.is_empty()).then_some(RoomPacket::Nack { wanted, pieces })
     }
 
     fn heads_packet(&mut self, logs: &mut Logs, now: Instant) -> Option<RoomPacket> {
@@ -408,6 +458,25 @@ impl Repair {
             fetch,
             partial: logs.is_partial(),
         }))
+    }
+
+    fn repair_soon(&mut self, entry: &Entry, group: usize, now: Instant, dice: &mut Dice) {
+        let wait = if entry.header.author == self.me {
+            dice.span(Duration::ZERO..REPAIR_BY_AUTHOR)
+        } else {
+            REPAIR_BY_OTHERS + dice.back_off(REPAIR_BACK_OFF, group as f64)
+        };
+        self.repair_at.get_or_insert(now + wait);
+    }
+
+    /// Whether an entry fits no packet.
+    fn is_large(&self, entry: &Arc<Entry>) -> bool {
+        self.packed([entry]) > self.capacity()
+    }
+
+    /// Bytes for entries and heads in one room packet.
+    fn capacity(&self) -> usize {
+        MAX_BODY - TAG_BYTES - self.overhead - PACKET_FRAMING
     }
 
     /// Bytes of the entries in one packet.
@@ -461,19 +530,6 @@ fn in_order<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<&'a Ar
     entries
 }
 
-/// How long something is not asked for again that was asked for so often.
-fn hold_after(tries: u32) -> Duration {
-    let growth = |tries: u32| HOLD_GROWTH.powi(tries.min(MAX_GROWTH) as i32);
-    let patient = HOLD.mul_f64(growth(tries)).min(MAX_HOLD);
-    // What nobody could repair for half a minute is perhaps nowhere: ask on, but not so that it costs.
-    patient.mul_f64(growth(tries.saturating_sub(HOPEFUL_TRIES))).min(MAX_HOPELESS_HOLD)
-}
-
-/// Bytes for entries and heads in one room packet whose room adds `overhead` bytes.
-fn capacity(overhead: usize) -> usize {
-    MAX_BODY - TAG_BYTES - overhead - PACKET_FRAMING
-}
-
 impl Company {
     fn digest_interval(self) -> Duration {
         match self {
@@ -524,18 +580,6 @@ const SAY_AGAIN: Duration = Duration::from_secs(1);
 const NACK_BACK_OFF: Duration = Duration::from_millis(100);
 /// The part of a group that misses the same entry, for the back-off's group size.
 const ASSUMED_LOSS: f64 = 0.1;
-/// After a nack was sent or heard, the entry is not asked for again until this has passed; longer each time.
-const HOLD: Duration = Duration::from_millis(120);
-const HOLD_GROWTH: f64 = 1.4;
-const MAX_HOLD: Duration = Duration::from_secs(2);
-/// After so many tries, which take half a minute, the hold grows on,
-const HOPEFUL_TRIES: u32 = 24;
-/// up to this.
-const MAX_HOPELESS_HOLD: Duration = Duration::from_secs(30);
-/// Tries after which a hold grows no more: it has reached its limit by then.
-const MAX_GROWTH: u32 = 16;
-/// Holds kept at the same time.
-const MAX_HOLDS: usize = 1024;
 /// The author answers first, others only if it does not.
 const REPAIR_BY_AUTHOR: Duration = Duration::from_millis(4);
 const REPAIR_BY_OTHERS: Duration = Duration::from_millis(8);

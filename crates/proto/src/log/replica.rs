@@ -21,8 +21,6 @@ pub struct Replica {
     own: LogId,
     /// The two of a direct conversation; in open rooms everybody may write.
     only: Option<(PeerId, PeerId)>,
-    /// Bytes that sealing adds to a datagram.
-    overhead: usize,
     pub(super) logs: Logs,
     pub(super) repair: Repair,
     pub(super) members: BTreeMap<PeerId, Member>,
@@ -79,9 +77,8 @@ impl Replica {
             room,
             own,
             only,
-            overhead,
             logs: Logs::default(),
-            repair: Repair::new(me),
+            repair: Repair::new(me, overhead),
             members: BTreeMap::new(),
             here: 0,
             pull: Pull::default(),
@@ -117,7 +114,7 @@ impl Replica {
     pub fn wrote(&mut self, entry: Entry, now: Instant) -> Vec<Arc<Entry>> {
         let appended = self.logs.append(entry);
         for entry in &appended {
-            self.repair.wrote(entry, self.overhead, now);
+            self.repair.wrote(entry, now);
         }
         appended
     }
@@ -143,9 +140,16 @@ impl Replica {
                 self.logs.learn(&heads);
             }
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
-            RoomPacket::Nack { wanted } => {
+            RoomPacket::Nack { wanted, pieces } => {
                 let group = self.group();
-                self.repair.nacked(&wanted, &self.logs, group, now, dice);
+                self.repair.nacked(&wanted, &pieces, &self.logs, group, now, dice);
+            }
+            RoomPacket::Fragment(piece) => {
+                self.logs.learn(&[(piece.log, piece.seq)]);
+                if let Some(whole) = self.repair.piece(sender, piece, &self.logs, now) {
+                    let read = vec![Unverified::decode_in_room(self.room, &whole)];
+                    received = self.entries(read, Way::Multicast, now);
+                }
             }
         }
         let group = self.group();
@@ -216,7 +220,7 @@ impl Replica {
         dice: &mut Dice,
     ) -> Option<RoomPacket> {
         let group = self.group();
-        self.repair.packet(priority, &mut self.logs, self.overhead, group, air, now, dice)
+        self.repair.packet(priority, &mut self.logs, group, air, now, dice)
     }
 
     /// What is here of the logs that changed since the activity was this, for a `Have`; of all of them since 0.
@@ -388,6 +392,9 @@ impl Replica {
         if ahead {
             let group = self.group() as f64;
             self.repair.want_heads(now + dice.back_off(ANSWER_BACK_OFF, group));
+        } else {
+            // Whoever says more says all that this device would.
+            self.repair.heads_said();
         }
         let more = !behind && said.logs > self.logs.count();
         if let Some(member) = self.members.get_mut(&sender) {

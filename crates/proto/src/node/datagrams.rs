@@ -51,8 +51,8 @@ impl Node {
             Ok(verified) => verified,
             Err(error) => return self.drop(Dropped::Datagram(error)),
         };
-        if let Some(missed) = self.presence.missed_before(&envelope) {
-            self.air.counted(missed);
+        if let Some(newest) = self.presence.newest_of(&envelope) {
+            self.air.counted(newest, envelope.counter);
         }
         match envelope.kind {
             kind::ANNOUNCE => match Announcement::decode(body) {
@@ -64,7 +64,7 @@ impl Node {
                 self.notice_departures(&effects);
                 effects
             }
-            kind::DATA | kind::HEADS | kind::NACK => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT => {
                 self.air.carried(body.len() + AROUND_BODY, now.instant);
                 if envelope.kind == kind::NACK {
                     self.air.nacked();

@@ -27,8 +27,8 @@ pub struct Presence {
     announce_at: Option<Instant>,
     answer_at: Option<Instant>,
     answered: Option<Instant>,
-    /// Announcements heard in the current second, to hold back when everybody starts at once.
-    heard: (Instant, u32),
+    /// Announcements heard, each counting less the longer ago it was: to hold back when everybody starts at once.
+    heard: (Instant, f64),
     /// Since when an announcement that is due has been held back.
     held_since: Option<Instant>,
 }
@@ -73,7 +73,7 @@ impl Presence {
             announce_at,
             answer_at: None,
             answered: None,
-            heard: (now.instant, 0),
+            heard: (now.instant, 0.0),
             held_since: None,
         }
     }
@@ -90,12 +90,10 @@ impl Presence {
             }
     }
 
-    /// How many datagrams of the sender's present run were sent since the last one that was heard, and are not this one;
-    /// `None` if that cannot be told.
-    pub fn missed_before(&self, envelope: &Envelope) -> Option<u64> {
+    /// The highest number that was heard of the sender's present run.
+    pub fn newest_of(&self, envelope: &Envelope) -> Option<u64> {
         let window = &self.peers.get(&envelope.sender)?.window;
-        (window.boot() == envelope.boot && window.newest() > 0)
-            .then(|| envelope.counter.saturating_sub(window.newest() + 1))
+        (window.boot() == envelope.boot && window.newest() > 0).then(|| window.newest())
     }
 
     /// Whether this is another copy of a sender's newest announcement that shows an address not known yet.
@@ -293,6 +291,10 @@ impl Presence {
         }
         if self.answer_at.is_some_and(|at| at <= now) {
             self.answer_at = None;
+            if self.is_crowded(now) {
+                // Everybody announces itself anyway.
+                return None;
+            }
             self.answered = Some(now);
             return Some(Due { query: Query::No, reach: Reach::Group });
         }
@@ -312,23 +314,25 @@ impl Presence {
 
     /// When everybody starts at once, wait in proportion to how many speak.
     fn hold_back(&mut self, now: Instant, dice: &mut Dice) -> Option<Instant> {
-        let rate = if now.since(self.heard.0) <= RATE_SPAN { self.heard.1 } else { 0 };
         let since = *self.held_since.get_or_insert(now);
-        if rate <= CROWDED || now.since(since) >= MAX_HELD_BACK {
+        if !self.is_crowded(now) || now.since(since) >= MAX_HELD_BACK {
             self.held_since = None;
             return None;
         }
-        Some({
-            self.heard = (now, 0);
-            now + dice.span(Duration::ZERO..RATE_SPAN * rate / CROWDED)
-        })
+        Some(now + dice.span(Duration::ZERO..HELD_BACK.mul_f64(self.heard_lately(now) / CROWDED)))
+    }
+
+    fn is_crowded(&self, now: Instant) -> bool {
+        self.heard_lately(now) > CROWDED
+    }
+
+    fn heard_lately(&self, now: Instant) -> f64 {
+        let ago = now.since(self.heard.0).as_secs_f64();
+        self.heard.1 * (1.0 - ago / LATELY.as_secs_f64()).max(0.0)
     }
 
     fn count_heard(&mut self, now: Instant) {
-        if now.since(self.heard.0) > RATE_SPAN {
-            self.heard = (now, 0);
-        }
-        self.heard.1 += 1;
+        self.heard = (now, self.heard_lately(now) + 1.0);
     }
 
     fn gone(&mut self, id: PeerId) -> Effects {
@@ -416,8 +420,8 @@ fn remember(addresses: &mut Vec<SocketAddr>, address: SocketAddr, place: Place) 
 pub const MAX_PEERS: usize = 16_384;
 /// Addresses remembered of one device.
 pub const MAX_ADDRESSES: usize = 8;
-/// The first announcement comes within this after the start.
-const FIRST_ANNOUNCEMENT: Duration = Duration::from_millis(100);
+/// The first announcement comes within this after the start: long enough to hear that everybody starts.
+const FIRST_ANNOUNCEMENT: Duration = Duration::from_millis(200);
 /// Waits after the first announcements: a lost one must not hide a device for a whole interval.
 const STARTING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// How many of the first announcements ask the others to answer.
@@ -439,9 +443,11 @@ const ANSWER_DELAY: Duration = Duration::from_millis(200);
 /// Nobody answers more often than this, scaled by the size of the group in between: 50 ms for each device.
 const MIN_ANSWER_SPACING: Duration = Duration::from_millis(500);
 const MAX_ANSWER_SPACING: Duration = Duration::from_secs(5);
-/// Announcements a second from which on one's own is held back.
-const CROWDED: u32 = 50;
-const RATE_SPAN: Duration = Duration::from_secs(1);
+/// Announcements heard lately from which on one's own is held back: about 50 a second,
+const CROWDED: f64 = 8.0;
+/// so long, and longer the more there are.
+const HELD_BACK: Duration = Duration::from_secs(1);
+const LATELY: Duration = Duration::from_millis(200);
 /// However crowded it is, nobody keeps this device silent for longer.
 const MAX_HELD_BACK: Duration = Duration::from_secs(10);
 

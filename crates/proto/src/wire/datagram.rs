@@ -243,8 +243,10 @@ pub enum RoomPacket {
     Data { entries: Vec<Vec<u8>>, heads: Vec<(LogId, Seq)> },
     /// What the sender holds.
     Heads(Heads),
-    /// What the sender misses: `count` entries of a log from a place on.
-    Nack { wanted: Vec<Wanted> },
+    /// What the sender misses: `count` entries of a log from a place on, and pieces of entries.
+    Nack { wanted: Vec<Wanted>, pieces: Vec<Pieces> },
+    /// A piece of an entry that does not fit one packet.
+    Fragment(Fragment),
 }
 
 /// What the sender of a room packet holds.
@@ -279,6 +281,28 @@ impl Head {
     }
 }
 
+/// A piece of an entry as [`crate::wire::entry::Entry::encode_in_room`] writes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    pub log: LogId,
+    pub seq: Seq,
+    /// The beginning of the entry's id.
+    pub id: [u8; 8],
+    pub index: u8,
+    /// 2 to [`MAX_FRAGMENTS`].
+    pub count: u8,
+    /// At most [`FRAGMENT_BYTES`].
+    pub bytes: Vec<u8>,
+}
+
+/// Pieces of an entry, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pieces {
+    pub log: LogId,
+    pub seq: Seq,
+    pub missing: u16,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
     pub log: LogId,
@@ -293,6 +317,7 @@ impl RoomPacket {
             RoomPacket::Data { .. } => kind::DATA,
             RoomPacket::Heads(_) => kind::HEADS,
             RoomPacket::Nack { .. } => kind::NACK,
+            RoomPacket::Fragment(_) => kind::FRAGMENT,
         }
     }
 
@@ -309,11 +334,27 @@ impl RoomPacket {
                 fetch: heads.fetch.then_some(true),
                 partial: heads.partial.then_some(true),
             }),
-            RoomPacket::Nack { wanted } => to_cbor(&NackBody {
+            RoomPacket::Nack { wanted, pieces } => to_cbor(&NackBody {
                 wanted: wanted
                     .iter()
                     .map(|w| WantedBody { log: w.log.0.into(), from: w.from.0, count: w.count })
                     .collect(),
+                pieces: (!pieces.is_empty()).then(|| {
+                    let body = pieces.iter().map(|p| PiecesBody {
+                        log: p.log.0.into(),
+                        seq: p.seq.0,
+                        missing: p.missing,
+                    });
+                    body.collect()
+                }),
+            }),
+            RoomPacket::Fragment(piece) => to_cbor(&FragmentBody {
+                log: piece.log.0.into(),
+                seq: piece.seq.0,
+                id: piece.id.into(),
+                index: piece.index,
+                count: piece.count,
+                bytes: piece.bytes.clone().into(),
             }),
         }
     }
@@ -345,7 +386,21 @@ impl RoomPacket {
                     .into_iter()
                     .map(|w| Wanted { log: LogId(w.log.into()), from: Seq(w.from), count: w.count })
                     .collect();
-                Ok(RoomPacket::Nack { wanted })
+                let pieces = at_most(nack.pieces.unwrap_or_default(), MAX_PIECES)?
+                    .into_iter()
+                    .map(|p| Pieces { log: LogId(p.log.into()), seq: Seq(p.seq), missing: p.missing })
+                    .collect();
+                Ok(RoomPacket::Nack { wanted, pieces })
+            }
+            kind::FRAGMENT => {
+                let body: FragmentBody = from_cbor(body)?;
+                let bytes = at_most(Vec::from(body.bytes), FRAGMENT_BYTES)?;
+                if !(2..=MAX_FRAGMENTS).contains(&usize::from(body.count)) || body.index >= body.count {
+                    return Err(DecodeError::Malformed);
+                }
+                let (log, seq, id) = (LogId(body.log.into()), Seq(body.seq), body.id.into());
+                let (index, count) = (body.index, body.count);
+                Ok(RoomPacket::Fragment(Fragment { log, seq, id, index, count, bytes }))
             }
             _ => Err(DecodeError::Foreign),
         }
@@ -426,6 +481,36 @@ struct HeadBody {
 struct NackBody {
     #[n(0)]
     wanted: Vec<WantedBody>,
+    #[n(1)]
+    pieces: Option<Vec<PiecesBody>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct PiecesBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+    #[n(2)]
+    missing: u16,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct FragmentBody {
+    #[n(0)]
+    log: minicbor::bytes::ByteArray<8>,
+    #[n(1)]
+    seq: u64,
+    #[n(2)]
+    id: minicbor::bytes::ByteArray<8>,
+    #[n(3)]
+    index: u8,
+    #[n(4)]
+    count: u8,
+    #[n(5)]
+    bytes: minicbor::bytes::ByteVec,
 }
 
 #[derive(Encode, Decode)]
@@ -446,6 +531,7 @@ pub mod kind {
     pub const DATA: u8 = 16;
     pub const HEADS: u8 = 17;
     pub const NACK: u8 = 18;
+    pub const FRAGMENT: u8 = 19;
 }
 
 const MAGIC: &[u8; 4] = b"LNY1";
@@ -463,8 +549,13 @@ pub const MAX_NAME: usize = 48;
 pub const MAX_HEADS: usize = 48;
 /// Most entries in one packet; the smallest takes about 80 bytes.
 pub const MAX_ENTRIES: usize = 12;
-/// Most ranges in one nack.
+/// Most ranges in one nack, and most entries of which it wants pieces.
 pub const MAX_WANTED: usize = 40;
+pub const MAX_PIECES: usize = 8;
+/// Bytes of an entry in one fragment at most: as much as a sealed packet holds.
+pub const FRAGMENT_BYTES: usize = 960;
+/// Most fragments of one entry: 8 KiB and the header. Larger ones travel over TCP.
+pub const MAX_FRAGMENTS: usize = 9;
 
 #[cfg(test)]
 mod tests {
@@ -524,7 +615,16 @@ mod tests {
             RoomPacket::Heads(heads([vec![head(u64::MAX - 1); MAX_HEADS / 2], vec![head(0); 3]].concat())),
             RoomPacket::Nack {
                 wanted: vec![Wanted { log: LogId([3; 8]), from: Seq(9), count: 80 }; MAX_WANTED],
+                pieces: vec![Pieces { log: LogId([3; 8]), seq: Seq(9), missing: 511 }; MAX_PIECES],
             },
+            RoomPacket::Fragment(Fragment {
+                log: LogId([3; 8]),
+                seq: Seq(u64::MAX),
+                id: [4; 8],
+                index: 8,
+                count: 9,
+                bytes: vec![5; FRAGMENT_BYTES],
+            }),
         ];
         let complete = RoomPacket::Heads(heads(vec![head(0)])).encode().len();
         assert_eq!(

@@ -2,13 +2,22 @@
 //!
 //! `bench [--gib N] [found] [latency] [file] [idle]`: all four if none is named. Files lie in the folder for
 //! temporary files: `TMPDIR=/dev/shm` takes the disk out of the comparison.
+//! `bench rooms [R1 ...]`: large rooms, bad networks and crashes.
+//! `bench power [--seeds N] [--from SEED] [--record FOLDER]`: what is lost with the power, at so many moments.
 
 #[cfg(target_os = "linux")]
 mod measure;
+#[cfg(target_os = "linux")]
+mod rooms;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
-    measure::run()
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.split_first() {
+        Some((first, rest)) if first == "power" => lanyard_tests::power::command(rest),
+        Some((first, rest)) if first == "rooms" => rooms::run(rest),
+        _ => measure::run(words),
+    }
 }
 
 #[cfg(not(target_os = "linux"))]

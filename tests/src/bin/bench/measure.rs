@@ -1,20 +1,19 @@
 //! The four measurements.
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use lanyard_tests::crowd::Control;
 use lanyard_tests::files::write_random;
 use lanyard_tests::hosts::{Host, Lan, built_beside};
-use lanyard_tests::process::Process;
+use lanyard_tests::process::{Process, cpu_seconds, memory};
 use serde_json::{Value, json};
 
 /// Carries out the command line and prints the table.
-pub fn run() -> ExitCode {
+pub fn run(words: Vec<String>) -> ExitCode {
     let mut gib = 1;
     let mut named = Vec::new();
-    let mut words = std::env::args().skip(1);
+    let mut words = words.into_iter();
     while let Some(word) = words.next() {
         match word.as_str() {
             "--gib" => match words.next().and_then(|number| number.parse().ok()) {
@@ -47,7 +46,7 @@ pub fn run() -> ExitCode {
 }
 
 fn wrong_use() -> ExitCode {
-    eprintln!("usage: bench [--gib N] [found] [latency] [file] [idle]");
+    eprintln!("usage: bench [--gib N] [found] [latency] [file] [idle], or bench rooms");
     ExitCode::from(2)
 }
 
@@ -76,8 +75,9 @@ fn latency() {
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name), &[]));
     ann.sees("bob");
     bob.sees("ann");
-    let (mut saying, mut hearing) = (Control::connect(&ann.host), Control::connect(&bob.host));
-    hearing.call("subscribe");
+    let [mut saying, mut hearing] = [&ann, &bob]
+        .map(|node| Control::connect(&node.host.folder().join("profile")).expect("a running node"));
+    hearing.call("subscribe", &json!({})).expect("it tells its events");
     let (mut texts, mut crowded) = (Vec::new(), Vec::new());
     for round in 0..2 * LATENCY_ROUNDS {
         let at_once = round >= LATENCY_ROUNDS;
@@ -87,10 +87,10 @@ fn latency() {
         }
         let text = format!("round {round}");
         let sent = Instant::now();
-        saying.ask("say", &json!({ "to": "#lobby", "text": text }));
-        hearing.read_until(|line| line["params"]["message"]["text"] == text.as_str());
+        saying.ask("say", &json!({ "to": "#lobby", "text": text })).expect("a running node");
+        hearing.read_until(|line| line["params"]["message"]["text"] == text.as_str()).expect("it arrives");
         if at_once { &mut crowded } else { &mut texts }.push(milliseconds(sent.elapsed()));
-        saying.read_until(|line| line.get("id").is_some());
+        saying.read_until(|line| line.get("id").is_some()).expect("it is answered");
     }
     let bare = bare_latency(&ann.host, &bob.host);
     for (name, share) in [("median", 0.5), ("99th percentile", 0.99)] {
@@ -122,13 +122,13 @@ fn file(gib: u64) {
     write_random(&path, size, 1).expect("the file is written");
     let (mut sent, mut wire, mut work) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..FILE_ROUNDS {
-        let before = cpu_seconds(&ann.process) + cpu_seconds(&bob.process);
+        let before = cpu_seconds(ann.process.id()) + cpu_seconds(bob.process.id());
         let start = Instant::now();
         let words = ["send", "@bob", path.to_str().expect("Unicode"), "--wait"];
         let ended = ann.host.spawn(&words).finish(Duration::from_secs(60 * gib + 60));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         sent.push(size as f64 / 1e9 / start.elapsed().as_secs_f64());
-        work.push((cpu_seconds(&ann.process) + cpu_seconds(&bob.process) - before) / gib as f64);
+        work.push((cpu_seconds(ann.process.id()) + cpu_seconds(bob.process.id()) - before) / gib as f64);
         wire.push(iperf3(&ann.host, &bob.host, size));
         for received in std::fs::read_dir(bob.host.downloads()).expect("a folder").flatten() {
             std::fs::remove_file(received.path()).expect("it can be removed");
@@ -141,7 +141,7 @@ fn file(gib: u64) {
     for (name, node) in [("sender", &ann), ("receiver", &bob)] {
         row(
             &format!("most memory of the {name}"),
-            &format!("{:.0} MB", memory(&node.process, "VmHWM:")),
+            &format!("{:.0} MB", memory(node.process.id(), "VmHWM:")),
             "",
             "",
         );
@@ -173,12 +173,12 @@ fn idle() {
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name), &[]));
     ann.sees("bob");
     bob.sees("ann");
-    let before = cpu_seconds(&ann.process);
+    let before = cpu_seconds(ann.process.id());
     let start = Instant::now();
     std::thread::sleep(IDLE);
-    let share = (cpu_seconds(&ann.process) - before) / start.elapsed().as_secs_f64() * 100.0;
+    let share = (cpu_seconds(ann.process.id()) - before) / start.elapsed().as_secs_f64() * 100.0;
     row("an idle node's share of one core", &format!("{share:.2} %"), "", "");
-    row("an idle node's memory", &format!("{:.0} MB", memory(&ann.process, "VmRSS:")), "", "");
+    row("an idle node's memory", &format!("{:.0} MB", memory(ann.process.id(), "VmRSS:")), "", "");
 }
 
 struct Node {
@@ -200,61 +200,6 @@ impl Node {
         let came = |event: &Value| event["event"] == "peer-online" && event["peer"]["name"] == name;
         self.process.wait_for(name, LONG, came);
     }
-}
-
-/// A node's control socket, without a program in between.
-struct Control {
-    lines: BufReader<UnixStream>,
-}
-
-impl Control {
-    fn connect(host: &Host) -> Control {
-        let socket = host.folder().join("profile/control.sock");
-        let stream = UnixStream::connect(socket).expect("a running node");
-        stream.set_read_timeout(Some(LONG)).expect("a time limit");
-        Control { lines: BufReader::new(stream) }
-    }
-
-    fn ask(&mut self, method: &str, params: &Value) {
-        let line = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-        writeln!(self.lines.get_mut(), "{line}").expect("the node reads");
-    }
-
-    fn call(&mut self, method: &str) {
-        self.ask(method, &json!({}));
-        self.read_until(|line| line.get("id").is_some());
-    }
-
-    fn read_until(&mut self, fits: impl Fn(&Value) -> bool) {
-        loop {
-            let mut line = String::new();
-            self.lines.read_line(&mut line).expect("the node answers in time");
-            let line: Value = serde_json::from_str(&line).expect("JSON");
-            assert!(line.get("error").is_none(), "{line}");
-            if fits(&line) {
-                return;
-            }
-        }
-    }
-}
-
-/// What the process has used of all cores, in user and kernel.
-fn cpu_seconds(process: &Process) -> f64 {
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.id())).expect("a running process");
-    // The name in parentheses may hold anything; after it come the fields from the third on.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks: f64 =
-        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<f64>().ok()).sum();
-    ticks / TICKS_PER_SECOND
-}
-
-/// A line of the kernel's about the process's memory, in MB.
-fn memory(process: &Process, line: &str) -> f64 {
-    let status =
-        std::fs::read_to_string(format!("/proc/{}/status", process.id())).expect("a running process");
-    let kib =
-        status.lines().find_map(|known| known.strip_prefix(line)?.trim().strip_suffix(" kB")?.parse().ok());
-    kib.unwrap_or(0.0) * 1024.0 / 1e6
 }
 
 fn row(what: &str, ours: &str, bare: &str, ratio: &str) {
@@ -283,6 +228,3 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// Far beyond what is measured: only a failure takes as long.
 const LONG: Duration = Duration::from_secs(60);
-
-/// USER_HZ, the same on every Linux that Lanyard runs on.
-const TICKS_PER_SECOND: f64 = 100.0;

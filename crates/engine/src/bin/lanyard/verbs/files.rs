@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lanyard_engine::api::{ApiError, Command, FileHandle, Reply, Room, RoomKind, Transfer, TransferState};
 use lanyard_engine::control::Node;
+use lanyard_engine::store::folder::{self, Access};
 
 use super::{ask, call_when_found, misunderstood, transfers};
 use crate::failure::{Exit, Failure};
@@ -62,7 +63,7 @@ async fn admit(node: &Node, paths: Vec<String>) -> Result<Vec<String>, Failure> 
 }
 
 async fn admit_folder(node: &Node, folder: &Path) -> Result<String, Failure> {
-    std::fs::create_dir_all(folder)
+    folder::make(folder, Access::Usual)
         .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display())))?;
     let handles = admit(node, vec![whole_path(folder)?]).await?;
     handles.into_iter().next().ok_or_else(|| misunderstood().into())

@@ -1,0 +1,116 @@
+//! What was asked for, here or by others, and is not asked for again until then.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::model::{Instant, LogId, Seq};
+
+type Place = (LogId, Seq);
+
+#[derive(Default)]
+pub struct Holds(BTreeMap<Place, Hold>);
+
+#[derive(Clone, Copy)]
+struct Hold {
+    until: Instant,
+    /// How often this device asked.
+    tries: u32,
+}
+
+impl Holds {
+    /// When a place may be asked for, `now` at the earliest.
+    pub fn free_at(&self, place: Place, now: Instant) -> Instant {
+        self.0.get(&place).map_or(now, |hold| hold.until.max(now))
+    }
+
+    /// Somebody else asked for it, or a part of it just came.
+    pub fn hold(&mut self, place: Place, now: Instant) {
+        if self.0.len() < MAX_HOLDS || self.0.contains_key(&place) {
+            let hold = self.0.entry(place).or_insert(Hold { until: now, tries: 0 });
+            hold.until = hold.until.max(now + HOLD);
+        }
+    }
+
+    /// This device asks for it now. `jitter` keeps hosts from asking in step.
+    pub fn ask(&mut self, place: Place, jitter: f64, now: Instant) {
+        let hold = self.0.entry(place).or_insert(Hold { until: now, tries: 0 });
+        hold.until = now + span_after(hold.tries).mul_f64(jitter);
+        hold.tries = hold.tries.saturating_add(1);
+    }
+
+    /// The most often that anything was asked for.
+    pub fn most_tries(&self) -> u32 {
+        self.0.values().map(|hold| hold.tries).max().unwrap_or_default()
+    }
+
+    pub fn remove(&mut self, place: Place) {
+        self.0.remove(&place);
+    }
+
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+fn span_after(tries: u32) -> Duration {
+    let growth = |tries: u32| HOLD_GROWTH.powi(tries.min(MAX_GROWTH) as i32);
+    let patient = HOLD.mul_f64(growth(tries)).min(MAX_HOLD);
+    // What nobody could repair for half a minute is perhaps nowhere: ask on, but not so that it costs.
+    patient.mul_f64(growth(tries.saturating_sub(HOPEFUL_TRIES))).min(MAX_HOPELESS_HOLD)
+}
+
+/// After a nack was sent or heard, the entry is not asked for again until this has passed; longer each time,
+const HOLD: Duration = Duration::from_millis(120);
+const HOLD_GROWTH: f64 = 1.4;
+/// up to this.
+const MAX_HOLD: Duration = Duration::from_secs(2);
+/// After so many tries, which take half a minute, the hold grows on,
+const HOPEFUL_TRIES: u32 = 24;
+/// up to this.
+const MAX_HOPELESS_HOLD: Duration = Duration::from_secs(30);
+/// Tries after which a hold grows no more: it has reached its limit by then.
+const MAX_GROWTH: u32 = 16;
+/// Holds kept at the same time because of others.
+const MAX_HOLDS: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(seq: u64) -> Place {
+        (LogId([1; 8]), Seq(seq))
+    }
+
+    #[test]
+    fn what_nobody_can_repair_is_asked_for_ever_more_rarely() {
+        let (mut holds, mut now) = (Holds::default(), Instant(0));
+        let mut asked = 0;
+        while now < Instant(60_000_000) {
+            holds.ask(place(1), 1.0, now);
+            now = holds.free_at(place(1), now);
+            asked += 1;
+        }
+        assert!((25..32).contains(&asked), "{asked} times in the first minute");
+        let hour = now + Duration::from_secs(3600);
+        let before = asked;
+        while now < hour {
+            holds.ask(place(1), 1.0, now);
+            let next = holds.free_at(place(1), now);
+            assert!(next.since(now) <= MAX_HOPELESS_HOLD);
+            now = next;
+            asked += 1;
+        }
+        assert!(asked - before < 140, "{} times in an hour", asked - before);
+    }
+
+    #[test]
+    fn what_others_ask_for_is_held_once_and_bounded() {
+        let mut holds = Holds::default();
+        for seq in 0..2 * MAX_HOLDS as u64 {
+            holds.hold(place(seq), Instant(0));
+        }
+        assert_eq!(holds.0.len(), MAX_HOLDS);
+        assert_eq!(holds.free_at(place(1), Instant(0)), Instant(0) + HOLD);
+        assert_eq!(holds.most_tries(), 0, "others' questions are not this device's tries");
+    }
+}

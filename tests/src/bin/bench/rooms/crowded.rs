@@ -1,0 +1,206 @@
+//! Many talk at once: over a network that loses much, over a slow one, and where multicast does not pass.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use lanyard_tests::conversation::{Delays, Said, quantile, same_logs, talk};
+use lanyard_tests::crowd::Crowd;
+use lanyard_tests::hosts::{Frames, Lan, Loss, built_beside};
+use lanyard_tests::process::Process;
+
+use super::{MEETING, Options, PATIENCE, Verdict, cost_rows, cpu_of, row, seconds_row};
+
+/// R1 and R2: so many percent of all datagrams are lost on the way out, and as many on the way in.
+pub fn lossy(name: &str, percent: u8, options: &Options) -> Result<(), String> {
+    let (nodes, messages) = (options.nodes.unwrap_or(50), options.messages.unwrap_or(3000));
+    let lan = Lan::new();
+    let crowd = Crowd::gather(&lan, nodes, options.addresses())?;
+    crowd.meet(MEETING)?;
+    lan.lose(Loss { out: percent, into: percent, of: Frames::Udp });
+    let what = format!("{name} ({nodes} nodes, {percent} % out and in, {messages} messages)");
+    let (said, spent) = hold(&lan, &crowd, options, nodes.min(10), messages, 0.5)?;
+    let heavy = percent > 10;
+    let targets = if heavy { [Some(0.5), Some(3.0), Some(15.0)] } else { [None, Some(0.3), None] };
+    judge(&what, &crowd, &said, targets)?;
+    let (datagrams, bytes) = if heavy { (12.0, Some(7000.0)) } else { (5.5, None) };
+    spent.rows(&what, &crowd, said.len(), datagrams, bytes);
+    Ok(())
+}
+
+/// R8: all talk at once over 6 Mbit/s that they share with a bystander.
+pub fn loud(options: &Options) -> Result<(), String> {
+    let nodes = options.nodes.unwrap_or(50);
+    let per_second = 5.0;
+    let messages = options.messages.unwrap_or((nodes as f64 * per_second) as usize * 20);
+    let lan = Lan::new();
+    let crowd = Crowd::gather(&lan, nodes, options.addresses())?;
+    crowd.meet(MEETING)?;
+    lan.share_kbit(6000);
+    let [asking, answering] = ["asking", "answering"].map(|name| lan.host(name));
+    let answerer = Process::start(
+        "bystander",
+        answering.command(built_beside("probe")).args(["answer", &answering.address()]),
+    );
+    answerer.wait_for("bystander", MEETING, |line| line["ready"] == true);
+    let round_trips = |rounds: u32| {
+        let probe = built_beside("probe");
+        Process::start("ping", asking.command(probe).args(["ask", &answering.address(), &rounds.to_string()]))
+    };
+    let idle = median_rtt(round_trips(100));
+    let busy = round_trips((messages as f64 / nodes as f64 / per_second * 10.0) as u32);
+    let what = format!("R8 ({nodes} nodes at 5/s over 6 Mbit/s, {messages} messages)");
+    let (said, spent) = hold(&lan, &crowd, options, nodes, messages, per_second)?;
+    judge(&what, &crowd, &said, [None, Some(10.0), None])?;
+    let busy = median_rtt(busy);
+    row(
+        &format!("{what}: a bystander's round trip, median"),
+        "<= 2 x idle",
+        &format!("{:.3} ms, idle {:.3} ms", busy, idle),
+        busy <= 2.0 * idle,
+    );
+    let rate = spent.rate();
+    row(&format!("{what}: multicast"), "<= 100 kB/s", &format!("{rate:.1} kB/s"), rate <= 100.0);
+    // All were to be said in this time; where it takes longer, it is for want of processors.
+    let needed = spent.cpu / (messages as f64 / nodes as f64 / per_second);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    row(
+        &format!("{what}: processors that the nodes need to keep up"),
+        "those that are here",
+        &format!("{needed:.1}, here are {cores}"),
+        needed <= cores as f64,
+    );
+    cost_rows(&what, &crowd, spent.cpu, spent.lasted);
+    Ok(())
+}
+
+/// R12: nothing but TCP, and all know one address.
+pub fn without_multicast(options: &Options) -> Result<(), String> {
+    let (nodes, messages) = (options.nodes.unwrap_or(20), options.messages.unwrap_or(300));
+    let lan = Lan::new();
+    lan.cut_multicast();
+    let mut crowd = Crowd::new();
+    let hosts = lan.hosts((1..=nodes).map(|number| format!("p{number}")), options.addresses());
+    let seed = hosts[0].address();
+    for (number, host) in hosts.into_iter().enumerate() {
+        let by_address = ["--peer", seed.as_str()];
+        crowd.add(host, if number == 0 { &[] } else { &by_address });
+    }
+    crowd.start_all()?;
+    crowd.wait("everybody to reach the first", MEETING, |heard| {
+        let reached = heard[0].here.len() + 1 == nodes && heard[1..].iter().all(|node| !node.here.is_empty());
+        reached.then_some(())
+    })?;
+    let what = format!("R12 ({nodes} nodes without multicast, {messages} messages)");
+    let (said, spent) = hold(&lan, &crowd, options, nodes.min(10), messages, 0.5)?;
+    judge(&what, &crowd, &said, [None, Some(1.0), None])?;
+    cost_rows(&what, &crowd, spent.cpu, spent.lasted);
+    Ok(())
+}
+
+/// What a conversation has cost.
+pub struct Spent {
+    lasted: Duration,
+    cpu: f64,
+    /// Frames and bytes by the kind of their envelope.
+    datagrams: BTreeMap<u8, (f64, f64)>,
+}
+
+/// Lets some talk until everybody has everything, or nobody waits any longer.
+fn hold(
+    lan: &Lan,
+    crowd: &Crowd,
+    options: &Options,
+    talkers: usize,
+    messages: usize,
+    per_second: f64,
+) -> Result<(Vec<Said>, Spent), String> {
+    let (cpu, before, begun) = (cpu_of(crowd), lan.datagrams(), Instant::now());
+    let said = talk(crowd, &options.plan((0..talkers).collect(), messages, per_second))?;
+    let texts: Vec<_> = said.iter().map(|said| said.text.clone()).collect();
+    crowd.all_hear(&texts, PATIENCE)?;
+    let lasted = begun.elapsed();
+    let more = lan.datagrams().into_iter().map(|(kind, after)| {
+        let before = before.get(&kind).copied().unwrap_or_default();
+        (kind, ((after.frames - before.frames) as f64, (after.bytes - before.bytes) as f64))
+    });
+    Ok((said, Spent { lasted, cpu: cpu_of(crowd) - cpu, datagrams: more.collect() }))
+}
+
+/// Whether all was delivered, and how fast: the targets are for the median, 99 % and the last.
+fn judge(what: &str, crowd: &Crowd, said: &[Said], targets: [Option<f64>; 3]) -> Result<(), String> {
+    let texts: Vec<_> = said.iter().map(|said| said.text.clone()).collect();
+    let delays = Delays::of(crowd, said);
+    let due = said.len() * (crowd.size() - 1);
+    let share = delays.deliveries() as f64 / due as f64 * 100.0;
+    row(&format!("{what}: delivered"), "100 %", &format!("{share:.3} %"), delays.deliveries() == due);
+    let same = same_logs(crowd, &texts);
+    let shown = same.as_ref().err().map_or("the same on all, each once", String::as_str);
+    row(&format!("{what}: logs"), "the same on all", shown, same.is_ok());
+    for (share, target, name) in
+        [(0.5, targets[0], "median"), (0.99, targets[1], "99 %"), (1.0, targets[2], "worst")]
+    {
+        seconds_row(&format!("{what}: delay to each, {name}"), target, delays.each(share));
+    }
+    for (share, target, name) in [(0.5, targets[0], "median"), (0.99, targets[1], "99 %")] {
+        seconds_row(&format!("{what}: delay to all, {name}"), target, delays.all(share));
+    }
+    let lagged: u64 = crowd.heard().iter().map(|node| node.lagged).sum();
+    if lagged > 0 {
+        row(
+            &format!("{what}: events that were told too late to be counted"),
+            "0",
+            &lagged.to_string(),
+            false,
+        );
+    }
+    Ok(())
+}
+
+impl Spent {
+    fn rows(&self, what: &str, crowd: &Crowd, messages: usize, datagrams: f64, bytes: Option<f64>) {
+        let per_message = |number: f64| number / messages as f64;
+        let of = |kinds: &[u8]| {
+            let spent = kinds.iter().filter_map(|kind| self.datagrams.get(kind));
+            spent.fold((0.0, 0.0), |sum, one| (sum.0 + per_message(one.0), sum.1 + per_message(one.1)))
+        };
+        let (rooms, presence) = (of(&ROOM_KINDS), of(&PRESENCE_KINDS));
+        let [data, heads, nacks] = ROOM_KINDS.map(|kind| of(&[kind]).0);
+        row(
+            &format!("{what}: datagrams per message"),
+            &format!("<= {datagrams}"),
+            &format!("{:.2} (data {data:.2}, heads {heads:.2}, nacks {nacks:.2})", rooms.0),
+            rooms.0 <= datagrams,
+        );
+        row(
+            &format!("{what}: multicast per message, on the wire"),
+            &bytes.map_or(String::new(), |most| format!("<= {most} B")),
+            &format!("{:.0} B", rooms.1),
+            bytes.map_or(Verdict::None, |most| (rooms.1 <= most).into()),
+        );
+        row(
+            &format!("{what}: announcements in the same time, per message"),
+            "",
+            &format!("{:.2} datagrams, {:.0} B", presence.0, presence.1),
+            Verdict::None,
+        );
+        cost_rows(what, crowd, self.cpu, self.lasted);
+    }
+
+    /// Kilobytes of multicast a second, announcements included.
+    fn rate(&self) -> f64 {
+        self.datagrams.values().map(|(_, bytes)| bytes).sum::<f64>() / self.lasted.as_secs_f64() / 1000.0
+    }
+}
+
+/// In milliseconds. Rounds that were lost count as the longest.
+fn median_rtt(ping: Process) -> f64 {
+    let lines = ping.finish(PATIENCE).lines;
+    let mut times: Vec<_> =
+        lines.iter().map(|line| line["round_trip_us"].as_f64().unwrap_or(f64::INFINITY) / 1000.0).collect();
+    times.sort_by(f64::total_cmp);
+    quantile(&times, 0.5)
+}
+
+/// DATA, HEADS and NACK, by the number in the envelope; ANNOUNCE and BYE.
+const ROOM_KINDS: [u8; 3] = [16, 17, 18];
+const PRESENCE_KINDS: [u8; 2] = [1, 2];
