@@ -10,9 +10,8 @@ use lanyard_proto::rooms::{self, LOBBY};
 use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
 
 use crate::api::{
-use crate::api::{
-    ApiError, Dropped, ErrorCode, Interface, ListedRoom, Me, Network, Peer, Platform, Receiver, Room, RoomKind, Snapshot,
-    Transfer, TransferDirection, TransferState, Trust,
+    ApiError, Dropped, ErrorCode, Interface, ListedRoom, Me, Network, Peer, Platform, Receiver, Room,
+    RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
 };
 use crate::config::Multicast;
 use crate::engine::run::Run;
