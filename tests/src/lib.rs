@@ -12,5 +12,6 @@ pub mod history;
 pub mod hosts;
 pub mod process;
 pub mod sim;
+pub mod simulate;
 #[cfg(target_os = "linux")]
 pub mod window;

@@ -1,5 +1,7 @@
 //! This device's key, what it proves, and what two devices share because of it.
 
+use std::sync::Arc;
+
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
 use sha2::Sha256;
@@ -48,7 +50,7 @@ impl Identity {
 }
 
 /// What a signature is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Purpose {
     Datagram,
     Entry,
@@ -69,6 +71,42 @@ pub fn verify(peer: PeerId, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 
     VerifyingKey::from_bytes(&peer.0).is_ok_and(|key| {
         key.verify_strict(&purpose.message(parts), &Signature::from_bytes(signature)).is_ok()
     })
+}
+
+/// Who checks signatures for a node: [`verify`], or somebody who says yes only to what [`verify`] said yes to.
+///
+/// Where many nodes live in one process, each signature needs to be checked once, however many of them receive it.
+#[derive(Clone)]
+pub struct Verifier(Arc<dyn Verify>);
+
+pub trait Verify: Send + Sync {
+    /// As [`verify`].
+    fn verify(&self, peer: PeerId, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 64]) -> bool;
+}
+
+impl Verifier {
+    pub fn new(verify: impl Verify + 'static) -> Verifier {
+        Verifier(Arc::new(verify))
+    }
+
+    pub fn verify(&self, peer: PeerId, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 64]) -> bool {
+        self.0.verify(peer, purpose, parts, signature)
+    }
+}
+
+impl Default for Verifier {
+    /// Checks each signature itself.
+    fn default() -> Verifier {
+        Verifier::new(Itself)
+    }
+}
+
+struct Itself;
+
+impl Verify for Itself {
+    fn verify(&self, peer: PeerId, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 64]) -> bool {
+        verify(peer, purpose, parts, signature)
+    }
 }
 
 /// The two in the order that both sides agree on.

@@ -1,5 +1,6 @@
 #![no_main]
 
+use lanyard_proto::identity::Verifier;
 use lanyard_proto::wire::datagram::{
     Announcement, MAX_ENTRIES, MAX_HEADS, MAX_NAME, MAX_WANTED, NetworkTag, RoomPacket, Unverified,
 };
@@ -8,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(datagram) = Unverified::decode(bytes, NetworkTag::of("default")) {
         let claimed = *datagram.envelope();
-        if let Ok((envelope, body)) = datagram.verify() {
+        if let Ok((envelope, body)) = datagram.verify(&Verifier::default()) {
             assert_eq!(envelope, claimed);
             bodies(envelope.kind, body);
         }

@@ -1,5 +1,6 @@
 #![no_main]
 
+use lanyard_proto::identity::Verifier;
 use lanyard_proto::model::RoomId;
 use lanyard_proto::rooms::{Content, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT};
 use lanyard_proto::wire::entry::{Entry, MAX_BODY, MAX_DEPS, Unverified};
@@ -30,7 +31,7 @@ fn entry(bytes: &[u8]) {
     let again = Unverified::decode_in_room(stored.header.room, &elided).expect("an entry reads back");
     assert_eq!((again.id(), again.header()), (stored.id(), &stored.header));
     content(stored.header.kind, &stored.body);
-    let _ = sent.verify();
+    let _ = sent.verify(&Verifier::default());
 }
 
 fn content(kind: u8, body: &[u8]) {

@@ -20,9 +20,14 @@ pub(super) struct Conn {
 
 impl Lan {
     pub(super) fn connect(&mut self, who: Who, to: Who, standing: bool) {
+        let opened = self.air.open(self.now, &mut self.weather, &mut self.dice);
+        let Some(opened) = opened else {
+            let peer = self.id(to);
+            return self.plan(self.now + DIAL_TIMEOUT, Planning::DialFailed { who, peer });
+        };
         let [one, other] = [0, 1].map(|n| ConnId(self.next_conn + n));
         self.next_conn += 2;
-        let at = self.now + self.dice.span(self.latency.clone()) * 3;
+        let at = self.now + opened;
         self.conns
             .insert(one, Conn { owner: who, other, peer: to, busy_until: at, stands: false, dialled: true });
         self.conns.insert(
@@ -34,11 +39,16 @@ impl Lan {
     }
 
     pub(super) fn send_frame(&mut self, conn: ConnId, bytes: Vec<u8>) {
-        let delay = self.dice.span(self.latency.clone());
-        let Some(other) = self.conns.get(&conn).map(|c| c.other) else { return };
-        let Some(sender) = self.conns.get_mut(&conn) else { return };
-        sender.busy_until = sender.busy_until.max(self.now + delay);
-        let at = sender.busy_until;
+        let Some(sender) = self.conns.get(&conn) else { return };
+        let (other, begins) = (sender.other, sender.busy_until.max(self.now));
+        let latency = self.dice.span(self.air.latency.clone());
+        self.spent.streamed += bytes.len() as u64;
+        let span = self.air.carry(bytes.len(), begins, &mut self.weather, &mut self.dice);
+        let Some(span) = span else { return self.break_conn(conn) };
+        let at = begins.max(self.now + latency) + span;
+        if let Some(sender) = self.conns.get_mut(&conn) {
+            sender.busy_until = at;
+        }
         self.plan(at, Planning::Frame { conn: other, bytes });
     }
 
@@ -68,3 +78,6 @@ impl Lan {
         }
     }
 }
+
+/// How long a dial takes that leads nowhere.
+pub(super) const DIAL_TIMEOUT: Duration = Duration::from_secs(5);

@@ -2,32 +2,46 @@
 //!
 //! Everything is decided by the seed: the same story gives the same run.
 
+mod air;
 mod conns;
 mod disk;
+mod ledger;
+mod memory;
+mod world;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Direction, Effects, Event, Input, Job, Reach, Transmit};
-use lanyard_proto::identity::Identity;
+use lanyard_proto::effects::{Effects, Input};
+use lanyard_proto::identity::{Identity, Verifier};
 use lanyard_proto::model::{ConnId, Instant, Now, PeerId, Platform, RoomId, TransferId, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::pacing::Dice;
 use lanyard_proto::rooms::{self, Content, LOBBY, Offer};
-use lanyard_proto::transfer::{PullEnd, TransferState};
+use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::entry::Entry;
-use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
+pub use air::{Air, Medium, Tcp};
+use air::Weather;
 use conns::Conn;
 use disk::Disk;
+pub use ledger::{Ledger, Said, Spent};
+use memory::Memory;
 
 /// A device of the story.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Who(usize);
+
+impl Who {
+    /// From 0, in the order in which people came.
+    pub fn number(self) -> usize {
+        self.0
+    }
+}
 
 /// The network and everybody on it.
 pub struct Lan {
@@ -37,10 +51,11 @@ pub struct Lan {
     planned: u64,
     dice: Dice,
     seed: u64,
-    loss: f64,
-    latency: Range<Duration>,
-    /// Hosts of different numbers do not hear each other.
-    segment: BTreeMap<Who, u32>,
+    air: Air,
+    weather: Weather,
+    verifier: Verifier,
+    /// Whose key is whose.
+    ids: HashMap<PeerId, Who>,
     /// Hosts that hear no multicast and are heard by none.
     deaf: BTreeSet<Who>,
     conns: BTreeMap<ConnId, Conn>,
@@ -50,6 +65,8 @@ pub struct Lan {
     pub datagram_bytes: u64,
     /// Connections dialled since the start, or tried to.
     pub dials: u64,
+    pub spent: Spent,
+    pub ledger: Ledger,
 }
 
 struct Host {
@@ -61,6 +78,8 @@ struct Host {
     woken: Option<Instant>,
     boots: u64,
     clock_skew_ms: i64,
+    /// Hosts of different numbers do not hear each other.
+    segment: u32,
     seen: Vec<String>,
 }
 
@@ -74,7 +93,7 @@ struct Planned {
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Planning {
     Wake(Who),
-    Datagram { to: Who, from: Who, bytes: Vec<u8> },
+    Datagram { to: Who, from: Who, bytes: Arc<[u8]> },
     Connected { who: Who, conn: ConnId, dialled: bool, standing: bool },
     DialFailed { who: Who, peer: PeerId },
     Frame { conn: ConnId, bytes: Vec<u8> },
@@ -94,26 +113,43 @@ impl Lan {
             planned: 0,
             dice: Dice::seeded(bytes),
             seed,
-            loss: 0.0,
-            latency: Duration::from_micros(100)..Duration::from_millis(1),
-            segment: BTreeMap::new(),
+            air: Air::default(),
+            weather: Weather::default(),
+            verifier: Verifier::new(Memory::default()),
+            ids: HashMap::new(),
             deaf: BTreeSet::new(),
             conns: BTreeMap::new(),
             next_conn: 0,
             datagrams: 0,
             datagram_bytes: 0,
             dials: 0,
+            spent: Spent::default(),
+            ledger: Ledger::default(),
         }
     }
 
     /// Each datagram is lost on its way to each host with this probability.
     pub fn loss_percent(mut self, percent: u32) -> Lan {
-        self.loss = f64::from(percent) / 100.0;
+        self.air.loss_in = f64::from(percent) / 100.0;
         self
     }
 
+    /// What lies between the hosts, from the start.
+    pub fn over(mut self, air: Air) -> Lan {
+        self.air = air;
+        self
+    }
+
+    pub fn air(&mut self) -> &mut Air {
+        &mut self.air
+    }
+
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
     pub fn latency_ms(mut self, range: Range<u64>) -> Lan {
-        self.latency = Duration::from_millis(range.start)..Duration::from_millis(range.end);
+        self.air.latency = Duration::from_millis(range.start)..Duration::from_millis(range.end);
         self
     }
 
@@ -138,8 +174,10 @@ impl Lan {
             woken,
             boots: 0,
             clock_skew_ms,
+            segment: 0,
             seen,
         };
+        self.ids.insert(host.id, who);
         self.hosts.push(host);
         self.start(who);
         who
@@ -161,7 +199,7 @@ impl Lan {
         seed[31] = host.boots as u8;
         let loaded = host.disk.load(host.id, now.unix.0);
         let (node, effects) = Node::new(Identity::from_seed(&host.seed), profile, loaded, seed, now);
-        host.node = Some(node);
+        host.node = Some(node.verified_by(self.verifier.clone()));
         self.perform(who, effects);
     }
 
@@ -255,7 +293,7 @@ impl Lan {
 
     /// A datagram from nowhere arrives at a host.
     pub fn inject(&mut self, to: Who, from: Who, bytes: Vec<u8>) {
-        self.plan(self.now, Planning::Datagram { to, from, bytes });
+        self.plan(self.now, Planning::Datagram { to, from, bytes: bytes.into() });
     }
 
     pub fn run_for(&mut self, span: Duration) {
@@ -292,7 +330,7 @@ impl Lan {
 
     /// Loses more or less from now on.
     pub fn set_loss_percent(&mut self, percent: u32) {
-        self.loss = f64::from(percent) / 100.0;
+        self.air.loss_in = f64::from(percent) / 100.0;
     }
 
     pub fn is_running(&self, who: Who) -> bool {
@@ -342,7 +380,7 @@ impl Lan {
         let host = &self.hosts[who.0];
         let held = host.node.as_ref().and_then(|node| node.room(room));
         let lines = host.disk.entries(room).into_iter().filter_map(|entry| {
-            let author = self.hosts.iter().find(|host| host.id == entry.header.author);
+            let author = self.ids.get(&entry.header.author).map(|who| &self.hosts[who.0]);
             match held?.read(&entry) {
                 Content::Text(text) => Some(format!("{}: {text}\n", author.map_or("?", |host| &host.name))),
                 Content::Offer { offer, .. } => Some(format!(
@@ -367,182 +405,30 @@ impl Lan {
     }
 
     fn put_in_segment(&mut self, who: Who, segment: u32) {
-        self.segment.insert(who, segment);
+        self.part(&[who], segment);
+        self.command(who, |node, now| node.handle(Input::NetworkChanged, now));
+    }
+
+    /// Hosts of different segments do not hear each other; nobody is told, as when a cable between switches is pulled.
+    pub fn part(&mut self, hosts: &[Who], segment: u32) {
+        for who in hosts {
+            self.hosts[who.0].segment = segment;
+        }
         let broken: Vec<ConnId> =
             self.conns.iter().filter(|(_, c)| !self.are_joined(c.owner, c.peer)).map(|(id, _)| *id).collect();
         for conn in broken {
             self.break_conn(conn);
         }
-        self.command(who, |node, now| node.handle(Input::NetworkChanged, now));
     }
 
     fn are_joined(&self, one: Who, other: Who) -> bool {
-        let segment = |who| self.segment.get(&who).copied().unwrap_or(0);
-        segment(one) == segment(other)
+        self.hosts[one.0].segment == self.hosts[other.0].segment
     }
 
     fn now_of(&self, who: Who) -> Now {
         let skew = self.hosts[who.0].clock_skew_ms;
         let unix = EPOCH_MS + self.now.0 / 1000;
         Now { instant: self.now, unix: UnixMillis(unix.saturating_add_signed(skew)) }
-    }
-
-    fn happen(&mut self, what: Planning) {
-        match what {
-            Planning::Wake(who) => {
-                if self.hosts[who.0].woken == Some(self.now) {
-                    self.hosts[who.0].woken = None;
-                    self.input(who, Input::Timer);
-                }
-            }
-            Planning::Datagram { to, from, bytes } => {
-                self.input(to, Input::Datagram { from: address(from, 40_000), bytes: &bytes });
-            }
-            Planning::Connected { who, conn, dialled, standing } => {
-                let Some(known) = self.conns.get_mut(&conn) else { return };
-                known.stands = true;
-                let peer = known.peer;
-                let (peer, remote) = (self.id(peer), address(peer, 24417));
-                let direction = if dialled { Direction::Dialled } else { Direction::Accepted };
-                self.input(who, Input::Connected { conn, peer, remote, direction, standing });
-            }
-            Planning::DialFailed { who, peer } => self.input(who, Input::DialFailed { peer }),
-            Planning::Frame { conn, bytes } => {
-                if let Some(owner) = self.conns.get(&conn).map(|c| c.owner) {
-                    self.input(owner, Input::Frame { conn, bytes: &bytes });
-                }
-            }
-            Planning::Served { conn } => {
-                if let Some(owner) = self.conns.get(&conn).map(|c| c.owner) {
-                    self.input(owner, Input::Served { conn });
-                }
-            }
-            Planning::Closed { conn, who } => {
-                self.conns.remove(&conn);
-                self.input(who, Input::Closed { conn });
-            }
-            Planning::Pulled { who, from, transfer } => {
-                let alive = self.are_joined(who, from) && self.hosts[from.0].node.is_some();
-                let end = if alive { PullEnd::Complete { digest: [9; 32] } } else { PullEnd::Lost };
-                if alive {
-                    let to = self.id(who);
-                    self.input(from, Input::Sent { transfer, to, digest: [9; 32] });
-                }
-                self.input(who, Input::Pull { transfer, end });
-            }
-        }
-    }
-
-    fn input(&mut self, who: Who, input: Input<'_>) {
-        let now = self.now_of(who);
-        if let Some(node) = &mut self.hosts[who.0].node {
-            let effects = node.handle(input, now);
-            self.perform(who, effects);
-        }
-    }
-
-    fn perform(&mut self, who: Who, effects: Effects) {
-        for record in &effects.commit {
-            self.hosts[who.0].disk.commit(record);
-        }
-        for transmit in effects.send {
-            match transmit {
-                Transmit::Multicast { reach: Reach::Group | Reach::GroupAndBroadcast, bytes } => {
-                    self.multicast(who, &bytes)
-                }
-                Transmit::Frame { conn, bytes } => self.send_frame(conn, bytes),
-            }
-        }
-        for job in effects.run {
-            self.run(who, job);
-        }
-        for event in effects.tell {
-            self.note(who, &event);
-        }
-        self.arm(who);
-    }
-
-    fn multicast(&mut self, who: Who, bytes: &[u8]) {
-        self.datagrams += 1;
-        self.datagram_bytes += bytes.len() as u64;
-        if self.deaf.contains(&who) {
-            return;
-        }
-        for to in (0..self.hosts.len()).map(Who) {
-            let hears = to != who && self.are_joined(who, to) && !self.deaf.contains(&to);
-            if hears && self.dice.fraction() >= self.loss {
-                let at = self.now + self.dice.span(self.latency.clone());
-                self.plan(at, Planning::Datagram { to, from: who, bytes: bytes.to_vec() });
-            }
-        }
-    }
-
-    fn run(&mut self, who: Who, job: Job) {
-        match job {
-            Job::Dial { peer, addresses } => {
-                self.dials += 1;
-                let to = self.host_at(&addresses).filter(|to| self.id(*to) == peer);
-                match to.filter(|to| self.are_joined(who, *to) && self.hosts[to.0].node.is_some()) {
-                    Some(to) => self.connect(who, to, false),
-                    None => self.plan(self.now + Duration::from_secs(5), Planning::DialFailed { who, peer }),
-                }
-            }
-            Job::HangUp { conn } => {
-                if let Some(other) = self.conns.get(&conn).map(|c| c.other) {
-                    self.close_later(conn);
-                    self.close_later(other);
-                }
-            }
-            Job::Serve { conn, room, wanted } => {
-                let entries = self.hosts[who.0].disk.ranges(room, &wanted);
-                for batch in entries.chunks(ENTRIES_BYTES / 1024) {
-                    let entries = batch.iter().map(|entry| entry.encode_in_room()).collect();
-                    self.send_frame(conn, Frame::Entries { room, entries }.encode());
-                }
-                let at = self.conns.get(&conn).map_or(self.now, |c| c.busy_until);
-                self.plan(at, Planning::Served { conn });
-            }
-            Job::Pull { transfer, addresses, .. } => {
-                let from = self.host_at(&addresses).unwrap_or(who);
-                self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
-            }
-            Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } => {}
-        }
-    }
-
-    fn host_at(&self, addresses: &[SocketAddr]) -> Option<Who> {
-        let hosts = (0..self.hosts.len()).map(Who);
-        addresses.iter().find_map(|wanted| hosts.clone().find(|who| address(*who, 24417) == *wanted))
-    }
-
-    fn note(&mut self, who: Who, event: &Event) {
-        let name = |peer: &PeerId| {
-            let host = self.hosts.iter().find(|host| host.id == *peer);
-            host.map_or("?".to_owned(), |host| host.name.clone())
-        };
-        let line = match event {
-            Event::PeerOnline(peer) => format!("{} came", name(peer)),
-            Event::PeerOffline(peer) => format!("{} left", name(peer)),
-            _ => return,
-        };
-        self.hosts[who.0].seen.push(line);
-    }
-
-    fn arm(&mut self, who: Who) {
-        let now = self.now_of(who);
-        let Some(node) = &mut self.hosts[who.0].node else { return };
-        let Some(deadline) = node.deadline(now) else { return };
-        // A deadline that has passed already would never let time go on.
-        let at = deadline.max(self.now + Duration::from_micros(1));
-        if self.hosts[who.0].woken != Some(at) {
-            self.hosts[who.0].woken = Some(at);
-            self.plan(at, Planning::Wake(who));
-        }
-    }
-
-    fn plan(&mut self, at: Instant, what: Planning) {
-        self.planned += 1;
-        self.queue.push(Reverse(Planned { at: at.max(self.now), order: self.planned, what }));
     }
 }
 

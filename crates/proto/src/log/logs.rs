@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::effects::LoadedLog;
+use crate::identity::Verifier;
 use crate::model::{EntryId, LogId, PeerId, Seq};
 use crate::wire::datagram::Wanted;
 use crate::wire::entry::{Entry, Unverified, log_id};
@@ -24,6 +25,7 @@ pub struct Logs {
     /// Bytes of entries that wait for one before them.
     held_bytes: usize,
     digest: Option<[u8; 16]>,
+    verifier: Verifier,
 }
 
 struct Log {
@@ -54,6 +56,10 @@ pub enum Accepted {
 }
 
 impl Logs {
+    pub fn verified_by(&mut self, verifier: Verifier) {
+        self.verifier = verifier;
+    }
+
     pub fn load(&mut self, loaded: &LoadedLog) {
         let log = log_id(loaded.author, loaded.nonce);
         let (head, head_id) = (loaded.head, loaded.head_id);
@@ -77,7 +83,7 @@ impl Logs {
         if follows && entry.header().prev != head_id.0 {
             return Accepted::Refused;
         }
-        let entry = match entry.verify() {
+        let entry = match entry.verify(&self.verifier) {
             Ok(entry) => entry,
             Err(_) => return Accepted::Forged,
         };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::LoadedRoom;
+use crate::identity::Verifier;
 use crate::log::logs::{Accepted, Logs, may_write};
 use crate::log::repair::{Company, Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq};
@@ -91,6 +92,10 @@ impl Replica {
             here: 0,
             pull: Pull::default(),
         }
+    }
+
+    pub fn verified_by(&mut self, verifier: Verifier) {
+        self.logs.verified_by(verifier);
     }
 
     pub fn load(&mut self, loaded: &LoadedRoom) {

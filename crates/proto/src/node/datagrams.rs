@@ -44,7 +44,7 @@ impl Node {
             }
             return self.drop(Dropped::Replay);
         }
-        let (envelope, body) = match datagram.verify() {
+        let (envelope, body) = match datagram.verify(&self.verifier) {
             Ok(verified) => verified,
             Err(error) => return self.drop(Dropped::Datagram(error)),
         };
@@ -84,7 +84,7 @@ impl Node {
     }
 
     fn another_address(&mut self, datagram: Unverified<'_>, from: SocketAddr) -> Effects {
-        if let Ok((envelope, body)) = datagram.verify()
+        if let Ok((envelope, body)) = datagram.verify(&self.verifier)
             && let Ok(said) = Announcement::decode(body)
         {
             self.presence.add_address(envelope.sender, &said, from);
@@ -126,7 +126,7 @@ impl Node {
         let packet = RoomKeys::Sealed(key).open_packet(envelope, body);
         match packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) {
             Some(RoomPacket::Data { entries, .. }) => entries.iter().any(|entry| {
-                let entry = Entry::decode_in_room(id, entry).and_then(Entry::verify);
+                let entry = Entry::decode_in_room(id, entry).and_then(|entry| entry.verify(&self.verifier));
                 entry.is_ok_and(|entry| entry.header.author == envelope.sender)
             }),
             Some(RoomPacket::Heads(heads)) => heads.logs > 0,

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
-use crate::identity::Identity;
+use crate::identity::{Identity, Verifier};
 use crate::log::{Priority, Received, Replica, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
 use crate::pacing::{Dice, TokenBucket, earliest};
@@ -54,6 +54,7 @@ pub struct Node {
     idle: bool,
     /// What [`Node::deadline`] said last.
     due: Option<Instant>,
+    verifier: Verifier,
 }
 
 /// What this device says about itself.
@@ -116,6 +117,7 @@ impl Node {
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
+            verifier: Verifier::default(),
             identity,
         };
         let mut effects = Effects::default();
@@ -132,6 +134,16 @@ impl Node {
             effects.extend(node.add_room(lobby, RoomKind::Open, LOBBY, now));
         }
         (node, effects)
+    }
+
+    /// Lets somebody else check signatures for this node, from its start.
+    #[must_use]
+    pub fn verified_by(mut self, verifier: Verifier) -> Node {
+        for room in self.rooms.values_mut() {
+            room.replica.verified_by(verifier.clone());
+        }
+        self.verifier = verifier;
+        self
     }
 
     /// Something happened.
@@ -339,7 +351,8 @@ impl Node {
             RoomKind::Direct(peer) => (RoomKeys::Sealed(self.identity.agree(peer)?), Some((self.me, peer))),
         };
         let own = log_id(self.me, self.log_nonce);
-        let replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
+        let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
+        replica.verified_by(self.verifier.clone());
         Some(Room { record, nonce: self.log_nonce, keys, replica })
     }
 

@@ -10,7 +10,7 @@
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
-use crate::identity::{self, Identity, Purpose};
+use crate::identity::{Identity, Purpose, Verifier};
 use crate::model::{LogId, PeerId, Platform, Seq};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 use crate::wire::text;
@@ -118,8 +118,8 @@ impl<'a> Unverified<'a> {
     ///
     /// # Errors
     /// [`DecodeError::Signature`] if the sender did not sign it.
-    pub fn verify(self) -> Result<(Envelope, &'a [u8]), DecodeError> {
-        if identity::verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
+    pub fn verify(self, verifier: &Verifier) -> Result<(Envelope, &'a [u8]), DecodeError> {
+        if verifier.verify(self.envelope.sender, Purpose::Datagram, &[self.signed], self.signature) {
             Ok((self.envelope, &self.signed[ENVELOPE_LEN..]))
         } else {
             Err(DecodeError::Signature)
@@ -406,13 +406,13 @@ mod tests {
     fn a_datagram_is_believed_only_as_its_sender_signed_it() {
         let ann = Identity::from_seed(&[1; 32]);
         let sent = envelope(&ann).sign(&ann, b"hello");
-        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default")).unwrap().verify().unwrap();
+        let (read, body) = Unverified::decode(&sent, NetworkTag::of("default")).unwrap().verify(&Verifier::default()).unwrap();
         assert_eq!((read, body), (envelope(&ann), b"hello".as_slice()));
         for bit in 0..sent.len() * 8 {
             let mut forged = sent.clone();
             forged[bit / 8] ^= 1 << (bit % 8);
             let believed =
-                Unverified::decode(&forged, NetworkTag::of("default")).and_then(Unverified::verify);
+                Unverified::decode(&forged, NetworkTag::of("default")).and_then(|read| read.verify(&Verifier::default()));
             assert!(believed.is_err(), "bit {bit}");
         }
     }

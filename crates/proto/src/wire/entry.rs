@@ -4,7 +4,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::identity::{self, Identity, Purpose};
+use crate::identity::{Identity, Purpose, Verifier};
 use crate::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq};
 use crate::wire::codec::{DecodeError, Reader};
 
@@ -161,9 +161,9 @@ impl Unverified {
     ///
     /// # Errors
     /// [`DecodeError::Signature`] if the author did not sign it.
-    pub fn verify(self) -> Result<Entry, DecodeError> {
+    pub fn verify(self, verifier: &Verifier) -> Result<Entry, DecodeError> {
         let encoded = self.0.header.encode(&self.0.body);
-        if identity::verify(self.0.header.author, Purpose::Entry, &[&encoded], &self.0.signature) {
+        if verifier.verify(self.0.header.author, Purpose::Entry, &[&encoded], &self.0.signature) {
             Ok(self.0)
         } else {
             Err(DecodeError::Signature)
@@ -242,11 +242,11 @@ mod tests {
     fn an_entry_reads_back_whole_and_without_its_room() {
         for deps in 0..=MAX_DEPS {
             let written = entry(b"tea?", deps);
-            let read = Unverified::decode(&written.encode()).unwrap().verify().unwrap();
+            let read = Unverified::decode(&written.encode()).unwrap().verify(&Verifier::default()).unwrap();
             assert_eq!(read, written);
             let elided = written.encode_in_room();
             assert_eq!(elided.len(), written.len_in_room());
-            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided).unwrap().verify().unwrap();
+            let read = Unverified::decode_in_room(RoomId([9; 32]), &elided).unwrap().verify(&Verifier::default()).unwrap();
             assert_eq!(read, written);
         }
     }
@@ -255,7 +255,7 @@ mod tests {
     fn an_entry_moved_to_another_room_is_signed_by_nobody() {
         let bytes = entry(b"tea?", 1).encode_in_room();
         let moved = Unverified::decode_in_room(RoomId([8; 32]), &bytes).unwrap();
-        assert_eq!(moved.verify(), Err(DecodeError::Signature));
+        assert_eq!(moved.verify(&Verifier::default()), Err(DecodeError::Signature));
     }
 
     #[test]
@@ -264,7 +264,7 @@ mod tests {
         for at in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[at / 8] ^= 1 << (at % 8);
-            assert!(Unverified::decode(&flipped).and_then(Unverified::verify).is_err(), "bit {at}");
+            assert!(Unverified::decode(&flipped).and_then(|read| read.verify(&Verifier::default())).is_err(), "bit {at}");
         }
     }
 

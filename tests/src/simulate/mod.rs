@@ -1,0 +1,18 @@
+//! The protocol on simulated networks of many hosts, judged by numbers: the same seed gives the same numbers.
+//!
+//! ```text
+//!   scenarios  what is played
+//!   play       one run, and the check of what everybody has in the end
+//!   score      what a run is judged by
+//!   baseline   the scores that are committed, and how much worse is too much
+//! ```
+
+mod baseline;
+mod play;
+mod scenarios;
+mod score;
+
+pub use baseline::Baseline;
+pub use play::play;
+pub use scenarios::{SCENARIOS, Scenario, Setting};
+pub use score::{Score, table};
