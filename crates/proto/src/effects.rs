@@ -256,6 +256,8 @@ pub enum Event {
         room: RoomId,
         author: PeerId,
     },
+    /// The open rooms of [`crate::node::Node::directory`] are others than before.
+    DirectoryChanged,
     /// Another device speaks with this one's key: a copy of this profile runs elsewhere.
     Cloned,
 }

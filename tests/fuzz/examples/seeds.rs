@@ -7,8 +7,9 @@ use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{EntryId, Hlc, LogId, Platform, RoomId, Seq, TransferId};
 use lanyard_proto::rooms::{Content, Offer};
 use lanyard_proto::transfer::{Failure, Receipt};
+use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, Heads, NetworkTag, Query, RoomPacket, Wanted, kind,
+    Announcement, Envelope, Fragment, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, Chunk, Data, FileDone, Item, ItemKind, Span, Want};
@@ -38,10 +39,16 @@ fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> std::io::Result<()> {
 fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
     let said = Announcement::new("Ana 张伟", Platform::Linux, 24417, 10, 3, Query::Yes).encode();
     let heads = vec![(LogId([1; 8]), Seq(3)), (LogId([2; 8]), Seq(70_000))];
-    let entries = vec![entry(b"tea?", 0).encode_in_room()];
+    let one = entry(b"tea?", 0);
+    let mut packer = Packer::new(one.header.author);
+    packer.push(&one);
+    let entries = packer.finish();
     let data = RoomPacket::Data { entries, heads: heads.clone() }.encode();
     let wanted = vec![Wanted { log: LogId([1; 8]), from: Seq(2), count: 4 }];
-    let nack = RoomPacket::Nack { wanted }.encode();
+    let pieces = vec![Pieces { log: LogId([1; 8]), seq: Seq(6), missing: 5 }];
+    let nack = RoomPacket::Nack { wanted, pieces }.encode();
+    let (log, seq, id, bytes) = (LogId([1; 8]), Seq(6), [9; 8], vec![3; 40]);
+    let piece = RoomPacket::Fragment(Fragment { log, seq, id, index: 1, count: 2, bytes }).encode();
     let heads = RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true }).encode();
     let signed = |kind: u8, body: &[u8]| {
         let ann = Identity::from_seed(&[1; 32]);
@@ -57,6 +64,7 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
         ("data-body", bare(kind::DATA, &data)),
         ("heads-body", bare(kind::HEADS, &heads)),
         ("nack-body", bare(kind::NACK, &nack)),
+        ("fragment-body", bare(kind::FRAGMENT, &piece)),
     ]
 }
 

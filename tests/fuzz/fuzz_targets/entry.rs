@@ -1,8 +1,9 @@
 #![no_main]
 
 use lanyard_proto::identity::Verifier;
-use lanyard_proto::model::RoomId;
+use lanyard_proto::model::{PeerId, RoomId};
 use lanyard_proto::rooms::{Content, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT};
+use lanyard_proto::wire::compact;
 use lanyard_proto::wire::entry::{Entry, MAX_BODY, MAX_DEPS, Unverified};
 use libfuzzer_sys::fuzz_target;
 
@@ -10,6 +11,10 @@ fuzz_target!(|bytes: &[u8]| {
     entry(bytes);
     if let Ok(entry) = Unverified::decode_in_room(RoomId([9; 32]), bytes) {
         assert_eq!(entry.header().room, RoomId([9; 32]));
+    }
+    let sender = PeerId([2; 32]);
+    for read in compact::unpack(RoomId([9; 32]), sender, &[bytes.to_vec()]).into_iter().flatten() {
+        assert!(read.header().deps.len() <= MAX_DEPS && read.header().room == RoomId([9; 32]));
     }
     if let Some((kind, body)) = bytes.split_first() {
         content(*kind, body);

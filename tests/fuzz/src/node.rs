@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Direction, Effects, Input, Job, Loaded, Record};
-use lanyard_proto::identity::Identity;
+use lanyard_proto::identity::{Identity, Verifier};
 use lanyard_proto::log::NO_ENTRY;
 use lanyard_proto::model::{
     ConnId, EntryId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis,
@@ -18,10 +18,12 @@ use lanyard_proto::model::{
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::rooms::{self, LOBBY, Offer, RoomKeys};
 use lanyard_proto::transfer::{Failure, PullEnd};
+use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, Heads, MAX_BODY, NetworkTag, Query, RoomPacket, Wanted, kind,
+    Announcement, Envelope, FRAGMENT_BYTES, Fragment, Heads, MAX_BODY, MAX_FRAGMENTS, MAX_PIECES, NetworkTag,
+    Pieces, Query, RoomPacket, Wanted, kind,
 };
-use lanyard_proto::wire::entry::{Entry, Header, log_id};
+use lanyard_proto::wire::entry::{Entry, Header, Unverified, log_id};
 use lanyard_proto::wire::frame::{Frame, Hello};
 
 use crate::feed::Feed;
@@ -130,10 +132,10 @@ impl World {
     }
 
     fn room_packet(&mut self, feed: &mut Feed<'_>) -> Option<()> {
-        let (who, room, what) = (feed.one_of(OTHERS)?, self.room(feed)?, feed.one_of(4)?);
+        let (who, room, what) = (feed.one_of(OTHERS)?, self.room(feed)?, feed.one_of(5)?);
         let (kind, packet) = match what {
             0 => {
-                let entries = self.entries(who, room, feed)?;
+                let entries = packed(room, id(who), self.entries(who, room, feed)?);
                 let packet = RoomPacket::Data { entries, heads: self.heads(room, feed)? };
                 (packet.kind(), packet.encode())
             }
@@ -146,10 +148,22 @@ impl World {
             2 => {
                 let count = feed.number()? as u32;
                 let heads = self.heads(room, feed)?;
+                let missing = feed.number()? as u16;
+                let pieces = heads.iter().take(MAX_PIECES);
+                let pieces = pieces.map(|(log, seq)| Pieces { log: *log, seq: *seq, missing }).collect();
                 let wanted = heads.into_iter().map(|(log, from)| Wanted { log, from, count }).collect();
-                (kind::NACK, RoomPacket::Nack { wanted }.encode())
+                (kind::NACK, RoomPacket::Nack { wanted, pieces }.encode())
             }
-            _ => (kind::DATA + feed.one_of(3)? as u8, feed.bytes()?.to_vec()),
+            3 => {
+                let (log, seq) = self.heads(room, feed)?.first().copied().unwrap_or((LogId([1; 8]), Seq(1)));
+                let id = [feed.byte()?; 8];
+                let (index, count) =
+                    (feed.one_of(MAX_FRAGMENTS)? as u8, feed.one_of(MAX_FRAGMENTS)? as u8 + 1);
+                let bytes = feed.bytes()?.iter().copied().take(FRAGMENT_BYTES).collect();
+                let piece = Fragment { log, seq, id, index, count, bytes };
+                (kind::FRAGMENT, RoomPacket::Fragment(piece).encode())
+            }
+            _ => (kind::DATA + feed.one_of(4)? as u8, feed.bytes()?.to_vec()),
         };
         let keys = keys(who, room);
         let envelope = self.envelope(who, kind);
@@ -473,6 +487,21 @@ impl World {
         }
         panic!("a device that hears nothing wakes {MAX_WAKES} times in a quarter of an hour");
     }
+}
+
+/// Entries as they travel in a datagram; what is none is left as it is.
+fn packed(room: RoomId, sender: PeerId, entries: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut packer = Packer::new(sender);
+    let mut nonsense = Vec::new();
+    for bytes in entries {
+        let read =
+            Unverified::decode_in_room(room, &bytes).and_then(|read| read.verify(&Verifier::default()));
+        match read {
+            Ok(entry) => packer.push(&entry),
+            Err(_) => nonsense.push(bytes),
+        }
+    }
+    [packer.finish(), nonsense].concat()
 }
 
 fn other(who: usize) -> &'static Identity {

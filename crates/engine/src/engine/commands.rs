@@ -151,7 +151,7 @@ impl Run {
                 self.keep_room(room, days).await?;
                 Ok(Outcome::After(Effects::default(), Answering::Room(room)))
             }
-            Command::Directory {} => Err(invalid("logs")),
+            Command::Directory {} => Ok(Outcome::Now(Reply::Directory(self.directory()))),
         }
     }
 
@@ -168,7 +168,10 @@ impl Run {
             }
             Answering::Room(room) => self.room(room).map(Reply::Room).ok_or_else(gone),
             Answering::Transfer(transfer) => self.transfer(transfer).map(Reply::Transfer).ok_or_else(gone),
-            Answering::Me => Ok(Reply::Me(self.me())),
+            Answering::Me(me) => {
+                self.tell(Event::MeChanged { me: (*me).clone() });
+                Ok(Reply::Me(*me))
+            }
             Answering::Refused(error) => Err(error),
         };
         let _ = answer.to.send(reply);
@@ -315,9 +318,7 @@ impl Run {
         }
         let kept = self.store.set_settings(settings).await?;
         self.gate.wait_for(kept);
-        let me = self.me();
-        self.tell(Event::MeChanged { me });
-        Ok(Outcome::After(effects, Answering::Me))
+        Ok(Outcome::After(effects, Answering::Me(Box::new(self.me()))))
     }
 
     /// The room that `to` means; a direct conversation is opened if it was not.

@@ -35,6 +35,7 @@ impl Run {
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
             Fact::Forked { room, author } => self.tell_of_fork(room, author),
+            Fact::DirectoryChanged => self.tell(Event::DirectoryChanged {}),
             Fact::Cloned => self.tell_of_clone(),
         }
     }

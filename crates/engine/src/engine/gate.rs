@@ -10,7 +10,7 @@ use lanyard_proto::model::TransferId;
 use lanyard_proto::transfer::TransferState;
 use tokio::sync::oneshot;
 
-use crate::api::{ApiError, Reply};
+use crate::api::{ApiError, Me, Reply};
 use crate::store::{Durable, Store, StoreError};
 
 #[derive(Default)]
@@ -43,7 +43,8 @@ pub enum Answering {
     Message(std::sync::Arc<lanyard_proto::wire::entry::Entry>, lanyard_proto::model::UnixMillis),
     Room(lanyard_proto::model::RoomId),
     Transfer(TransferId),
-    Me,
+    /// This device, as it is from now on; everybody is told.
+    Me(Box<Me>),
     /// Something was done, though not what was asked for.
     Refused(ApiError),
 }

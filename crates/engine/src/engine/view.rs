@@ -10,8 +10,8 @@ use lanyard_proto::rooms::{self, Content, LOBBY};
 use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
 
 use crate::api::{
-    ApiError, Delivery, Dropped, ErrorCode, Interface, Me, Message, MessageKind, Network, Peer, Platform,
-    Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
+    ApiError, Delivery, Dropped, ErrorCode, Interface, ListedRoom, Me, Message, MessageKind, Network, Peer,
+    Platform, Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
 };
 use crate::config::Multicast;
 use crate::engine::run::Run;
@@ -148,6 +148,18 @@ impl Run {
 
     pub fn rooms(&self) -> Vec<Room> {
         self.node.rooms().filter_map(|room| self.room(room.record().id)).collect()
+    }
+
+    /// The open rooms of this network, by name.
+    pub fn directory(&self) -> Vec<ListedRoom> {
+        let rooms = self.node.directory().into_iter();
+        let listed = rooms.map(|room| ListedRoom {
+            name: room.name,
+            members: room.members,
+            joined: room.joined,
+            active: room.active.0,
+        });
+        listed.collect()
     }
 
     pub fn room(&self, id: RoomId) -> Option<Room> {

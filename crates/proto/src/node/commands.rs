@@ -201,6 +201,7 @@ impl Node {
         };
         let body = held.keys.seal_body(&header, sealing, &content.encode(&self.profile.name));
         let entry = Entry::write(&self.identity, header, body);
+        held.active = now.unix;
         let written = held.replica.wrote(entry, now.instant);
         let entry = written.first().expect("an own entry continues its log").clone();
         self.clock = hlc;

@@ -8,7 +8,7 @@ use crate::model::{ConnId, LogId, Now, PeerId, RoomId, Span};
 use crate::node::{Dropped, Entries, Node, reachable};
 use crate::pacing::earliest;
 use crate::wire::datagram::Query;
-use crate::wire::frame::{ENTRIES_BYTES, Frame, Have};
+use crate::wire::frame::{ENTRIES_BYTES, Frame, Have, Relayed};
 
 impl Node {
     pub(super) fn connected(
@@ -38,6 +38,10 @@ impl Node {
         for room in dialled_for {
             effects.extend(self.ask(conn, room));
         }
+        if direction == Direction::Dialled && self.roster.dialled.take_if(|wanted| *wanted == peer).is_some()
+        {
+            effects.extend(self.look_on(conn));
+        }
         if standing {
             effects.extend(self.begin_standing(conn, now));
         }
@@ -47,6 +51,7 @@ impl Node {
 
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Now) -> Effects {
         let mut effects = Effects::default();
+        self.roster.dialled.take_if(|wanted| *wanted == peer);
         for room in self.dialling.remove(&peer).unwrap_or_default() {
             effects.extend(self.pull_ended(room, peer, false, now));
         }
@@ -122,14 +127,11 @@ impl Node {
                 effects.extend(self.hang_up_if_idle(conn));
                 effects
             }
-            Frame::Announcements(datagrams) => {
-                let Some(remote) = self.sessions.get(&conn).map(|session| session.remote) else {
-                    return Effects::default();
-                };
-                let mut effects = Effects::default();
-                for datagram in datagrams {
-                    effects.extend(self.datagram(remote, &datagram, now));
-                }
+            Frame::Announcements(announcements) => self.relayed(conn, announcements, now),
+            Frame::Look { roster } => self.looked_at(conn, roster, now),
+            Frame::Rooms(rooms) => {
+                let mut effects = self.rooms_listed(conn, rooms, now);
+                effects.extend(self.hang_up_if_idle(conn));
                 effects
             }
             Frame::Hello(_) | Frame::Ping => Effects::default(),
@@ -292,9 +294,9 @@ impl Node {
     }
 
     fn dial(&mut self, peer: PeerId, room: RoomId, addresses: Vec<SocketAddr>) -> Effects {
-        let waiting = self.dialling.entry(peer).or_default();
-        waiting.push(room);
-        let run = if waiting.len() == 1 { vec![Job::Dial { peer, addresses }] } else { Vec::new() };
+        let dialled = self.dialling.contains_key(&peer);
+        self.dialling.entry(peer).or_default().push(room);
+        let run = if !dialled { vec![Job::Dial { peer, addresses }] } else { Vec::new() };
         Effects { run, ..Effects::default() }
     }
 
@@ -337,11 +339,14 @@ impl Node {
     fn begin_standing(&mut self, conn: ConnId, now: Now) -> Effects {
         let announcement = self.announcement(Query::No);
         let mut effects = Effects::default();
-        effects.send.push(frame(conn, &Frame::Announcements(vec![announcement])));
+        effects
+            .send
+            .push(frame(conn, &Frame::Announcements(vec![Relayed { datagram: announcement, from: None }])));
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         for room in rooms {
             effects.extend(self.ask(conn, room));
         }
+        effects.extend(self.look_on(conn));
         self.remind_at = earliest(self.remind_at, Some(now.instant + REMIND));
         effects
     }
@@ -364,7 +369,7 @@ impl Node {
     }
 
     pub(super) fn announce_on_links(&self, datagram: &[u8]) -> Effects {
-        let said = Frame::Announcements(vec![datagram.to_vec()]);
+        let said = Frame::Announcements(vec![Relayed { datagram: datagram.to_vec(), from: None }]);
         let standing = self.sessions.values().filter(|session| session.standing && session.is_greeted());
         Effects { send: standing.map(|session| frame(session.conn, &said)).collect(), ..Effects::default() }
     }

@@ -5,6 +5,7 @@
 //!   links      catching up over TCP
 //!   commands   what people do
 //!   absorb     what was received in a room
+//!   roster     who is here and which rooms there are, over TCP
 //!   forks      logs that contradict themselves
 //! ```
 
@@ -13,6 +14,7 @@ mod commands;
 mod datagrams;
 mod forks;
 mod links;
+mod roster;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -31,9 +33,11 @@ use crate::wire::datagram::{NetworkTag, Query};
 use crate::wire::entry::{Entry, Signed, log_id};
 
 use absorb::History;
+use roster::Roster;
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
+pub use roster::KnownRoom;
 
 /// A device on the network, without its sockets, clock and disk.
 pub struct Node {
@@ -49,6 +53,7 @@ pub struct Node {
     bucket: TokenBucket,
     air: Air,
     presence: Presence,
+    roster: Roster,
     rooms: BTreeMap<RoomId, Room>,
     tags: Tags,
     sessions: BTreeMap<ConnId, Session>,
@@ -92,6 +97,8 @@ pub struct Room {
     history: History,
     /// For how long history is kept; for ever if absent.
     kept: Option<Duration>,
+    /// When somebody last wrote here, by their clock; zero if that is not known.
+    active: UnixMillis,
 }
 
 /// Which room a tag on the wire means at this hour.
@@ -126,6 +133,7 @@ impl Node {
             air: Air::new(now.instant),
             presence: Presence::new(me, loaded.peers, now, &mut dice),
             dice,
+            roster: Roster::default(),
             rooms: BTreeMap::new(),
             tags: Tags::default(),
             sessions: BTreeMap::new(),
@@ -216,7 +224,7 @@ impl Node {
         let timers =
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
-        self.due = earliest(earliest(timers, machines), self.remind_at);
+        self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
 
@@ -266,6 +274,7 @@ impl Node {
         let (mut effects, due) = self.presence.timer(now, &mut self.dice);
         self.notice_departures(&effects);
         if let Some(due) = due {
+            effects.extend(self.forget_rooms(now.instant));
             effects.extend(self.announce(due.query, due.reach));
         }
         for room in self.rooms.values_mut() {
@@ -277,6 +286,7 @@ impl Node {
         }
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
+        effects.extend(self.look(now));
         let presence = &self.presence;
         let reach =
             |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };
@@ -319,6 +329,7 @@ impl Node {
     fn load_room(&mut self, loaded: &LoadedRoom) {
         if let Some(mut room) = self.make_room(loaded.record.clone()) {
             room.replica.load(loaded);
+            room.active = loaded.recent.last().map_or(UnixMillis(0), |newest| newest.header.hlc.unix());
             self.rooms.insert(loaded.record.id, room);
         }
     }
@@ -348,7 +359,15 @@ impl Node {
         if self.cloned {
             replica.insist();
         }
-        Some(Room { record, nonce: self.log_nonce, keys, replica, history: History::default(), kept: None })
+        Some(Room {
+            record,
+            nonce: self.log_nonce,
+            keys,
+            replica,
+            history: History::default(),
+            kept: None,
+            active: UnixMillis(0),
+        })
     }
 
     /// Somebody came or the network changed: say in each room what is here.

@@ -109,6 +109,11 @@ impl<'a> Unverified<'a> {
         Ok(Unverified { envelope, signed, signature })
     }
 
+    /// All of it, as it came.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.signed, self.signature].concat()
+    }
+
     /// What it claims about itself: enough to drop replays before the signature is paid for.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
@@ -152,6 +157,9 @@ pub struct Announcement {
     pub peers: u16,
     #[n(7)]
     flags: u8,
+    /// Stands for the names of the open rooms that it knows of; absent where it knows of none.
+    #[n(8)]
+    directory: Option<minicbor::bytes::ByteArray<8>>,
 }
 
 impl Announcement {
@@ -171,7 +179,27 @@ impl Announcement {
         };
         let flags = if query == Query::Yes { FLAG_QUERY } else { 0 };
         let name = text::clean_line(name, MAX_NAME);
-        Announcement { min_version: 1, max_version: 1, tcp_port, name, platform, interval, peers, flags }
+        Announcement {
+            min_version: 1,
+            max_version: 1,
+            tcp_port,
+            name,
+            platform,
+            interval,
+            peers,
+            flags,
+            directory: None,
+        }
+    }
+
+    /// The same with what stands for the open rooms that the device knows of.
+    #[must_use]
+    pub fn with_directory(self, digest: Option<[u8; 8]>) -> Announcement {
+        Announcement { directory: digest.map(Into::into), ..self }
+    }
+
+    pub fn directory(&self) -> Option<[u8; 8]> {
+        self.directory.map(Into::into)
     }
 
     pub fn encode(&self) -> Vec<u8> {

@@ -58,6 +58,7 @@ pub fn run(words: &[String]) -> ExitCode {
     for (name, measure) in
         FIGURES.iter().filter(|(name, _)| named.is_empty() || named.contains(&name.to_string()))
     {
+        println!("| {name} on {} | | | |", machine());
         if let Err(why) = measure(&options) {
             row(name, "", &why.replace('\n', " "), Verdict::Failed);
             outcome = ExitCode::FAILURE;
@@ -86,6 +87,14 @@ fn parse(words: &[String]) -> Option<(Options, Vec<String>)> {
         }
     }
     Some((options, named))
+}
+
+/// What else the machine does is part of every delay.
+fn machine() -> String {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or("unknown");
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("{cores} cores, load {load} before it")
 }
 
 impl Options {
