@@ -9,11 +9,11 @@ use lanyard_proto::rooms::{Content, Offer, Text};
 use lanyard_proto::transfer::{Failure, Receipt};
 use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, Fragment, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
+    Announcement, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, Chunk, Data, FileDone, Item, ItemKind, Span, Want};
-use lanyard_proto::wire::frame::{Frame, Hello};
+use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 
 const ROOM: RoomId = RoomId([9; 32]);
 const TRANSFER: TransferId = TransferId([5; 16]);
@@ -49,7 +49,10 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
     let nack = RoomPacket::Nack { wanted, pieces }.encode();
     let (log, seq, id, bytes) = (LogId([1; 8]), Seq(6), [9; 8], vec![3; 40]);
     let piece = RoomPacket::Fragment(Fragment { log, seq, id, index: 1, count: 2, bytes }).encode();
-    let heads = RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true }).encode();
+    let heads = (heads.into_iter())
+        .map(|(log, seq)| Head { log, seq, base: Seq(2), check: None })
+        .collect();
+    let heads = RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true, partial: true }).encode();
     let signed = |kind: u8, body: &[u8]| {
         let ann = Identity::from_seed(&[1; 32]);
         let (network, sender) = (NetworkTag::of("default"), ann.peer_id());
@@ -122,12 +125,18 @@ fn entries() -> Vec<(&'static str, Vec<u8>)> {
 fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let hello = Hello { min_version: 1, max_version: 1, standing: true };
     let entries = vec![entry(b"tea?", 1).encode_in_room()];
+    let head = Head { log: LogId([1; 8]), seq: Seq(3), base: Seq(1), check: Some(5) };
+    let relayed = Relayed { datagram: vec![1; 40], from: Some([10, 0, 0, 7].into()) };
+    let listed = Listed { name: "design".to_owned(), members: 3, active: 1, age: 60 };
     vec![
         ("hello", Frame::Hello(hello).encode()),
-        ("have", Frame::Have { room: ROOM, logs: vec![(LogId([1; 8]), Seq(3))] }.encode()),
+        ("have", Frame::Have(Have { room: ROOM, logs: vec![head], ask: true, digest: [2; 16] }).encode()),
+        ("want", Frame::Want { room: ROOM, ranges: vec![(head.log, head.span())], more: true }.encode()),
+        ("look", Frame::Look { roster: true }.encode()),
+        ("rooms", Frame::Rooms(vec![listed]).encode()),
         ("entries", Frame::Entries { room: ROOM, entries }.encode()),
         ("done", Frame::Done { room: ROOM }.encode()),
-        ("announcements", Frame::Announcements(vec![vec![1; 40]; 2]).encode()),
+        ("announcements", Frame::Announcements(vec![relayed]).encode()),
         ("ping", Frame::Ping.encode()),
     ]
 }

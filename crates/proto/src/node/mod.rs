@@ -362,16 +362,9 @@ impl Node {
         if self.cloned {
             replica.insist();
         }
-        Some(Room {
-            record,
-            nonce: self.log_nonce,
-            keys,
-            replica,
-            history: History::default(),
-            kept: None,
-            active: UnixMillis(0),
-            typing: messages::Typing::default(),
-        })
+        let (history, typing) = (History::default(), messages::Typing::default());
+        let active = UnixMillis(0);
+        Some(Room { record, nonce: self.log_nonce, keys, replica, history, kept: None, active, typing })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
