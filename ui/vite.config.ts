@@ -1,8 +1,9 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
+import { emojiList } from './emoji.ts';
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte(), emojiList()],
   clearScreen: false,
   server: { port: 1420, strictPort: true },
   build: {

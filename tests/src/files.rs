@@ -38,7 +38,7 @@ pub fn write_random(path: &Path, size: u64, seed: u64) -> io::Result<()> {
 pub fn sha256(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; CHUNK];
+    let mut buffer = vec![0; CHUNK.min(file.metadata()?.len() as usize + 1)];
     loop {
         match file.read(&mut buffer)? {
             0 => break,

@@ -3,12 +3,12 @@
 #[cfg(target_os = "linux")]
 mod linux {
     use lanyard_tests::hosts::Lan;
-    use lanyard_tests::power::{Honesty, Loss, Record, about, explore, folder};
+    use lanyard_tests::power::{Honesty, Loss, Record, about, available, explore, folder};
 
     /// One record for all that is asked of it: to make one takes longer than to look at it.
     #[test]
     fn nothing_that_was_told_is_lost_with_the_power() {
-        if let Err(why) = Lan::available() {
+        if let Err(why) = available() {
             println!("skipped: {why}");
             return;
         }

@@ -1,5 +1,8 @@
 //! Stories about people on a network that loses, delays, parts and heals. No sockets, no clock: time is data.
 
+#[path = "stories/messages.rs"]
+mod messages;
+
 use std::time::Duration;
 
 use lanyard_proto::transfer::TransferState;
@@ -136,6 +139,39 @@ fn a_message_too_long_for_a_datagram_arrives_too() {
     lan.say(ann, &long);
     lan.run_until(5 * SECOND, |lan| !lan.chat(bob).is_empty() && !lan.chat(cyd).is_empty());
     lan.assert_chat(bob, &format!("ann: {}\n", long.trim()));
+}
+
+#[test]
+fn where_nothing_is_lost_nothing_is_said_twice() {
+    let mut lan = Lan::seeded(24);
+    let people = lan.join(["ann", "bob", "cyd"]);
+    lan.run_for(10 * SECOND);
+    let mut data = 0;
+    for n in 0..300 {
+        if n == 200 {
+            data = lan.spent.of(16..=16).0;
+        }
+        lan.say(people[n % 3], &format!("{n}"));
+        lan.run_for(Duration::from_millis(500));
+    }
+    assert_eq!(lan.spent.of(16..=16).0 - data, 100, "each of the last hundred messages is one datagram");
+}
+
+#[test]
+fn twenty_messages_at_once_go_by_multicast_and_two_hundred_are_fetched() {
+    let mut lan = Lan::seeded(25);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.run_for(5 * SECOND);
+    for n in 0..20 {
+        lan.say(ann, &format!("{n}"));
+    }
+    lan.run_until(SECOND, |lan| lan.chat(bob).lines().count() == 20);
+    assert_eq!(lan.dials, 0);
+    for n in 20..220 {
+        lan.say(ann, &format!("{n}"));
+    }
+    lan.run_until(5 * SECOND, |lan| lan.chat(bob).lines().count() == 220);
+    assert!(lan.dials > 0, "the air does not carry so much");
 }
 
 #[test]

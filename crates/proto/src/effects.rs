@@ -272,8 +272,15 @@ pub enum Event {
         room: RoomId,
         author: PeerId,
     },
+    /// The open rooms of [`crate::node::Node::directory`] are others than before.
+    DirectoryChanged,
     /// Another device speaks with this one's key: a copy of this profile runs elsewhere.
     Cloned,
+    /// Somebody is writing in a room.
+    Typing {
+        room: RoomId,
+        peer: PeerId,
+    },
     /// Who is in a private room, in which role, or how this device stands to it, changed.
     Members(RoomId),
     /// An entry that was here sealed can be read now.

@@ -2,7 +2,8 @@
 
 use lanyard_proto::identity::Verifier;
 use lanyard_proto::wire::datagram::{
-    Announcement, MAX_ENTRIES, MAX_HEADS, MAX_NAME, MAX_WANTED, NetworkTag, RoomPacket, Unverified,
+    Announcement, FRAGMENT_BYTES, MAX_ENTRIES, MAX_FRAGMENTS, MAX_HEADS, MAX_NAME, MAX_PIECES, MAX_WANTED,
+    NetworkTag, RoomPacket, Unverified,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -31,7 +32,13 @@ fn bodies(kind: u8, body: &[u8]) {
                 assert!(entries.iter().map(Vec::len).sum::<usize>() <= body.len());
             }
             RoomPacket::Heads(said) => assert!(said.heads.len() <= MAX_HEADS),
-            RoomPacket::Nack { wanted } => assert!(wanted.len() <= MAX_WANTED),
+            RoomPacket::Nack { wanted, pieces } => {
+                assert!(wanted.len() <= MAX_WANTED && pieces.len() <= MAX_PIECES);
+            }
+            RoomPacket::Fragment(piece) => {
+                assert!(piece.bytes.len() <= FRAGMENT_BYTES && piece.index < piece.count);
+                assert!(usize::from(piece.count) <= MAX_FRAGMENTS);
+            }
         }
         assert_eq!(packet.kind(), kind);
         assert_eq!(RoomPacket::decode(kind, &packet.encode()), Ok(packet));

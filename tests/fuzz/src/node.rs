@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Direction, Effects, Input, Job, Loaded, Record};
-use lanyard_proto::identity::Identity;
+use lanyard_proto::effects::{Direction, Effects, Input, Job, Loaded, Place, Record};
+use lanyard_proto::identity::{Identity, Verifier};
 use lanyard_proto::log::NO_ENTRY;
 use lanyard_proto::model::{
     ConnId, EntryId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis,
@@ -18,11 +18,13 @@ use lanyard_proto::model::{
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::rooms::{self, LOBBY, Offer, RoomKeys};
 use lanyard_proto::transfer::{Failure, PullEnd};
+use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, Heads, MAX_BODY, NetworkTag, Query, RoomPacket, Wanted, kind,
+    Announcement, Envelope, FRAGMENT_BYTES, Fragment, Head, Heads, MAX_BODY, MAX_FRAGMENTS, MAX_PIECES, NetworkTag,
+    Pieces, Query, RoomPacket, Wanted, kind,
 };
-use lanyard_proto::wire::entry::{Entry, Header, log_id};
-use lanyard_proto::wire::frame::{Frame, Hello};
+use lanyard_proto::wire::entry::{Entry, Header, Unverified, log_id};
+use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 
 use crate::feed::Feed;
 
@@ -130,26 +132,39 @@ impl World {
     }
 
     fn room_packet(&mut self, feed: &mut Feed<'_>) -> Option<()> {
-        let (who, room, what) = (feed.one_of(OTHERS)?, self.room(feed)?, feed.one_of(4)?);
+        let (who, room, what) = (feed.one_of(OTHERS)?, self.room(feed)?, feed.one_of(5)?);
         let (kind, packet) = match what {
             0 => {
-                let entries = self.entries(who, room, feed)?;
+                let entries = packed(room, id(who), self.entries(who, room, feed)?);
                 let packet = RoomPacket::Data { entries, heads: self.heads(room, feed)? };
                 (packet.kind(), packet.encode())
             }
             1 => {
                 let digest = [feed.byte()?; 16];
                 let (logs, fetch) = (feed.number()? as u32, feed.byte()? & 1 == 1);
-                let said = Heads { digest, logs, heads: self.heads(room, feed)?, fetch };
+                let heads = self.held(room, feed)?;
+                let said = Heads { digest, logs, heads, fetch, partial: feed.byte()? & 1 == 1 };
                 (kind::HEADS, RoomPacket::Heads(said).encode())
             }
             2 => {
                 let count = feed.number()? as u32;
                 let heads = self.heads(room, feed)?;
+                let missing = feed.number()? as u16;
+                let pieces = heads.iter().take(MAX_PIECES);
+                let pieces = pieces.map(|(log, seq)| Pieces { log: *log, seq: *seq, missing }).collect();
                 let wanted = heads.into_iter().map(|(log, from)| Wanted { log, from, count }).collect();
-                (kind::NACK, RoomPacket::Nack { wanted }.encode())
+                (kind::NACK, RoomPacket::Nack { wanted, pieces }.encode())
             }
-            _ => (kind::DATA + feed.one_of(3)? as u8, feed.bytes()?.to_vec()),
+            3 => {
+                let (log, seq) = self.heads(room, feed)?.first().copied().unwrap_or((LogId([1; 8]), Seq(1)));
+                let id = [feed.byte()?; 8];
+                let (index, count) =
+                    (feed.one_of(MAX_FRAGMENTS)? as u8, feed.one_of(MAX_FRAGMENTS)? as u8 + 1);
+                let bytes = feed.bytes()?.iter().copied().take(FRAGMENT_BYTES).collect();
+                let piece = Fragment { log, seq, id, index, count, bytes };
+                (kind::FRAGMENT, RoomPacket::Fragment(piece).encode())
+            }
+            _ => (kind::DATA + feed.one_of(4)? as u8, feed.bytes()?.to_vec()),
         };
         let keys = keys(who, room);
         let envelope = self.envelope(who, kind);
@@ -191,10 +206,11 @@ impl World {
 
     fn frame(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         let (conn, who) = self.conn(feed)?;
-        let bytes = match feed.one_of(6)? {
+        let bytes = match feed.one_of(9)? {
             0 => {
                 let room = self.room(feed)?;
-                Frame::Have { room, logs: self.heads(room, feed)? }.encode()
+                let (ask, digest) = (feed.byte()? & 1 == 1, [feed.byte()?; 16]);
+                Frame::Have(Have { room, logs: self.held(room, feed)?, ask, digest }).encode()
             }
             1 => {
                 let room = self.room(feed)?;
@@ -204,7 +220,20 @@ impl World {
             3 => {
                 let said = Announcement::new(&feed.text()?, Platform::Windows, 24417, 10, 1, Query::No);
                 let envelope = self.envelope(who, kind::ANNOUNCE);
-                Frame::Announcements(vec![envelope.sign(other(who), &said.encode())]).encode()
+                let datagram = envelope.sign(other(who), &said.encode());
+                let from = (feed.byte()? & 1 == 1).then(|| address(who).ip());
+                Frame::Announcements(vec![Relayed { datagram, from }]).encode()
+            }
+            5 => {
+                let room = self.room(feed)?;
+                let ranges = self.held(room, feed)?.into_iter().map(|head| (head.log, head.span())).collect();
+                Frame::Want { room, ranges, more: feed.byte()? & 1 == 1 }.encode()
+            }
+            6 => Frame::Look { roster: feed.byte()? & 1 == 1 }.encode(),
+            7 => {
+                let (name, members) = (feed.text()?, feed.number()? as u32);
+                let listed = Listed { name, members, active: feed.number()?, age: feed.number()? as u32 };
+                Frame::Rooms(vec![listed]).encode()
             }
             4 => Frame::Hello(Hello {
                 min_version: feed.byte()?,
@@ -388,6 +417,17 @@ impl World {
         (0..feed.one_of(9)?).map(|_| one(feed)).collect()
     }
 
+    fn held(&mut self, room: RoomId, feed: &mut Feed<'_>) -> Option<Vec<Head>> {
+        let heads = self.heads(room, feed)?.into_iter();
+        heads
+            .map(|(log, seq)| {
+                let (base, check) = (feed.number()?, feed.byte()?);
+                let base = if check & 1 == 0 { Seq(0) } else { Seq(base) };
+                Some(Head { log, seq, base, check: (check & 2 != 0).then_some(u32::from(check)) })
+            })
+            .collect()
+    }
+
     fn room(&mut self, feed: &mut Feed<'_>) -> Option<RoomId> {
         let me = self.node.me();
         Some(match feed.one_of(OTHERS + 3)? {
@@ -415,6 +455,9 @@ impl World {
         let now = self.time();
         let effects = self.node.handle(input, now);
         self.check(&effects);
+        for _ in effects.run.iter().filter(|job| matches!(job, Job::Recall { .. })) {
+            self.input(Input::Recalled { entry: None });
+        }
     }
 
     fn check(&mut self, effects: &Effects) {
@@ -428,6 +471,15 @@ impl World {
                     assert_eq!(entry.header.seq, head.next(), "an entry continues its log");
                     assert_eq!(entry.header.prev, head_id.0, "an entry names the one before");
                     self.committed.insert((*room, entry.log()), (entry.header.seq, entry.id()));
+                }
+                Record::Run { room, entries, place, .. } => {
+                    for pair in entries.windows(2) {
+                        assert_eq!(pair[1].header.prev, pair[0].id().0, "entries of a run follow each other");
+                    }
+                    let last = entries.last().expect("a run is not empty");
+                    if *place == Place::Ahead {
+                        self.committed.insert((*room, last.log()), (last.header.seq, last.id()));
+                    }
                 }
                 Record::RoomLeft(left) => self.committed.retain(|(room, _), _| room != left),
                 _ => {}
@@ -473,6 +525,21 @@ impl World {
         }
         panic!("a device that hears nothing wakes {MAX_WAKES} times in a quarter of an hour");
     }
+}
+
+/// Entries as they travel in a datagram; what is none is left as it is.
+fn packed(room: RoomId, sender: PeerId, entries: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+    let mut packer = Packer::new(sender);
+    let mut nonsense = Vec::new();
+    for bytes in entries {
+        let read =
+            Unverified::decode_in_room(room, &bytes).and_then(|read| read.verify(&Verifier::default()));
+        match read {
+            Ok(entry) => packer.push(&entry),
+            Err(_) => nonsense.push(bytes),
+        }
+    }
+    [packer.finish(), nonsense].concat()
 }
 
 fn other(who: usize) -> &'static Identity {

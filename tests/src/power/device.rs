@@ -326,3 +326,111 @@ const SECTOR: usize = 512;
 
 /// How many moments before and behind one at which files come or go are looked at more closely.
 const AROUND: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::super::history::Sync;
+    use super::*;
+
+    const FILE: Node = 1;
+    const FOLDER: Node = 2;
+    const LATE: usize = 100;
+
+    /// One deed after the other, and syncs of a node behind so many deeds.
+    fn history(acts: Vec<Act>, syncs: &[(usize, Node)]) -> History {
+        let line = |deed: usize| deed * 2;
+        let deed = |(number, act)| Deed { began: line(number), ended: line(number), act };
+        let sync = |(behind, node): &(usize, Node)| Sync {
+            began: line(*behind) - 1,
+            ended: line(*behind) - 1,
+            node: Some(*node),
+        };
+        History {
+            nodes: vec![Kind::Folder, Kind::File("file".to_owned()), Kind::Folder],
+            deeds: acts.into_iter().enumerate().map(deed).collect(),
+            syncs: syncs.iter().map(sync).collect(),
+            end: LATE,
+        }
+    }
+
+    fn name(folder: Node, name: &str, node: Node) -> Act {
+        Act::Name { folder, name: name.to_owned(), node }
+    }
+
+    fn write(at: u64, byte: u8, length: usize) -> Act {
+        Act::Write { file: FILE, at, bytes: vec![byte; length] }
+    }
+
+    /// Whatever may be left, of many seeds: the content of the file by its path, without its node.
+    fn left(history: &History, honesty: Honesty) -> BTreeSet<Vec<(String, Option<Vec<u8>>)>> {
+        let device = Device::new(history, honesty);
+        (0..400_u64)
+            .map(|seed| {
+                let mut bytes = [7; 32];
+                bytes[..8].copy_from_slice(&seed.to_be_bytes());
+                let image = device.after(LATE, &mut Dice::seeded(bytes));
+                let plain = |(path, content): (PathBuf, Option<(Node, Vec<u8>)>)| {
+                    (path.to_string_lossy().into_owned(), content.map(|(_, bytes)| bytes))
+                };
+                image.into_iter().map(plain).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_was_synced_with_its_name_is_always_there_and_a_liar_loses_it() {
+        let history = history(vec![name(ROOT, "file", FILE), write(0, 1, 3)], &[(2, FILE), (2, ROOT)]);
+        let whole = vec![("file".to_owned(), Some(vec![1; 3]))];
+        assert_eq!(left(&history, Honesty::Honest), BTreeSet::from([whole]));
+        for (liar, what) in [
+            (Honesty::IgnoresAll, vec![]),
+            (Honesty::IgnoresFolders, vec![]),
+            (Honesty::Ignores("file"), vec![("file".to_owned(), Some(vec![]))]),
+        ] {
+            assert!(left(&history, liar).contains(&what), "{liar:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_synced_is_there_lost_hollow_or_torn_at_a_sector_and_nowhere_else() {
+        let acts = vec![name(ROOT, "file", FILE), write(0, 1, 1024), write(0, 2, 1024)];
+        let left = left(&history(acts, &[(2, FILE), (2, ROOT)]), Honesty::Honest);
+        let content = |first: u8, second: u8| {
+            vec![("file".to_owned(), Some([vec![first; 512], vec![second; 512]].concat()))]
+        };
+        assert_eq!(left, BTreeSet::from([content(1, 1), content(1, 2), content(2, 1), content(2, 2)]));
+    }
+
+    #[test]
+    fn a_length_without_content_is_zeros() {
+        let acts = vec![name(ROOT, "file", FILE), write(0, 9, 4)];
+        let left = left(&history(acts, &[(1, ROOT)]), Honesty::Honest);
+        let file = |content: &[u8]| vec![("file".to_owned(), Some(content.to_vec()))];
+        assert_eq!(left, BTreeSet::from([file(&[]), file(&[0; 4]), file(&[9; 4])]));
+    }
+
+    #[test]
+    fn a_move_happens_in_both_folders_or_in_neither_and_either_sync_makes_it_last() {
+        let acts = || {
+            let (from, to) = ((ROOT, "file".to_owned()), (FOLDER, "new".to_owned()));
+            vec![name(ROOT, "folder", FOLDER), name(ROOT, "file", FILE), Act::Move { from, to, node: FILE }]
+        };
+        let folder = ("folder".to_owned(), None);
+        let before = vec![("file".to_owned(), Some(vec![])), folder.clone()];
+        let after = vec![folder, ("folder/new".to_owned(), Some(vec![]))];
+        let undone = left(&history(acts(), &[(2, ROOT)]), Honesty::Honest);
+        assert_eq!(undone, BTreeSet::from([before, after.clone()]));
+        for node in [ROOT, FOLDER] {
+            let done = left(&history(acts(), &[(2, ROOT), (3, node)]), Honesty::Honest);
+            assert_eq!(done, BTreeSet::from([after.clone()]));
+        }
+    }
+
+    #[test]
+    fn what_a_folder_was_named_first_survives_first() {
+        let acts = vec![name(ROOT, "file", FILE), name(ROOT, "folder", FOLDER)];
+        let (file, folder) = (("file".to_owned(), Some(vec![])), ("folder".to_owned(), None));
+        let left = left(&history(acts, &[]), Honesty::Honest);
+        assert_eq!(left, BTreeSet::from([vec![], vec![file.clone()], vec![file, folder]]));
+    }
+}

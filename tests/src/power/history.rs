@@ -171,11 +171,11 @@ impl Historian {
             ("link" | "linkat", _) => self.link(call),
             ("unlink" | "unlinkat" | "rmdir", _) => self.unlink(call),
             ("symlink" | "symlinkat" | "truncate", _) => {
-                if self.place(call, call.arguments.len().saturating_sub(2)).is_ok_and(|place| place.is_some())
-                {
-                    return Err("it is not understood here".to_owned());
+                let which = usize::from(call.name != "truncate");
+                match self.place(call, which)? {
+                    Some(_) => Err("it is not understood here".to_owned()),
+                    None => Ok(false),
                 }
-                Ok(false)
             }
             ("chdir" | "fchdir" | "io_uring_setup" | "io_uring_enter", _) => {
                 Err("it is not understood".to_owned())

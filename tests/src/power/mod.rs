@@ -20,8 +20,8 @@ use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsFd as _;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 use std::time::Instant;
 
 use lanyard_proto::pacing::Dice;
@@ -115,29 +115,52 @@ fn lose_power(
     verdict.map_err(|what| Loss { seed, moment, what, left: record::outline(&image) })
 }
 
+/// Whether power can be lost here.
+///
+/// # Errors
+/// Why not.
+pub fn available() -> Result<(), String> {
+    Lan::available()?;
+    let tried = Command::new("strace").args(["-f", "--seccomp-bpf", "-o", "/dev/null", "true"]).output();
+    match tried {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => {
+            Err(format!("strace cannot be used here ({})", String::from_utf8_lossy(&output.stderr).trim()))
+        }
+        Err(error) => Err(format!("no strace here ({error})")),
+    }
+}
+
 /// `power [--seeds N] [--from SEED] [--record FOLDER]`: makes a record, or takes one that was kept, and lets the power go.
 pub fn command(words: &[String]) -> ExitCode {
-    let value = |name: &str| words.iter().position(|word| word == name).and_then(|at| words.get(at + 1));
-    let number = |name: &str, otherwise: u64| value(name).map_or(Ok(otherwise), |value| value.parse());
-    let (Ok(seeds), Ok(from)) = (number("--seeds", SEEDS), number("--from", 0)) else {
-        eprintln!("usage: power [--seeds N] [--from SEED] [--record FOLDER]");
-        return ExitCode::FAILURE;
-    };
-    if let Err(why) = Lan::available() {
+    let (mut seeds, mut from, mut folder) = (SEEDS, 0, None);
+    for pair in words.chunks(2) {
+        let number = pair.get(1).and_then(|value| value.parse().ok());
+        match (pair[0].as_str(), number, pair.get(1)) {
+            ("--seeds", Some(number), _) => seeds = number,
+            ("--from", Some(number), _) => from = number,
+            ("--record", _, Some(value)) => folder = Some(PathBuf::from(value)),
+            _ => {
+                eprintln!("usage: power [--seeds N] [--from SEED] [--record FOLDER]");
+                return ExitCode::from(2);
+            }
+        }
+    }
+    if let Err(why) = available() {
         println!("skipped: {why}");
         return ExitCode::SUCCESS;
     }
     let lan = Lan::new();
-    let (record, kept) = match value("--record") {
-        Some(folder) => match Record::open(Path::new(folder)) {
+    let (record, kept) = match folder {
+        Some(folder) => match Record::open(&folder) {
             Ok(record) => (record, None),
             Err(why) => {
-                eprintln!("{folder} holds no record: {why}");
+                eprintln!("{} holds no record: {why}", folder.display());
                 return ExitCode::FAILURE;
             }
         },
         None => {
-            let folder = folder();
+            let folder = self::folder();
             (Record::make(&lan, folder.path()), Some(folder))
         }
     };

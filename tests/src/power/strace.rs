@@ -115,7 +115,7 @@ fn quoted(text: &[u8]) -> Result<(Vec<u8>, &[u8]), String> {
 
 /// `\x2f\x74` and so on.
 fn bytes(text: &[u8]) -> Result<Vec<u8>, String> {
-    if text.len() % 4 != 0 {
+    if !text.len().is_multiple_of(4) {
         return Err("a string that is not in hexadecimal".to_owned());
     }
     let digit = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);

@@ -65,7 +65,6 @@ pub async fn judge(record: &Record, moment: usize) -> Result<Logs, String> {
             still_offered(record, &loaded, *id, &profile).await?;
         }
     }
-    nothing_in_half(record, &downloads)?;
     let is_over = !loaded.transfers.iter().any(|transfer| is_accepted(transfer, me));
     the_engine_goes_on(record, &profile, &downloads, &promises, &names, is_over).await?;
     is_sound(&profile.join("lanyard.db"))?;
@@ -143,7 +142,7 @@ async fn the_store_keeps_its_word(
 }
 
 async fn keeps(store: &Store, loaded: &Loaded, me: PeerId, promises: &Promises<'_>) -> Result<(), String> {
-    let logs = whole_logs(store, loaded).await?;
+    let (logs, held) = whole_logs(store, loaded).await?;
     let mine = log_id(me, loaded.log_nonce);
     for what in &promises.all {
         match what {
@@ -151,9 +150,8 @@ async fn keeps(store: &Store, loaded: &Loaded, me: PeerId, promises: &Promises<'
                 return Err(format!("run {} comes after run {boot}", loaded.boot));
             }
             What::Entry { room, id, nonce, seq, clock } => {
-                let found = store.entry(*id).await.map_err(|error| error.to_string())?;
                 let gone = promises.left.contains(room) && log_id(me, *nonce) != mine;
-                if found.is_none() && !gone {
+                if !held.contains(id) && !gone {
                     return Err(format!("the acknowledged entry {id}, {} of its log, is lost", seq.0));
                 }
                 if loaded.clock < *clock && !gone {
@@ -181,38 +179,41 @@ async fn keeps(store: &Store, loaded: &Loaded, me: PeerId, promises: &Promises<'
     Ok(())
 }
 
-/// Every log is there from its first entry to its head, each entry with its bytes. How far each goes.
-async fn whole_logs(store: &Store, loaded: &Loaded) -> Result<BTreeMap<(RoomId, LogId), Seq>, String> {
+/// How far each log goes, and all entries.
+type Held = (BTreeMap<(RoomId, LogId), Seq>, BTreeSet<EntryId>);
+
+/// Every log is there from its first entry to its head, each entry with its bytes.
+async fn whole_logs(store: &Store, loaded: &Loaded) -> Result<Held, String> {
+    let mut held = BTreeSet::new();
     let mut heads = BTreeMap::new();
     for room in &loaded.rooms {
         for log in &room.logs {
             let (room, id) = (room.record.id, log_id(log.author, log.nonce));
             let (mut seq, mut prev) = (Seq(0), [0; 32]);
-            while seq < log.head {
-                let next = store.entries(room, id, seq.next(), log.head, PAGE).await;
-                let next = next.map_err(|error| error.to_string())?;
-                if next.is_empty() {
+            let Some(top) = log.top() else { return Err("a log without an entry".to_owned()) };
+            while seq < top.head {
+                let next = store.entry_at(room, id, seq.next()).await.map_err(|error| error.to_string())?;
+                let Some(entry) = next else {
                     return Err(format!(
                         "entry {} of a log that has {} is missing",
                         seq.next().0,
-                        log.head.0
+                        top.head.0
                     ));
+                };
+                let genuine = Unverified::decode(&entry.encode()).is_ok();
+                if entry.header.seq != seq.next() || entry.header.prev != prev || !genuine {
+                    return Err(format!("entry {} does not continue its log", entry.header.seq.0));
                 }
-                for entry in next {
-                    let genuine = Unverified::decode(&entry.encode()).is_ok();
-                    if entry.header.seq != seq.next() || entry.header.prev != prev || !genuine {
-                        return Err(format!("entry {} does not continue its log", entry.header.seq.0));
-                    }
-                    (seq, prev) = (entry.header.seq, entry.id().0);
-                }
+                (seq, prev) = (entry.header.seq, entry.id().0);
+                held.insert(entry.id());
             }
-            if EntryId(prev) != log.head_id {
+            if EntryId(prev) != top.head_id {
                 return Err("a log has another head than its last entry".to_owned());
             }
             heads.insert((room, id), seq);
         }
     }
-    Ok(heads)
+    Ok((heads, held))
 }
 
 fn is_accepted(transfer: &TransferRecord, me: PeerId) -> bool {
@@ -291,15 +292,16 @@ async fn look(
         return Err(format!("its name is {}", snapshot.me.name));
     }
     for what in &promises.all {
-        match what {
-            What::Received { transfer, name } => received(record, &snapshot, downloads, *transfer, name)?,
-            _ => {}
+        if let What::Received { transfer, name } = what {
+            received(record, &snapshot, downloads, *transfer, name)?;
         }
     }
     if is_over {
         is_cleared_away(downloads).await?;
     }
-    let said = match handle.call(Command::Say { to: "#lobby".to_owned(), text: "I am back".to_owned() }).await
+    let said = match handle
+        .call(Command::Say { to: "#lobby".to_owned(), text: "I am back".to_owned(), reply: None })
+        .await
     {
         Ok(Reply::Message(message)) => Cursor::parse(&message.cursor).map_err(|error| error.to_string())?,
         other => return Err(format!("it cannot speak: {other:?}")),

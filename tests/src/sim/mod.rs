@@ -428,11 +428,7 @@ impl Lan {
                     author.map_or("?", |host| &host.name),
                     offer.names.join(", ")
                 )),
-                Content::Receipt { .. }
-                | Content::Fork(_)
-                | Content::Unknown
-                | Content::Deed(_)
-                | Content::Sealed => None,
+                _ => None,
             }
         });
         lines.collect()

@@ -42,6 +42,11 @@ export function moment(time: number): string {
   return new Intl.DateTimeFormat(locale(), { dateStyle: 'full', timeStyle: 'short' }).format(time);
 }
 
+/** A date and a time, as short as can be told apart. */
+export function dateTime(time: number): string {
+  return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' }).format(time);
+}
+
 /** `Today`, `Yesterday`, else the date. */
 export function day(time: number, now: number): string {
   const days = daysBetween(time, now);

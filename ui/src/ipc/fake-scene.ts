@@ -9,6 +9,8 @@ export const ME: Me = {
   downloads: '/home/mei/Downloads/Lanyard',
   version: '0.1.0',
   named: true,
+  historyDays: 365,
+  historyBytes: 1_000_000_000,
 };
 
 const PEOPLE: [string, Platform, boolean][] = [
@@ -44,17 +46,29 @@ export function people(count: number): Peer[] {
   });
 }
 
-export function rooms(alone: boolean): Room[] {
-  const room = (name: string, kind: Room['kind'], members: number): Room => ({
-    id: `room-${name}`,
-    kind,
-    name,
+export function newRoom(part: Partial<Room> & Pick<Room, 'kind' | 'name'>): Room {
+  return {
+    id: `room-${part.name}`,
     peer: null,
     unread: 0,
+    mentions: 0,
+    topic: '',
+    draft: '',
+    membership: 'member',
+    role: null,
+    keepDays: null,
     last: null,
     read: null,
-    members: alone ? 1 : members,
-  });
-  const lobby = room('lobby', 'lobby', 9);
-  return alone ? [lobby] : [lobby, room('design', 'open', 5), room('ops', 'open', 3)];
+    members: 1,
+    ...part,
+  };
+}
+
+export function rooms(alone: boolean): Room[] {
+  if (alone) return [newRoom({ kind: 'lobby', name: 'lobby' })];
+  return [
+    newRoom({ kind: 'lobby', name: 'lobby', members: 9 }),
+    newRoom({ kind: 'open', name: 'design', members: 5, topic: 'Builds, icons, screens' }),
+    newRoom({ kind: 'open', name: 'ops', members: 3 }),
+  ];
 }

@@ -1,105 +1,86 @@
 import { ask, type Backend } from '../ipc/client';
-import { asApiError, type Delivery, type Message } from '../ipc/contract';
+import { asApiError, type Command, type Message } from '../ipc/contract';
+import { Composition } from './composition.svelte';
+import { History } from './history.svelte';
 import { rowsOf, type Pending, type Seen } from './rows';
 
-/** How many messages a page of history holds: a few screens, fetched in one breath. */
-export const PAGE = 100;
-
-/** One room's messages as far as they were fetched, and what was written and is not on disk yet. */
-export class Conversation {
-  messages = $state.raw<Message[]>([]);
+/** One room as a person sees it: its messages, what was written and is not on disk yet, and what is being written. */
+export class Conversation extends History {
   pending = $state.raw<Pending[]>([]);
-  more = $state(true);
-  loading = $state(false);
-  loaded = $state(false);
   seen = $state.raw<Seen | null>(null);
-  /** Whether the last change put older messages in front, so that what is on screen must stay where it is. */
-  prepended = $state(false);
-  /** Whether the newest message is in view, so that whatever comes next is seen as well. */
-  following = $state(true);
-  draft = $state('');
+  readonly composition: Composition;
 
-  rows = $derived.by(() => rowsOf(this.messages, this.pending, this.seen, this.me()));
+  edge = $derived(this.loaded && !this.more ? (this.missing ? ('missing' as const) : ('beginning' as const)) : null);
+  rows = $derived.by(() => rowsOf(this.messages, this.pending, this.seen, this.me(), this.edge));
 
   private sent = 0;
-  private readonly backend: Backend;
-  readonly room: string;
   private readonly me: () => string | null;
 
-  constructor(backend: Backend, room: string, me: () => string | null) {
-    this.backend = backend;
-    this.room = room;
+  constructor(backend: Backend, room: string, me: () => string | null, draft = '') {
+    super(backend, room);
     this.me = me;
+    this.composition = new Composition(draft);
   }
 
-  /**
-   * Fetches the newest page, anew if there was one: after a gap only the newest is known to be whole. What came in
-   * meanwhile stays.
-   */
-  async load(): Promise<void> {
-    await this.page(undefined, (messages) => {
-      this.prepended = false;
-      const newest = messages.at(-1)?.cursor ?? '';
-      this.messages = [...messages, ...this.messages.filter(({ cursor }) => cursor > newest)];
-      this.loaded = true;
-    });
-  }
-
-  async loadOlder(): Promise<void> {
-    const oldest = this.messages[0];
-    if (!oldest || !this.more || this.loading) return;
-    await this.page(oldest.cursor, (messages) => {
-      this.prepended = true;
-      this.messages = [...messages, ...this.messages];
-    });
-  }
-
-  /** Takes a message that is on disk: a new one, or a newer state of a known one. */
-  receive(message: Message): void {
-    this.prepended = false;
+  override receive(message: Message): void {
     if (message.mine) this.settle(message.text);
-    const known = this.messages.findIndex(({ id }) => id === message.id);
-    if (known >= 0) {
-      this.messages = this.messages.with(known, message);
-      return;
-    }
-    const after = this.messages.findLastIndex(({ cursor }) => cursor < message.cursor) + 1;
-    // Before the oldest that was fetched it belongs to a page that is still to come.
-    if (after === 0 && this.more && this.messages.length > 0) return;
-    this.messages = this.messages.toSpliced(after, 0, message);
+    super.receive(message);
   }
 
-  delivered(id: string, delivered: Delivery): void {
-    const index = this.messages.findLastIndex((message) => message.id === id);
-    const message = this.messages[index];
-    if (message) this.messages = this.messages.with(index, { ...message, delivered });
-  }
-
-  async say(text: string): Promise<void> {
+  /** Says it at the end of the conversation, wherever one reads now. */
+  async say(text: string, reply: Message | null = null): Promise<void> {
+    if (this.newer) await this.toLatest();
+    this.following = true;
     const key = `pending-${(this.sent += 1)}`;
+    const entry: Pending = { key, text, reply, time: Date.now(), error: null };
     this.prepended = false;
-    this.pending = [...this.pending, { key, text, time: Date.now(), error: null }];
-    await this.send(key, text);
+    this.pending = [...this.pending, entry];
+    await this.send(entry);
   }
 
   async retry(key: string): Promise<void> {
     const entry = this.pending.find((pending) => pending.key === key);
     if (!entry) return;
     this.pending = this.pending.map((pending) => (pending.key === key ? { ...pending, error: null } : pending));
-    await this.send(key, entry.text);
+    await this.send(entry);
   }
 
   discard(key: string): void {
     this.pending = this.pending.filter((pending) => pending.key !== key);
   }
 
-  private async send(key: string, text: string): Promise<void> {
+  edit(message: Message, text: string): Promise<void> {
+    return this.act({ method: 'edit', params: { message: message.id, text } });
+  }
+
+  delete(message: Message): Promise<void> {
+    return this.act({ method: 'delete', params: { message: message.id } });
+  }
+
+  pin(message: Message, on: boolean): Promise<void> {
+    return this.act({ method: 'pin', params: { message: message.id, on } });
+  }
+
+  /** Puts an emoji on a message, or takes the own one off again. */
+  react(message: Message, emoji: string): Promise<void> {
+    const on = !message.reactions.some((reaction) => reaction.emoji === emoji && reaction.mine);
+    return this.act({ method: 'react', params: { message: message.id, emoji, on } });
+  }
+
+  /** The last thing that oneself said and can still change. */
+  lastOwn(): Message | undefined {
+    return this.newer ? undefined : this.messages.findLast(({ mine, kind, deleted }) => mine && kind === 'text' && !deleted);
+  }
+
+  private async act(command: Command): Promise<void> {
+    this.prepended = false;
+    this.change(await ask(this.backend, command, 'message'));
+  }
+
+  private async send({ key, text, reply }: Pending): Promise<void> {
     try {
-      const message = await ask(
-        this.backend,
-        { method: 'say', params: { to: this.room, text } },
-        'message',
-      );
+      const params = { to: this.room, text, ...(reply ? { reply: reply.id } : {}) };
+      const message = await ask(this.backend, { method: 'say', params }, 'message');
       this.receive(message);
       this.discard(key);
     } catch (thrown) {
@@ -112,17 +93,5 @@ export class Conversation {
   private settle(text: string): void {
     const index = this.pending.findIndex((pending) => pending.error === null && pending.text === text);
     if (index >= 0) this.pending = this.pending.toSpliced(index, 1);
-  }
-
-  private async page(before: string | undefined, place: (messages: Message[]) => void): Promise<void> {
-    this.loading = true;
-    try {
-      const params = { to: this.room, limit: PAGE, ...(before === undefined ? {} : { before }) };
-      const page = await ask(this.backend, { method: 'log', params }, 'page');
-      this.more = page.more;
-      place(page.messages);
-    } finally {
-      this.loading = false;
-    }
   }
 }

@@ -4,6 +4,8 @@ import {
   type ApiError,
   type Command,
   type Event,
+  type Export,
+  type ExportFormat,
   type FileHandle,
   type Message,
   type ReplyKind,
@@ -12,14 +14,19 @@ import {
   type Transfer,
 } from '../ipc/contract';
 import { Conversation } from './conversation.svelte';
+import { Drafts } from './drafts';
+import type { Place } from './history.svelte';
+import type { Requests } from './requests';
+import { Rooms } from './rooms.svelte';
+import { Search } from './search.svelte';
+import { Typing } from './typing.svelte';
 import { World } from './world.svelte';
 
-export type Panel = 'about' | 'transfers' | 'network' | 'settings';
+export type Panel = 'about' | 'transfers' | 'network' | 'settings' | 'search';
 
-export interface Notice {
-  id: number;
-  error: ApiError;
-}
+/** Something that a person should read: what went wrong, or where something is. */
+export type Notice = { id: number } & News;
+type News = { error: ApiError; exported?: undefined } | { error?: undefined; exported: Export; folder: string };
 
 /** Where files go: a room, or a person with whom there may be no conversation yet. */
 export interface Destination {
@@ -50,6 +57,11 @@ export class Session {
   /** The newest message elsewhere than on screen, for those who listen instead of look. */
   heard = $state.raw<Message | null>(null);
 
+  readonly rooms: Rooms;
+  readonly search: Search;
+  readonly typing = new Typing((room) => void this.requests.done({ method: 'typing', params: { room } }));
+  readonly drafts = new Drafts((room, text) => this.keepDraft(room, text));
+
   room = $derived(this.current === null ? undefined : this.world.rooms.get(this.current));
   conversation = $state.raw<Conversation | undefined>(undefined);
 
@@ -61,8 +73,15 @@ export class Session {
   private waiting: Event[] | null = [];
   private noticed = 0;
 
+  private readonly requests: Requests = {
+    ask: (command, kind) => this.attempt(() => this.ask(command, kind)),
+    done: async (command) => (await this.attempt(() => this.ask(command, 'done').then(() => true))) ?? false,
+  };
+
   constructor(backend: Backend) {
     this.backend = backend;
+    this.rooms = new Rooms(this.requests, (room) => this.world.rooms.set(room.id, room));
+    this.search = new Search(this.requests);
   }
 
   async start(): Promise<void> {
@@ -72,20 +91,39 @@ export class Session {
 
   destination(room: Room): Destination {
     const person = room.kind === 'direct';
-    return { to: room.id, name: person ? room.name : `#${room.name}`, person };
+    const open = room.kind === 'open' || room.kind === 'lobby';
+    return { to: room.id, name: open ? `#${room.name}` : room.name, person };
   }
 
-  async openRoom(id: string): Promise<void> {
+  /** Opens a room where reading stopped, or at a place in its past. */
+  async openRoom(id: string, place?: Place): Promise<void> {
     const room = this.world.rooms.get(id);
     if (!room) return;
     const left = this.conversation;
-    if (left && left.room !== id) left.seen = null;
+    if (left && left.room !== id) {
+      left.seen = null;
+      this.drafts.flush(left.room);
+    }
     const conversation = this.conversationOf(id);
-    if (room.unread > 0) conversation.seen ??= { upTo: room.read };
+    if (room.unread > 0 && !place) conversation.seen ??= { upTo: room.read };
     this.current = id;
     this.conversation = conversation;
+    void this.rooms.watch(room);
+    if (place) return this.goTo(place);
     if (!conversation.loaded) await this.attempt(() => conversation.load());
+    else if (conversation.newer) await this.attempt(() => conversation.toLatest());
     await this.markRead();
+  }
+
+  /** Shows a place in the past of the open conversation. */
+  async goTo(place: Place): Promise<void> {
+    const conversation = this.conversation;
+    if (!conversation) return;
+    const found = await this.attempt(() => conversation.goTo(place));
+    if (found) return;
+    // After all that was said there is only the end; a message that is not here stays where one was.
+    if (!conversation.loaded) await this.attempt(() => conversation.load());
+    else if ('at' in place) await this.attempt(() => conversation.toLatest());
   }
 
   async openPerson(peer: string): Promise<void> {
@@ -96,39 +134,53 @@ export class Session {
     await this.openRoom(room.id);
   }
 
-  /** Whether it worked, so that a dialog knows to close. */
-  async join(name: string): Promise<boolean> {
-    const room = await this.attempt(() => this.ask({ method: 'join-room', params: { name } }, 'room'));
-    if (!room) return false;
-    this.world.rooms.set(room.id, room);
-    await this.openRoom(room.id);
-    return true;
+  /** Joins an open room by its name, or a private one by an invite. Whether it worked, so that a dialog knows to close. */
+  join(name: string): Promise<boolean> {
+    return this.enter(this.requests.ask({ method: 'join-room', params: { name } }, 'room'));
+  }
+
+  create(name: string): Promise<boolean> {
+    return this.enter(this.rooms.create(name));
   }
 
   async leave(room: string): Promise<void> {
-    await this.attempt(() => this.ask({ method: 'leave-room', params: { room } }, 'done'));
+    await this.requests.done({ method: 'leave-room', params: { room } });
   }
 
   async markRead(): Promise<void> {
     const room = this.room;
     if (!room || room.unread === 0) return;
+    if (this.conversation?.newer) return;
     const newest = room.last ?? this.conversation?.messages.at(-1);
     if (!newest) return;
     await this.attempt(() => this.ask({ method: 'mark-read', params: { room: room.id, cursor: newest.cursor } }, 'done'));
   }
 
-  async configure(name: string | undefined, downloads: string | undefined): Promise<boolean> {
-    const params = { ...(name === undefined ? {} : { name }), ...(downloads === undefined ? {} : { downloads }) };
-    const me = await this.attempt(() => this.ask({ method: 'configure', params }, 'me'));
+  async configure(params: Extract<Command, { method: 'configure' }>['params']): Promise<boolean> {
+    const me = await this.requests.ask({ method: 'configure', params }, 'me');
     if (me) this.world.me = me;
     return me !== undefined;
   }
 
-  async addPeer(address: string): Promise<boolean> {
-    return (await this.attempt(async () => {
-      await this.ask({ method: 'add-peer', params: { address } }, 'done');
-      return true;
-    })) ?? false;
+  addPeer(address: string): Promise<boolean> {
+    return this.requests.done({ method: 'add-peer', params: { address } });
+  }
+
+  /** Writes a room's history into a folder that is picked. */
+  async export(room: Room, format: ExportFormat): Promise<void> {
+    const folder = await this.pickFolder();
+    if (!folder) return;
+    const params = { to: room.id, format, into: folder.handle };
+    const exported = await this.requests.ask({ method: 'export', params }, 'exported');
+    if (exported) this.show({ exported, folder: folder.name });
+  }
+
+  /** Opens the search over one room, or over everything. */
+  look(room: string | null): void {
+    this.search.room = room;
+    this.search.opened += 1;
+    this.panel = 'search';
+    void this.search.run();
   }
 
   pickFolder(): Promise<FileHandle | null | undefined> {
@@ -220,9 +272,19 @@ export class Session {
 
   private handle(event: Event): void {
     this.world.handle(event);
+    this.rooms.handle(event);
     switch (event.event) {
       case 'message':
         this.hear(event.message);
+        break;
+      case 'message-changed':
+        this.conversations.get(event.message.room)?.change(event.message);
+        break;
+      case 'history':
+        void this.attempt(async () => this.conversations.get(event.room)?.refresh());
+        break;
+      case 'typing':
+        if (event.peer !== this.world.me?.id) this.typing.heard(event.room, event.peer);
         break;
       case 'delivered':
         this.conversations.get(event.room)?.delivered(event.message, event.delivered);
@@ -250,16 +312,18 @@ export class Session {
 
   private hear(message: Message): void {
     const conversation = this.conversations.get(message.room);
-    if (conversation && message.room === this.current && !message.mine && !this.looking()) {
+    this.typing.stopped(message.room, message.author);
+    if (conversation && message.room === this.current && !message.mine && !conversation.newer && !this.looking()) {
       conversation.seen ??= { upTo: conversation.messages.at(-1)?.cursor ?? null };
     }
     conversation?.receive(message);
-    if (!message.mine) this.heard = message;
+    if (!message.mine && message.kind !== 'note') this.heard = message;
   }
 
   /** Whether a person has the end of the open conversation before them. */
   private looking(): boolean {
-    return this.attentive() && (this.conversation?.following ?? false);
+    const conversation = this.conversation;
+    return this.attentive() && conversation !== undefined && conversation.following && !conversation.newer;
   }
 
   /** Events that come while the snapshot is under way are newer than what it replaces: they wait for it. */
@@ -278,7 +342,7 @@ export class Session {
   private conversationOf(room: string): Conversation {
     let conversation = this.conversations.get(room);
     if (!conversation) {
-      conversation = new Conversation(this.backend, room, () => this.world.me?.id ?? null);
+      conversation = new Conversation(this.backend, room, () => this.world.me?.id ?? null, this.world.rooms.get(room)?.draft);
       this.conversations.set(room, conversation);
     }
     return conversation;
@@ -286,8 +350,27 @@ export class Session {
 
   /** Something that a person should read. */
   notice(error: ApiError): void {
+    this.show({ error });
+  }
+
+  private show(news: News): void {
     this.noticed += 1;
-    this.notices = [...this.notices, { id: this.noticed, error }].slice(-NOTICES);
+    this.notices = [...this.notices, { id: this.noticed, ...news }].slice(-NOTICES);
+  }
+
+  private async enter(joining: Promise<Room | undefined>): Promise<boolean> {
+    const room = await joining;
+    if (!room) return false;
+    this.world.rooms.set(room.id, room);
+    await this.openRoom(room.id);
+    return true;
+  }
+
+  /** The sidebar shows it before the engine speaks of the room again. */
+  private async keepDraft(id: string, text: string): Promise<void> {
+    if (!(await this.requests.done({ method: 'set-draft', params: { room: id, text } }))) return;
+    const room = this.world.rooms.get(id);
+    if (room) this.world.rooms.set(id, { ...room, draft: text });
   }
 
   private ask<K extends ReplyKind>(command: Command, kind: K): Promise<ReplyValue<K>> {

@@ -2,10 +2,42 @@
 export type Span =
   | { kind: 'text' | 'code' | 'block'; text: string }
   | { kind: 'link'; text: string; url: string }
+  | { kind: 'mention'; text: string; me: boolean }
   | { kind: 'bold' | 'italic' | 'strike'; spans: Span[] };
 
+/** Whom a text mentions: names as they are now, and which of them is oneself. */
+export interface Mentioned {
+  names: string[];
+  me: string | null;
+}
+
 /** The subset of Markdown that messages know. What is not understood stays as it was written. */
-export function spansOf(text: string): Span[] {
+export function spansOf(text: string, mentioned?: Mentioned): Span[] {
+  const spans = markdown(text);
+  return mentioned && mentioned.names.length > 0 ? mention(spans, mentioned) : spans;
+}
+
+/** What a text says without how it looks, for places where there is one line for it. */
+export function plainOf(text: string): string {
+  const plain = (spans: Span[]): string => spans.map((span) => ('spans' in span ? plain(span.spans) : span.text)).join('');
+  return plain(markdown(text)).replace(/\s+/g, ' ');
+}
+
+/** What the words of a search stand for in a text, in turn: not a hit, a hit, not a hit… */
+export function marksOf(text: string, query: string): string[] {
+  const words = query.split(/\s+/).filter((word) => word !== '');
+  return words.length === 0 ? [text] : text.split(new RegExp(`(${anyOf(words)})`, 'giu'));
+}
+
+/** The part of a long text in which the first hit stands. */
+export function excerpt(text: string, query: string, length: number): string {
+  const first = marksOf(text, query)[0]?.length ?? 0;
+  const start = first === text.length || first < length / 2 ? 0 : first - Math.floor(length / 4);
+  const end = Math.min(text.length, start + length);
+  return `${start > 0 ? '…' : ''}${text.slice(start, end)}${end < text.length ? '…' : ''}`;
+}
+
+function markdown(text: string): Span[] {
   const spans: Span[] = [];
   let rest = 0;
   for (const match of text.matchAll(FENCE)) {
@@ -41,6 +73,28 @@ function spanOf(match: RegExpExecArray): { made: Span; length: number } | null {
   const url = link?.replace(TRAILING, '');
   if (!url || !isUrl(url)) return null;
   return { made: { kind: 'link', text: url, url }, length: url.length };
+}
+
+function mention(spans: Span[], { names, me }: Mentioned): Span[] {
+  const pattern = new RegExp(`(@(?:${anyOf(names)})(?![A-Za-z0-9_]))`, 'gu');
+  return spans.flatMap((span): Span[] => {
+    if (span.kind === 'bold' || span.kind === 'italic' || span.kind === 'strike') {
+      return [{ ...span, spans: mention(span.spans, { names, me }) }];
+    }
+    if (span.kind !== 'text') return [span];
+    return span.text
+      .split(pattern)
+      .map((text, index): Span => (index % 2 === 1 ? { kind: 'mention', text, me: text === `@${me}` } : { kind: 'text', text }))
+      .filter(({ kind, ...rest }) => kind !== 'text' || ('text' in rest && rest.text !== ''));
+  });
+}
+
+/** The longest first, so that a name is not taken for the beginning of another. */
+function anyOf(words: string[]): string {
+  return [...words]
+    .sort((a, b) => b.length - a.length)
+    .map((word) => word.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&'))
+    .join('|');
 }
 
 function isUrl(text: string): boolean {

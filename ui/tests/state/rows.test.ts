@@ -28,7 +28,7 @@ test('in a room that was never opened everything of others is new', () => {
 });
 
 test('what is being sent joins the group of its author at the end', () => {
-  const pending = { key: 'p', text: 'and this', time: minutes(2), error: null };
+  const pending = { key: 'p', text: 'and this', reply: null, time: minutes(2), error: null };
   const rows = rowsOf([said('me', 1)], [pending], null, 'me');
   expect(rows.map((row) => [row.kind, row.head])).toEqual([
     ['message', true],
@@ -51,6 +51,15 @@ function said(author: string, minute: number): Message {
     time: minutes(minute),
     kind: 'text',
     text: 'hello',
+    reply: null,
+    edited: null,
+    deleted: false,
+    reactions: [],
+    mentions: [],
+    toMe: false,
+    pinned: false,
+    late: false,
+    note: null,
     transfer: null,
     cursor,
     delivered: null,

@@ -23,10 +23,41 @@ describe.each([
     await page.locator('[data-testid=person][data-name=Ana]').first().click();
     await page.getByTestId('details').click();
     await check(page, 'a person and details');
+    await page.getByTestId('find').click();
+    await page.getByTestId('search-text').fill('the');
+    await page.getByTestId('result').first().waitFor();
+    await check(page, 'search');
     for (const panel of ['transfers', 'network', 'settings']) {
       await page.getByTestId(panel).click();
       await check(page, panel);
     }
+  });
+
+  test('a private room with all that can be done in it', async () => {
+    const page = await open(look);
+    await page.locator('[data-testid=room][data-name=board]').click();
+    await page.getByTestId('details').click();
+    await page.getByTestId('invite-make').click();
+    await page.getByTestId('qr').waitFor();
+    await check(page, 'a private room and details');
+    await page.getByTestId('add-member').click();
+    await check(page, 'adding somebody');
+    await page.keyboard.press('Escape');
+    await page.getByTestId('member-menu').first().click();
+    await check(page, 'what can be done about a member');
+    await page.keyboard.press('Escape');
+    const message = page.getByTestId('message').last();
+    await message.hover();
+    await check(page, 'the tools of a message');
+    await message.getByTestId('react').click();
+    await page.locator('[data-emoji]').nth(100).waitFor({ state: 'attached' });
+    await check(page, 'emoji');
+    await page.keyboard.press('Escape');
+    await message.click({ button: 'right' });
+    await page.getByTestId('menu-reply').click();
+    await page.getByTestId('composer').pressSequentially('@');
+    await page.getByTestId('completion').waitFor();
+    await check(page, 'an answer with names');
   });
 
   test('the dialogs, trouble, and files over the window', async () => {
@@ -35,7 +66,13 @@ describe.each([
     await check(page, 'first run');
     await page.getByTestId('first-run-start').click();
     await page.getByTestId('join-room').click();
+    await page.getByTestId('listed').first().waitFor();
     await check(page, 'join');
+    for (const tab of ['private', 'invite']) {
+      await page.getByTestId(`tab-${tab}`).click();
+      await check(page, tab);
+    }
+    await page.evaluate(() => void window.lanyardFake.rooms.join('lanyard:v1:inv:secret'));
     await page.keyboard.press('Escape');
     await page.getByTestId('search').click();
     await check(page, 'switcher');

@@ -155,6 +155,7 @@ test('a room is joined by name and can be left again', async () => {
   await page.getByText('This is the beginning of #garden').waitFor();
   await page.getByTestId('details').click();
   await page.getByTestId('leave-room').click();
+  await page.getByTestId('confirm-yes').click();
   await page.locator('[data-testid=room][data-name=garden]').waitFor({ state: 'detached' });
   await page.getByText('Pick a room or a person').waitFor();
 });
@@ -194,7 +195,7 @@ test('the keyboard goes anywhere', async () => {
   await page.locator('[data-testid=room][data-name=lobby]').focus();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
-  await page.getByTestId('title').getByText('design').waitFor();
+  await page.getByTestId('title').getByText('board').waitFor();
   await page.getByTestId('settings').click();
   await page.keyboard.press('Escape');
   await page.getByTestId('panel').waitFor({ state: 'detached' });

@@ -1,11 +1,12 @@
 //! Private rooms: what people ask of them, and what is told about them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Effects, Input};
+use lanyard_proto::effects::Input;
 use lanyard_proto::model::{InviteId, PeerId, RoomId, UnixMillis};
 use lanyard_proto::node::{MAX_INVITE, Membership as NodeMembership};
-use lanyard_proto::rooms::{self, Content, Deed, KnownInvite, Role as NodeRole, What};
+use lanyard_proto::rooms::{self, Deed, KnownInvite, Role as NodeRole, What};
 use lanyard_proto::wire::entry::Entry;
 
 use crate::api::{
@@ -14,7 +15,7 @@ use crate::api::{
 use crate::engine::commands::{Outcome, done, invalid, refused};
 use crate::engine::gate::Answering;
 use crate::engine::run::{Report, Run};
-use crate::store::{Cursor, Shown, StoreError};
+use crate::store::StoreError;
 
 impl Run {
     pub(super) fn private_command(&mut self, command: Command) -> Result<Outcome, ApiError> {
@@ -226,16 +227,6 @@ impl Run {
         self.tell_of_room(room);
     }
 
-    /// An entry that was here sealed can be read by now. What indexes messages takes it up here.
-    pub(super) fn tell_of_unsealed(&mut self, room: RoomId, shown: Shown) {
-        if !rooms::is_message(shown.entry.header.kind) {
-            return;
-        }
-        if let Some(message) = self.message(room, &shown) {
-            self.tell(Event::MessageChanged { message });
-        }
-    }
-
     /// Reads entries whose keys came.
     pub(super) fn reread(&self, room: RoomId, epochs: Vec<u32>) {
         let (store, reports) = (self.store.clone(), self.reports.clone());
@@ -257,11 +248,15 @@ impl Run {
                     }
                 }
             }
+            let _ = reports.send(Report::Unsealed).await;
         });
     }
 
-    pub(super) async fn reread_found(&mut self, room: RoomId, found: Vec<Shown>) -> Result<(), StoreError> {
-        let entries = found.into_iter().map(|shown| (shown.entry, shown.arrived)).collect();
+    pub(super) async fn reread_found(
+        &mut self,
+        room: RoomId,
+        entries: Vec<(Arc<Entry>, UnixMillis)>,
+    ) -> Result<(), StoreError> {
         self.handle(Input::Reread { room, entries }).await
     }
 }
@@ -282,11 +277,6 @@ pub(super) fn api_role(role: NodeRole) -> Role {
         NodeRole::Admin => Role::Admin,
         NodeRole::Member => Role::Member,
     }
-}
-
-/// The cursor under which an entry is shown.
-pub(super) fn shown(entry: std::sync::Arc<Entry>, arrived: UnixMillis) -> Shown {
-    Shown { cursor: Cursor::of(&entry.header, arrived), entry, arrived }
 }
 
 /// For how long an invite holds if nobody says otherwise: a week.

@@ -1,12 +1,14 @@
 //! Stories of whole nodes in one process, without multicast: they know each other by address.
 
+mod messages;
+
 use std::path::Path;
 use std::time::Duration;
 
 use lanyard_proto::identity::Identity;
 
 use super::*;
-use crate::api::{Command, Reply, Snapshot, Transfer, TransferState};
+use crate::api::{Command, Event, Reply, Snapshot, Transfer, TransferState};
 use crate::config::Multicast;
 
 #[tokio::test]
@@ -39,6 +41,37 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
     down(ann).await;
     let ann = Engine::start(config(&profile)).await.unwrap();
     assert_eq!(snapshot(&ann).await.me.name, "Annemarie");
+    down(ann).await;
+}
+
+#[tokio::test]
+async fn a_new_name_is_told_only_once_it_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let profile = home.path().join("ann");
+    let ann = up(&profile, "ann").await;
+    let (handle, mut events) = (ann.handle(), ann.handle().subscribe());
+    // Whoever holds the database keeps everybody else from writing.
+    let other = rusqlite::Connection::open(Config::database(&profile)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let name = Some("Annabel".to_owned());
+    let renamed = Command::Configure { name, downloads: None, history_days: None, history_bytes: None };
+    let named = tokio::spawn(async move { handle.call(renamed).await });
+    while snapshot(&ann).await.me.name != "Annabel" {}
+    while let Ok(event) = tokio::time::timeout(Duration::ZERO, events.next()).await {
+        assert!(!matches!(event, Some(Event::MeChanged { .. })), "{event:?}");
+    }
+    assert!(!named.is_finished());
+
+    other.execute_batch("ROLLBACK").unwrap();
+    assert!(matches!(named.await.unwrap(), Ok(Reply::Me(me)) if me.name == "Annabel"));
+    let told = async {
+        loop {
+            if let Some(Event::MeChanged { me }) = events.next().await {
+                return me;
+            }
+        }
+    };
+    assert_eq!(tokio::time::timeout(SOON, told).await.unwrap().name, "Annabel");
     down(ann).await;
 }
 

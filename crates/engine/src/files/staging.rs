@@ -79,6 +79,7 @@ pub(super) struct Staging {
     folder: PathBuf,
     into: Dir,
     /// Where the tree and the journal are.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has to sync folders"))]
     own: Dir,
     tree: Dir,
     plan: Plan,
@@ -114,7 +115,10 @@ impl Staging {
         plan: Plan,
         stop: &CancellationToken,
     ) -> Result<Staging, PullError> {
-        folder::make(folder, Access::Usual).map_err(disk("make the folder"))?;
+        // One that is there is synced at the end: here somebody waits for the first byte.
+        if !folder.is_dir() {
+            folder::make(folder, Access::Usual).map_err(disk("make the folder"))?;
+        }
         let into = Dir::open_ambient_dir(folder, ambient_authority()).map_err(disk("open the folder"))?;
         let own = open_own(&into, &transfer.to_string()).map_err(disk("make the staging folder"))?;
         let lock = open_file(&own, JOURNAL, false).map_err(disk("open the journal"))?;
@@ -401,7 +405,7 @@ impl Staging {
         for folder in [&self.tree, &self.own, &self.into.open_dir_nofollow(PART)?, &self.into] {
             rustix::fs::fsync(readable(folder)?)?;
         }
-        Ok(())
+        folder::make(&self.folder, Access::Usual)
     }
 
     /// Renames one thing at the top, to its own name or the first free numbered one, which it gives.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
-use super::{Shown, reader};
+use super::reader;
 
 pub(super) fn write_standing(
     transaction: &Transaction,
@@ -115,21 +115,22 @@ pub(super) fn of_epoch(
     room: RoomId,
     epoch: u32,
     after: i64,
-) -> Result<(Vec<Shown>, Option<i64>), StoreError> {
+) -> Result<(Vec<(Arc<Entry>, UnixMillis)>, Option<i64>), StoreError> {
     let mut statement = connection.prepare_cached(OF_EPOCH)?;
     let mut rows = statement.query(params![room.0, epoch.to_be_bytes(), after, MAX_REREAD])?;
     let (mut found, mut last) = (Vec::new(), None);
     while let Some(row) = rows.next()? {
-        found.push(reader::shown(row)?);
+        found.push((reader::entry_from(row, 0)?, UnixMillis(unsigned(row, 1)?)));
         last = Some(row.get(2)?);
     }
     Ok((found, last))
 }
 
-/// The epoch stands in an entry's header behind version, flags, room, author and nonce.
-pub(super) const OF_EPOCH: &str = "SELECT bytes, arrived, id FROM entry
-    WHERE room = (SELECT id FROM room WHERE room = ?1) AND substr(bytes, 75, 4) = ?2 AND id > ?3
-    ORDER BY id LIMIT ?4";
+/// Of those that could not be opened. The epoch stands in an entry's header behind version, flags, room, author and nonce.
+pub(super) const OF_EPOCH: &str =
+    "SELECT bytes, arrived, entry.id FROM unopened JOIN entry ON entry.id = unopened.id
+    WHERE unopened.id > ?3 AND room = (SELECT id FROM room WHERE room = ?1) AND substr(bytes, 75, 4) = ?2
+    ORDER BY unopened.id LIMIT ?4";
 
 /// Entries that are read again at a time.
 const MAX_REREAD: i64 = 256;

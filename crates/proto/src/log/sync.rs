@@ -30,6 +30,10 @@ pub struct Session {
     expected: BTreeSet<RoomId>,
     /// Of each room, up to which activity the other side knows what is here.
     told: BTreeMap<RoomId, u64>,
+    /// Whether the other side was asked who is here.
+    pub looking: bool,
+    /// When it was last told that.
+    pub shown: Option<Instant>,
     /// When this side last said something only to show that it is there.
     pinged: Option<Instant>,
     /// This side has hung up; nothing new is begun.
@@ -59,6 +63,8 @@ impl Session {
             to_serve: VecDeque::new(),
             expected: BTreeSet::new(),
             told: BTreeMap::new(),
+            looking: false,
+            shown: None,
             pinged: None,
             ending: false,
         }
@@ -161,7 +167,7 @@ impl Session {
 
     /// Whether this side has no more use for the connection.
     pub fn is_idle(&self) -> bool {
-        let asking = !self.asked.is_empty() || !self.wanted.is_empty();
+        let asking = self.looking || !self.asked.is_empty() || !self.wanted.is_empty();
         let asked = self.serving.is_some() || !self.to_serve.is_empty() || !self.expected.is_empty();
         !self.standing && !asking && !asked
     }

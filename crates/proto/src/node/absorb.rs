@@ -41,6 +41,9 @@ impl Node {
         if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
             self.clock = self.clock.max(last.header.hlc);
         }
+        if let Some(held) = self.rooms.get_mut(&room) {
+            held.active = held.active.max(last.header.hlc.unix().min(now.unix));
+        }
         if let Some(to) = forgotten {
             effects.commit.push(Record::Forget { room, log: last.log(), to });
         }

@@ -1,9 +1,9 @@
 //! What people do.
 
 use crate::effects::{Effects, Event, Record};
-use crate::model::{Now, PeerId, RoomId, TransferId};
+use crate::model::{LogId, Now, PeerId, RoomId, Seq, TransferId};
 use crate::node::{MAX_INVITES, MAX_ROOMS, Membership, Node};
-use crate::rooms::{self, BadInvite, Content, LOBBY, MAX_TEXT, Offer, RoomKind};
+use crate::rooms::{self, BadInvite, Content, LOBBY, MAX_EMOJI, MAX_TEXT, Offer, RoomKind};
 use crate::transfer;
 use crate::wire::datagram::{MAX_NAME, Query};
 use crate::wire::entry::{Entry, Header};
@@ -50,6 +50,14 @@ pub enum Refusal {
     BadInvite(#[from] BadInvite),
     #[error(transparent)]
     Transfer(#[from] transfer::Refusal),
+    #[error("only its author can change a message")]
+    NotYourMessage,
+    #[error("only its author, or an admin of a private room, can take a message back")]
+    NotYoursToDelete,
+    #[error("this is no message that can be changed so")]
+    NoSuchChange,
+    #[error("a reaction is one emoji of at most {MAX_EMOJI} bytes")]
+    NoEmoji,
 }
 
 impl Node {
@@ -89,28 +97,6 @@ impl Node {
             return Ok(self.leave_private(room, now));
         }
         Ok(self.forget_room(room))
-    }
-
-    /// Writes a message. It is sent once it is on disk, as every entry.
-    ///
-    /// # Errors
-    /// If it is empty or too long, or the room is none of this device's.
-    pub fn say(
-        &mut self,
-        room: RoomId,
-        message: &str,
-        now: Now,
-    ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
-        if message.len() > MAX_TEXT {
-            return Err(Refusal::LongMessage);
-        }
-        let clean = text::clean_text(message, MAX_TEXT);
-        if clean.is_empty() {
-            return Err(Refusal::EmptyMessage);
-        }
-        let (entry, mut effects) = self.write(room, &Content::Text(clean), now)?;
-        effects.extend(self.advance(now));
-        Ok((entry, effects))
     }
 
     /// Offers files to everybody in a room.
@@ -203,6 +189,17 @@ impl Node {
         content: &Content,
         now: Now,
     ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
+        self.write_about(room, content, Vec::new(), now)
+    }
+
+    /// Writes what speaks about entries of these places.
+    pub(super) fn write_about(
+        &mut self,
+        room: RoomId,
+        content: &Content,
+        deps: Vec<(LogId, Seq)>,
+        now: Now,
+    ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
         let hlc = self.next_reading(now);
         let sealing = self.dice.bytes();
         let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
@@ -218,12 +215,13 @@ impl Node {
             seq,
             prev: prev.0,
             hlc,
-            deps: Vec::new(),
+            deps,
             kind: content.kind(),
         };
         let body = held.keys.seal_body(&header, sealing, &content.encode(&self.profile.name));
         let body = body.ok_or(Refusal::NotMember)?;
         let entry = Entry::write(&self.identity, header, body);
+        held.active = now.unix;
         let written = held.replica.wrote(entry, now.instant);
         let entry = written.first().expect("an own entry continues its log").clone();
         self.clock = hlc;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use crate::effects::{Effects, Event, Reach, Transmit};
 use crate::model::{Now, PeerId, RoomId};
 use crate::node::{Node, Profile};
+use crate::presence::Heard;
 use crate::rooms::{RoomKeys, RoomKind, RoomTag};
 use crate::wire::codec::DecodeError;
 use crate::wire::compact;
@@ -50,12 +51,12 @@ impl Node {
             Ok(verified) => verified,
             Err(error) => return self.drop(Dropped::Datagram(error)),
         };
-        if let Some(missed) = self.presence.missed_before(&envelope) {
-            self.air.counted(missed);
+        if let Some(newest) = self.presence.newest_of(&envelope) {
+            self.air.counted(newest, envelope.counter);
         }
         match envelope.kind {
             kind::ANNOUNCE => match Announcement::decode(body) {
-                Ok(said) => self.announced(&envelope, &said, from, now),
+                Ok(said) => self.announced(&envelope, &said, datagram.bytes(), Heard::From(from), now),
                 Err(_) => self.drop(Dropped::Body),
             },
             kind::BYE => {
@@ -63,7 +64,7 @@ impl Node {
                 self.notice_departures(&effects);
                 effects
             }
-            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT | kind::TYPING => {
                 self.air.carried(body.len() + AROUND_BODY, now.instant);
                 if envelope.kind == kind::NACK {
                     self.air.nacked();
@@ -77,9 +78,20 @@ impl Node {
         }
     }
 
-    fn announced(&mut self, envelope: &Envelope, said: &Announcement, from: SocketAddr, now: Now) -> Effects {
+    pub(super) fn announced(
+        &mut self,
+        envelope: &Envelope,
+        said: &Announcement,
+        datagram: Vec<u8>,
+        from: Heard,
+        now: Now,
+    ) -> Effects {
         let effects = self.presence.announced(envelope, said, from, now, &mut self.dice);
         self.notice_arrivals(&effects, now);
+        if let Heard::From(from) = from {
+            self.roster.heard(envelope.sender, datagram, from.ip(), now.instant);
+        }
+        self.consider_looking(envelope.sender, said, now);
         effects
     }
 
@@ -131,6 +143,12 @@ impl Node {
             self.suspected(id, envelope.sender, now);
             return effects;
         }
+        if packet == RoomPacket::Typing {
+            if present {
+                effects.extend(self.heard_typing(id, envelope.sender, now));
+            }
+            return effects;
+        }
         let received = room.replica.packet(envelope.sender, present, packet, now.instant, &mut self.dice);
         effects.extend(self.absorb(id, envelope.sender, received, now));
         effects
@@ -170,7 +188,8 @@ impl Node {
         let interval = self.presence.interval().as_secs().try_into().unwrap_or(u16::MAX);
         let peers = self.presence.online_count().try_into().unwrap_or(u16::MAX);
         let Profile { name, platform, tcp_port, .. } = &self.profile;
-        let said = Announcement::new(name, *platform, *tcp_port, interval, peers, query);
+        let said = Announcement::new(name, *platform, *tcp_port, interval, peers, query)
+            .with_directory(self.directory_digest());
         self.envelope(kind::ANNOUNCE).sign(&self.identity, &said.encode())
     }
 

@@ -8,7 +8,7 @@ use crate::model::{ConnId, LogId, Now, PeerId, RoomId, Span};
 use crate::node::{Dropped, Entries, Node, Room, reachable};
 use crate::pacing::earliest;
 use crate::wire::datagram::Query;
-use crate::wire::frame::{ENTRIES_BYTES, Frame, Have};
+use crate::wire::frame::{ENTRIES_BYTES, Frame, Have, Relayed};
 
 impl Node {
     pub(super) fn connected(
@@ -39,6 +39,10 @@ impl Node {
         for room in dialled_for {
             effects.extend(self.ask(conn, room));
         }
+        if direction == Direction::Dialled && self.roster.dialled.take_if(|wanted| *wanted == peer).is_some()
+        {
+            effects.extend(self.look_on(conn));
+        }
         effects.extend(self.errands_connected(conn, peer, exporter));
         if standing {
             effects.extend(self.begin_standing(conn, now));
@@ -49,6 +53,7 @@ impl Node {
 
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Now) -> Effects {
         let mut effects = Effects::default();
+        self.roster.dialled.take_if(|wanted| *wanted == peer);
         for room in self.dialling.remove(&peer).unwrap_or_default() {
             effects.extend(self.pull_ended(room, peer, false, now));
         }
@@ -126,14 +131,11 @@ impl Node {
                 effects.extend(self.hang_up_if_idle(conn));
                 effects
             }
-            Frame::Announcements(datagrams) => {
-                let Some(remote) = self.sessions.get(&conn).map(|session| session.remote) else {
-                    return Effects::default();
-                };
-                let mut effects = Effects::default();
-                for datagram in datagrams {
-                    effects.extend(self.datagram(remote, &datagram, now));
-                }
+            Frame::Announcements(announcements) => self.relayed(conn, announcements, now),
+            Frame::Look { roster } => self.looked_at(conn, roster, now),
+            Frame::Rooms(rooms) => {
+                let mut effects = self.rooms_listed(conn, rooms, now);
+                effects.extend(self.hang_up_if_idle(conn));
                 effects
             }
             Frame::Door(door) => self.door(conn, peer, door, now),
@@ -214,7 +216,8 @@ impl Node {
         ranges: Vec<(LogId, Span)>,
         more: bool,
     ) -> Effects {
-        let served = self.rooms.get(&room).map(|held| held.open_ranges(peer, ranges)).unwrap_or_default();
+        let served = self.rooms.get(&room).map(|held| held.replica.to_serve(held.open_ranges(peer, ranges)));
+        let served = served.unwrap_or_default();
         let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
         if !session.serve(room, served, more) {
             return self.hang_up(conn);
@@ -344,11 +347,14 @@ impl Node {
     fn begin_standing(&mut self, conn: ConnId, now: Now) -> Effects {
         let announcement = self.announcement(Query::No);
         let mut effects = Effects::default();
-        effects.send.push(frame(conn, &Frame::Announcements(vec![announcement])));
+        effects
+            .send
+            .push(frame(conn, &Frame::Announcements(vec![Relayed { datagram: announcement, from: None }])));
         let rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         for room in rooms {
             effects.extend(self.ask(conn, room));
         }
+        effects.extend(self.look_on(conn));
         self.remind_at = earliest(self.remind_at, Some(now.instant + REMIND));
         effects
     }
@@ -371,7 +377,7 @@ impl Node {
     }
 
     pub(super) fn announce_on_links(&self, datagram: &[u8]) -> Effects {
-        let said = Frame::Announcements(vec![datagram.to_vec()]);
+        let said = Frame::Announcements(vec![Relayed { datagram: datagram.to_vec(), from: None }]);
         let standing = self.sessions.values().filter(|session| session.standing && session.is_greeted());
         Effects { send: standing.map(|session| frame(session.conn, &said)).collect(), ..Effects::default() }
     }

@@ -5,7 +5,9 @@
 //!   links      catching up over TCP
 //!   commands   what people do
 //!   absorb     what was received in a room
+//!   roster     who is here and which rooms there are, over TCP
 //!   forks      logs that contradict themselves
+//!   messages   what they write
 //!   private    who is in private rooms, and their keys; members and joining are what is done about it
 //!   errands    what is to be said to a certain device
 //! ```
@@ -18,7 +20,9 @@ mod forks;
 mod joining;
 mod links;
 mod members;
+mod messages;
 mod private;
+mod roster;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -38,11 +42,13 @@ use crate::wire::datagram::{NetworkTag, Query};
 use crate::wire::entry::{Entry, Signed, log_id};
 
 use absorb::History;
+use roster::Roster;
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
 pub use members::{MAX_INVITE, MAX_INVITES};
 pub use private::Membership;
+pub use roster::KnownRoom;
 
 use errands::Errands;
 use joining::Knocks;
@@ -63,6 +69,7 @@ pub struct Node {
     bucket: TokenBucket,
     air: Air,
     presence: Presence,
+    roster: Roster,
     rooms: BTreeMap<RoomId, Room>,
     tags: Tags,
     sessions: BTreeMap<ConnId, Session>,
@@ -110,6 +117,9 @@ pub struct Room {
     history: History,
     /// For how long history is kept; for ever if absent.
     kept: Option<Duration>,
+    /// When somebody last wrote here, by their clock; zero if that is not known.
+    active: UnixMillis,
+    typing: messages::Typing,
 }
 
 impl Node {
@@ -135,6 +145,7 @@ impl Node {
             air: Air::new(now.instant),
             presence: Presence::new(me, loaded.peers, now, &mut dice),
             dice,
+            roster: Roster::default(),
             rooms: BTreeMap::new(),
             tags: Tags::default(),
             sessions: BTreeMap::new(),
@@ -229,7 +240,7 @@ impl Node {
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
         let machines = earliest(machines, self.private_deadline());
-        self.due = earliest(earliest(timers, machines), self.remind_at);
+        self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
 
@@ -280,6 +291,7 @@ impl Node {
         let (mut effects, due) = self.presence.timer(now, &mut self.dice);
         self.notice_departures(&effects);
         if let Some(due) = due {
+            effects.extend(self.forget_rooms(now.instant));
             effects.extend(self.announce(due.query, due.reach));
         }
         for room in self.rooms.values_mut() {
@@ -293,6 +305,7 @@ impl Node {
         effects.extend(self.tend_private(now));
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
+        effects.extend(self.look(now));
         let presence = &self.presence;
         let reach =
             |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };
@@ -335,6 +348,7 @@ impl Node {
     fn load_room(&mut self, loaded: &LoadedRoom) -> Effects {
         let Some(mut room) = self.make_room(loaded.record.clone()) else { return Effects::default() };
         room.replica.load(loaded);
+        room.active = loaded.recent.last().map_or(UnixMillis(0), |newest| newest.header.hlc.unix());
         self.rooms.insert(loaded.record.id, room);
         match &loaded.private {
             Some(private) => self.load_private(loaded.record.id, private),
@@ -374,8 +388,9 @@ impl Node {
         if self.cloned {
             replica.insist();
         }
-        let (me, nonce, history) = (self.me, self.log_nonce, History::default());
-        Some(Room { record, me, nonce, keys, replica, private, history, kept: None })
+        let (me, nonce, kept, active) = (self.me, self.log_nonce, None, UnixMillis(0));
+        let (history, typing) = (History::default(), messages::Typing::default());
+        Some(Room { record, me, nonce, keys, replica, private, history, kept, active, typing })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -424,19 +439,9 @@ impl Room {
         &self.record
     }
 
-    /// What an entry of this room says.
+    /// What an entry of this room says, as far as it can be read.
     pub fn read(&self, entry: &Entry) -> Content {
-        let plain = self.keys.open_body(&entry.header, &entry.body);
-        if plain.is_none() && self.record.kind == RoomKind::Private {
-            return Content::Sealed;
-        }
-        let content = plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok());
-        match content.unwrap_or(Content::Unknown) {
-            // Nobody can offer under the id of somebody else's offer.
-            Content::Offer { transfer, .. } if !transfer.is_of(entry.header.author) => Content::Unknown,
-            Content::Deed(_) if self.record.kind != RoomKind::Private => Content::Unknown,
-            content => content,
-        }
+        self.open(entry).unwrap_or(Content::Unknown)
     }
 
     /// What the author of a message called itself when it was written.

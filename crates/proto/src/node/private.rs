@@ -232,12 +232,12 @@ impl Node {
 
     fn understand_deed(&mut self, id: RoomId, entry: &Entry) {
         let Some(room) = self.rooms.get_mut(&id) else { return };
-        let content = room.read(entry);
+        let content = room.open(entry);
         let Some(private) = &mut room.private else { return };
         match content {
-            Content::Deed(deed) => private.note_deed(id, entry, deed),
-            Content::Sealed => private.note_sealed(entry.header.epoch),
-            _ => {}
+            Some(Content::Deed(deed)) => private.note_deed(id, entry, deed),
+            Some(_) => {}
+            None => private.note_sealed(entry.header.epoch),
         }
     }
 
@@ -373,7 +373,7 @@ impl Node {
         let mut effects = Effects::default();
         for (entry, arrived) in entries {
             let Some(room) = self.rooms.get(&id) else { break };
-            if matches!(room.read(&entry), Content::Sealed | Content::Unknown) {
+            if room.open(&entry).is_none() {
                 continue;
             }
             effects.extend(self.understand(id, &entry, now));

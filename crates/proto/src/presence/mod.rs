@@ -6,7 +6,7 @@
 mod replay;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, PeerRecord, Reach, Record, Trust};
@@ -40,6 +40,15 @@ struct Peer {
     lease: Duration,
     /// Counter of its newest announcement: copies of it that come another way tell more addresses.
     announced: u64,
+}
+
+/// How an announcement came here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// From its sender, by way of this address.
+    From(SocketAddr),
+    /// Somebody passed it on, and perhaps says from where they had it.
+    Told(Option<IpAddr>),
 }
 
 /// An announcement that is due.
@@ -81,12 +90,10 @@ impl Presence {
             }
     }
 
-    /// How many datagrams of the sender's present run were sent since the last one that was heard, and are not this one;
-    /// `None` if that cannot be told.
-    pub fn missed_before(&self, envelope: &Envelope) -> Option<u64> {
+    /// The highest number that was heard of the sender's present run.
+    pub fn newest_of(&self, envelope: &Envelope) -> Option<u64> {
         let window = &self.peers.get(&envelope.sender)?.window;
-        (window.boot() == envelope.boot && window.newest() > 0)
-            .then(|| envelope.counter.saturating_sub(window.newest() + 1))
+        (window.boot() == envelope.boot && window.newest() > 0).then(|| window.newest())
     }
 
     /// Whether this is another copy of a sender's newest announcement that shows an address not known yet.
@@ -128,11 +135,13 @@ impl Presence {
         &mut self,
         envelope: &Envelope,
         said: &Announcement,
-        from: SocketAddr,
+        from: Heard,
         now: Now,
         dice: &mut Dice,
     ) -> Effects {
-        self.count_heard(now.instant);
+        if let Heard::From(_) = from {
+            self.count_heard(now.instant);
+        }
         let sender = envelope.sender;
         let mut effects = Effects::default();
         let known = self.peers.contains_key(&sender);
@@ -151,8 +160,19 @@ impl Presence {
         peer.record.platform = said.platform();
         peer.record.last_seen = now.unix;
         (peer.record.boot, peer.record.counter) = (peer.window.boot(), peer.window.newest());
-        if let Some(address) = dialable(said, from) {
-            remember(&mut peer.record.addresses, address, Place::FirstIfNew);
+        match from {
+            Heard::From(from) => {
+                if let Some(address) = dialable(said, from) {
+                    remember(&mut peer.record.addresses, address, Place::FirstIfNew);
+                }
+            }
+            // What somebody else says never replaces what was seen.
+            Heard::Told(Some(ip)) if peer.record.addresses.iter().all(|known| known.ip() != ip) => {
+                if let Some(address) = dialable(said, SocketAddr::new(ip, 0)) {
+                    remember(&mut peer.record.addresses, address, Place::Last);
+                }
+            }
+            Heard::Told(_) => {}
         }
         let (claims_before, claims) = (claims(&before), claims(&peer.record));
         let online = self.leases.contains(&sender);
@@ -165,7 +185,7 @@ impl Presence {
         } else if before.name != peer.record.name || before.addresses != peer.record.addresses {
             effects.tell.push(Event::PeerChanged(sender));
         }
-        if said.query() == Query::Yes {
+        if said.query() == Query::Yes && matches!(from, Heard::From(_)) {
             self.consider_answer(now.instant, dice);
         }
         effects

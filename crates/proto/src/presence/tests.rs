@@ -28,7 +28,7 @@ impl Watcher {
             return Vec::new();
         }
         let said = Announcement::new("Bob", Platform::Linux, 24417, 10, 0, query);
-        self.presence.announced(&envelope, &said, from(sender), self.now, &mut self.dice).tell
+        self.presence.announced(&envelope, &said, Heard::From(from(sender)), self.now, &mut self.dice).tell
     }
 }
 

@@ -109,6 +109,11 @@ impl<'a> Unverified<'a> {
         Ok(Unverified { envelope, signed, signature })
     }
 
+    /// All of it, as it came.
+    pub fn bytes(&self) -> Vec<u8> {
+        [self.signed, self.signature].concat()
+    }
+
     /// What it claims about itself: enough to drop replays before the signature is paid for.
     pub fn envelope(&self) -> &Envelope {
         &self.envelope
@@ -152,6 +157,9 @@ pub struct Announcement {
     pub peers: u16,
     #[n(7)]
     flags: u8,
+    /// Stands for the names of the open rooms that it knows of; absent where it knows of none.
+    #[n(8)]
+    directory: Option<minicbor::bytes::ByteArray<8>>,
 }
 
 impl Announcement {
@@ -171,7 +179,27 @@ impl Announcement {
         };
         let flags = if query == Query::Yes { FLAG_QUERY } else { 0 };
         let name = text::clean_line(name, MAX_NAME);
-        Announcement { min_version: 1, max_version: 1, tcp_port, name, platform, interval, peers, flags }
+        Announcement {
+            min_version: 1,
+            max_version: 1,
+            tcp_port,
+            name,
+            platform,
+            interval,
+            peers,
+            flags,
+            directory: None,
+        }
+    }
+
+    /// The same with what stands for the open rooms that the device knows of.
+    #[must_use]
+    pub fn with_directory(self, digest: Option<[u8; 8]>) -> Announcement {
+        Announcement { directory: digest.map(Into::into), ..self }
+    }
+
+    pub fn directory(&self) -> Option<[u8; 8]> {
+        self.directory.map(Into::into)
     }
 
     pub fn encode(&self) -> Vec<u8> {
@@ -219,6 +247,8 @@ pub enum RoomPacket {
     Nack { wanted: Vec<Wanted>, pieces: Vec<Pieces> },
     /// A piece of an entry that does not fit one packet.
     Fragment(Fragment),
+    /// Somebody is writing at the sender's.
+    Typing,
 }
 
 /// What the sender of a room packet holds.
@@ -290,6 +320,7 @@ impl RoomPacket {
             RoomPacket::Heads(_) => kind::HEADS,
             RoomPacket::Nack { .. } => kind::NACK,
             RoomPacket::Fragment(_) => kind::FRAGMENT,
+            RoomPacket::Typing => kind::TYPING,
         }
     }
 
@@ -328,6 +359,7 @@ impl RoomPacket {
                 count: piece.count,
                 bytes: piece.bytes.clone().into(),
             }),
+            RoomPacket::Typing => to_cbor(&TypingBody {}),
         }
     }
 
@@ -374,6 +406,7 @@ impl RoomPacket {
                 let (index, count) = (body.index, body.count);
                 Ok(RoomPacket::Fragment(Fragment { log, seq, id, index, count, bytes }))
             }
+            kind::TYPING => from_cbor::<TypingBody>(body).map(|TypingBody {}| RoomPacket::Typing),
             _ => Err(DecodeError::Foreign),
         }
     }
@@ -496,6 +529,11 @@ struct WantedBody {
     count: u32,
 }
 
+/// Nothing is said but that.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct TypingBody {}
+
 /// Kinds of datagrams. Others are ignored, so that versions can differ on one network.
 pub mod kind {
     pub const ANNOUNCE: u8 = 1;
@@ -504,6 +542,7 @@ pub mod kind {
     pub const HEADS: u8 = 17;
     pub const NACK: u8 = 18;
     pub const FRAGMENT: u8 = 19;
+    pub const TYPING: u8 = 20;
 }
 
 const MAGIC: &[u8; 4] = b"LNY1";
@@ -597,6 +636,7 @@ mod tests {
                 count: 9,
                 bytes: vec![5; FRAGMENT_BYTES],
             }),
+            RoomPacket::Typing,
         ];
         let complete = RoomPacket::Heads(heads(vec![head(0)])).encode().len();
         assert_eq!(

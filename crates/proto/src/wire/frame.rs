@@ -1,6 +1,8 @@
 //! Frames of a sync connection (ALPN `lanyard-sync/1`): a type byte and a CBOR body. The length before them is the
 //! engine's affair.
 
+use std::net::IpAddr;
+
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
@@ -27,8 +29,12 @@ pub enum Frame {
     Entries { room: RoomId, entries: Vec<Vec<u8>> },
     /// All that one `Want` asked for, and is here, was sent.
     Done { room: RoomId },
-    /// Signed ANNOUNCE datagrams, for peers that multicast does not reach.
-    Announcements(Vec<Vec<u8>>),
+    /// Signed ANNOUNCE datagrams, for peers that multicast does not reach. Where one of somebody else came from is a hint.
+    Announcements(Vec<Relayed>),
+    /// Tell me who is here, and which open rooms you know of: answered by `Announcements`, if `roster`, and `Rooms`.
+    Look { roster: bool },
+    /// Open rooms that the sender is in or has heard of.
+    Rooms(Vec<Listed>),
     /// Nothing to say; the connection is alive.
     Ping,
     /// About being let into a private room, and its keys.
@@ -45,6 +51,26 @@ pub struct Have {
     pub ask: bool,
     /// As in [`crate::wire::datagram::Heads`].
     pub digest: [u8; 16],
+}
+
+/// An announcement that is passed on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Relayed {
+    pub datagram: Vec<u8>,
+    pub from: Option<IpAddr>,
+}
+
+/// An open room as somebody speaks of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// As the sender wrote it.
+    pub name: String,
+    /// Devices that were seen in it.
+    pub members: u32,
+    /// When somebody last wrote there, in milliseconds since 1970; 0 if that is not known.
+    pub active: u64,
+    /// Seconds since somebody was known to be in it.
+    pub age: u32,
 }
 
 /// How a side wants to use the connection.
@@ -78,8 +104,19 @@ impl Frame {
             }
             Frame::Done { room } => (DONE, to_cbor(&DoneBody { room: room.0.into() })),
             Frame::Announcements(datagrams) => {
-                let datagrams = datagrams.iter().map(|datagram| datagram.clone().into()).collect();
-                (ANNOUNCEMENTS, to_cbor(&AnnouncementsBody { datagrams }))
+                let from = datagrams.iter().map(|relayed| relayed.from.map(|ip| ip.to_string())).collect();
+                let datagrams = datagrams.iter().map(|relayed| relayed.datagram.clone().into()).collect();
+                (ANNOUNCEMENTS, to_cbor(&AnnouncementsBody { datagrams, from: Some(from) }))
+            }
+            Frame::Look { roster } => (LOOK, to_cbor(&LookBody { roster: roster.then_some(true) })),
+            Frame::Rooms(rooms) => {
+                let rooms = rooms.iter().map(|room| ListedBody {
+                    name: room.name.clone(),
+                    members: room.members,
+                    active: room.active,
+                    age: room.age,
+                });
+                (ROOMS, to_cbor(&RoomsBody { rooms: rooms.collect() }))
             }
             Frame::Ping => (PING, Vec::new()),
             Frame::Door(door) => door.encode(),
@@ -118,8 +155,26 @@ impl Frame {
             DONE => Frame::Done { room: RoomId(from_cbor::<DoneBody>(body)?.room.into()) },
             ANNOUNCEMENTS => {
                 let said: AnnouncementsBody = from_cbor(body)?;
-                let datagrams = at_most(said.datagrams, MAX_ANNOUNCEMENTS)?;
-                Frame::Announcements(datagrams.into_iter().map(Vec::from).collect())
+                let datagrams = at_most(said.datagrams, MAX_ANNOUNCEMENTS)?.into_iter();
+                let from = at_most(said.from.unwrap_or_default(), MAX_ANNOUNCEMENTS)?;
+                let from = from
+                    .into_iter()
+                    .map(|ip| ip.and_then(|ip| ip.parse().ok()))
+                    .chain(std::iter::repeat(None));
+                let relayed =
+                    datagrams.zip(from).map(|(datagram, from)| Relayed { datagram: datagram.into(), from });
+                Frame::Announcements(relayed.collect())
+            }
+            LOOK => Frame::Look { roster: from_cbor::<LookBody>(body)?.roster == Some(true) },
+            ROOMS => {
+                let said: RoomsBody = from_cbor(body)?;
+                let rooms = at_most(said.rooms, MAX_LISTED)?.into_iter().map(|room| Listed {
+                    name: room.name,
+                    members: room.members,
+                    active: room.active,
+                    age: room.age,
+                });
+                Frame::Rooms(rooms.collect())
             }
             PING => Frame::Ping,
             kind => return Ok(Door::decode(kind, body)?.map(Frame::Door)),
@@ -208,6 +263,36 @@ struct DoneBody {
 struct AnnouncementsBody {
     #[n(0)]
     datagrams: Vec<ByteVec>,
+    /// The address that each came from, as text.
+    #[n(1)]
+    from: Option<Vec<Option<String>>>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct LookBody {
+    #[n(0)]
+    roster: Option<bool>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct RoomsBody {
+    #[n(0)]
+    rooms: Vec<ListedBody>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(array)]
+struct ListedBody {
+    #[n(0)]
+    name: String,
+    #[n(1)]
+    members: u32,
+    #[n(2)]
+    active: u64,
+    #[n(3)]
+    age: u32,
 }
 
 const HELLO: u8 = 1;
@@ -217,6 +302,8 @@ const DONE: u8 = 4;
 const ANNOUNCEMENTS: u8 = 5;
 const PING: u8 = 6;
 const WANT: u8 = 7;
+const LOOK: u8 = 8;
+const ROOMS: u8 = 9;
 
 /// Bytes of a frame that carries several entries: enough to keep a link busy, little enough to answer quickly.
 pub const ENTRIES_BYTES: usize = 64 * 1024;
@@ -226,6 +313,8 @@ pub const MAX_ENTRIES: usize = 512;
 pub const MAX_LOGS: usize = 16_384;
 /// Most ranges in one question.
 pub const MAX_WANTED: usize = 64;
+/// Most rooms in one list.
+pub const MAX_LISTED: usize = 256;
 /// Most announcements in one frame.
 pub const MAX_ANNOUNCEMENTS: usize = 1024;
 
@@ -244,7 +333,16 @@ mod tests {
             Frame::Want { room, ranges: vec![(LogId([1; 8]), head.span()); MAX_WANTED], more: true },
             Frame::Entries { room, entries: vec![vec![7; 300]; 20] },
             Frame::Done { room },
-            Frame::Announcements(vec![vec![1; 215]; 3]),
+            Frame::Announcements(vec![
+                Relayed { datagram: vec![1; 215], from: Some("10.0.0.7".parse().unwrap()) },
+                Relayed { datagram: vec![2; 215], from: Some("fe80::1".parse().unwrap()) },
+                Relayed { datagram: vec![3; 215], from: None },
+            ]),
+            Frame::Look { roster: true },
+            Frame::Rooms(vec![
+                Listed { name: "design".to_owned(), members: 3, active: 1 << 45, age: 60 };
+                MAX_LISTED
+            ]),
             Frame::Ping,
         ];
         for frame in frames {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
 
 /// Everyone on your network: who is there, rooms, messages and files, without a server.
@@ -61,28 +61,60 @@ pub enum Verb {
     /// Join, leave or make a room.
     #[command(subcommand)]
     Room(RoomVerb),
-    /// Write a message.
-    #[command(after_help = "Examples:\n  lanyard say '#lobby' 'The build is up'\n  \
-                            lanyard say @Ann 'Lunch?'\n  make 2>&1 | tail -20 | lanyard say '#build' -")]
-    Say {
-        /// '#room' (quoted, or the shell takes it for a comment), or @person by name or first characters of the id.
-        to: String,
-        /// What to say; - reads it from standard input.
-        text: String,
-    },
-    /// Read what was said.
+    /// Write a message, or do something with one.
     #[command(
-        after_help = "Examples:\n  lanyard log '#lobby' --limit 20\n  lanyard --json log @Ann --follow"
+        after_help = "Examples:\n  lanyard say '#lobby' 'The build is up'\n  lanyard say @Ann 'Lunch?'\n  \
+                            make 2>&1 | tail -20 | lanyard say '#build' -\n  \
+                            lanyard say '#lobby' --reply 3fa9c01b 'Yes, at noon'\n  \
+                            lanyard say '#lobby' --react 3fa9c01b 👍\n  \
+                            lanyard say '#lobby' --delete 3fa9c01b\n\n\
+                            Messages are meant by the first characters of their ids: lanyard log TO --ids"
     )]
-    Log {
-        /// '#room' or @person.
-        to: String,
-        /// Go on with what is said from now on, until Ctrl-C.
-        #[arg(long)]
-        follow: bool,
-        /// So many of the latest messages.
+    Say(Say),
+    /// Read what was said.
+    #[command(after_help = "Examples:\n  lanyard log '#lobby' --limit 20 --ids\n  \
+                            lanyard log '#lobby' --since 2h\n  lanyard log @Ann --since 2026-11-20\n  \
+                            lanyard log '#build' --search 'warning gcc'\n  lanyard --json log @Ann --follow\n\n\
+                            With --follow a message that changed is printed again, under the same id.")]
+    Log(Log),
+    /// Look for messages by their words, in all rooms or in one; newest first.
+    #[command(
+        after_help = "Examples:\n  lanyard search invoice\n  lanyard search 会议 --in '#design' --from @Ann"
+    )]
+    Search {
+        /// Words that a message contains, or beginnings of them.
+        words: String,
+        /// Only in this room or conversation.
+        #[arg(long = "in", value_name = "TO")]
+        to: Option<String>,
+        /// Only what this person wrote.
+        #[arg(long, value_name = "WHO")]
+        from: Option<String>,
+        /// So many of the latest.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
+    },
+    /// Write the whole history of a room into a new file.
+    #[command(
+        after_help = "Examples:\n  lanyard export '#design' --html\n  lanyard export @Ann --json --into ~/Documents"
+    )]
+    Export {
+        /// '#room' or @person.
+        to: String,
+        /// One page to read and print. With --json the file is one JSON object with all messages instead.
+        #[arg(long)]
+        html: bool,
+        /// Folder for the file, instead of the present one.
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Say what a room is about.
+    #[command(after_help = "Example:\n  lanyard topic '#design' 'The new logo, until Friday'")]
+    Topic {
+        /// '#room' or @person.
+        to: String,
+        /// The topic; empty for none.
+        text: String,
     },
     /// Offer files and folders.
     #[command(after_help = "Examples:\n  lanyard send @Ann report.pdf photos/\n  \
@@ -132,17 +164,25 @@ pub enum Verb {
 
 #[derive(Debug, Subcommand)]
 pub enum RoomVerb {
-    /// Take part in an open room. Anyone on this network can read it.
-    #[command(after_help = "Example:\n  lanyard room join design")]
+    /// Take part in an open room, which anyone on this network can read; or come into a private one by an invite.
+    #[command(
+        after_help = "Examples:\n  lanyard room join design\n  lanyard room join lanyard:v1:inv:aebagbaf…"
+    )]
     Join {
-        /// Its name, with or without '#'.
+        /// Its name, with or without '#', or an invite.
         name: String,
+        /// With an invite: wait so many seconds until somebody has let us in.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u32>,
     },
-    /// Make an open room: the same as joining it first.
-    #[command(after_help = "Example:\n  lanyard room create design")]
+    /// Make a room: an open one, the same as joining it first, or a private one.
+    #[command(after_help = "Examples:\n  lanyard room create design\n  lanyard room create --private Board")]
     Create {
         /// Its name, with or without '#'.
         name: String,
+        /// Only those who are let in can read it.
+        #[arg(long)]
+        private: bool,
     },
     /// Leave a room.
     #[command(after_help = "Example:\n  lanyard room leave design")]
@@ -150,6 +190,74 @@ pub enum RoomVerb {
         /// Its name, with or without '#', or its id.
         room: String,
     },
+    /// Make an invite to a private room: whoever has the link comes in.
+    #[command(
+        after_help = "Examples:\n  lanyard room invite Board --hours 24 --qr\n  lanyard room invite Board --list\n  \
+                      lanyard room invite Board --revoke 5ab0"
+    )]
+    Invite {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// For how long it holds; a week if nothing is said.
+        #[arg(long, value_name = "N")]
+        hours: Option<u32>,
+        /// Show it as a QR code, too.
+        #[arg(long, conflicts_with_all = ["list", "revoke"])]
+        qr: bool,
+        /// Show the invites that hold, and make none.
+        #[arg(long, conflicts_with = "hours")]
+        list: bool,
+        /// Let one hold no longer, by the first characters of its id.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["hours", "list"])]
+        revoke: Option<String>,
+    },
+    /// Who is in a room.
+    #[command(after_help = "Example:\n  lanyard room members Board")]
+    Members {
+        /// Its name, with or without '#', or its id.
+        room: String,
+    },
+    /// Let somebody into a private room.
+    #[command(after_help = "Example:\n  lanyard room add Board @Ann")]
+    Add {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// @person by name, or first characters of the id.
+        peer: String,
+    },
+    /// Put somebody out of a private room, and change its keys.
+    #[command(after_help = "Example:\n  lanyard room remove Board @Ann")]
+    Remove {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// @person by name, or first characters of the id.
+        peer: String,
+    },
+    /// Make a member of a private room an admin, or an admin a member.
+    #[command(after_help = "Example:\n  lanyard room role Board @Ann admin")]
+    Role {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// @person by name, or first characters of the id.
+        peer: String,
+        /// What the person is from now on.
+        #[arg(value_enum)]
+        role: MemberRole,
+    },
+    /// Change the keys of a private room.
+    #[command(after_help = "Example:\n  lanyard room renew Board")]
+    Renew {
+        /// Its name, with or without '#', or its id.
+        room: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MemberRole {
+    /// Lets others in and puts them out, invites, renews keys.
+    Admin,
+    /// Reads and writes.
+    Member,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -175,6 +283,64 @@ pub struct Up {
     /// UDP and TCP port.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT)]
     pub port: u16,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("what").args(["edit", "delete", "react", "unreact", "pin", "unpin", "reply"]))]
+pub struct Say {
+    /// '#room' (quoted, or the shell takes it for a comment), or @person by name or first characters of the id.
+    pub to: String,
+    /// What to say; - reads it from standard input. @Name in it mentions somebody.
+    #[arg(
+        required_unless_present_any = ["delete", "react", "unreact", "pin", "unpin"],
+        conflicts_with_all = ["delete", "react", "unreact", "pin", "unpin"]
+    )]
+    pub text: Option<String>,
+    /// Answer a message.
+    #[arg(long, value_name = "ID")]
+    pub reply: Option<String>,
+    /// Let an own message say something else.
+    #[arg(long, value_name = "ID")]
+    pub edit: Option<String>,
+    /// Take a message back: it is hidden on every device that hears of it.
+    #[arg(long, value_name = "ID")]
+    pub delete: Option<String>,
+    /// Put an emoji on a message.
+    #[arg(long, num_args = 2, value_names = ["ID", "EMOJI"])]
+    pub react: Option<Vec<String>>,
+    /// Take it off again.
+    #[arg(long, num_args = 2, value_names = ["ID", "EMOJI"])]
+    pub unreact: Option<Vec<String>>,
+    /// Pin a message for everybody in the room.
+    #[arg(long, value_name = "ID")]
+    pub pin: Option<String>,
+    /// Unpin it.
+    #[arg(long, value_name = "ID")]
+    pub unpin: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Log {
+    /// '#room' or @person.
+    pub to: String,
+    /// Go on with what is said and changed from now on, until Ctrl-C.
+    #[arg(long)]
+    pub follow: bool,
+    /// So many of the latest messages.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: u32,
+    /// Everything from then on: 2h or 3d ago, a time of today (14:30), a date, or a date and time (RFC 3339).
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["search", "pins", "limit"])]
+    pub since: Option<String>,
+    /// Only messages that contain these words.
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["pins", "follow"])]
+    pub search: Option<String>,
+    /// Only what is pinned, the latest first.
+    #[arg(long, conflicts_with = "follow")]
+    pub pins: bool,
+    /// Print the beginning of each id, by which other commands mean a message.
+    #[arg(long)]
+    pub ids: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -210,7 +376,7 @@ impl Verb {
             self,
             Verb::Up(_)
                 | Verb::Peers { watch: true, .. }
-                | Verb::Log { follow: true, .. }
+                | Verb::Log(Log { follow: true, .. })
                 | Verb::Transfers { watch: true }
         )
     }
@@ -247,6 +413,33 @@ mod tests {
             }
         }
         check(&Args::command());
+    }
+
+    #[test]
+    fn one_thing_is_done_with_a_message_at_a_time() {
+        let parses = |words: &[&str]| {
+            Args::try_parse_from(["lanyard", "say", "#lobby"].iter().chain(words).copied()).is_ok()
+        };
+        for words in [
+            &["tea?"][..],
+            &["--reply", "3fa9", "yes"],
+            &["--edit", "3fa9", "no"],
+            &["--delete", "3fa9"],
+            &["--react", "3fa9", "👍"],
+            &["--unpin", "3fa9"],
+        ] {
+            assert!(parses(words), "{words:?}");
+        }
+        for words in [
+            &[][..],
+            &["--reply", "3fa9"],
+            &["--delete", "3fa9", "tea?"],
+            &["--react", "3fa9"],
+            &["--delete", "3fa9", "--pin", "3fa9"],
+            &["--edit", "3fa9", "--reply", "3fa9", "tea?"],
+        ] {
+            assert!(!parses(words), "{words:?}");
+        }
     }
 
     #[test]

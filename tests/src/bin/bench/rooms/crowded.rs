@@ -60,6 +60,15 @@ pub fn loud(options: &Options) -> Result<(), String> {
     );
     let rate = spent.rate();
     row(&format!("{what}: multicast"), "<= 100 kB/s", &format!("{rate:.1} kB/s"), rate <= 100.0);
+    // All were to be said in this time; where it takes longer, it is for want of processors.
+    let needed = spent.cpu / (messages as f64 / nodes as f64 / per_second);
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    row(
+        &format!("{what}: processors that the nodes need to keep up"),
+        "those that are here",
+        &format!("{needed:.1}, here are {cores}"),
+        needed <= cores as f64,
+    );
     cost_rows(&what, &crowd, spent.cpu, spent.lasted);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lanyard_tests::crowd::{Control, Crowd};
 use lanyard_tests::history::History;
 use lanyard_tests::hosts::Lan;
-use lanyard_tests::process::memory;
+use lanyard_tests::process::{cpu_seconds, memory};
 use rusqlite::{Connection, OpenFlags};
 use serde_json::Value;
 
@@ -49,6 +49,8 @@ pub fn joiner(name: &str, entries: u64, options: &Options) -> Result<(), String>
     );
     for (who, process, before) in [("newcomer", newcomer, newcomer_before), ("holder", holder, holder_before)]
     {
+        let work = format!("{:.2} CPU-s", cpu_seconds(process));
+        row(&format!("{what}: work of the {who} since its start"), "", &work, Verdict::None);
         let most = memory(process, "VmHWM:");
         let more = most - before;
         row(

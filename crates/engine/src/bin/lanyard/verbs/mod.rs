@@ -2,7 +2,10 @@
 
 mod chat;
 mod files;
+mod history;
+mod log;
 mod peers;
+mod private;
 mod rooms;
 mod status;
 mod transfers;
@@ -60,12 +63,12 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Peers { watch: true, .. } => peers::watch(node, out).await,
         Verb::Peers { wait, .. } => peers::list(node, out, wait).await,
         Verb::Rooms => rooms::list(node, out).await,
-        Verb::Room(RoomVerb::Join { name } | RoomVerb::Create { name }) => {
-            rooms::join(node, out, &name).await
-        }
-        Verb::Room(RoomVerb::Leave { room }) => rooms::leave(node, out, &room).await,
-        Verb::Say { to, text } => chat::say(node, out, to, text).await,
-        Verb::Log { to, follow, limit } => chat::log(node, out, to, follow, limit).await,
+        Verb::Room(verb) => room(node, out, verb).await,
+        Verb::Say(words) => chat::say(node, out, words).await,
+        Verb::Log(wanted) => log::run(node, out, wanted).await,
+        Verb::Search { words, to, from, limit } => log::search(node, out, words, to, from, limit).await,
+        Verb::Export { to, html, into } => history::export(node, out, to, html, into).await,
+        Verb::Topic { to, text } => history::set_topic(node, out, to, text).await,
         Verb::Send { to, paths, wait } => files::send(node, out, to, &paths, wait).await,
         Verb::Offers => transfers::offers(node, out).await,
         Verb::Accept { id, into } => files::accept(node, out, id, into).await,
@@ -73,6 +76,26 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Transfers { watch: true } => transfers::watch(node, out).await,
         Verb::Transfers { watch: false } => transfers::list(node, out).await,
         Verb::Cancel { id } => transfers::cancel(node, out, id).await,
+    }
+}
+
+async fn room(node: &Node, out: Output, verb: RoomVerb) -> Result<(), Failure> {
+    match verb {
+        RoomVerb::Create { name, private: true } => private::create(node, out, name).await,
+        RoomVerb::Create { name, private: false } => rooms::join(node, out, &name).await,
+        RoomVerb::Join { name, wait: Some(seconds) } => private::join(node, out, name, seconds).await,
+        RoomVerb::Join { name, wait: None } => rooms::join(node, out, &name).await,
+        RoomVerb::Leave { room } => rooms::leave(node, out, &room).await,
+        RoomVerb::Invite { room, list: true, .. } => private::invites(node, out, &room).await,
+        RoomVerb::Invite { room, revoke: Some(invite), .. } => {
+            private::revoke(node, out, &room, invite).await
+        }
+        RoomVerb::Invite { room, hours, qr, .. } => private::invite(node, out, &room, hours, qr).await,
+        RoomVerb::Members { room } => private::members(node, out, &room).await,
+        RoomVerb::Add { room, peer } => private::add(node, out, &room, peer).await,
+        RoomVerb::Remove { room, peer } => private::remove(node, out, &room, peer).await,
+        RoomVerb::Role { room, peer, role } => private::set_role(node, out, &room, peer, role).await,
+        RoomVerb::Renew { room } => private::renew(node, out, &room).await,
     }
 }
 
@@ -142,7 +165,7 @@ async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiErro
 }
 
 fn names_person(command: &Command) -> bool {
-    matches!(command, Command::Open { to } | Command::Say { to, .. } if !to.starts_with('#'))
+    matches!(command, Command::Open { to } | Command::Say { to, reply: None, .. } if !to.starts_with('#'))
 }
 
 async fn somebody_changed(events: &mut Events) {
@@ -154,6 +177,9 @@ async fn somebody_changed(events: &mut Events) {
             | Event::Lagged { .. }
     ) {}
 }
+
+/// How long a node of our own stays for what it has to say.
+const LINGER: Duration = Duration::from_secs(3);
 
 /// Three announcements of a device that is there.
 const FINDING: Duration = Duration::from_secs(3);

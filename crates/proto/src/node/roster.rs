@@ -1,0 +1,263 @@
+//! Who is here and which open rooms there are, asked of one who was here before.
+//!
+//! A newcomer hears some by multicast, and learns of the rest over one TCP connection: signed announcements that others
+//! heard, and the names of rooms. Nobody asks unless an announcement says that there is more to be had.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::effects::{Effects, Event, Job, Transmit};
+use crate::model::{ConnId, Instant, Now, PeerId, UnixMillis};
+use crate::node::{Node, reachable};
+use crate::presence::{Heard, MAX_PEERS};
+use crate::rooms::{self, LOBBY, RoomKind};
+use crate::wire::datagram::{Announcement, Unverified, kind};
+use crate::wire::frame::{Frame, Listed, MAX_ANNOUNCEMENTS, MAX_LISTED, Relayed};
+
+/// What was heard of others, to be passed on, and when to ask somebody for more.
+#[derive(Default)]
+pub struct Roster {
+    announcements: BTreeMap<PeerId, Announced>,
+    /// Open rooms that others spoke of, by their normal names.
+    rooms: BTreeMap<String, HeardRoom>,
+    /// Whom to ask, and when.
+    look: Option<(Instant, PeerId)>,
+    /// Whom a connection is being dialled to for that.
+    pub(super) dialled: Option<PeerId>,
+    /// Not again before this.
+    rested: Instant,
+    /// Looks in a row that brought nothing new: each lets the next one wait longer.
+    vain: u32,
+}
+
+struct Announced {
+    datagram: Vec<u8>,
+    from: IpAddr,
+    at: Instant,
+}
+
+#[derive(Clone, Copy)]
+struct HeardRoom {
+    members: u32,
+    active: u64,
+    /// When somebody was last known to be in it.
+    at: Instant,
+}
+
+/// An open room that this device is in or has heard of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRoom {
+    pub name: String,
+    /// Devices that were seen in it, about.
+    pub members: u32,
+    /// When somebody last wrote there; zero if that is not known.
+    pub active: UnixMillis,
+    pub joined: bool,
+}
+
+impl Roster {
+    /// An announcement came from its sender.
+    pub fn heard(&mut self, sender: PeerId, datagram: Vec<u8>, from: IpAddr, at: Instant) {
+        if self.announcements.len() < MAX_PEERS || self.announcements.contains_key(&sender) {
+            self.announcements.insert(sender, Announced { datagram, from, at });
+        }
+    }
+
+    pub fn deadline(&self) -> Option<Instant> {
+        self.look.map(|(at, _)| at)
+    }
+}
+
+impl Node {
+    /// The open rooms that this device is in or that others spoke of, by name. The lobby goes without saying.
+    pub fn directory(&self) -> Vec<KnownRoom> {
+        let mut known: BTreeMap<String, KnownRoom> = BTreeMap::new();
+        for (name, room) in &self.roster.rooms {
+            let (members, active) = (room.members, UnixMillis(room.active));
+            known.insert(name.clone(), KnownRoom { name: name.clone(), members, active, joined: false });
+        }
+        for room in self.rooms.values().filter(|room| room.record.kind == RoomKind::Open) {
+            let name = room.record.name.clone();
+            let (members, active) = (1 + room.replica.members().count() as u32, room.active);
+            known.insert(name.clone(), KnownRoom { name, members, active, joined: true });
+        }
+        known.remove(LOBBY);
+        known.into_values().collect()
+    }
+
+    /// Stands for the names in the directory.
+    pub(super) fn directory_digest(&self) -> Option<[u8; 8]> {
+        let names: Vec<String> =
+            self.directory().into_iter().map(|room| room.name).take(MAX_LISTED).collect();
+        let digest = Sha256::digest(names.join("\n"));
+        (!names.is_empty()).then(|| core::array::from_fn(|i| digest[i]))
+    }
+
+    /// Somebody announced itself. It may know of more people or rooms than this device.
+    pub(super) fn consider_looking(&mut self, sender: PeerId, said: &Announcement, now: Now) {
+        let here = self.presence.online_count();
+        let more = usize::from(said.peers) > here + here / SLACK + 1;
+        let others = said.directory().is_some_and(|digest| self.directory_digest() != Some(digest));
+        if (more || others) && self.roster.look.is_none() && self.roster.dialled.is_none() {
+            // The larger the network, the longer: meanwhile most is heard by itself, and others may be asked.
+            let crowd = here.max(usize::from(said.peers)) as u32;
+            let spread = (LOOK_SPREAD * crowd).min(MAX_LOOK_SPREAD);
+            let at = now.instant + LOOK_AFTER + self.dice.span(Duration::ZERO..spread);
+            self.roster.look = Some((at.max(self.roster.rested), sender));
+        }
+    }
+
+    /// Asks whoever was to be asked.
+    pub(super) fn look(&mut self, now: Now) -> Effects {
+        let Some((_, peer)) = self.roster.look.take_if(|(at, _)| *at <= now.instant) else {
+            return Effects::default();
+        };
+        self.roster.rested = now.instant + LOOK_REST * 2u32.pow(self.roster.vain);
+        self.roster.vain = (self.roster.vain + 1).min(MAX_VAIN);
+        let open = self.sessions.values().find(|session| session.peer == peer && session.is_greeted());
+        if let Some(conn) = open.filter(|session| !session.ending).map(|session| session.conn) {
+            return self.look_on(conn);
+        }
+        let Some(addresses) = reachable(&self.presence, peer) else { return Effects::default() };
+        self.roster.dialled = Some(peer);
+        if self.dialling.contains_key(&peer) {
+            return Effects::default();
+        }
+        self.dialling.insert(peer, Vec::new());
+        Effects { run: vec![Job::Dial { peer, addresses }], ..Effects::default() }
+    }
+
+    pub(super) fn look_on(&mut self, conn: ConnId) -> Effects {
+        let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
+        session.looking = true;
+        send(conn, &Frame::Look { roster: true })
+    }
+
+    /// Somebody asks who is here. Once on a connection, and again when it was not for long.
+    pub(super) fn looked_at(&mut self, conn: ConnId, roster: bool, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Some(session) = self.sessions.get_mut(&conn) else { return effects };
+        if session.shown.is_some_and(|at| now.instant.since(at) < LOOK_REST) {
+            // Nothing new, but an answer: so it need not wait.
+            return send(conn, &Frame::Rooms(Vec::new()));
+        }
+        session.shown = Some(now.instant);
+        let asker = session.peer;
+        if roster {
+            effects.extend(send(conn, &Frame::Announcements(self.newest_announcements(asker, now.instant))));
+        }
+        effects.extend(send(conn, &Frame::Rooms(self.listed(now.instant))));
+        effects
+    }
+
+    fn newest_announcements(&self, asker: PeerId, now: Instant) -> Vec<Relayed> {
+        let fresh = self.roster.announcements.iter().filter(|(peer, announced)| {
+            **peer != asker && self.presence.is_online(**peer) && now.since(announced.at) < RELAYED
+        });
+        let mut newest: Vec<&Announced> = fresh.map(|(_, announced)| announced).collect();
+        newest.sort_by_key(|one| std::cmp::Reverse(one.at));
+        let relayed = newest.into_iter().take(MAX_ANNOUNCEMENTS);
+        relayed.map(|one| Relayed { datagram: one.datagram.clone(), from: Some(one.from) }).collect()
+    }
+
+    fn listed(&self, now: Instant) -> Vec<Listed> {
+        let age = |room: &KnownRoom| match self.roster.rooms.get(&room.name) {
+            Some(heard) if !room.joined => now.since(heard.at).as_secs() as u32,
+            _ => 0,
+        };
+        let known = self.directory().into_iter().take(MAX_LISTED);
+        known
+            .map(|room| {
+                let age = age(&room);
+                Listed { name: room.name, members: room.members, active: room.active.0, age }
+            })
+            .collect()
+    }
+
+    /// Announcements of somebody else, passed on by the device at the other end or its own.
+    pub(super) fn relayed(&mut self, conn: ConnId, announcements: Vec<Relayed>, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        let Some((peer, remote)) = self.sessions.get(&conn).map(|session| (session.peer, session.remote))
+        else {
+            return effects;
+        };
+        for Relayed { datagram, from } in announcements {
+            let Ok(read) = Unverified::decode(&datagram, self.network) else { continue };
+            let claimed = *read.envelope();
+            if claimed.sender == peer {
+                effects.extend(self.datagram(remote, &datagram, now));
+                continue;
+            }
+            let news = claimed.kind == kind::ANNOUNCE && self.presence.is_fresh(&claimed);
+            let Some((envelope, body)) = read.verify(&self.verifier).ok().filter(|_| news) else { continue };
+            if let Ok(said) = Announcement::decode(body) {
+                let from = Heard::Told(from.filter(|ip| is_unicast(*ip)));
+                effects.extend(self.announced(&envelope, &said, Vec::new(), from, now));
+                self.roster.vain = 0;
+            }
+        }
+        effects
+    }
+
+    /// The other side says which open rooms it knows of.
+    pub(super) fn rooms_listed(&mut self, conn: ConnId, rooms: Vec<Listed>, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        if let Some(session) = self.sessions.get_mut(&conn) {
+            session.looking = false;
+        }
+        let before = self.directory_digest();
+        for room in rooms {
+            let age = Duration::from_secs(room.age.into());
+            let Some(name) = rooms::normal_name(&room.name).filter(|name| name != LOBBY && age < LISTED)
+            else {
+                continue;
+            };
+            let heard = HeardRoom { members: room.members, active: room.active, at: now.instant - age };
+            let newer = self.roster.rooms.get(&name).is_none_or(|known| known.at < heard.at);
+            if newer && (self.roster.rooms.len() < MAX_LISTED || self.roster.rooms.contains_key(&name)) {
+                self.roster.rooms.insert(name, heard);
+            }
+        }
+        if self.directory_digest() != before {
+            self.roster.vain = 0;
+            effects.tell.push(Event::DirectoryChanged);
+        }
+        effects
+    }
+
+    /// Forgets rooms of which nobody spoke for long.
+    pub(super) fn forget_rooms(&mut self, now: Instant) -> Effects {
+        let count = self.roster.rooms.len();
+        self.roster.rooms.retain(|_, room| now.since(room.at) < LISTED);
+        let tell = if self.roster.rooms.len() < count { vec![Event::DirectoryChanged] } else { Vec::new() };
+        Effects { tell, ..Effects::default() }
+    }
+}
+
+fn send(conn: ConnId, said: &Frame) -> Effects {
+    Effects { send: vec![Transmit::Frame { conn, bytes: said.encode() }], ..Effects::default() }
+}
+
+/// Whether an address could be that of one device elsewhere.
+fn is_unicast(ip: IpAddr) -> bool {
+    !ip.is_multicast() && !ip.is_unspecified() && !ip.is_loopback()
+}
+
+/// Announcements that are passed on are not older than this.
+const RELAYED: Duration = Duration::from_secs(15 * 60);
+/// A room of which nobody is known to be in it is forgotten after this.
+const LISTED: Duration = Duration::from_secs(24 * 3600);
+/// Somebody may know a sixteenth more than this device, and one: counts differ while people come and go.
+const SLACK: usize = 16;
+/// Before somebody is asked, what is missing may be heard by itself,
+const LOOK_AFTER: Duration = Duration::from_secs(2);
+/// and for each device on the network a little longer.
+const LOOK_SPREAD: Duration = Duration::from_millis(50);
+const MAX_LOOK_SPREAD: Duration = Duration::from_secs(120);
+/// Between two questions, doubled with each that brought nothing,
+const LOOK_REST: Duration = Duration::from_secs(30);
+/// so many times.
+const MAX_VAIN: u32 = 6;

@@ -1,0 +1,4 @@
+declare module 'virtual:emoji' {
+  const list: import('../emoji').EmojiData;
+  export default list;
+}

@@ -1,0 +1,13 @@
+/** For how many days history can be kept; 0 is for ever. */
+const DAYS = [0, 7, 30, 90, 365, 1095];
+/** How many bytes of history can be kept. */
+const BYTES = [100_000_000, 500_000_000, 1_000_000_000, 5_000_000_000, 20_000_000_000];
+
+/** The choices, with what was chosen elsewhere among them. */
+export const daysToKeep = (current: number | null) => withCurrent(DAYS, current);
+export const bytesToKeep = (current: number) => withCurrent(BYTES, current);
+
+function withCurrent(choices: number[], current: number | null): number[] {
+  if (current === null || choices.includes(current)) return choices;
+  return [...choices, current].sort((a, b) => a - b);
+}

@@ -1,0 +1,132 @@
+import { SvelteMap } from 'svelte/reactivity';
+import type { Command, Event, Invite, ListedRoom, Member, Message, Role, Room } from '../ipc/contract';
+import type { Requests } from './requests';
+
+/** How every invite begins. */
+export const INVITE_PREFIX = 'lanyard:v1:inv:';
+
+export const isInvite = (text: string) => text.trim().startsWith(INVITE_PREFIX);
+
+/** Rooms beyond their messages: who is in them, who may come, what is pinned, and which there are to join. */
+export class Rooms {
+  /** As far as they were asked for; kept current from then on. */
+  readonly members = new SvelteMap<string, Member[]>();
+  readonly pins = new SvelteMap<string, Message[]>();
+  readonly invites = new SvelteMap<string, Invite[]>();
+  directory = $state.raw<ListedRoom[] | null>(null);
+
+  private readonly watched = new Set<string>();
+  private readonly requests: Requests;
+  private readonly onChanged: (room: Room) => void;
+
+  constructor(requests: Requests, onChanged: (room: Room) => void) {
+    this.requests = requests;
+    this.onChanged = onChanged;
+  }
+
+  handle(event: Event): void {
+    switch (event.event) {
+      case 'members-changed':
+        if (this.members.has(event.room)) void this.loadMembers(event.room);
+        if (this.invites.has(event.room)) void this.loadInvites(event.room);
+        break;
+      case 'room-changed':
+        if (this.watched.has(event.room.id) && !this.members.has(event.room.id)) void this.watch(event.room);
+        break;
+      case 'directory-changed':
+        if (this.directory) void this.loadDirectory();
+        break;
+      case 'message-changed':
+        this.messageChanged(event.message);
+        break;
+      case 'room-left':
+        this.watched.delete(event.room);
+        this.members.delete(event.room);
+        this.pins.delete(event.room);
+        this.invites.delete(event.room);
+        break;
+    }
+  }
+
+  /** From now on it is known who is in a room. Whoever is not in it yet is not told. */
+  async watch({ id, membership }: Room): Promise<void> {
+    this.watched.add(id);
+    if (membership === 'member' || membership === 'removed') await this.loadMembers(id);
+  }
+
+  async loadMembers(room: string): Promise<void> {
+    const members = await this.requests.ask({ method: 'members', params: { room } }, 'members');
+    if (members) this.members.set(room, members);
+  }
+
+  async loadPins(room: string): Promise<void> {
+    const page = await this.requests.ask({ method: 'pins', params: { room } }, 'page');
+    if (page) this.pins.set(room, page.messages);
+  }
+
+  async loadInvites(room: string): Promise<void> {
+    const invites = await this.requests.ask({ method: 'invites', params: { room } }, 'invites');
+    if (invites) this.invites.set(room, invites);
+  }
+
+  async loadDirectory(): Promise<void> {
+    this.directory = (await this.requests.ask({ method: 'directory', params: {} }, 'directory')) ?? this.directory;
+  }
+
+  create(name: string): Promise<Room | undefined> {
+    return this.requests.ask({ method: 'create-room', params: { name } }, 'room');
+  }
+
+  setTopic(room: string, topic: string): Promise<void> {
+    return this.changeTo({ method: 'set-topic', params: { room, topic } });
+  }
+
+  keep(room: string, days: number | null): Promise<void> {
+    return this.changeTo({ method: 'keep-room', params: { room, ...(days === null ? {} : { days }) } });
+  }
+
+  renewKeys(room: string): Promise<void> {
+    return this.changeTo({ method: 'renew-keys', params: { room } });
+  }
+
+  async add(room: string, peer: string): Promise<boolean> {
+    return this.changed(room, await this.requests.done({ method: 'add-member', params: { room, peer } }));
+  }
+
+  async remove(room: string, peer: string): Promise<boolean> {
+    return this.changed(room, await this.requests.done({ method: 'remove-member', params: { room, peer } }));
+  }
+
+  async setRole(room: string, peer: string, role: Role): Promise<boolean> {
+    return this.changed(room, await this.requests.done({ method: 'set-role', params: { room, peer, role } }));
+  }
+
+  async invite(room: string, hours: number): Promise<Invite | undefined> {
+    const invite = await this.requests.ask({ method: 'invite', params: { room, hours } }, 'invite');
+    if (invite) await this.loadInvites(room);
+    return invite;
+  }
+
+  async revoke(room: string, invite: string): Promise<void> {
+    await this.requests.done({ method: 'revoke-invite', params: { room, invite } });
+    await this.loadInvites(room);
+  }
+
+  private async changeTo(command: Command): Promise<void> {
+    const room = await this.requests.ask(command, 'room');
+    if (room) this.onChanged(room);
+  }
+
+  private async changed(room: string, done: boolean): Promise<boolean> {
+    if (done) await this.loadMembers(room);
+    return done;
+  }
+
+  private messageChanged(message: Message): void {
+    const pins = this.pins.get(message.room);
+    if (!pins) return;
+    const known = pins.some(({ id }) => id === message.id);
+    if (known !== (message.pinned && !message.deleted)) void this.loadPins(message.room);
+    else if (known) this.pins.set(message.room, pins.map((pin) => (pin.id === message.id ? message : pin)));
+  }
+}

@@ -1,0 +1,35 @@
+import type { Locator, Page } from 'playwright-core';
+import type { Command } from '../../src/ipc/contract';
+
+/** What tests of the window do over and over. */
+
+export async function openRoom(page: Page, name: string): Promise<void> {
+  await page.locator(`[data-testid=room][data-name=${name}]`).click();
+  await page.getByTestId('title').getByText(name).waitFor();
+}
+
+/** The message with this very text. */
+export function saying(page: Page, text: string): Locator {
+  return page.getByTestId('message').filter({ has: page.getByTestId('message-text').getByText(text, { exact: true }) });
+}
+
+export async function say(page: Page, text: string): Promise<Locator> {
+  await page.getByTestId('composer').fill(text);
+  await page.getByTestId('composer').press('Enter');
+  await saying(page, text).waitFor();
+  return saying(page, text);
+}
+
+/** Opens the menu of a message and chooses from it. */
+export async function choose(page: Page, message: Locator, item: string): Promise<void> {
+  await message.click({ button: 'right' });
+  await page.getByTestId(`menu-${item}`).click();
+}
+
+export function hear(page: Page, room: string, author: string, text: string): Promise<void> {
+  return page.evaluate(([room, author, text]) => void window.lanyardFake.hear(room, author, text), [room, author, text] as const);
+}
+
+export function lastCall(page: Page, method: Command['method']): Promise<unknown> {
+  return page.evaluate((method) => window.lanyardFake.calls.findLast((call) => call.method === method)?.params, method);
+}
