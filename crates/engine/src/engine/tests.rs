@@ -52,7 +52,11 @@ async fn a_new_name_is_told_only_once_it_is_kept() {
     let other = rusqlite::Connection::open(Config::database(&profile)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let name = Some("Annabel".to_owned());
-    let named = tokio::spawn(async move { handle.call(Command::Configure { name, downloads: None }).await });
+    let named = tokio::spawn(async move {
+        handle
+            .call(Command::Configure { name, downloads: None, history_days: None, history_bytes: None })
+            .await
+    });
     while snapshot(&ann).await.me.name != "Annabel" {}
     while let Ok(event) = tokio::time::timeout(Duration::ZERO, events.next()).await {
         assert!(!matches!(event, Some(Event::MeChanged { .. })), "{event:?}");
