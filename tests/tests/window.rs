@@ -15,6 +15,8 @@ const OFFER: &str = "[data-testid=offer]";
 mod together {
     use super::*;
 
+    mod talk;
+
     #[tokio::test]
     async fn two_people_meet_and_talk_in_the_lobby_and_directly() {
         let Some(lan) = lan() else { return };

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{EntryId, Hlc, LogId, Platform, RoomId, Seq, TransferId};
-use lanyard_proto::rooms::{Content, Offer};
+use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, TransferId};
+use lanyard_proto::rooms::{Content, Offer, Text};
 use lanyard_proto::transfer::{Failure, Receipt};
 use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
@@ -91,18 +91,25 @@ fn contents() -> Vec<(&'static str, Content)> {
     let names = vec!["图纸.dwg".to_owned(), "plan.pdf".to_owned()];
     let offer = Offer { names, files: 3, folders: 1, bytes: 1 << 40, manifest: [6; 32] };
     let receipt = |receipt| Content::Receipt { transfer: TRANSFER, receipt };
+    let (target, text) = (EntryId([7; 32]), Text::from("@Bob tea?"));
     vec![
-        ("text-body", Content::Text("tea?\n\te\u{301} 👩\u{200D}💻".to_owned())),
+        ("text-body", Content::Text("tea?\n\te\u{301} 👩\u{200D}💻".into())),
         ("offer-body", Content::Offer { transfer: TRANSFER, offer }),
         ("received-body", receipt(Receipt::Received { digest: [1; 32] })),
         ("declined-body", receipt(Receipt::Declined)),
         ("cancelled-body", receipt(Receipt::Cancelled)),
         ("failed-body", receipt(Receipt::Failed(Failure::DiskFull))),
+        ("reply-body", Content::Text(Text { reply: Some(target), mentions: vec![PeerId([2; 32])], ..text.clone() })),
+        ("edit-body", Content::Edit { target, text }),
+        ("delete-body", Content::Delete { target }),
+        ("reaction-body", Content::Reaction { target, emoji: "👍🏽".to_owned(), on: true }),
+        ("topic-body", Content::Topic("What we build".to_owned())),
+        ("pin-body", Content::Pin { target, on: true }),
     ]
 }
 
 fn entries() -> Vec<(&'static str, Vec<u8>)> {
-    let text = Content::Text("tea?".to_owned()).encode("Ana");
+    let text = Content::Text("tea?".into()).encode("Ana");
     let mut seeds = vec![
         ("entry", entry(&text, 0).encode()),
         ("entry-with-deps", entry(&text, 4).encode()),
@@ -193,7 +200,7 @@ fn texts() -> Vec<(&'static str, Vec<u8>)> {
 fn days() -> Vec<(&'static str, Vec<u8>)> {
     // Rooms: 0..=2 the direct conversations, 3 the named one, 4 the lobby.
     let announce = |who: u8| [&[0, who, 0, 10, 1, 0, 3], b"bob".as_slice()].concat();
-    let text = Content::Text("tea?".to_owned()).encode("Ana");
+    let text = Content::Text("tea?".into()).encode("Ana");
     let written =
         |how: u8, kind: u8, body: &[u8]| [&[how, 0, kind, 0, body.len() as u8], body, &[6]].concat();
     let data = |who: u8, room: u8, entry: &[u8]| [&[2, who, room, 0, 1], entry, &[0, 0]].concat();
