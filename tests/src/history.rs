@@ -98,7 +98,7 @@ impl Author {
 
     fn write(&mut self, room: lanyard_proto::model::RoomId, at: UnixMillis, text: &str) -> Entry {
         self.seq = self.seq.next();
-        let content = Content::Text(text.to_owned());
+        let content = Content::Text(text.into());
         let header = Header {
             room,
             author: self.identity.peer_id(),

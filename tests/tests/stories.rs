@@ -1,5 +1,8 @@
 //! Stories about people on a network that loses, delays, parts and heals. No sockets, no clock: time is data.
 
+#[path = "stories/messages.rs"]
+mod messages;
+
 use std::time::Duration;
 
 use lanyard_proto::transfer::TransferState;

@@ -295,7 +295,7 @@ impl Walk<'_> {
             .filter(|entry| entry.header.author == self.lan.id(author));
         by_author
             .filter_map(|entry| match held.read(&entry) {
-                Content::Text(text) => Some(text),
+                Content::Text(text) => Some(text.text),
                 _ => None,
             })
             .collect()

@@ -79,7 +79,7 @@ fn a_message_is_said_without_a_word_to_a_person_and_told_to_a_program() {
     assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
     let output = node.lanyard(&["--json", "say", "@Bob", "Lunch?"]);
     assert_eq!(objects(&output), [message("m1", "Lunch?", 0)]);
-    assert_eq!(node.asked()[0], ("say".to_owned(), json!({ "to": "@Bob", "text": "Lunch?" })));
+    assert_eq!(node.asked()[0], ("say".to_owned(), json!({ "to": "@Bob", "text": "Lunch?", "reply": null })));
 }
 
 #[test]
@@ -88,15 +88,18 @@ fn what_to_say_can_come_from_standard_input() {
     let mut child = node.spawn(&["say", "#lobby", "-"]);
     child.stdin.take().expect("piped").write_all(b"two\nlines\n").expect("written");
     assert!(child.wait().expect("ended").success());
-    assert_eq!(node.asked(), [("say".to_owned(), json!({ "to": "#lobby", "text": "two\nlines" }))]);
+    assert_eq!(
+        node.asked(),
+        [("say".to_owned(), json!({ "to": "#lobby", "text": "two\nlines", "reply": null }))]
+    );
 }
 
 #[test]
 fn history_is_printed_oldest_first_and_page_by_page() {
     let node = FakeNode::start(|method, params| match (method, params["before"].as_str()) {
         ("open", _) => ok("room", room("design", "open")),
-        (_, None) => ok("page", json!({ "messages": [message("m2", "two", 60_000)], "more": true })),
-        (_, Some("m2")) => ok("page", json!({ "messages": [message("m1", "one", 0)], "more": false })),
+        (_, None) => ok("page", page(&[message("m2", "two", 60_000)], true)),
+        (_, Some("m2")) => ok("page", page(&[message("m1", "one", 0)], false)),
         (_, Some(other)) => panic!("asked for what is before {other}"),
     });
     let output = node.lanyard(&["log", "#design", "--limit", "2"]);
@@ -111,7 +114,7 @@ fn a_message_can_neither_control_the_terminal_nor_forge_a_line() {
         "open" => ok("room", room("design", "open")),
         _ => {
             let text = "\u{1b}[2Jgone\nAnn: yes\u{9b}2J";
-            ok("page", json!({ "messages": [message("m1", text, 0)], "more": false }))
+            ok("page", page(&[message("m1", text, 0)], false))
         }
     });
     let output = node.lanyard(&["log", "#design"]);
@@ -131,7 +134,7 @@ fn following_a_room_prints_each_message_of_it_once_and_ends_well_on_a_signal() {
     };
     let node = FakeNode::start(move |method, _| match method {
         "open" => ok("room", room("design", "open")),
-        _ => ok("page", json!({ "messages": [message("old", "old", 0)], "more": false }))
+        _ => ok("page", page(&[message("old", "old", 0)], false))
             .then(told("old"))
             .then(elsewhere.clone())
             .then(told("new")),
@@ -146,6 +149,119 @@ fn following_a_room_prints_each_message_of_it_once_and_ends_well_on_a_signal() {
     terminate(&child);
     assert_eq!(child.wait().expect("ended").code(), Some(0));
     assert!(lines.next().is_none());
+}
+
+#[test]
+fn what_is_done_with_a_message_is_asked_for_by_its_id() {
+    let node = FakeNode::start(|_, _| ok("message", message("m1", "Lunch?", 0)));
+    let say = |words: &[&str]| {
+        let output = node.lanyard(&[&["say", "#lobby"], words].concat());
+        assert_eq!((code(&output), stdout(&output).as_str()), (0, ""), "{words:?}: {}", stderr(&output));
+    };
+    say(&["--reply", "3fa9c01b", "yes"]);
+    say(&["--edit", "3fa9c01b", "Dinner?"]);
+    say(&["--delete", "3fa9c01b"]);
+    say(&["--react", "3fa9c01b", "👍"]);
+    say(&["--unreact", "3fa9c01b", "👍"]);
+    say(&["--pin", "3fa9c01b"]);
+    say(&["--unpin", "3fa9c01b"]);
+    let asked = |method: &str, params: Value| (method.to_owned(), params);
+    assert_eq!(
+        node.asked(),
+        [
+            asked("say", json!({ "to": "#lobby", "text": "yes", "reply": "3fa9c01b" })),
+            asked("edit", json!({ "message": "3fa9c01b", "text": "Dinner?" })),
+            asked("delete", json!({ "message": "3fa9c01b" })),
+            asked("react", json!({ "message": "3fa9c01b", "emoji": "👍", "on": true })),
+            asked("react", json!({ "message": "3fa9c01b", "emoji": "👍", "on": false })),
+            asked("pin", json!({ "message": "3fa9c01b", "on": true })),
+            asked("pin", json!({ "message": "3fa9c01b", "on": false })),
+        ]
+    );
+}
+
+#[test]
+fn history_from_a_time_on_is_read_to_its_end() {
+    let node = FakeNode::start(|method, params| match (method, params["after"].as_str()) {
+        ("open", _) => ok("room", room("design", "open")),
+        (_, None) => {
+            assert_eq!(params["at"], 60_000);
+            let mut first = page(&[message("m1", "one", 60_000)], true);
+            first["newer"] = true.into();
+            ok("page", first)
+        }
+        (_, Some(after)) => {
+            assert_eq!(after, "m1");
+            ok("page", page(&[message("m2", "two", 120_000)], true))
+        }
+    });
+    let output = node.lanyard(&["log", "#design", "--since", "1970-01-01T00:01:00Z", "--ids"]);
+    assert_eq!(stdout(&output), "m1  1970-01-01 00:01  Bob: one\nm2  1970-01-01 00:02  Bob: two\n");
+    assert_eq!(code(&node.lanyard(&["log", "#design", "--since", "teatime"])), 2);
+}
+
+#[test]
+fn following_a_room_prints_what_changes_in_it() {
+    let changed = |change: &dyn Fn(&mut Value)| {
+        let mut message = message("m1", "tea?", 0);
+        change(&mut message);
+        json!({ "event": "message-changed", "message": message })
+    };
+    let events = [
+        changed(&|message| message["text"] = "coffee?".into()),
+        changed(&|message| message["text"] = "coffee?".into()),
+        changed(&|message| {
+            message["text"] = "coffee?".into();
+            message["reactions"] = json!([{ "emoji": "👍", "by": ["cyd"], "mine": false }]);
+        }),
+        changed(&|message| {
+            message["text"] = "".into();
+            message["deleted"] = true.into();
+        }),
+    ];
+    let node = FakeNode::start(move |method, _| match method {
+        "open" => ok("room", room("design", "open")),
+        _ => events.iter().fold(ok("page", page(&[message("m1", "tea?", 0)], false)), |answer, event| {
+            answer.then(event.clone())
+        }),
+    });
+    let mut child = node.spawn(&["log", "#design", "--follow"]);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut line = || lines.next().expect("a line").expect("text");
+    assert_eq!(line(), "1970-01-01 00:00  Bob: tea?");
+    assert_eq!(line(), "edited: 1970-01-01 00:00  Bob: coffee?");
+    assert_eq!(line(), "reactions on: 1970-01-01 00:00  Bob: coffee?  (👍 1)");
+    assert_eq!(line(), "took back: 1970-01-01 00:00  Bob: coffee?  (👍 1)");
+    terminate(&child);
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}
+
+#[test]
+fn a_search_names_the_room_of_what_it_found() {
+    let node = FakeNode::start(|method, params| match method {
+        "rooms" => ok("rooms", json!([room("design", "open")])),
+        _ => {
+            assert_eq!((&params["text"], &params["from"]), (&json!("tea"), &json!("@Bob")));
+            ok("found", json!({ "messages": [message("3fa9c01b77", "tea?", 0)], "more": false }))
+        }
+    });
+    let output = node.lanyard(&["search", "tea", "--from", "@Bob"]);
+    assert_eq!(stdout(&output), "3fa9c01b  #design  1970-01-01 00:00  Bob: tea?\n", "{}", stderr(&output));
+}
+
+#[test]
+fn history_is_exported_into_a_folder_that_is_named() {
+    let node = FakeNode::start(|method, _| match method {
+        "open" => ok("room", room("design", "open")),
+        "admit" => ok("handles", json!([{ "handle": "handle", "name": "docs", "folder": true, "size": 0 }])),
+        _ => ok("exported", json!({ "file": "Lanyard design.html", "messages": 3 })),
+    });
+    let output = node.lanyard(&["export", "#design", "--html", "--into", "/docs"]);
+    assert_eq!(stdout(&output), "3 messages in /docs/Lanyard design.html\n", "{}", stderr(&output));
+    let asked = node.asked();
+    assert_eq!(asked[1], ("admit".to_owned(), json!({ "paths": ["/docs"] })));
+    assert_eq!(asked[2].1, json!({ "to": "room-design", "format": "html", "into": "handle" }));
+    assert_eq!(code(&node.lanyard(&["export", "#design"])), 2);
 }
 
 #[test]
@@ -368,7 +484,8 @@ fn peer(name: &str, online: bool) -> Value {
 
 fn room(name: &str, kind: &str) -> Value {
     json!({
-        "id": format!("room-{name}"), "kind": kind, "name": name, "peer": null, "unread": 0, "last": null,
+        "id": format!("room-{name}"), "kind": kind, "name": name, "peer": null, "unread": 0, "mentions": 0,
+        "topic": "", "draft": "", "membership": "member", "role": null, "keepDays": null, "last": null,
         "read": null, "members": 2,
     })
 }
@@ -376,8 +493,14 @@ fn room(name: &str, kind: &str) -> Value {
 fn message(id: &str, text: &str, time: u64) -> Value {
     json!({
         "id": id, "room": "room-design", "author": "bob", "name": "Bob", "mine": false, "time": time,
-        "kind": "text", "text": text, "transfer": null, "cursor": id, "delivered": null,
+        "kind": "text", "text": text, "reply": null, "edited": null, "deleted": false, "reactions": [],
+        "mentions": [], "toMe": false, "pinned": false, "late": false, "note": null, "transfer": null, "cursor": id,
+        "delivered": null,
     })
+}
+
+fn page(messages: &[Value], more: bool) -> Value {
+    json!({ "messages": messages, "more": more, "newer": false, "missing": false })
 }
 
 fn transfer(direction: &str, state: &str) -> Value {

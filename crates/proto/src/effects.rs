@@ -260,6 +260,11 @@ pub enum Event {
     DirectoryChanged,
     /// Another device speaks with this one's key: a copy of this profile runs elsewhere.
     Cloned,
+    /// Somebody is writing in a room.
+    Typing {
+        room: RoomId,
+        peer: PeerId,
+    },
 }
 
 /// What the store knew when the node started.

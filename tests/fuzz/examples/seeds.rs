@@ -4,16 +4,16 @@ use std::fs;
 use std::path::Path;
 
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{EntryId, Hlc, LogId, Platform, RoomId, Seq, TransferId};
-use lanyard_proto::rooms::{Content, Offer};
+use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, TransferId};
+use lanyard_proto::rooms::{Content, Offer, Text};
 use lanyard_proto::transfer::{Failure, Receipt};
 use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, Fragment, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
+    Announcement, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, Chunk, Data, FileDone, Item, ItemKind, Span, Want};
-use lanyard_proto::wire::frame::{Frame, Hello};
+use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 
 const ROOM: RoomId = RoomId([9; 32]);
 const TRANSFER: TransferId = TransferId([5; 16]);
@@ -49,7 +49,10 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
     let nack = RoomPacket::Nack { wanted, pieces }.encode();
     let (log, seq, id, bytes) = (LogId([1; 8]), Seq(6), [9; 8], vec![3; 40]);
     let piece = RoomPacket::Fragment(Fragment { log, seq, id, index: 1, count: 2, bytes }).encode();
-    let heads = RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true }).encode();
+    let heads = (heads.into_iter())
+        .map(|(log, seq)| Head { log, seq, base: Seq(2), check: None })
+        .collect();
+    let heads = RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true, partial: true }).encode();
     let signed = |kind: u8, body: &[u8]| {
         let ann = Identity::from_seed(&[1; 32]);
         let (network, sender) = (NetworkTag::of("default"), ann.peer_id());
@@ -88,18 +91,25 @@ fn contents() -> Vec<(&'static str, Content)> {
     let names = vec!["图纸.dwg".to_owned(), "plan.pdf".to_owned()];
     let offer = Offer { names, files: 3, folders: 1, bytes: 1 << 40, manifest: [6; 32] };
     let receipt = |receipt| Content::Receipt { transfer: TRANSFER, receipt };
+    let (target, text) = (EntryId([7; 32]), Text::from("@Bob tea?"));
     vec![
-        ("text-body", Content::Text("tea?\n\te\u{301} 👩\u{200D}💻".to_owned())),
+        ("text-body", Content::Text("tea?\n\te\u{301} 👩\u{200D}💻".into())),
         ("offer-body", Content::Offer { transfer: TRANSFER, offer }),
         ("received-body", receipt(Receipt::Received { digest: [1; 32] })),
         ("declined-body", receipt(Receipt::Declined)),
         ("cancelled-body", receipt(Receipt::Cancelled)),
         ("failed-body", receipt(Receipt::Failed(Failure::DiskFull))),
+        ("reply-body", Content::Text(Text { reply: Some(target), mentions: vec![PeerId([2; 32])], ..text.clone() })),
+        ("edit-body", Content::Edit { target, text }),
+        ("delete-body", Content::Delete { target }),
+        ("reaction-body", Content::Reaction { target, emoji: "👍🏽".to_owned(), on: true }),
+        ("topic-body", Content::Topic("What we build".to_owned())),
+        ("pin-body", Content::Pin { target, on: true }),
     ]
 }
 
 fn entries() -> Vec<(&'static str, Vec<u8>)> {
-    let text = Content::Text("tea?".to_owned()).encode("Ana");
+    let text = Content::Text("tea?".into()).encode("Ana");
     let mut seeds = vec![
         ("entry", entry(&text, 0).encode()),
         ("entry-with-deps", entry(&text, 4).encode()),
@@ -115,12 +125,18 @@ fn entries() -> Vec<(&'static str, Vec<u8>)> {
 fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let hello = Hello { min_version: 1, max_version: 1, standing: true };
     let entries = vec![entry(b"tea?", 1).encode_in_room()];
+    let head = Head { log: LogId([1; 8]), seq: Seq(3), base: Seq(1), check: Some(5) };
+    let relayed = Relayed { datagram: vec![1; 40], from: Some([10, 0, 0, 7].into()) };
+    let listed = Listed { name: "design".to_owned(), members: 3, active: 1, age: 60 };
     vec![
         ("hello", Frame::Hello(hello).encode()),
-        ("have", Frame::Have { room: ROOM, logs: vec![(LogId([1; 8]), Seq(3))] }.encode()),
+        ("have", Frame::Have(Have { room: ROOM, logs: vec![head], ask: true, digest: [2; 16] }).encode()),
+        ("want", Frame::Want { room: ROOM, ranges: vec![(head.log, head.span())], more: true }.encode()),
+        ("look", Frame::Look { roster: true }.encode()),
+        ("rooms", Frame::Rooms(vec![listed]).encode()),
         ("entries", Frame::Entries { room: ROOM, entries }.encode()),
         ("done", Frame::Done { room: ROOM }.encode()),
-        ("announcements", Frame::Announcements(vec![vec![1; 40]; 2]).encode()),
+        ("announcements", Frame::Announcements(vec![relayed]).encode()),
         ("ping", Frame::Ping.encode()),
     ]
 }
@@ -184,7 +200,7 @@ fn texts() -> Vec<(&'static str, Vec<u8>)> {
 fn days() -> Vec<(&'static str, Vec<u8>)> {
     // Rooms: 0..=2 the direct conversations, 3 the named one, 4 the lobby.
     let announce = |who: u8| [&[0, who, 0, 10, 1, 0, 3], b"bob".as_slice()].concat();
-    let text = Content::Text("tea?".to_owned()).encode("Ana");
+    let text = Content::Text("tea?".into()).encode("Ana");
     let written =
         |how: u8, kind: u8, body: &[u8]| [&[how, 0, kind, 0, body.len() as u8], body, &[6]].concat();
     let data = |who: u8, room: u8, entry: &[u8]| [&[2, who, room, 0, 1], entry, &[0, 0]].concat();

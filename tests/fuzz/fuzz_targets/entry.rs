@@ -2,7 +2,9 @@
 
 use lanyard_proto::identity::Verifier;
 use lanyard_proto::model::{PeerId, RoomId};
-use lanyard_proto::rooms::{Content, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT};
+use lanyard_proto::rooms::{
+    Content, MAX_EMOJI, MAX_MENTIONS, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, MAX_TOPIC,
+};
 use lanyard_proto::wire::compact;
 use lanyard_proto::wire::entry::{Entry, MAX_BODY, MAX_DEPS, Unverified};
 use libfuzzer_sys::fuzz_target;
@@ -43,12 +45,17 @@ fn content(kind: u8, body: &[u8]) {
     let Ok(content) = Content::decode(kind, body) else { return };
     match &content {
         Content::Unknown => return,
-        Content::Text(text) => assert!(!text.is_empty() && text.len() <= MAX_TEXT),
+        Content::Text(said) | Content::Edit { text: said, .. } => {
+            assert!(!said.text.is_empty() && said.text.len() <= MAX_TEXT);
+            assert!(said.mentions.len() <= MAX_MENTIONS);
+        }
+        Content::Reaction { emoji, .. } => assert!(!emoji.is_empty() && emoji.len() <= MAX_EMOJI),
+        Content::Topic(topic) => assert!(topic.len() <= MAX_TOPIC),
         Content::Offer { offer, .. } => {
             assert!(offer.names.len() <= MAX_OFFER_NAMES);
             assert!(offer.names.iter().all(|name| name.len() <= MAX_OFFER_NAME_BYTES));
         }
-        Content::Receipt { .. } => {}
+        Content::Receipt { .. } | Content::Delete { .. } | Content::Pin { .. } => {}
     }
     assert_eq!(content.kind(), kind);
     assert_eq!(Content::decode(kind, &content.encode("Ana")), Ok(content));

@@ -5,9 +5,12 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(Some(frame)) = Frame::decode(bytes) {
-        if let Frame::Entries { entries: lists, .. } | Frame::Announcements(lists) = &frame {
-            assert!(lists.iter().map(Vec::len).sum::<usize>() <= bytes.len());
-        }
+        let read: usize = match &frame {
+            Frame::Entries { entries, .. } => entries.iter().map(Vec::len).sum(),
+            Frame::Announcements(relayed) => relayed.iter().map(|one| one.datagram.len()).sum(),
+            _ => 0,
+        };
+        assert!(read <= bytes.len());
         assert_eq!(Frame::decode(&frame.encode()), Ok(Some(frame)));
     }
 });

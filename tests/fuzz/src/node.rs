@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Direction, Effects, Input, Job, Loaded, Record};
+use lanyard_proto::effects::{Direction, Effects, Input, Job, Loaded, Place, Record};
 use lanyard_proto::identity::{Identity, Verifier};
 use lanyard_proto::log::NO_ENTRY;
 use lanyard_proto::model::{
@@ -20,11 +20,11 @@ use lanyard_proto::rooms::{self, LOBBY, Offer, RoomKeys};
 use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, FRAGMENT_BYTES, Fragment, Heads, MAX_BODY, MAX_FRAGMENTS, MAX_PIECES, NetworkTag,
+    Announcement, Envelope, FRAGMENT_BYTES, Fragment, Head, Heads, MAX_BODY, MAX_FRAGMENTS, MAX_PIECES, NetworkTag,
     Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header, Unverified, log_id};
-use lanyard_proto::wire::frame::{Frame, Hello};
+use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 
 use crate::feed::Feed;
 
@@ -142,7 +142,8 @@ impl World {
             1 => {
                 let digest = [feed.byte()?; 16];
                 let (logs, fetch) = (feed.number()? as u32, feed.byte()? & 1 == 1);
-                let said = Heads { digest, logs, heads: self.heads(room, feed)?, fetch };
+                let heads = self.held(room, feed)?;
+                let said = Heads { digest, logs, heads, fetch, partial: feed.byte()? & 1 == 1 };
                 (kind::HEADS, RoomPacket::Heads(said).encode())
             }
             2 => {
@@ -205,10 +206,11 @@ impl World {
 
     fn frame(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         let (conn, who) = self.conn(feed)?;
-        let bytes = match feed.one_of(6)? {
+        let bytes = match feed.one_of(9)? {
             0 => {
                 let room = self.room(feed)?;
-                Frame::Have { room, logs: self.heads(room, feed)? }.encode()
+                let (ask, digest) = (feed.byte()? & 1 == 1, [feed.byte()?; 16]);
+                Frame::Have(Have { room, logs: self.held(room, feed)?, ask, digest }).encode()
             }
             1 => {
                 let room = self.room(feed)?;
@@ -218,7 +220,20 @@ impl World {
             3 => {
                 let said = Announcement::new(&feed.text()?, Platform::Windows, 24417, 10, 1, Query::No);
                 let envelope = self.envelope(who, kind::ANNOUNCE);
-                Frame::Announcements(vec![envelope.sign(other(who), &said.encode())]).encode()
+                let datagram = envelope.sign(other(who), &said.encode());
+                let from = (feed.byte()? & 1 == 1).then(|| address(who).ip());
+                Frame::Announcements(vec![Relayed { datagram, from }]).encode()
+            }
+            5 => {
+                let room = self.room(feed)?;
+                let ranges = self.held(room, feed)?.into_iter().map(|head| (head.log, head.span())).collect();
+                Frame::Want { room, ranges, more: feed.byte()? & 1 == 1 }.encode()
+            }
+            6 => Frame::Look { roster: feed.byte()? & 1 == 1 }.encode(),
+            7 => {
+                let (name, members) = (feed.text()?, feed.number()? as u32);
+                let listed = Listed { name, members, active: feed.number()?, age: feed.number()? as u32 };
+                Frame::Rooms(vec![listed]).encode()
             }
             4 => Frame::Hello(Hello {
                 min_version: feed.byte()?,
@@ -402,6 +417,17 @@ impl World {
         (0..feed.one_of(9)?).map(|_| one(feed)).collect()
     }
 
+    fn held(&mut self, room: RoomId, feed: &mut Feed<'_>) -> Option<Vec<Head>> {
+        let heads = self.heads(room, feed)?.into_iter();
+        heads
+            .map(|(log, seq)| {
+                let (base, check) = (feed.number()?, feed.byte()?);
+                let base = if check & 1 == 0 { Seq(0) } else { Seq(base) };
+                Some(Head { log, seq, base, check: (check & 2 != 0).then_some(u32::from(check)) })
+            })
+            .collect()
+    }
+
     fn room(&mut self, feed: &mut Feed<'_>) -> Option<RoomId> {
         let me = self.node.me();
         Some(match feed.one_of(OTHERS + 3)? {
@@ -429,6 +455,9 @@ impl World {
         let now = self.time();
         let effects = self.node.handle(input, now);
         self.check(&effects);
+        for _ in effects.run.iter().filter(|job| matches!(job, Job::Recall { .. })) {
+            self.input(Input::Recalled { entry: None });
+        }
     }
 
     fn check(&mut self, effects: &Effects) {
@@ -442,6 +471,15 @@ impl World {
                     assert_eq!(entry.header.seq, head.next(), "an entry continues its log");
                     assert_eq!(entry.header.prev, head_id.0, "an entry names the one before");
                     self.committed.insert((*room, entry.log()), (entry.header.seq, entry.id()));
+                }
+                Record::Run { room, entries, place, .. } => {
+                    for pair in entries.windows(2) {
+                        assert_eq!(pair[1].header.prev, pair[0].id().0, "entries of a run follow each other");
+                    }
+                    let last = entries.last().expect("a run is not empty");
+                    if *place == Place::Ahead {
+                        self.committed.insert((*room, last.log()), (last.header.seq, last.id()));
+                    }
                 }
                 Record::RoomLeft(left) => self.committed.retain(|(room, _), _| room != left),
                 _ => {}

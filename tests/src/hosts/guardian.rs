@@ -56,3 +56,28 @@ rm -rf "$2"
 "#;
 
 const CLEAR: &str = r#"ip netns pids "$1" | xargs -r kill -9; ip netns del "$1""#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hosts::{Lan, PREFIX};
+
+    #[test]
+    fn nothing_is_left_of_a_network_when_its_guardian_has_seen_the_end() {
+        if let Err(why) = Lan::available() {
+            return println!("skipped: {why}");
+        }
+        let prefix = format!("{PREFIX}{}-guarded", std::process::id());
+        let namespace = format!("{prefix}-1");
+        let folder = tempfile::tempdir().unwrap().keep();
+        let guardian = Guardian::of(&prefix, &folder).unwrap();
+        let made = Command::new("ip").args(["netns", "add", &namespace]).status().unwrap();
+        assert!(made.success());
+        let mut within =
+            Command::new("ip").args(["netns", "exec", &namespace, "sleep", "600"]).spawn().unwrap();
+        drop(guardian);
+        assert!(!Path::new("/run/netns").join(&namespace).exists());
+        assert!(!folder.exists());
+        assert_eq!(within.wait().unwrap().code(), None, "the program was not killed");
+    }
+}

@@ -188,7 +188,10 @@ impl Workload<'_> {
             panic!("a room was joined")
         };
         let name = Some("Annabel".to_owned());
-        self.call(&ann, Command::Configure { name, downloads: None });
+        self.call(
+            &ann,
+            Command::Configure { name, downloads: None, history_days: None, history_bytes: None },
+        );
         self.talk(&ann, 60);
         self.say(&ann, "#attic");
         self.say(&ann, &format!("@{}", self.bob.id));
@@ -278,7 +281,7 @@ impl Workload<'_> {
         // Long and short ones: an entry that fits no datagram travels another way.
         let text = format!("{} {}", self.said, "tea? ".repeat(1 + self.said as usize * 7 % 300));
         let text = text.trim().to_owned();
-        self.call(person, Command::Say { to: to.to_owned(), text: text.clone() });
+        self.call(person, Command::Say { to: to.to_owned(), text: text.clone(), reply: None });
         text
     }
 

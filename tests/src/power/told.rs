@@ -6,8 +6,8 @@ use lanyard_engine::store::Cursor;
 use lanyard_proto::identity::Verifier;
 use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, TransferId};
 use lanyard_proto::rooms::open_room_id;
+use lanyard_proto::wire::compact;
 use lanyard_proto::wire::datagram::{NetworkTag, RoomPacket, Unverified, kind};
-use lanyard_proto::wire::entry;
 use serde_json::Value;
 
 use super::strace::{Argument, Call};
@@ -133,12 +133,13 @@ impl Listener {
             RoomPacket::decode(envelope.kind, body).map_err(|error| format!("a datagram: {error}"))?;
         let (entries, heads) = match packet {
             RoomPacket::Data { entries, heads } => (entries, heads),
-            RoomPacket::Heads(said) => (Vec::new(), said.heads),
-            RoomPacket::Nack { .. } => return Ok(()),
+            RoomPacket::Heads(said) => {
+                (Vec::new(), said.heads.into_iter().map(|head| (head.log, head.seq)).collect())
+            }
+            RoomPacket::Nack { .. } | RoomPacket::Fragment(_) | RoomPacket::Typing => return Ok(()),
         };
-        for bytes in entries {
-            let entry = entry::Unverified::decode_in_room(room, &bytes)
-                .map_err(|error| format!("an entry: {error}"))?;
+        for entry in compact::unpack(room, envelope.sender, &entries) {
+            let entry = entry.map_err(|error| format!("an entry: {error}"))?;
             let header = entry.header();
             if header.author == self.me {
                 let (id, nonce, seq, clock) = (entry.id(), header.nonce, header.seq, header.hlc);

@@ -190,26 +190,24 @@ async fn whole_logs(store: &Store, loaded: &Loaded) -> Result<Held, String> {
         for log in &room.logs {
             let (room, id) = (room.record.id, log_id(log.author, log.nonce));
             let (mut seq, mut prev) = (Seq(0), [0; 32]);
-            while seq < log.head {
-                let next = store.entries(room, id, seq.next(), log.head, PAGE).await;
-                let next = next.map_err(|error| error.to_string())?;
-                if next.is_empty() {
+            let Some(top) = log.top() else { return Err("a log without an entry".to_owned()) };
+            while seq < top.head {
+                let next = store.entry_at(room, id, seq.next()).await.map_err(|error| error.to_string())?;
+                let Some(entry) = next else {
                     return Err(format!(
                         "entry {} of a log that has {} is missing",
                         seq.next().0,
-                        log.head.0
+                        top.head.0
                     ));
+                };
+                let genuine = Unverified::decode(&entry.encode()).is_ok();
+                if entry.header.seq != seq.next() || entry.header.prev != prev || !genuine {
+                    return Err(format!("entry {} does not continue its log", entry.header.seq.0));
                 }
-                for entry in next {
-                    let genuine = Unverified::decode(&entry.encode()).is_ok();
-                    if entry.header.seq != seq.next() || entry.header.prev != prev || !genuine {
-                        return Err(format!("entry {} does not continue its log", entry.header.seq.0));
-                    }
-                    (seq, prev) = (entry.header.seq, entry.id().0);
-                    held.insert(entry.id());
-                }
+                (seq, prev) = (entry.header.seq, entry.id().0);
+                held.insert(entry.id());
             }
-            if EntryId(prev) != log.head_id {
+            if EntryId(prev) != top.head_id {
                 return Err("a log has another head than its last entry".to_owned());
             }
             heads.insert((room, id), seq);
@@ -301,7 +299,9 @@ async fn look(
     if is_over {
         is_cleared_away(downloads).await?;
     }
-    let said = match handle.call(Command::Say { to: "#lobby".to_owned(), text: "I am back".to_owned() }).await
+    let said = match handle
+        .call(Command::Say { to: "#lobby".to_owned(), text: "I am back".to_owned(), reply: None })
+        .await
     {
         Ok(Reply::Message(message)) => Cursor::parse(&message.cursor).map_err(|error| error.to_string())?,
         other => return Err(format!("it cannot speak: {other:?}")),
@@ -371,9 +371,6 @@ const A_MOMENT: Duration = Duration::from_millis(2);
 
 /// Where transfers are staged.
 const PART: &str = ".lanyard-part";
-
-/// Bytes of entries that are read at once.
-const PAGE: usize = 1 << 20;
 
 /// Bytes on their way between the two ends of a transfer.
 const PIPE: usize = 1 << 18;

@@ -412,7 +412,7 @@ impl Lan {
                     author.map_or("?", |host| &host.name),
                     offer.names.join(", ")
                 )),
-                Content::Receipt { .. } | Content::Fork(_) | Content::Unknown => None,
+                _ => None,
             }
         });
         lines.collect()

@@ -166,6 +166,7 @@ impl Lan {
         let line = match event {
             Event::PeerOnline(peer) => format!("{} came", name(peer)),
             Event::PeerOffline(peer) => format!("{} left", name(peer)),
+            Event::Typing { peer, .. } => format!("{} is writing", name(peer)),
             Event::Forked { author, .. } => format!("{} forked", name(author)),
             Event::Cloned => "cloned".to_owned(),
             _ => return,

@@ -10,14 +10,16 @@ use lanyard_proto::wire::datagram::MAX_NAME;
 use lanyard_proto::wire::text::clean_line;
 use tokio::sync::oneshot;
 
-use crate::api::{ApiError, Command, ErrorCode, Event, Page, Reply};
+use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::links::check_address;
+use crate::engine::messages::{Action, Wanted, cursor as cursor_of};
 use crate::engine::run::{Report, Run};
 use crate::files::{SurveyError, survey};
-use crate::store::{Cursor, StoreError};
+use crate::store::StoreError;
 
-type To = oneshot::Sender<Result<Reply, ApiError>>;
+/// Whoever asked.
+pub type To = oneshot::Sender<Result<Reply, ApiError>>;
 
 /// Files that were looked at, and can be offered now.
 pub struct Offering {
@@ -27,7 +29,8 @@ pub struct Offering {
 }
 
 /// What a command comes to: an answer now, or effects first.
-enum Outcome {
+#[allow(clippy::large_enum_variant, reason = "it lives for one call")]
+pub enum Outcome {
     Now(Reply),
     After(Effects, Answering),
 }
@@ -35,11 +38,43 @@ enum Outcome {
 impl Run {
     pub async fn command(&mut self, command: Command, to: To) -> Result<(), StoreError> {
         match command {
-            Command::Log { to: whose, before, limit, .. } => {
-                match self.find_room(&whose) {
-                    Ok(room) => self.read_page(room, before.as_deref(), limit, to),
+            Command::Log { to: whose, before, after, at, around, limit } => {
+                self.read_page(&whose, Wanted { before, after, at, around }, limit, to);
+                Ok(())
+            }
+            Command::Pins { room } => {
+                self.pins(&room, to);
+                Ok(())
+            }
+            Command::Search { text, to: room, from, before, limit } => {
+                self.search(&text, room, from, before, limit, to);
+                Ok(())
+            }
+            Command::Export { to: room, format, into } => {
+                self.export(&room, format, &into, to);
+                Ok(())
+            }
+            Command::Say { to: whom, text, reply: Some(reply) } => {
+                match self.find_room(&whom) {
+                    Ok(room) => self.act_on(reply, Action::Answer { room, text }, to),
                     Err(error) => drop(to.send(Err(error))),
                 }
+                Ok(())
+            }
+            Command::Edit { message, text } => {
+                self.act_on(message, Action::Edit { text }, to);
+                Ok(())
+            }
+            Command::Delete { message } => {
+                self.act_on(message, Action::Delete, to);
+                Ok(())
+            }
+            Command::React { message, emoji, on } => {
+                self.act_on(message, Action::React { emoji, on }, to);
+                Ok(())
+            }
+            Command::Pin { message, on } => {
+                self.act_on(message, Action::Pin { on }, to);
                 Ok(())
             }
             Command::Offer { to: whom, handles } => self.offer(&whom, &handles, to).await,
@@ -77,21 +112,13 @@ impl Run {
                 let (room, effects) = self.resolve(&to)?;
                 Ok(Outcome::After(effects, Answering::Room(room)))
             }
-            Command::Say { to, text, .. } => {
-                let (room, mut effects) = self.resolve(&to)?;
-                match self.node.say(room, &text, now) {
-                    Ok((entry, said)) => {
-                        effects.extend(said);
-                        Ok(Outcome::After(effects, Answering::Message(entry, now.unix)))
-                    }
-                    // The conversation may have been opened all the same.
-                    Err(refusal) => Ok(Outcome::After(effects, Answering::Refused(refused(refusal)))),
-                }
-            }
+            Command::Say { to, text, .. } => self.say(&to, &text),
+            Command::SetTopic { room, topic } => self.set_topic(&room, &topic),
+            Command::Typing { room } => self.typing(&room),
+            Command::SetDraft { room, text } => self.set_draft(&room, &text).await,
             Command::MarkRead { room, cursor } => {
                 let room = self.find_room(&room)?;
-                let cursor = Cursor::parse(&cursor).map_err(|error| invalid(error.to_string()))?;
-                self.mark_read(room, cursor).await?;
+                self.mark_read(room, cursor_of(&cursor)?).await?;
                 Ok(Outcome::Now(Reply::Done))
             }
             Command::Admit { paths } => {
@@ -126,17 +153,15 @@ impl Run {
                 self.add_address(&address);
                 Ok(Outcome::Now(Reply::Done))
             }
-            Command::Log { .. } | Command::Offer { .. } => unreachable!("answered later, see `command`"),
-            Command::Edit { .. }
+            Command::Log { .. }
+            | Command::Offer { .. }
+            | Command::Edit { .. }
             | Command::Delete { .. }
             | Command::React { .. }
             | Command::Pin { .. }
             | Command::Pins { .. }
-            | Command::SetTopic { .. }
-            | Command::Typing { .. }
-            | Command::SetDraft { .. }
             | Command::Search { .. }
-            | Command::Export { .. } => Err(invalid("messages")),
+            | Command::Export { .. } => unreachable!("answered later, see `command`"),
             Command::CreateRoom { .. }
             | Command::Members { .. }
             | Command::AddMember { .. }
@@ -160,12 +185,7 @@ impl Run {
         let gone = || ApiError::new(ErrorCode::NotFound, "It is no longer there.");
         let reply = match answer.with {
             Answering::Ready(reply) => Ok(*reply),
-            Answering::Message(entry, arrived) => {
-                let cursor = Cursor::of(&entry.header, arrived);
-                let room = entry.header.room;
-                let shown = crate::store::Shown { entry, arrived, cursor };
-                self.message(room, &shown).map(Reply::Message).ok_or_else(gone)
-            }
+            Answering::Message(id) => return self.answer_message(id, answer.to),
             Answering::Room(room) => self.room(room).map(Reply::Room).ok_or_else(gone),
             Answering::Transfer(transfer) => self.transfer(transfer).map(Reply::Transfer).ok_or_else(gone),
             Answering::Me(me) => {
@@ -240,48 +260,6 @@ impl Run {
         Ok(())
     }
 
-    fn read_page(&self, room: RoomId, before: Option<&str>, limit: u32, answer: To) {
-        let before = match before.map(Cursor::parse).transpose() {
-            Ok(before) => before,
-            Err(error) => return drop(answer.send(Err(invalid(error.to_string())))),
-        };
-        let (store, reports) = (self.store.clone(), self.reports.clone());
-        tokio::spawn(async move {
-            let page = store.page(room, before, limit.clamp(1, MAX_PAGE)).await;
-            let show = move |run: &Run| {
-                let reply = page.map_err(ApiError::from).map(|(shown, more)| {
-                    let messages = shown.iter().filter_map(|shown| run.message(room, shown)).collect();
-                    let missing = !more && run.node.room(room).is_some_and(|held| held.is_partial());
-                    Reply::Page(Page { messages, more, newer: false, missing })
-                });
-                let _ = answer.send(reply);
-            };
-            let _ = reports.send(Report::Read(Box::new(show))).await;
-        });
-    }
-
-    async fn mark_read(&mut self, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
-        let view = self.view.room(room);
-        if view.read.is_some_and(|read| read >= cursor) {
-            return Ok(());
-        }
-        view.read = Some(cursor);
-        let marked = self.store.mark_read(room, cursor).await?;
-        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
-        tokio::spawn(async move {
-            let counted = async {
-                marked.await?;
-                store.unread(room, me).await
-            };
-            let report = match counted.await {
-                Ok(unread) => Report::Unread { room, unread },
-                Err(error) => Report::Failed(error),
-            };
-            let _ = reports.send(report).await;
-        });
-        Ok(())
-    }
-
     async fn configure(
         &mut self,
         name: Option<String>,
@@ -322,7 +300,7 @@ impl Run {
     }
 
     /// The room that `to` means; a direct conversation is opened if it was not.
-    fn resolve(&mut self, to: &str) -> Result<(RoomId, Effects), ApiError> {
+    pub fn resolve(&mut self, to: &str) -> Result<(RoomId, Effects), ApiError> {
         let Some(person) = to.strip_prefix('@') else {
             return self.find_room(to).map(|room| (room, Effects::default()));
         };
@@ -331,7 +309,7 @@ impl Run {
     }
 
     /// A room that this device takes part in: `#name`, or a whole id; `@person` where the conversation is open.
-    fn find_room(&self, to: &str) -> Result<RoomId, ApiError> {
+    pub fn find_room(&self, to: &str) -> Result<RoomId, ApiError> {
         if let Some(person) = to.strip_prefix('@') {
             let peer = self.find_peer(person)?;
             let room = rooms::direct_room_id(self.node.me(), peer);
@@ -362,7 +340,7 @@ impl Run {
     }
 
     /// The one person that a name or the beginning of an id means.
-    fn find_peer(&self, wanted: &str) -> Result<PeerId, ApiError> {
+    pub fn find_peer(&self, wanted: &str) -> Result<PeerId, ApiError> {
         if let Some(peer) = PeerId::parse(wanted) {
             return Ok(peer);
         }
@@ -424,7 +402,7 @@ impl Run {
             .ok_or_else(|| invalid("This choice of files is no longer known. Choose them again."))
     }
 
-    fn folder(&self, handle: &str) -> Result<PathBuf, ApiError> {
+    pub fn folder(&self, handle: &str) -> Result<PathBuf, ApiError> {
         let path = self.path(handle)?;
         if path.is_dir() { Ok(path) } else { Err(invalid(format!("{} is not a folder.", path.display()))) }
     }
@@ -438,18 +416,20 @@ fn done(effects: Effects) -> Outcome {
     Outcome::After(effects, Answering::Ready(Box::new(Reply::Done)))
 }
 
-fn invalid(sentence: impl Into<String>) -> ApiError {
+pub fn invalid(sentence: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::Invalid, sentence)
 }
 
-fn refused(refusal: Refusal) -> ApiError {
+pub fn refused(refusal: Refusal) -> ApiError {
     let sentence = refusal.to_string();
     let mut characters = sentence.chars();
     let capital: String =
         characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
     let code = match refusal {
         Refusal::NoRoom | Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NotFound,
-        Refusal::Transfer(lanyard_proto::transfer::Refusal::Over) => ErrorCode::Refused,
+        Refusal::Transfer(lanyard_proto::transfer::Refusal::Over)
+        | Refusal::NotYourMessage
+        | Refusal::NotYoursToDelete => ErrorCode::Refused,
         _ => ErrorCode::Invalid,
     };
     ApiError::new(code, format!("{capital}."))
@@ -464,8 +444,8 @@ fn unoffered(error: SurveyError) -> ApiError {
 }
 
 /// Messages of one page.
-const MAX_PAGE: u32 = 500;
+pub const MAX_PAGE: u32 = 500;
 /// Less would be given up while it is read.
 const MIN_HISTORY_BYTES: u64 = 16 << 20;
 /// Fewer characters of an id are too likely to mean somebody else.
-const MIN_ID_PREFIX: usize = 4;
+pub const MIN_ID_PREFIX: usize = 4;

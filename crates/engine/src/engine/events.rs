@@ -2,14 +2,12 @@
 
 use lanyard_proto::effects::{Event as Fact, TransferRecord};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
-use lanyard_proto::rooms;
 use lanyard_proto::transfer::TransferState;
 
 use crate::api::{Event, Progress, TransferDirection};
 use crate::config::AcceptRule;
 use crate::engine::run::{Report, Run};
-use crate::engine::view::{SENT_WATCHED, is_over};
-use crate::store::{Cursor, Shown};
+use crate::engine::view::is_over;
 
 impl Run {
     pub fn translate(&mut self, fact: Fact) {
@@ -25,18 +23,20 @@ impl Run {
                 self.view.rooms.remove(&room);
                 self.tell(Event::RoomLeft { room: room.to_string() });
             }
-            Fact::Entry { room, entry, arrived } => {
-                if rooms::is_message(entry.header.kind) {
-                    let cursor = Cursor::of(&entry.header, arrived);
-                    self.tell_of_message(room, Shown { entry, arrived, cursor });
-                }
+            Fact::Entry { room, entry, arrived } => self.tell_of_entry(room, &entry, arrived),
+            Fact::History(room) => {
+                // The counts, and perhaps the last message, are others.
+                self.tell(Event::History { room: room.to_string() });
+                self.recount(room);
             }
-            Fact::History(room) => self.tell_of_history(room),
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
             Fact::Forked { room, author } => self.tell_of_fork(room, author),
             Fact::DirectoryChanged => self.tell(Event::DirectoryChanged {}),
             Fact::Cloned => self.tell_of_clone(),
+            Fact::Typing { room, peer } => {
+                self.tell(Event::Typing { room: room.to_string(), peer: peer.to_string() });
+            }
         }
     }
 
@@ -62,39 +62,6 @@ impl Run {
         if let Some(room) = self.room(room) {
             self.tell(Event::RoomChanged { room });
         }
-    }
-
-    fn tell_of_message(&mut self, room: RoomId, shown: Shown) {
-        let mine = shown.entry.header.author == self.node.me();
-        let Some(message) = self.message(room, &shown) else { return };
-        let view = self.view.room(room);
-        if mine {
-            view.sent.push_back((shown.entry.header.seq, shown.entry.id(), 0));
-            if view.sent.len() > SENT_WATCHED {
-                view.sent.pop_front();
-            }
-        } else if view.read.is_none_or(|read| shown.cursor > read) {
-            view.unread = view.unread.saturating_add(1);
-        }
-        if view.last.as_ref().is_none_or(|last| shown.cursor > last.cursor) {
-            view.last = Some(shown);
-        }
-        self.tell(Event::Message { message });
-        self.tell_of_room(room);
-    }
-
-    /// Older messages came: the count of unread ones, and perhaps the last one, are others.
-    fn tell_of_history(&self, room: RoomId) {
-        self.tell(Event::History { room: room.to_string() });
-        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
-        tokio::spawn(async move {
-            let counted = async { Ok((store.unread(room, me).await?, store.last(room).await?)) };
-            let report = match counted.await {
-                Ok((unread, last)) => Report::Counted { room, unread, last: last.map(Box::new) },
-                Err(error) => Report::Failed(error),
-            };
-            let _ = reports.send(report).await;
-        });
     }
 
     /// Messages of ours that more devices hold than were told of.

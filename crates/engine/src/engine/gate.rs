@@ -11,7 +11,7 @@ use lanyard_proto::transfer::TransferState;
 use tokio::sync::oneshot;
 
 use crate::api::{ApiError, Me, Reply};
-use crate::store::{Durable, Store, StoreError};
+use crate::store::{Durable, Openings, Store, StoreError};
 
 #[derive(Default)]
 pub struct Gate {
@@ -40,7 +40,8 @@ pub struct Answer {
 /// What the answer will be. It is made at the end, so that it says what is true then.
 pub enum Answering {
     Ready(Box<Reply>),
-    Message(std::sync::Arc<lanyard_proto::wire::entry::Entry>, lanyard_proto::model::UnixMillis),
+    /// A message, with all that was said about it.
+    Message(lanyard_proto::model::EntryId),
     Room(lanyard_proto::model::RoomId),
     Transfer(TransferId),
     /// This device, as it is from now on; everybody is told.
@@ -50,7 +51,7 @@ pub enum Answering {
 }
 
 impl Gate {
-    /// Queues effects. Waits only if the store's queue is full.
+    /// Queues effects; `openings` are what the entries among their records say. Waits only if the store's queue is full.
     ///
     /// # Errors
     /// If the store has failed before.
@@ -58,6 +59,7 @@ impl Gate {
         &mut self,
         store: &Store,
         effects: Effects,
+        openings: Openings,
         answer: Option<Answer>,
     ) -> Result<(), StoreError> {
         let Effects { commit, send, run, tell } = effects;
@@ -66,7 +68,8 @@ impl Gate {
             _ => None,
         });
         let done = done.collect();
-        let durable = if commit.is_empty() { None } else { Some(store.commit(commit).await?) };
+        let durable =
+            if commit.is_empty() { None } else { Some(store.commit_opened(commit, openings).await?) };
         self.waiting.push_back(Passing { durable, done, send, run, tell, answer });
         Ok(())
     }
@@ -138,7 +141,7 @@ mod tests {
                 _ => vec![Record::RoomLeft(RoomId([number; 32]))],
             };
             let effects = Effects { commit, tell: vec![event(number)], ..Effects::default() };
-            gate.enter(&store, effects, None).await.unwrap();
+            gate.enter(&store, effects, Openings::default(), None).await.unwrap();
         }
         store.commit(Vec::new()).await.unwrap().await.unwrap();
         for number in 0..10 {

@@ -9,13 +9,18 @@
 mod bulk;
 mod commands;
 mod events;
+mod export;
 mod gate;
 pub(crate) mod handle;
 mod history;
 mod links;
 mod lock;
+mod messages;
+mod news;
+mod opening;
 mod progress;
 mod run;
+mod show;
 mod start;
 #[cfg(test)]
 mod tests;

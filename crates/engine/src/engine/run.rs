@@ -20,6 +20,8 @@ use crate::engine::handle::Request;
 use crate::engine::history::{Keeping, PRUNE};
 use crate::engine::links::{Dialled, Standing};
 use crate::engine::lock::ProfileLock;
+use crate::engine::messages::Found;
+use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
 use crate::engine::view::View;
 use crate::files::{Handles, Shelf};
@@ -28,7 +30,7 @@ use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
-use crate::store::{Pruning, Settings, Shown, Store, StoreError};
+use crate::store::{Pruning, Settings, Store, StoreError};
 
 /// Everything that the engine's task owns.
 pub struct Run {
@@ -46,6 +48,7 @@ pub struct Run {
     pub tcp_port: u16,
     /// What the node does not keep and user interfaces want to see.
     pub view: View,
+    pub news: News,
     pub progress: ProgressBoard,
     pub conns: HashMap<ConnId, SyncWriter>,
     pub next_conn: u64,
@@ -93,16 +96,11 @@ pub enum Report {
     /// Something read from the store, to be shown with what the node knows.
     Read(Box<dyn FnOnce(&Run) + Send>),
     Surveyed(Box<Offering>),
-    Unread {
-        room: RoomId,
-        unread: u32,
-    },
-    /// Older messages came meanwhile.
-    Counted {
-        room: RoomId,
-        unread: u32,
-        last: Option<Box<Shown>>,
-    },
+    /// What is unread in a room changed.
+    Recount(RoomId),
+    Looked(Box<Looked>),
+    /// The message was looked for that something is to be done with.
+    Found(Box<Found>),
     Pruned(Pruning),
     Recalled(Option<Arc<Entry>>),
     AcceptByRule(TransferId),
@@ -255,7 +253,8 @@ impl Run {
             return Ok(());
         }
         self.count_written(&effects);
-        self.gate.enter(&self.store, effects, answer).await
+        let openings = self.openings(&effects);
+        self.gate.enter(&self.store, effects, openings, answer).await
     }
 
     fn let_pass(&mut self) -> Result<(), StoreError> {
@@ -336,22 +335,15 @@ impl Run {
                 Ok(())
             }
             Report::Surveyed(offering) => self.surveyed(*offering).await,
-            Report::Unread { room, unread } => {
-                self.view.room(room).unread = unread;
-                self.tell_of_room(room);
+            Report::Recount(room) => {
+                self.recount(room);
                 Ok(())
             }
-            Report::Counted { room, unread, last } => {
-                if self.node.room(room).is_some() {
-                    let view = self.view.room(room);
-                    view.unread = unread;
-                    if let Some(last) = last {
-                        view.last = Some(*last);
-                    }
-                    self.tell_of_room(room);
-                }
+            Report::Looked(looked) => {
+                self.looked(*looked);
                 Ok(())
             }
+            Report::Found(found) => self.found(*found).await,
             Report::Recalled(entry) => self.handle(Input::Recalled { entry }).await,
             Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use lanyard_proto::effects::Loaded;
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{Platform, UnixMillis};
+use lanyard_proto::model::{Platform, Seq, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::wire::datagram::MAX_NAME;
+use lanyard_proto::wire::entry::log_id;
 use lanyard_proto::wire::text::clean_line;
 use tokio::sync::{broadcast, mpsc};
 
@@ -18,9 +19,10 @@ use crate::engine::gate::Gate;
 use crate::engine::handle::{COMMANDS, EVENTS, Handle};
 use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
+use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
-use crate::engine::view::{RoomView, TransferView, View};
+use crate::engine::view::{RoomView, SENT_WATCHED, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
@@ -102,6 +104,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         credentials,
         tcp_port,
         view,
+        news: News::default(),
         progress: ProgressBoard::default(),
         conns: HashMap::new(),
         next_conn: 0,
@@ -125,6 +128,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     run.clear_away(strays);
     run.accept_offers_by_rule();
     run.dial_configured_peers();
+    run.open_what_can_be_opened();
     Ok((run, handle))
 }
 
@@ -182,16 +186,23 @@ fn suggested_downloads(config: &Config) -> PathBuf {
 
 async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Result<View, StoreError> {
     let mut rooms = BTreeMap::new();
+    let me = identity.peer_id();
     let kept: BTreeMap<_, _> = store.kept().await?.into_iter().collect();
-    for room in loaded.rooms.iter().map(|room| room.record.id) {
+    for room in &loaded.rooms {
+        let (id, own) = (room.record.id, log_id(me, loaded.log_nonce));
+        // Of what was delivered before, this run was told when it was loaded; what comes now is news.
+        let holders = |seq: Seq| room.covered.iter().filter(|(_, held)| held.contains(seq)).count();
+        let sent = store.newest_of(id, own, SENT_WATCHED as u32).await?.into_iter().rev();
         let view = RoomView {
-            unread: store.unread(room, identity.peer_id()).await?,
-            read: store.read_mark(room).await?,
-            last: store.last(room).await?,
-            keep_days: kept.get(&room).copied(),
-            ..RoomView::default()
+            counts: store.counts(id, me).await?,
+            read: store.read_mark(id).await?,
+            last: store.last(id).await?,
+            topic: store.topic(id).await?,
+            draft: store.draft(id).await?,
+            sent: sent.map(|(seq, id)| (seq, id, holders(seq))).collect(),
+            keep_days: kept.get(&id).copied(),
         };
-        rooms.insert(room, view);
+        rooms.insert(id, view);
     }
     let finished = store.transfers(FINISHED_TRANSFERS).await?;
     let mut transfers = BTreeMap::new();

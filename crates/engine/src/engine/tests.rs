@@ -1,5 +1,7 @@
 //! Stories of whole nodes in one process, without multicast: they know each other by address.
 
+mod messages;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,7 +54,8 @@ async fn a_new_name_is_told_only_once_it_is_kept() {
     let other = rusqlite::Connection::open(Config::database(&profile)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let name = Some("Annabel".to_owned());
-    let named = tokio::spawn(async move { handle.call(Command::Configure { name, downloads: None }).await });
+    let renamed = Command::Configure { name, downloads: None, history_days: None, history_bytes: None };
+    let named = tokio::spawn(async move { handle.call(renamed).await });
     while snapshot(&ann).await.me.name != "Annabel" {}
     while let Ok(event) = tokio::time::timeout(Duration::ZERO, events.next()).await {
         assert!(!matches!(event, Some(Event::MeChanged { .. })), "{event:?}");

@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
 use lanyard_proto::model::{self, EntryId, PeerId, RoomId, Seq, TransferId};
 use lanyard_proto::node::Dropped as NodeDropped;
-use lanyard_proto::rooms::{self, Content, LOBBY};
+use lanyard_proto::rooms::{self, LOBBY};
 use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
 
 use crate::api::{
-    ApiError, Delivery, Dropped, ErrorCode, Interface, ListedRoom, Me, Message, MessageKind, Network, Peer,
-    Platform, Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
+    ApiError, Dropped, ErrorCode, Interface, ListedRoom, Me, Network, Peer, Platform, Receiver, Room,
+    RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
 };
 use crate::config::Multicast;
 use crate::engine::run::Run;
 use crate::files::shown;
-use crate::store::{Cursor, Shown, TransferNote};
+use crate::store::{Counts, Cursor, Shown, TransferNote};
 
 /// What the node does not keep and user interfaces want to see.
 #[derive(Default)]
@@ -27,9 +27,13 @@ pub struct View {
 
 #[derive(Default)]
 pub struct RoomView {
-    pub unread: u32,
+    pub counts: Counts,
     pub read: Option<Cursor>,
     pub last: Option<Shown>,
+    /// What the room is about, and since when.
+    pub topic: Option<(Cursor, String)>,
+    /// What was begun here and not sent.
+    pub draft: String,
     /// The newest messages of ours, and of how many holders was told.
     pub sent: VecDeque<(Seq, EntryId, usize)>,
     /// For how many days history is kept; as the settings say if absent.
@@ -137,7 +141,7 @@ impl Run {
         self.known_name(id).unwrap_or_else(|| id.short())
     }
 
-    fn known_name(&self, id: PeerId) -> Option<String> {
+    pub fn known_name(&self, id: PeerId) -> Option<String> {
         let name = if id == self.node.me() {
             Some(self.node.profile().name.clone())
         } else {
@@ -176,10 +180,13 @@ impl Run {
             kind,
             name,
             peer,
-            unread: view.map_or(0, |view| view.unread),
-            mentions: 0,
-            topic: String::new(),
-            draft: String::new(),
+            unread: view.map_or(0, |view| view.counts.unread),
+            mentions: view.map_or(0, |view| view.counts.mentions),
+            topic: view
+                .and_then(|view| view.topic.as_ref())
+                .map(|(_, topic)| topic.clone())
+                .unwrap_or_default(),
+            draft: view.map(|view| view.draft.clone()).unwrap_or_default(),
             membership: crate::api::Membership::Member,
             role: None,
             keep_days: view.and_then(|view| view.keep_days),
@@ -187,50 +194,6 @@ impl Run {
             read: view.and_then(|view| view.read).map(|read| read.to_string()),
             members: 1 + u32::try_from(held.members().len()).unwrap_or(u32::MAX),
         })
-    }
-
-    pub fn message(&self, room: RoomId, shown_entry: &Shown) -> Option<Message> {
-        let held = self.node.room(room)?;
-        let entry = &shown_entry.entry;
-        let (kind, text, transfer) = match held.read(entry) {
-            Content::Text(text) => (MessageKind::Text, text, None),
-            Content::Offer { transfer, offer } => {
-                let names: Vec<String> = offer.names.iter().map(|name| shown(name)).collect();
-                (MessageKind::Offer, names.join(", "), Some(transfer.to_string()))
-            }
-            Content::Receipt { .. } | Content::Fork(_) | Content::Unknown => {
-                (MessageKind::Unknown, String::new(), None)
-            }
-        };
-        let author = entry.header.author;
-        Some(Message {
-            id: entry.id().to_string(),
-            room: room.to_string(),
-            author: author.to_string(),
-            name: self.known_name(author).or_else(|| held.name_in(entry)).unwrap_or_else(|| author.short()),
-            mine: author == self.node.me(),
-            time: entry.header.hlc.unix().0,
-            kind,
-            text,
-            reply: None,
-            edited: None,
-            deleted: false,
-            reactions: Vec::new(),
-            mentions: Vec::new(),
-            to_me: false,
-            pinned: false,
-            late: false,
-            note: None,
-            transfer,
-            cursor: shown_entry.cursor.to_string(),
-            delivered: held.holders(entry).map(|holders| self.delivery(room, &holders)),
-        })
-    }
-
-    pub fn delivery(&self, room: RoomId, holders: &[PeerId]) -> Delivery {
-        let members = self.node.room(room).map_or(0, |held| held.members().len());
-        let of = u32::try_from(members.max(holders.len())).unwrap_or(u32::MAX);
-        Delivery { to: holders.iter().map(ToString::to_string).collect(), of }
     }
 
     /// Open transfers and the latest that are over, newest first.

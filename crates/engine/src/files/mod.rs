@@ -18,8 +18,10 @@
 //!   [`PullError::end`] for the node; again with a new stream to go on after [`PullError::Lost`].
 //! - [`discard`]`(transfer, into).await` once what a pull came to is written down, or nothing will come of it.
 //!
-//! Names and bytes of other devices reach the disk nowhere but in `staging`, through a directory handle.
+//! Bytes of other devices' files reach the disk nowhere but in `staging`, through a directory handle. [`Fresh`] is for files
+//! that this device makes itself.
 
+mod fresh;
 mod handle;
 mod hash;
 mod journal;
@@ -36,6 +38,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use fresh::Fresh;
 pub use handle::{Handles, MAX_HANDLES};
 pub use manifest::{Survey, SurveyError, survey};
 pub use names::shown;

@@ -79,6 +79,7 @@ pub(super) struct Staging {
     folder: PathBuf,
     into: Dir,
     /// Where the tree and the journal are.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has to sync folders"))]
     own: Dir,
     tree: Dir,
     plan: Plan,

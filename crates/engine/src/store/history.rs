@@ -9,6 +9,7 @@ use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, UnixMillis};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
+use super::Openings;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
 use super::records::{insert, room_row};
@@ -20,6 +21,7 @@ pub(super) fn write_run(
     entries: &[Arc<Entry>],
     place: Place,
     arrived: UnixMillis,
+    openings: &Openings,
 ) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
     let run = Interval {
@@ -65,7 +67,7 @@ pub(super) fn write_run(
     for entry in kept {
         let bytes = entry.encode();
         size += bytes.len() as i64;
-        insert(transaction, room_id, log, entry, &bytes, arrived)?;
+        insert(transaction, room_id, log, (entry, &bytes), arrived, openings)?;
     }
     transaction
         .prepare_cached("UPDATE log SET bytes = bytes + ? WHERE id = ?")?

@@ -13,7 +13,7 @@ use super::columns::{self, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
 use super::history::{self, interval};
 use super::witness::Witness;
-use super::{reader, schema};
+use super::{Cursor, reader, schema};
 
 /// Opens the database and begins a run. The connection writes with `synchronous=FULL`.
 pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loaded), StoreError> {
@@ -192,12 +192,13 @@ fn recent(connection: &Connection, room: i64) -> Result<Vec<Arc<Entry>>, StoreEr
         let mut statement = connection.prepare_cached(reader::RECENT)?;
         let mut rows = statement.query(params![room, message, RECENT_ENTRIES as i64])?;
         while let Some(row) = rows.next()? {
-            newest.push(reader::shown(row)?);
+            let entry = reader::entry_from(row, 0)?;
+            newest.push((Cursor::of(&entry.header, UnixMillis(unsigned(row, 1)?)), entry));
         }
     }
-    newest.sort_by_key(|shown| shown.cursor);
+    newest.sort_by_key(|(cursor, _)| *cursor);
     let surplus = newest.len().saturating_sub(RECENT_ENTRIES);
-    Ok(newest.drain(surplus..).map(|shown| shown.entry).collect())
+    Ok(newest.drain(surplus..).map(|(_, entry)| entry).collect())
 }
 
 /// Those that may still go on, in the order in which they were heard of. What failed or was declined can be accepted

@@ -13,15 +13,19 @@
 mod columns;
 mod cursor;
 mod error;
-mod history;
 pub mod folder;
+mod history;
 mod load;
+mod meaning;
+mod messages;
 pub mod profile;
 mod prune;
 mod reader;
 mod records;
 mod schema;
+mod search;
 mod witness;
+mod words;
 mod writer;
 
 #[cfg(test)]
@@ -34,13 +38,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lanyard_proto::effects::{Loaded, PeerRecord, Record, TransferRecord};
-use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::model::{LogId, RoomId, Seq, TransferId, UnixMillis};
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
+pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
 pub use prune::{Limits, Pruned, Pruning};
+pub use search::Search;
 
 use reader::Reader;
 use writer::{Write, Writer};
@@ -58,15 +64,6 @@ pub struct Store {
 #[derive(Debug)]
 #[must_use = "nobody may be told of a batch before it is durable"]
 pub struct Durable(oneshot::Receiver<Result<(), StoreError>>);
-
-/// An entry with what this device knows of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    pub entry: Arc<Entry>,
-    /// By this device's clock.
-    pub arrived: UnixMillis,
-    pub cursor: Cursor,
-}
 
 /// What a person chose; `None` where nothing was chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,36 +120,11 @@ impl Store {
     /// # Errors
     /// The error that ended the store before, or [`StoreError::Closed`]. [`Durable`] tells those of the batch itself.
     pub async fn commit(&self, records: Vec<Record>) -> Result<Durable, StoreError> {
-        self.writer.queue(Write::Records(records)).await
+        self.writer.queue(Write::Records(records, Openings::default())).await
     }
 
-    /// The newest messages of a room, or those right before `before`; oldest first. Whether there are more before them.
-    pub async fn page(
-        &self,
-        room: RoomId,
-        before: Option<Cursor>,
-        limit: u32,
-    ) -> Result<(Vec<Shown>, bool), StoreError> {
-        self.reader.ask(move |connection| reader::page(connection, room, before, limit)).await
-    }
-
-    /// The newest message of a room.
-    pub async fn last(&self, room: RoomId) -> Result<Option<Shown>, StoreError> {
-        let (mut newest, _) = self.page(room, None, 1).await?;
-        Ok(newest.pop())
-    }
-
-    /// How many messages of others stand after the read mark of a room.
-    pub async fn unread(&self, room: RoomId, me: PeerId) -> Result<u32, StoreError> {
-        self.reader.ask(move |connection| reader::unread(connection, room, me)).await
-    }
-
-    /// Where the last message stands that was seen in a room.
-    pub async fn read_mark(&self, room: RoomId) -> Result<Option<Cursor>, StoreError> {
-        self.reader.ask(move |connection| reader::read_mark(connection, room)).await
-    }
-
-    /// Moves the read mark of a room forwards; never backwards. A room that was left has none. Queued as a commit is.
+    /// Moves the read mark of a room forwards; never backwards. What came late before it is seen as well. A room that was
+    /// left has none. Queued as a commit is.
     ///
     /// # Errors
     /// As [`Store::commit`].
@@ -181,11 +153,6 @@ impl Store {
         seq: Seq,
     ) -> Result<Option<Arc<Entry>>, StoreError> {
         self.reader.ask(move |connection| reader::entry_at(connection, room, log, seq)).await
-    }
-
-    /// The entry of this id, message or not.
-    pub async fn entry(&self, id: EntryId) -> Result<Option<Shown>, StoreError> {
-        self.reader.ask(move |connection| reader::entry(connection, id)).await
     }
 
     /// The transfers that are over, newest first.

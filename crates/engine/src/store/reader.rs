@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::thread;
 
 use lanyard_proto::effects::PeerRecord;
-use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::model::{Hlc, LogId, PeerId, RoomId, Seq, TransferId};
 use lanyard_proto::wire::entry::{Entry, without_room};
-use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql, params};
+use rusqlite::{Connection, Params, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
 use super::columns::{self, PEER_COLUMNS, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
-use super::{Cursor, NotedTransfer, Settings, Shown, TransferNote, schema};
+use super::{Cursor, NotedTransfer, Settings, TransferNote, schema};
 
 /// Reaches the reading thread.
 #[derive(Clone)]
@@ -80,50 +80,8 @@ fn run(connection: Connection, mut queue: mpsc::Receiver<Request>) {
     }
 }
 
-pub(super) fn page(
-    connection: &Connection,
-    room: RoomId,
-    before: Option<Cursor>,
-    limit: u32,
-) -> Result<(Vec<Shown>, bool), StoreError> {
-    // One more than asked for tells whether there are more.
-    let most = i64::from(limit) + 1;
-    let mut newest = match before {
-        None => all_shown(connection, NEWEST, params![room.0, most])?,
-        Some(Cursor { place, author, seq, nonce }) => all_shown(
-            connection,
-            BEFORE,
-            params![room.0, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes(), most],
-        )?,
-    };
-    let more = newest.len() > limit as usize;
-    newest.truncate(limit as usize);
-    newest.reverse();
-    Ok((newest, more))
-}
-
-/// As many as there are up to [`MAX_UNREAD`].
-pub(super) fn unread(connection: &Connection, room: RoomId, me: PeerId) -> Result<u32, StoreError> {
-    let count = |sql: &str, params: &[&dyn ToSql]| -> rusqlite::Result<usize> {
-        let mut statement = connection.prepare_cached(sql)?;
-        statement
-            .query_map(params, |_| Ok(()))?
-            .take(MAX_UNREAD)
-            .try_fold(0, |count, row| row.map(|()| count + 1))
-    };
-    let count = match read_mark(connection, room)? {
-        None => count(UNREAD, params![room.0, me.0])?,
-        Some(Cursor { place, author, seq, nonce }) => count(
-            UNREAD_AFTER,
-            params![room.0, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes(), me.0],
-        )?,
-    };
-    Ok(u32::try_from(count).unwrap_or(u32::MAX))
-}
-
-pub(super) fn read_mark(connection: &Connection, room: RoomId) -> Result<Option<Cursor>, StoreError> {
-    Ok(connection.prepare_cached(READ_MARK)?.query_row([room.0], cursor).optional()?)
-}
+/// Consecutive entries of one log in their encoding, and where they begin.
+type Encoded = (Seq, Vec<Vec<u8>>);
 
 pub(super) fn stretch(
     connection: &Connection,
@@ -131,12 +89,12 @@ pub(super) fn stretch(
     log: LogId,
     seqs: RangeInclusive<Seq>,
     max_bytes: usize,
-) -> Result<Option<(Seq, Vec<Vec<u8>>)>, StoreError> {
+) -> Result<Option<Encoded>, StoreError> {
     // No log is longer than SQLite can count, so a larger number only means "to its end".
     let bound = |seq: Seq| i64::try_from(seq.0).unwrap_or(i64::MAX);
     let mut statement = connection.prepare_cached(STRETCH)?;
     let mut rows = statement.query(params![room.0, log.0, bound(*seqs.start()), bound(*seqs.end())])?;
-    let (mut stretch, mut bytes): (Option<(Seq, Vec<Vec<u8>>)>, usize) = (None, 0);
+    let (mut stretch, mut bytes): (Option<Encoded>, usize) = (None, 0);
     while let Some(row) = rows.next()? {
         let seq = Seq(unsigned(row, 0)?);
         let stored = row.get_ref(1)?.as_blob().map_err(|_| StoreError::unreadable("an entry"))?;
@@ -170,10 +128,6 @@ pub(super) fn entry_at(
     rows.next()?.map(|row| entry_from(row, 1)).transpose()
 }
 
-pub(super) fn entry(connection: &Connection, id: EntryId) -> Result<Option<Shown>, StoreError> {
-    Ok(all_shown(connection, ENTRY, [id.0])?.pop())
-}
-
 pub(super) fn finished_transfers(
     connection: &Connection,
     limit: u32,
@@ -205,18 +159,7 @@ pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> 
     })?)
 }
 
-/// Reads the columns `bytes, arrived, place`.
-pub(super) fn shown(row: &Row) -> Result<Shown, StoreError> {
-    let entry = entry_from(row, 0)?;
-    let arrived = UnixMillis(unsigned(row, 1)?);
-    Ok(Shown { cursor: Cursor::of(&entry.header, arrived), entry, arrived })
-}
-
-fn all_shown(connection: &Connection, sql: &str, params: impl Params) -> Result<Vec<Shown>, StoreError> {
-    collect(connection, sql, params, shown)
-}
-
-fn collect<T>(
+pub(super) fn collect<T>(
     connection: &Connection,
     sql: &str,
     params: impl Params,
@@ -231,12 +174,12 @@ fn collect<T>(
     Ok(values)
 }
 
-fn entry_from(row: &Row, at: usize) -> Result<Arc<Entry>, StoreError> {
+pub(super) fn entry_from(row: &Row, at: usize) -> Result<Arc<Entry>, StoreError> {
     let bytes = row.get_ref(at)?.as_blob().map_err(|_| StoreError::unreadable("an entry"))?;
     Entry::from_store(bytes).map(Arc::new).map_err(|_| StoreError::unreadable("an entry"))
 }
 
-fn cursor(row: &Row) -> rusqlite::Result<Cursor> {
+pub(super) fn cursor(row: &Row) -> rusqlite::Result<Cursor> {
     Ok(Cursor {
         place: Hlc(unsigned(row, 0)?),
         author: PeerId(array(row, 1)?),
@@ -264,39 +207,15 @@ fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }
 
-/// Nobody reads more, and a newcomer is not to wait for a million to be counted.
-const MAX_UNREAD: usize = 10_000;
-
 /// Questions that may wait. Each takes about a millisecond, so a longer queue would only hide a stall.
 const QUEUE: usize = 256;
-
-pub(super) const NEWEST: &str = "SELECT bytes, arrived FROM entry
-    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
-    ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
-
-pub(super) const BEFORE: &str = "SELECT bytes, arrived FROM entry
-    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
-    AND (place, author, seq, nonce) < (?, ?, ?, ?)
-    ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
 
 pub(super) const RECENT: &str = "SELECT bytes, arrived FROM entry WHERE room = ? AND message = ?
     ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
 
-pub(super) const UNREAD: &str = "SELECT 1 FROM entry
-    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1 AND author <> ?";
-
-pub(super) const UNREAD_AFTER: &str = "SELECT 1 FROM entry
-    WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
-    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ?";
-
-pub(super) const READ_MARK: &str = "SELECT place, author, seq, nonce FROM read_mark
-    WHERE room = (SELECT id FROM room WHERE room = ?)";
-
 pub(super) const STRETCH: &str = "SELECT seq, bytes FROM entry
     WHERE log = (SELECT log.id FROM log JOIN room ON room.id = log.room WHERE room.room = ? AND log = ?)
     AND seq BETWEEN ? AND ? ORDER BY seq DESC";
-
-pub(super) const ENTRY: &str = "SELECT bytes, arrived FROM entry WHERE entry = ?";
 
 pub(super) const FINISHED: &str = "WHERE state >= 3 ORDER BY transfer.id DESC LIMIT ?";
 

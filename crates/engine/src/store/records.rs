@@ -11,21 +11,23 @@ use super::columns::{
 };
 use super::error::StoreError;
 use super::history::{self, LogRow};
-use super::{Cursor, Settings, TransferNote};
+use super::{Cursor, Openings, Settings, TransferNote, meaning};
 
-pub(super) fn write(transaction: &Transaction, record: &Record) -> Result<(), StoreError> {
+/// `openings` has what the entries say, as far as they could be opened.
+pub(super) fn write(
+    transaction: &Transaction,
+    record: &Record,
+    openings: &Openings,
+) -> Result<(), StoreError> {
     match record {
         Record::Room(room) => write_room(transaction, room),
         Record::RoomLeft(room) => forget_room(transaction, *room),
-        Record::Entry { room, entry, own, arrived } => append(
-            transaction,
-            *room,
-            entry,
-            if *own { Author::ThisDevice } else { Author::Another },
-            *arrived,
-        ),
+        Record::Entry { room, entry, own, arrived } => {
+            let writer = if *own { Author::ThisDevice } else { Author::Another };
+            append(transaction, *room, entry, writer, *arrived, openings)
+        }
         Record::Run { room, entries, place, arrived } => {
-            history::write_run(transaction, *room, entries, *place, *arrived)
+            history::write_run(transaction, *room, entries, *place, *arrived, openings)
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
         Record::Forked { room, log } => history::fork(transaction, *room, *log),
@@ -91,6 +93,7 @@ fn append(
     entry: &Entry,
     writer: Author,
     arrived: UnixMillis,
+    openings: &Openings,
 ) -> Result<(), StoreError> {
     let header = &entry.header;
     let contradiction = |reason: &str| {
@@ -136,37 +139,38 @@ fn append(
             ],
             |row| row.get(0),
         )?;
-    insert(transaction, room_id, log_row, entry, &bytes, arrived)
+    insert(transaction, room_id, log_row, (entry, &bytes), arrived, openings)
 }
 
-/// Puts an entry where it belongs, once that is known.
+/// Puts an entry, in its encoding, where it belongs, once that is known; and what it says beside it.
 pub(super) fn insert(
     transaction: &Transaction,
     room_id: i64,
     log_row: i64,
-    entry: &Entry,
-    bytes: &[u8],
+    (entry, bytes): (&Entry, &[u8]),
     arrived: UnixMillis,
+    openings: &Openings,
 ) -> Result<(), StoreError> {
     let header = &entry.header;
-    transaction
+    let cursor = Cursor::of(header, arrived);
+    let id = transaction
         .prepare_cached(
             "INSERT INTO entry (room, log, seq, entry, place, author, nonce, message, arrived, bytes)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )?
-        .execute(params![
+        .insert(params![
             room_id,
             log_row,
             bits(header.seq.0),
             entry.id().0,
-            bits(Cursor::of(header, arrived).place.0),
+            bits(cursor.place.0),
             header.author.0,
             header.nonce.to_be_bytes(),
             rooms::is_message(header.kind),
             bits(arrived.0),
             bytes,
         ])?;
-    Ok(())
+    meaning::appended(transaction, &meaning::Row { id, room: room_id, entry, cursor }, openings)
 }
 
 pub(super) fn room_row(transaction: &Transaction, room: RoomId) -> Result<Option<i64>, StoreError> {
@@ -265,6 +269,18 @@ pub(super) fn mark_read(transaction: &Transaction, room: RoomId, cursor: Cursor)
              ON CONFLICT (room) DO UPDATE SET place = excluded.place, author = excluded.author,
              seq = excluded.seq, nonce = excluded.nonce
              WHERE (excluded.place, excluded.author, excluded.seq, excluded.nonce) > (place, author, seq, nonce)",
+        )?
+        .execute(params![
+            room.0,
+            bits(cursor.place.0),
+            cursor.author.0,
+            bits(cursor.seq.0),
+            cursor.nonce.to_be_bytes(),
+        ])?;
+    transaction
+        .prepare_cached(
+            "UPDATE message SET late = 2 WHERE room = (SELECT id FROM room WHERE room = ?) AND late = 1
+             AND (place, author, seq, nonce) <= (?, ?, ?, ?)",
         )?
         .execute(params![
             room.0,

@@ -9,17 +9,22 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
-use super::{Cursor, Durable, Limits, Pruning, Settings, TransferNote, prune, records, schema};
+use super::{
+    Cursor, Durable, Limits, Openings, Pruning, Settings, TransferNote, meaning, prune, records, schema,
+};
 
 /// Something to be written.
 pub(super) enum Write {
-    Records(Vec<Record>),
+    Records(Vec<Record>, Openings),
     ReadMark(RoomId, Cursor),
     Note(TransferId, TransferNote),
     Settings(Settings),
     Keep(RoomId, Option<u32>),
     /// And whom to tell what was given up.
     Prune(Limits, oneshot::Sender<Pruning>),
+    /// Entries that were stored before and could be opened now.
+    Opened(Openings),
+    Draft(RoomId, String),
 }
 
 /// Reaches the writing thread.
@@ -125,12 +130,17 @@ impl Thread {
         let mut pruned = Vec::new();
         for write in writes {
             match write {
-                Write::Records(batch) => {
-                    batch.iter().try_for_each(|record| records::write(&transaction, record))?;
+                Write::Records(batch, openings) => {
+                    batch.iter().try_for_each(|record| records::write(&transaction, record, &openings))?;
                 }
                 Write::ReadMark(room, cursor) => records::mark_read(&transaction, room, cursor)?,
                 Write::Note(id, note) => records::note_transfer(&transaction, id, &note)?,
                 Write::Settings(settings) => records::set_settings(&transaction, &settings)?,
+                Write::Opened(openings) => openings
+                    .of
+                    .iter()
+                    .try_for_each(|(id, opened)| meaning::opened(&transaction, *id, opened, openings.me))?,
+                Write::Draft(room, text) => meaning::set_draft(&transaction, room, &text)?,
                 Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
                 Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
             }
@@ -175,8 +185,11 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
     while let Some(request) = next {
         match request {
             Request::Write(write, answer) => {
-                rows +=
-                    if let Write::Records(records) = &write { records.iter().map(rows_of).sum() } else { 1 };
+                rows += match &write {
+                    Write::Records(records, _) => records.iter().map(rows_of).sum(),
+                    Write::Opened(openings) => openings.of.len(),
+                    _ => 1,
+                };
                 batch.push((write, answer));
             }
             Request::Close(closed) => return (batch, Some(closed)),
@@ -192,11 +205,16 @@ fn rows_of(record: &Record) -> usize {
 
 fn durability_of(write: &Write) -> Durability {
     match write {
-        Write::Records(records) => {
+        Write::Records(records, _) => {
             records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
         }
         Write::Settings(_) => Durability::PowerLoss,
-        Write::ReadMark(..) | Write::Note(..) | Write::Keep(..) | Write::Prune(..) => Durability::ProgramEnd,
+        Write::ReadMark(..)
+        | Write::Note(..)
+        | Write::Keep(..)
+        | Write::Prune(..)
+        | Write::Opened(_)
+        | Write::Draft(..) => Durability::ProgramEnd,
     }
 }
 
@@ -233,19 +251,21 @@ mod tests {
         let room = RoomId([1; 32]);
         let covered =
             Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), held: Span::default() };
-        let told = Write::Records(vec![covered.clone(), covered.clone()]);
-        let left = Write::Records(vec![covered.clone(), Record::RoomLeft(room), covered]);
+        let records = |records| Write::Records(records, Openings::default());
+        let told = records(vec![covered.clone(), covered.clone()]);
+        let left = records(vec![covered.clone(), Record::RoomLeft(room), covered]);
         assert!(durability_of(&told) == Durability::ProgramEnd);
         assert!(durability_of(&left) == Durability::PowerLoss);
         assert!(durability_of(&Write::Settings(Settings::default())) == Durability::PowerLoss);
-        assert!(durability_of(&Write::Records(vec![])) == Durability::ProgramEnd);
+        assert!(durability_of(&records(vec![])) == Durability::ProgramEnd);
     }
 
     #[test]
     fn a_transaction_takes_what_waits_up_to_its_bound_and_nothing_behind_a_close() {
         let (requests, mut queue) = mpsc::channel(1024);
         let write = || {
-            Request::Write(Write::Records(vec![Record::RoomLeft(RoomId([1; 32])); 2]), oneshot::channel().0)
+            let records = vec![Record::RoomLeft(RoomId([1; 32])); 2];
+            Request::Write(Write::Records(records, Openings::default()), oneshot::channel().0)
         };
         let send = |request| requests.try_send(request).expect("there is room");
         for _ in 0..300 {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::log::pull::{Plan, Want};
 use crate::log::replica::{Member, PULL_SPREAD, Received, Replica, Way};
-use crate::model::{Hlc, Instant, PeerId};
+use crate::model::{Hlc, Instant, LogId, PeerId, Span};
 use crate::pacing::{Dice, earliest};
 use crate::wire::datagram::Head;
 use crate::wire::entry::Unverified;
@@ -131,8 +131,15 @@ impl Replica {
         let Some(plan) = self.pull.running_from(from).and_then(|running| running.plan.as_mut()) else {
             return false;
         };
-        plan.answered();
+        plan.answered(&self.logs);
         plan.is_done()
+    }
+
+    /// What of these ranges may be here.
+    pub fn to_serve(&self, ranges: Vec<(LogId, Span)>) -> Vec<(LogId, Span)> {
+        let here = ranges.into_iter();
+        let here = here.map(|(log, span)| (log, Span { to: span.to.min(self.logs.head(log)), ..span }));
+        here.filter(|(_, span)| !span.is_empty()).collect()
     }
 
     /// Catching up with `from` came to its end, or to none.

@@ -451,6 +451,10 @@ impl Logs {
         self.logs.get(&id).map_or(Seq(0), |log| log.here.head())
     }
 
+    pub fn contains(&self, id: LogId, seq: Seq) -> bool {
+        self.logs.get(&id).is_some_and(|log| log.here.around(seq).is_some())
+    }
+
     /// The id of the newest entry of a log, zeros if there is none: what the next entry must name as the one before.
     pub fn head_id(&self, id: LogId) -> EntryId {
         self.logs.get(&id).map_or(NO_ENTRY, |log| log.here.head_id())

@@ -57,8 +57,8 @@ pub struct Plan {
     windows: BTreeMap<LogId, Seq>,
     /// The other side was told that more would follow.
     promised: bool,
-    /// Questions that were not answered yet.
-    under_way: u32,
+    /// Questions that were not answered yet, in their order.
+    under_way: VecDeque<Vec<(LogId, Span)>>,
     bytes: u64,
     entries: u64,
 }
@@ -122,12 +122,22 @@ impl Plan {
         }
         let window = (WINDOW / fresh.len().max(1) as u64).max(MIN_WINDOW);
         let windows = BTreeMap::new();
-        Plan { fresh, lacking, since, window, windows, promised: false, under_way: 0, bytes: 0, entries: 0 }
+        Plan {
+            fresh,
+            lacking,
+            since,
+            window,
+            windows,
+            promised: false,
+            under_way: VecDeque::new(),
+            bytes: 0,
+            entries: 0,
+        }
     }
 
     /// The next question, unless enough is under way.
     pub fn next(&mut self, logs: &Logs) -> Option<Want> {
-        if self.under_way >= UNDER_WAY {
+        if self.under_way.len() >= UNDER_WAY {
             return None;
         }
         if self.fresh.is_empty() {
@@ -139,18 +149,24 @@ impl Plan {
         }
         let ranges = if self.fresh.is_empty() { self.older(logs) } else { self.newest() };
         self.promised = !self.lacking.is_empty();
-        self.under_way += 1;
+        self.under_way.push_back(ranges.clone());
         Some(Want { ranges, more: self.promised })
     }
 
-    /// A question was answered.
-    pub fn answered(&mut self) {
-        self.under_way = self.under_way.saturating_sub(1);
+    /// A question was answered. Of logs of which nothing came nothing more is asked: whoever claims what it does not have
+    /// is not asked for ever.
+    pub fn answered(&mut self, logs: &Logs) {
+        for (log, span) in self.under_way.pop_front().unwrap_or_default() {
+            if !logs.contains(log, span.to) {
+                self.lacking.remove(&log);
+                self.fresh.retain(|fresh| *fresh != log);
+            }
+        }
     }
 
     /// Whether everything was asked and answered.
     pub fn is_done(&self) -> bool {
-        self.lacking.is_empty() && !self.promised && self.under_way == 0
+        self.lacking.is_empty() && !self.promised && self.under_way.is_empty()
     }
 
     pub fn brought(&mut self, entries: usize, bytes: usize) {
@@ -218,7 +234,7 @@ pub const WINDOW: u64 = 256;
 /// but at least so many of each.
 const MIN_WINDOW: u64 = 8;
 /// Questions under way: while one is answered, what came before goes to the disk.
-const UNDER_WAY: u32 = 2;
+const UNDER_WAY: usize = 2;
 /// Bytes that one question asks for, about, and entries at the most: what waits for the disk is twice that.
 const BATCH_BYTES: u64 = 512 << 10;
 const BATCH_ENTRIES: u64 = 2048;
@@ -262,7 +278,7 @@ mod tests {
         let mut places = BTreeSet::new();
         let mut last = true;
         while let Some(want) = plan.next(&Logs::default()) {
-            plan.answered();
+            plan.under_way.clear();
             for (log, after, to) in asked(&want) {
                 assert!((after + 1..=to).all(|seq| places.insert((log, seq))), "asked for twice");
             }
@@ -273,6 +289,22 @@ mod tests {
     }
 
     #[test]
+    fn who_claims_what_it_does_not_have_is_not_asked_for_ever() {
+        let mut plan = Plan::new(&[head(1, 0, u64::MAX), head(2, 0, u64::MAX)], &Logs::default(), Hlc(0));
+        let mut questions = 0;
+        while let Some(_want) = plan.next(&Logs::default()) {
+            questions += 1;
+            if plan.under_way.len() == UNDER_WAY {
+                plan.answered(&Logs::default());
+            }
+        }
+        while !plan.under_way.is_empty() {
+            plan.answered(&Logs::default());
+        }
+        assert!(questions <= 3 && plan.is_done(), "{questions} questions");
+    }
+
+    #[test]
     fn many_logs_are_asked_for_in_bounded_questions() {
         let theirs: Vec<Head> = (0..4096u64)
             .map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0), check: None })
@@ -280,7 +312,7 @@ mod tests {
         let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
         let mut entries = 0;
         while let Some(want) = plan.next(&Logs::default()) {
-            plan.answered();
+            plan.under_way.clear();
             assert!(want.ranges.len() <= MAX_WANTED);
             let asked: u64 = want.ranges.iter().map(|(_, span)| span.count()).sum();
             assert!(asked <= BATCH_ENTRIES);
@@ -293,7 +325,7 @@ mod tests {
     fn the_larger_the_entries_the_fewer_are_under_way() {
         let mut plan = Plan::new(&[head(1, 0, 100_000)], &Logs::default(), Hlc(0));
         let _window = plan.next(&Logs::default());
-        plan.answered();
+        plan.under_way.clear();
         plan.brought(10, 10 * 32_768);
         let want = plan.next(&Logs::default()).unwrap();
         assert_eq!(want.ranges[0].1.count(), 16);

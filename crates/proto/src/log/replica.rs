@@ -151,6 +151,8 @@ impl Replica {
                     received = self.entries(read, Way::Multicast, now);
                 }
             }
+            // The node hears it.
+            RoomPacket::Typing => {}
         }
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
@@ -308,6 +310,10 @@ impl Replica {
                     let news = run.place != Place::Below || plan.is_some_and(|plan| plan.is_news(log, first));
                     if run.place != Place::Below {
                         self.repair.appended(&run.entries);
+                        for entry in &run.entries {
+                            // What it speaks about exists: whoever lacks it may ask for it.
+                            self.logs.learn(&entry.header.deps);
+                        }
                     }
                     received.runs.push(Heard { run, news });
                 }

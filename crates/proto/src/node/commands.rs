@@ -1,9 +1,9 @@
 //! What people do.
 
 use crate::effects::{Effects, Event, Record};
-use crate::model::{Hlc, Now, PeerId, RoomId, TransferId};
+use crate::model::{Hlc, LogId, Now, PeerId, RoomId, Seq, TransferId};
 use crate::node::{MAX_ROOMS, Node};
-use crate::rooms::{self, Content, LOBBY, MAX_TEXT, Offer, RoomKind};
+use crate::rooms::{self, Content, LOBBY, MAX_EMOJI, MAX_TEXT, Offer, RoomKind};
 use crate::transfer;
 use crate::wire::datagram::{MAX_NAME, Query};
 use crate::wire::entry::{Entry, Header};
@@ -30,6 +30,14 @@ pub enum Refusal {
     BadKey,
     #[error(transparent)]
     Transfer(#[from] transfer::Refusal),
+    #[error("only its author can change a message")]
+    NotYourMessage,
+    #[error("only its author, or an admin of a private room, can take a message back")]
+    NotYoursToDelete,
+    #[error("this is no message that can be changed so")]
+    NoSuchChange,
+    #[error("a reaction is one emoji of at most {MAX_EMOJI} bytes")]
+    NoEmoji,
 }
 
 impl Node {
@@ -70,28 +78,6 @@ impl Node {
         self.log_nonce = u64::from_be_bytes(self.dice.bytes());
         let (commit, tell) = (vec![Record::RoomLeft(room)], vec![Event::RoomLeft(room)]);
         Ok(Effects { commit, tell, ..Effects::default() })
-    }
-
-    /// Writes a message. It is sent once it is on disk, as every entry.
-    ///
-    /// # Errors
-    /// If it is empty or too long, or the room is none of this device's.
-    pub fn say(
-        &mut self,
-        room: RoomId,
-        message: &str,
-        now: Now,
-    ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
-        if message.len() > MAX_TEXT {
-            return Err(Refusal::LongMessage);
-        }
-        let clean = text::clean_text(message, MAX_TEXT);
-        if clean.is_empty() {
-            return Err(Refusal::EmptyMessage);
-        }
-        let (entry, mut effects) = self.write(room, &Content::Text(clean), now)?;
-        effects.extend(self.advance(now));
-        Ok((entry, effects))
     }
 
     /// Offers files to everybody in a room.
@@ -184,6 +170,17 @@ impl Node {
         content: &Content,
         now: Now,
     ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
+        self.write_about(room, content, Vec::new(), now)
+    }
+
+    /// Writes what speaks about entries of these places.
+    pub(super) fn write_about(
+        &mut self,
+        room: RoomId,
+        content: &Content,
+        deps: Vec<(LogId, Seq)>,
+        now: Now,
+    ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
         let hlc = self.clock.next().max(Hlc::at(now.unix));
         let sealing = self.dice.bytes();
         let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
@@ -196,7 +193,7 @@ impl Node {
             seq,
             prev: prev.0,
             hlc,
-            deps: Vec::new(),
+            deps,
             kind: content.kind(),
         };
         let body = held.keys.seal_body(&header, sealing, &content.encode(&self.profile.name));

@@ -64,7 +64,7 @@ impl Node {
                 self.notice_departures(&effects);
                 effects
             }
-            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT | kind::TYPING => {
                 self.air.carried(body.len() + AROUND_BODY, now.instant);
                 if envelope.kind == kind::NACK {
                     self.air.nacked();
@@ -135,6 +135,12 @@ impl Node {
         let Some(packet) = packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) else {
             return self.drop(Dropped::Body);
         };
+        if packet == RoomPacket::Typing {
+            if present {
+                effects.extend(self.heard_typing(id, envelope.sender, now));
+            }
+            return effects;
+        }
         let received = room.replica.packet(envelope.sender, present, packet, now.instant, &mut self.dice);
         effects.extend(self.absorb(id, envelope.sender, received, now));
         effects

@@ -209,9 +209,10 @@ impl Node {
         ranges: Vec<(LogId, Span)>,
         more: bool,
     ) -> Effects {
-        let open = self.rooms.get(&room).is_some_and(|held| held.is_open_to(peer));
+        let held = self.rooms.get(&room).filter(|held| held.is_open_to(peer));
+        let here = held.map(|held| held.replica.to_serve(ranges)).unwrap_or_default();
         let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
-        if !session.serve(room, if open { ranges } else { Vec::new() }, more) {
+        if !session.serve(room, here, more) {
             return self.hang_up(conn);
         }
         self.start_serves()

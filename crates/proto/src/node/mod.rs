@@ -7,6 +7,7 @@
 //!   absorb     what was received in a room
 //!   roster     who is here and which rooms there are, over TCP
 //!   forks      logs that contradict themselves
+//!   messages   what they write
 //! ```
 
 mod absorb;
@@ -14,6 +15,7 @@ mod commands;
 mod datagrams;
 mod forks;
 mod links;
+mod messages;
 mod roster;
 
 use std::collections::BTreeMap;
@@ -99,6 +101,7 @@ pub struct Room {
     kept: Option<Duration>,
     /// When somebody last wrote here, by their clock; zero if that is not known.
     active: UnixMillis,
+    typing: messages::Typing,
 }
 
 /// Which room a tag on the wire means at this hour.
@@ -359,15 +362,9 @@ impl Node {
         if self.cloned {
             replica.insist();
         }
-        Some(Room {
-            record,
-            nonce: self.log_nonce,
-            keys,
-            replica,
-            history: History::default(),
-            kept: None,
-            active: UnixMillis(0),
-        })
+        let (history, typing) = (History::default(), messages::Typing::default());
+        let active = UnixMillis(0);
+        Some(Room { record, nonce: self.log_nonce, keys, replica, history, kept: None, active, typing })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -438,15 +435,9 @@ impl Room {
         &self.record
     }
 
-    /// What an entry of this room says.
+    /// What an entry of this room says, as far as it can be read.
     pub fn read(&self, entry: &Entry) -> Content {
-        let plain = self.keys.open_body(&entry.header, &entry.body);
-        let content = plain.and_then(|plain| Content::decode(entry.header.kind, &plain).ok());
-        match content.unwrap_or(Content::Unknown) {
-            // Nobody can offer under the id of somebody else's offer.
-            Content::Offer { transfer, .. } if !transfer.is_of(entry.header.author) => Content::Unknown,
-            content => content,
-        }
+        self.open(entry).unwrap_or(Content::Unknown)
     }
 
     /// What the author of a message called itself when it was written.

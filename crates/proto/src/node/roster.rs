@@ -158,7 +158,7 @@ impl Node {
             **peer != asker && self.presence.is_online(**peer) && now.since(announced.at) < RELAYED
         });
         let mut newest: Vec<&Announced> = fresh.map(|(_, announced)| announced).collect();
-        newest.sort_by(|one, other| other.at.cmp(&one.at));
+        newest.sort_by_key(|one| std::cmp::Reverse(one.at));
         let relayed = newest.into_iter().take(MAX_ANNOUNCEMENTS);
         relayed.map(|one| Relayed { datagram: one.datagram.clone(), from: Some(one.from) }).collect()
     }

@@ -1,35 +1,48 @@
 //! What an entry says, once its body is readable.
 
+mod messages;
+
 use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
-use crate::model::TransferId;
+use crate::model::{EntryId, TransferId};
 use crate::transfer::{Failure, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
 use crate::wire::entry::Signed;
 use crate::wire::text;
 
+pub use messages::{MAX_EMOJI, MAX_MENTIONS, MAX_TEXT, MAX_TOPIC, Text, emoji};
+
 /// What an entry is, as its header says (PROTOCOL.md, "Entries"). Kinds that this version does not know are kept,
 /// passed on, and shown as written by a newer version.
 pub mod kind {
     pub const TEXT: u8 = 1;
+    pub const EDIT: u8 = 2;
+    pub const DELETE: u8 = 3;
+    pub const REACTION: u8 = 4;
     pub const OFFER: u8 = 5;
+    pub const META: u8 = 6;
     pub const FORK: u8 = 13;
     pub const RECEIPT: u8 = 15;
+    pub const PIN: u8 = 16;
 }
 
-/// Whether entries of a kind appear as messages and count as unread. Receipts speak about an offer instead, proofs about
-/// a log.
+/// Whether entries of a kind have a place of their own among the messages. Others speak about one that has, about an
+/// offer, or about a log.
 pub fn is_message(kind: u8) -> bool {
-    !matches!(kind, kind::RECEIPT | kind::FORK)
+    !matches!(kind, kind::EDIT | kind::DELETE | kind::REACTION | kind::FORK | kind::RECEIPT | kind::PIN)
+}
+
+/// Whether messages of a kind only tell what happened in the room: they never count as unread.
+pub fn is_note(kind: u8) -> bool {
+    kind == kind::META
 }
 
 /// The meaning of an entry's body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A message, safe to show, never empty.
-    Text(String),
+    Text(Text),
     Offer {
         transfer: TransferId,
         offer: Offer,
@@ -43,6 +56,28 @@ pub enum Content {
     Fork(Box<[Signed; 2]>),
     /// Of a kind that this version does not know, or sealed with a key that this device does not have.
     Unknown,
+    /// What a message of the same author reads like from now on.
+    Edit {
+        target: EntryId,
+        text: Text,
+    },
+    /// A message is taken back.
+    Delete {
+        target: EntryId,
+    },
+    /// Somebody puts an emoji on a message, or takes it off.
+    Reaction {
+        target: EntryId,
+        /// One that [`emoji`] lets pass.
+        emoji: String,
+        on: bool,
+    },
+    /// What the room is about, at most [`MAX_TOPIC`] bytes; empty for nothing in particular.
+    Topic(String),
+    Pin {
+        target: EntryId,
+        on: bool,
+    },
 }
 
 /// What an offer of files says. The entry that holds it commits, by `manifest`, to every name and size.
@@ -68,6 +103,11 @@ impl Content {
             Content::Offer { .. } => kind::OFFER,
             Content::Receipt { .. } => kind::RECEIPT,
             Content::Fork(_) => kind::FORK,
+            Content::Edit { .. } => kind::EDIT,
+            Content::Delete { .. } => kind::DELETE,
+            Content::Reaction { .. } => kind::REACTION,
+            Content::Topic(_) => kind::META,
+            Content::Pin { .. } => kind::PIN,
             Content::Unknown => unreachable!("nobody writes what nobody knows"),
         }
     }
@@ -76,7 +116,7 @@ impl Content {
     pub fn encode(&self, author: &str) -> Vec<u8> {
         let name = Some(author.to_owned());
         match self {
-            Content::Text(text) => to_cbor(&TextBody { text: text.clone(), name }),
+            Content::Text(text) => messages::text_body(text, name),
             Content::Offer { transfer, offer } => to_cbor(&OfferBody {
                 transfer: transfer.0.into(),
                 names: offer.names.clone(),
@@ -92,6 +132,22 @@ impl Content {
                 to_cbor(&ForkBody { one, other })
             }
             Content::Unknown => Vec::new(),
+            Content::Edit { target, text } => messages::edit_body(*target, text),
+            Content::Delete { target } => messages::delete_body(*target),
+            Content::Reaction { target, emoji, on } => messages::reaction_body(*target, emoji, *on),
+            Content::Topic(topic) => messages::topic_body(topic, name),
+            Content::Pin { target, on } => messages::pin_body(*target, *on),
+        }
+    }
+
+    /// The message that this speaks about, where it speaks about one and has no place of its own.
+    pub fn about(&self) -> Option<EntryId> {
+        match self {
+            Content::Edit { target, .. }
+            | Content::Delete { target }
+            | Content::Reaction { target, .. }
+            | Content::Pin { target, .. } => Some(*target),
+            _ => None,
         }
     }
 
@@ -105,10 +161,12 @@ impl Content {
     /// If the body does not fit its kind. A kind that is not known is [`Content::Unknown`], no error.
     pub fn decode(kind: u8, body: &[u8]) -> Result<Content, DecodeError> {
         match kind {
-            kind::TEXT => {
-                let text = text::clean_text(&from_cbor::<TextBody>(body)?.text, MAX_TEXT);
-                if text.is_empty() { Err(DecodeError::Malformed) } else { Ok(Content::Text(text)) }
-            }
+            kind::TEXT => messages::text(body),
+            kind::EDIT => messages::edit(body),
+            kind::DELETE => messages::delete(body),
+            kind::REACTION => messages::reaction(body),
+            kind::META => messages::topic(body),
+            kind::PIN => messages::pin(body),
             kind::OFFER => {
                 let said: OfferBody = from_cbor(body)?;
                 let names = at_most(said.names, MAX_OFFER_NAMES)?
@@ -136,15 +194,6 @@ struct ForkBody {
     one: ByteVec,
     #[n(1)]
     other: ByteVec,
-}
-
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct TextBody {
-    #[n(0)]
-    text: String,
-    #[n(15)]
-    name: Option<String>,
 }
 
 /// The author's name stands under one key in the bodies of all messages.
@@ -212,8 +261,6 @@ impl ReceiptBody {
     }
 }
 
-/// Bytes of one message.
-pub const MAX_TEXT: usize = 16_384;
 /// Names that an offer shows before it is accepted.
 pub const MAX_OFFER_NAMES: usize = 8;
 /// Bytes of one of them: with all eight, the offer still fits one datagram's worth of TCP and is cheap to keep.
@@ -237,7 +284,25 @@ mod tests {
             Receipt::Cancelled,
             Receipt::Failed(Failure::DiskFull),
         ];
-        let mut meanings = vec![Content::Text("tea?".into()), Content::Offer { transfer, offer }];
+        let target = EntryId([7; 32]);
+        let text = Text {
+            text: "@Bob tea?".into(),
+            reply: Some(EntryId([8; 32])),
+            mentions: vec![crate::model::PeerId([2; 32]); MAX_MENTIONS],
+        };
+        let edited = Text { reply: None, ..text.clone() };
+        let mut meanings = vec![
+            Content::Text("tea?".into()),
+            Content::Text(text),
+            Content::Offer { transfer, offer },
+            Content::Edit { target, text: edited },
+            Content::Delete { target },
+            Content::Reaction { target, emoji: "👍🏽".into(), on: true },
+            Content::Reaction { target, emoji: "🇩🇪".into(), on: false },
+            Content::Topic("What we build".into()),
+            Content::Topic(String::new()),
+            Content::Pin { target, on: true },
+        ];
         meanings.extend(receipts.map(|receipt| Content::Receipt { transfer, receipt }));
         for content in meanings {
             assert_eq!(Content::decode(content.kind(), &content.encode("Ann")), Ok(content));

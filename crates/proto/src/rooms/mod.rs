@@ -2,12 +2,17 @@
 
 mod content;
 mod keys;
+mod mentions;
 
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
-pub use content::{Content, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, Offer, is_message, kind};
+pub use content::{
+    Content, MAX_EMOJI, MAX_MENTIONS, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, MAX_TOPIC, Offer,
+    Text, emoji, is_message, is_note, kind,
+};
 pub use keys::{RoomKeys, RoomTag};
+pub use mentions::mentioned;
 
 use crate::identity::ordered;
 use crate::model::{PeerId, RoomId};

@@ -246,7 +246,7 @@ mod tests {
         fn whatever_is_packed_is_unpacked_and_verifies(
             one in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..5),
             other in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..4),
-            from in prop::sample::select(vec![1, 2, u64::from(u32::MAX), u64::MAX - 9]),
+            from in prop::sample::select(vec![1, 2, u64::from(u32::MAX), MAX_SEQ.0 - 9]),
             epoch in 0u32..2,
             by_sender in any::<bool>(),
         ) {

@@ -247,6 +247,8 @@ pub enum RoomPacket {
     Nack { wanted: Vec<Wanted>, pieces: Vec<Pieces> },
     /// A piece of an entry that does not fit one packet.
     Fragment(Fragment),
+    /// Somebody is writing at the sender's.
+    Typing,
 }
 
 /// What the sender of a room packet holds.
@@ -318,6 +320,7 @@ impl RoomPacket {
             RoomPacket::Heads(_) => kind::HEADS,
             RoomPacket::Nack { .. } => kind::NACK,
             RoomPacket::Fragment(_) => kind::FRAGMENT,
+            RoomPacket::Typing => kind::TYPING,
         }
     }
 
@@ -356,6 +359,7 @@ impl RoomPacket {
                 count: piece.count,
                 bytes: piece.bytes.clone().into(),
             }),
+            RoomPacket::Typing => to_cbor(&TypingBody {}),
         }
     }
 
@@ -402,6 +406,7 @@ impl RoomPacket {
                 let (index, count) = (body.index, body.count);
                 Ok(RoomPacket::Fragment(Fragment { log, seq, id, index, count, bytes }))
             }
+            kind::TYPING => from_cbor::<TypingBody>(body).map(|TypingBody {}| RoomPacket::Typing),
             _ => Err(DecodeError::Foreign),
         }
     }
@@ -524,6 +529,11 @@ struct WantedBody {
     count: u32,
 }
 
+/// Nothing is said but that.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct TypingBody {}
+
 /// Kinds of datagrams. Others are ignored, so that versions can differ on one network.
 pub mod kind {
     pub const ANNOUNCE: u8 = 1;
@@ -532,6 +542,7 @@ pub mod kind {
     pub const HEADS: u8 = 17;
     pub const NACK: u8 = 18;
     pub const FRAGMENT: u8 = 19;
+    pub const TYPING: u8 = 20;
 }
 
 const MAGIC: &[u8; 4] = b"LNY1";
@@ -625,6 +636,7 @@ mod tests {
                 count: 9,
                 bytes: vec![5; FRAGMENT_BYTES],
             }),
+            RoomPacket::Typing,
         ];
         let complete = RoomPacket::Heads(heads(vec![head(0)])).encode().len();
         assert_eq!(

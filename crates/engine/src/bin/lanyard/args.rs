@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
 
 /// Everyone on your network: who is there, rooms, messages and files, without a server.
@@ -61,28 +61,60 @@ pub enum Verb {
     /// Join, leave or make a room.
     #[command(subcommand)]
     Room(RoomVerb),
-    /// Write a message.
-    #[command(after_help = "Examples:\n  lanyard say '#lobby' 'The build is up'\n  \
-                            lanyard say @Ann 'Lunch?'\n  make 2>&1 | tail -20 | lanyard say '#build' -")]
-    Say {
-        /// '#room' (quoted, or the shell takes it for a comment), or @person by name or first characters of the id.
-        to: String,
-        /// What to say; - reads it from standard input.
-        text: String,
-    },
-    /// Read what was said.
+    /// Write a message, or do something with one.
     #[command(
-        after_help = "Examples:\n  lanyard log '#lobby' --limit 20\n  lanyard --json log @Ann --follow"
+        after_help = "Examples:\n  lanyard say '#lobby' 'The build is up'\n  lanyard say @Ann 'Lunch?'\n  \
+                            make 2>&1 | tail -20 | lanyard say '#build' -\n  \
+                            lanyard say '#lobby' --reply 3fa9c01b 'Yes, at noon'\n  \
+                            lanyard say '#lobby' --react 3fa9c01b 👍\n  \
+                            lanyard say '#lobby' --delete 3fa9c01b\n\n\
+                            Messages are meant by the first characters of their ids: lanyard log TO --ids"
     )]
-    Log {
-        /// '#room' or @person.
-        to: String,
-        /// Go on with what is said from now on, until Ctrl-C.
-        #[arg(long)]
-        follow: bool,
-        /// So many of the latest messages.
+    Say(Say),
+    /// Read what was said.
+    #[command(after_help = "Examples:\n  lanyard log '#lobby' --limit 20 --ids\n  \
+                            lanyard log '#lobby' --since 2h\n  lanyard log @Ann --since 2026-11-20\n  \
+                            lanyard log '#build' --search 'warning gcc'\n  lanyard --json log @Ann --follow\n\n\
+                            With --follow a message that changed is printed again, under the same id.")]
+    Log(Log),
+    /// Look for messages by their words, in all rooms or in one; newest first.
+    #[command(
+        after_help = "Examples:\n  lanyard search invoice\n  lanyard search 会议 --in '#design' --from @Ann"
+    )]
+    Search {
+        /// Words that a message contains, or beginnings of them.
+        words: String,
+        /// Only in this room or conversation.
+        #[arg(long = "in", value_name = "TO")]
+        to: Option<String>,
+        /// Only what this person wrote.
+        #[arg(long, value_name = "WHO")]
+        from: Option<String>,
+        /// So many of the latest.
         #[arg(long, value_name = "N", default_value_t = 50)]
         limit: u32,
+    },
+    /// Write the whole history of a room into a new file.
+    #[command(
+        after_help = "Examples:\n  lanyard export '#design' --html\n  lanyard export @Ann --json --into ~/Documents"
+    )]
+    Export {
+        /// '#room' or @person.
+        to: String,
+        /// One page to read and print. With --json the file is one JSON object with all messages instead.
+        #[arg(long)]
+        html: bool,
+        /// Folder for the file, instead of the present one.
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+    },
+    /// Say what a room is about.
+    #[command(after_help = "Example:\n  lanyard topic '#design' 'The new logo, until Friday'")]
+    Topic {
+        /// '#room' or @person.
+        to: String,
+        /// The topic; empty for none.
+        text: String,
     },
     /// Offer files and folders.
     #[command(after_help = "Examples:\n  lanyard send @Ann report.pdf photos/\n  \
@@ -177,6 +209,64 @@ pub struct Up {
     pub port: u16,
 }
 
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("what").args(["edit", "delete", "react", "unreact", "pin", "unpin", "reply"]))]
+pub struct Say {
+    /// '#room' (quoted, or the shell takes it for a comment), or @person by name or first characters of the id.
+    pub to: String,
+    /// What to say; - reads it from standard input. @Name in it mentions somebody.
+    #[arg(
+        required_unless_present_any = ["delete", "react", "unreact", "pin", "unpin"],
+        conflicts_with_all = ["delete", "react", "unreact", "pin", "unpin"]
+    )]
+    pub text: Option<String>,
+    /// Answer a message.
+    #[arg(long, value_name = "ID")]
+    pub reply: Option<String>,
+    /// Let an own message say something else.
+    #[arg(long, value_name = "ID")]
+    pub edit: Option<String>,
+    /// Take a message back: it is hidden on every device that hears of it.
+    #[arg(long, value_name = "ID")]
+    pub delete: Option<String>,
+    /// Put an emoji on a message.
+    #[arg(long, num_args = 2, value_names = ["ID", "EMOJI"])]
+    pub react: Option<Vec<String>>,
+    /// Take it off again.
+    #[arg(long, num_args = 2, value_names = ["ID", "EMOJI"])]
+    pub unreact: Option<Vec<String>>,
+    /// Pin a message for everybody in the room.
+    #[arg(long, value_name = "ID")]
+    pub pin: Option<String>,
+    /// Unpin it.
+    #[arg(long, value_name = "ID")]
+    pub unpin: Option<String>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Log {
+    /// '#room' or @person.
+    pub to: String,
+    /// Go on with what is said and changed from now on, until Ctrl-C.
+    #[arg(long)]
+    pub follow: bool,
+    /// So many of the latest messages.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub limit: u32,
+    /// Everything from then on: 2h or 3d ago, a time of today (14:30), a date, or a date and time (RFC 3339).
+    #[arg(long, value_name = "WHEN", conflicts_with_all = ["search", "pins", "limit"])]
+    pub since: Option<String>,
+    /// Only messages that contain these words.
+    #[arg(long, value_name = "WORDS", conflicts_with_all = ["pins", "follow"])]
+    pub search: Option<String>,
+    /// Only what is pinned, the latest first.
+    #[arg(long, conflicts_with = "follow")]
+    pub pins: bool,
+    /// Print the beginning of each id, by which other commands mean a message.
+    #[arg(long)]
+    pub ids: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Accept {
     /// None.
@@ -210,7 +300,7 @@ impl Verb {
             self,
             Verb::Up(_)
                 | Verb::Peers { watch: true, .. }
-                | Verb::Log { follow: true, .. }
+                | Verb::Log(Log { follow: true, .. })
                 | Verb::Transfers { watch: true }
         )
     }
@@ -247,6 +337,33 @@ mod tests {
             }
         }
         check(&Args::command());
+    }
+
+    #[test]
+    fn one_thing_is_done_with_a_message_at_a_time() {
+        let parses = |words: &[&str]| {
+            Args::try_parse_from(["lanyard", "say", "#lobby"].iter().chain(words).copied()).is_ok()
+        };
+        for words in [
+            &["tea?"][..],
+            &["--reply", "3fa9", "yes"],
+            &["--edit", "3fa9", "no"],
+            &["--delete", "3fa9"],
+            &["--react", "3fa9", "👍"],
+            &["--unpin", "3fa9"],
+        ] {
+            assert!(parses(words), "{words:?}");
+        }
+        for words in [
+            &[][..],
+            &["--reply", "3fa9"],
+            &["--delete", "3fa9", "tea?"],
+            &["--react", "3fa9"],
+            &["--delete", "3fa9", "--pin", "3fa9"],
+            &["--edit", "3fa9", "--reply", "3fa9", "tea?"],
+        ] {
+            assert!(!parses(words), "{words:?}");
+        }
     }
 
     #[test]

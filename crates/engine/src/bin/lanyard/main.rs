@@ -10,6 +10,7 @@ mod progress;
 mod signals;
 mod text;
 mod verbs;
+mod when;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;

@@ -3,6 +3,7 @@
 mod committing;
 mod crashing;
 mod history;
+mod meaning;
 mod opening;
 mod pruning;
 mod reading;
@@ -64,8 +65,9 @@ async fn write(store: &Store, records: Vec<Record>) -> Result<(), StoreError> {
     store.commit(records).await?.await
 }
 
-/// Writes one log in the tea room.
+/// Writes one log, in the tea room if not said otherwise.
 struct Pen {
+    room: RoomId,
     identity: Identity,
     nonce: u64,
     head: Seq,
@@ -74,7 +76,11 @@ struct Pen {
 
 impl Pen {
     fn new(seed: u8, nonce: u64) -> Pen {
-        Pen { identity: Identity::from_seed(&[seed; 32]), nonce, head: Seq(0), head_id: [0; 32] }
+        Pen::in_room(seed, nonce, TEA)
+    }
+
+    fn in_room(seed: u8, nonce: u64, room: RoomId) -> Pen {
+        Pen { room, identity: Identity::from_seed(&[seed; 32]), nonce, head: Seq(0), head_id: [0; 32] }
     }
 
     fn peer(&self) -> PeerId {
@@ -94,7 +100,7 @@ impl Pen {
     /// What would come next, without going on from there.
     fn draft(&self, kind: u8, body: &[u8], hlc: Hlc) -> Entry {
         let header = Header {
-            room: TEA,
+            room: self.room,
             author: self.peer(),
             nonce: self.nonce,
             epoch: 0,

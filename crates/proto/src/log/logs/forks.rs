@@ -17,8 +17,9 @@ impl Logs {
     /// An entry does not fit what is here. If it is genuine, its author has written two logs under one name.
     pub(super) fn contradicted(&mut self, entry: Unverified, at: impl FnOnce(Seq) -> Seq) -> Accepted {
         let Ok(entry) = entry.verify(&self.verifier) else { return Accepted::Forged };
-        if self.contradictions.len() < MAX_CONTRADICTIONS {
-            let at = at(entry.header.seq);
+        let at = at(entry.header.seq);
+        // A first entry that names one before it contradicts itself alone.
+        if at > Seq(0) && self.contradictions.len() < MAX_CONTRADICTIONS {
             self.contradictions.push(Contradicting { entry, at });
         }
         Accepted::Refused

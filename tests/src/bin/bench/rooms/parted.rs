@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use lanyard_tests::conversation::{same_logs, talk};
-use lanyard_tests::crowd::Crowd;
+use lanyard_tests::conversation::{quantile, same_logs, talk};
+use lanyard_tests::crowd::{Crowd, Heard};
 use lanyard_tests::hosts::{Frames, Lan, Loss};
 
-use super::{MEETING, Options, PATIENCE, row, seconds_row};
+use super::{MEETING, Options, PATIENCE, cost_rows, cpu_of, row, seconds_row};
 
 /// R4 and R5: both halves talk; how long after the healing all have all.
 pub fn halves(name: &str, percent: u8, options: &Options) -> Result<(), String> {
@@ -23,21 +23,22 @@ pub fn halves(name: &str, percent: u8, options: &Options) -> Result<(), String> 
     let per_second = messages as f64 / seconds as f64 / talkers.len() as f64;
     let said = talk(&crowd, &options.plan(talkers, messages, per_second))?;
     let texts: Vec<_> = said.into_iter().map(|said| said.text).collect();
-    let healed = Instant::now();
+    let (healed, cpu) = (Instant::now(), cpu_of(&crowd));
     lan.heal();
     let what = format!(
         "{name} ({nodes} nodes in halves for {seconds} s, {messages} messages, {percent} % out and in)"
     );
     crowd.all_hear(&texts, PATIENCE)?;
-    // When the last of them was shown to the last node.
-    let all = |heard: &lanyard_tests::crowd::Heard| texts.iter().map(|text| heard.texts[text].first).max();
-    let last = crowd.heard().iter().filter_map(all).max().unwrap_or(healed);
+    let (work, waited) = (cpu_of(&crowd) - cpu, healed.elapsed());
+    // When each was shown the last of them.
+    let all = |heard: &Heard| texts.iter().map(|text| heard.texts[text].first).max();
+    let since = |last: Instant| last.saturating_duration_since(healed).as_secs_f64();
+    let mut complete: Vec<_> = crowd.heard().iter().filter_map(all).map(since).collect();
+    complete.sort_by(f64::total_cmp);
     let target = if percent > 10 { 60.0 } else { 5.0 };
-    seconds_row(
-        &format!("{what}: all have all"),
-        Some(target),
-        last.saturating_duration_since(healed).as_secs_f64(),
-    );
+    seconds_row(&format!("{what}: half of them have all"), None, quantile(&complete, 0.5));
+    seconds_row(&format!("{what}: all have all"), Some(target), quantile(&complete, 1.0));
+    cost_rows(&format!("{what}, after the healing"), &crowd, work, waited);
     let same = same_logs(&crowd, &texts);
     let shown = same.as_ref().err().map_or("the same on all, each once", String::as_str);
     row(&format!("{what}: logs"), "the same on all", shown, same.is_ok());

@@ -1,30 +1,60 @@
-//! `lanyard say`, `lanyard log`.
+//! `lanyard say`: writing a message, and doing something with one.
 
-use std::collections::BTreeSet;
 use std::io::Read as _;
-use std::time::Duration;
 
 use lanyard_engine::Events;
-use lanyard_engine::api::{ApiError, Command, Event, Message, MessageKind, Page, Reply, Room};
+use lanyard_engine::api::{ApiError, Command, Event, Message, Reply};
 use lanyard_engine::control::Node;
 use tokio::time::{Instant, timeout_at};
 
-use super::{ask, call_when_found, misunderstood, next};
+use super::log::words;
+use super::{LINGER, ask, call_when_found, misunderstood, next};
+use crate::args::Say;
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, QUIET, STRONG, paint};
-use crate::text;
+use crate::output::Output;
 
-pub async fn say(node: &Node, out: Output, to: String, text: String) -> Result<(), Failure> {
-    let text = if text == "-" { read_standard_input().await? } else { text };
+pub async fn say(node: &Node, out: Output, words_of: Say) -> Result<(), Failure> {
     let mut events = node.subscribe();
-    let message = ask!(call_when_found(node, Command::Say { to, text, reply: None }) => Message)?;
-    if node.is_ours() && !reaches_somebody(&mut events, &message).await {
+    let command = command(words_of).await?;
+    let says = matches!(command, Command::Say { .. });
+    let message = ask!(call_when_found(node, command) => Message)?;
+    // Only what was said just now is told to be delivered; what is done with a message goes the same way.
+    if node.is_ours() && says && !reaches_somebody(&mut events, &message).await {
         out.note("It is kept, but nobody has it yet. It goes out whenever a node runs for this profile: lanyard up");
+    }
+    if node.is_ours() && !says {
+        tokio::time::sleep(LINGER).await;
     }
     if out == Output::Program {
         out.item(&message, words)?;
     }
     Ok(())
+}
+
+async fn command(said: Say) -> Result<Command, Failure> {
+    let Say { to, text, reply, edit, delete, react, unreact, pin, unpin } = said;
+    let text = match text.as_deref() {
+        Some("-") => Some(read_standard_input().await?),
+        _ => text,
+    };
+    let text = text.unwrap_or_default();
+    if let Some(message) = edit {
+        return Ok(Command::Edit { message, text });
+    }
+    if let Some(message) = delete {
+        return Ok(Command::Delete { message });
+    }
+    for (given, on) in [(react, true), (unreact, false)] {
+        if let Some([message, emoji]) = given.as_deref() {
+            return Ok(Command::React { message: message.clone(), emoji: emoji.clone(), on });
+        }
+    }
+    for (given, on) in [(pin, true), (unpin, false)] {
+        if let Some(message) = given {
+            return Ok(Command::Pin { message, on });
+        }
+    }
+    Ok(Command::Say { to, text, reply })
 }
 
 async fn read_standard_input() -> Result<String, Failure> {
@@ -54,77 +84,5 @@ async fn reaches_somebody(events: &mut Events, said: &Message) -> bool {
     timeout_at(Instant::now() + LINGER, reached).await.is_ok()
 }
 
-pub async fn log(node: &Node, out: Output, to: String, follow: bool, limit: u32) -> Result<(), Failure> {
-    let mut events = node.subscribe();
-    let room: Room = ask!(call_when_found(node, Command::Open { to }) => Room)?;
-    let mut shown = BTreeSet::new();
-    let mut show = |messages: Vec<Message>| -> Result<(), Failure> {
-        for message in messages {
-            if shown.insert(message.id.clone()) {
-                out.item(&message, words)?;
-            }
-        }
-        Ok(())
-    };
-    show(latest(node, &room.id, limit).await?)?;
-    if !follow {
-        return Ok(());
-    }
-    loop {
-        match next(&mut events).await {
-            Event::Message { message } if message.room == room.id => show(vec![message])?,
-            Event::Lagged { .. } => show(latest(node, &room.id, PAGE).await?)?,
-            _ => {}
-        }
-    }
-}
-
-/// The newest messages, oldest first.
-async fn latest(node: &Node, room: &str, limit: u32) -> Result<Vec<Message>, ApiError> {
-    let mut messages: Vec<Message> = Vec::new();
-    let mut left = limit;
-    while left > 0 {
-        let before = messages.first().map(|message| message.cursor.clone());
-        let command = Command::Log {
-            to: room.to_owned(),
-            before,
-            after: None,
-            at: None,
-            around: None,
-            limit: left.min(PAGE),
-        };
-        let page: Page = ask!(node.call(command) => Page)?;
-        left = left.saturating_sub(u32::try_from(page.messages.len()).unwrap_or(u32::MAX));
-        let more = page.more && !page.messages.is_empty();
-        messages.splice(0..0, page.messages);
-        if !more {
-            break;
-        }
-    }
-    Ok(messages)
-}
-
-fn words(message: &Message) -> String {
-    let time = paint(QUIET, &text::moment(message.time));
-    let name = paint(STRONG, &text::line(&message.name));
-    let said = match message.kind {
-        MessageKind::Text => text::paragraph(&message.text, "    "),
-        MessageKind::Offer => {
-            let hint = message.transfer.as_deref().filter(|_| !message.mine);
-            let hint = hint.map(|id| paint(QUIET, &format!("  lanyard accept {}", text::short(id))));
-            format!("offers {}{}", text::line(&message.text), hint.unwrap_or_default())
-        }
-        MessageKind::Unknown | MessageKind::Note | MessageKind::Sealed => {
-            paint(QUIET, "(written by a newer version)")
-        }
-    };
-    format!("{time}  {name}: {said}")
-}
-
-/// The most that one question to the node may ask for.
-const PAGE: u32 = 500;
-
 /// More than any message may be, so that the node and not this says what is too long.
 const LONGEST_INPUT: u64 = 512 * 1024;
-
-const LINGER: Duration = Duration::from_secs(3);

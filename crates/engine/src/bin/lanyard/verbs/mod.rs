@@ -2,6 +2,8 @@
 
 mod chat;
 mod files;
+mod history;
+mod log;
 mod peers;
 mod rooms;
 mod status;
@@ -64,8 +66,11 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
             rooms::join(node, out, &name).await
         }
         Verb::Room(RoomVerb::Leave { room }) => rooms::leave(node, out, &room).await,
-        Verb::Say { to, text } => chat::say(node, out, to, text).await,
-        Verb::Log { to, follow, limit } => chat::log(node, out, to, follow, limit).await,
+        Verb::Say(words) => chat::say(node, out, words).await,
+        Verb::Log(wanted) => log::run(node, out, wanted).await,
+        Verb::Search { words, to, from, limit } => log::search(node, out, words, to, from, limit).await,
+        Verb::Export { to, html, into } => history::export(node, out, to, html, into).await,
+        Verb::Topic { to, text } => history::set_topic(node, out, to, text).await,
         Verb::Send { to, paths, wait } => files::send(node, out, to, &paths, wait).await,
         Verb::Offers => transfers::offers(node, out).await,
         Verb::Accept { id, into } => files::accept(node, out, id, into).await,
@@ -142,7 +147,7 @@ async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiErro
 }
 
 fn names_person(command: &Command) -> bool {
-    matches!(command, Command::Open { to } | Command::Say { to, .. } if !to.starts_with('#'))
+    matches!(command, Command::Open { to } | Command::Say { to, reply: None, .. } if !to.starts_with('#'))
 }
 
 async fn somebody_changed(events: &mut Events) {
@@ -154,6 +159,9 @@ async fn somebody_changed(events: &mut Events) {
             | Event::Lagged { .. }
     ) {}
 }
+
+/// How long a node of our own stays for what it has to say.
+const LINGER: Duration = Duration::from_secs(3);
 
 /// Three announcements of a device that is there.
 const FINDING: Duration = Duration::from_secs(3);

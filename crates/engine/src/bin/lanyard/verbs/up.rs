@@ -3,12 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_engine::Config;
-use lanyard_engine::api::{
-    Event, Message, MessageKind, Room, RoomKind, Transfer, TransferDirection, TransferState,
-};
+use lanyard_engine::api::{Event, Message, Room, RoomKind, Transfer, TransferDirection, TransferState};
 use lanyard_engine::control::Node;
 
-use super::{next, snapshot, transfers};
+use super::{log, next, snapshot, transfers};
 use crate::args::Up;
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, Output, QUIET, STRONG, paint};
@@ -120,13 +118,7 @@ impl Teller {
     fn message(&self, message: &Message) -> String {
         let time = paint(QUIET, &text::moment(message.time));
         let name = paint(STRONG, &text::line(&message.name));
-        let said = match message.kind {
-            MessageKind::Text => text::paragraph(&message.text, "    "),
-            MessageKind::Offer => format!("offers {}", text::line(&message.text)),
-            MessageKind::Unknown | MessageKind::Note | MessageKind::Sealed => {
-                "wrote something that only a newer version can show".to_owned()
-            }
-        };
+        let said = log::said(message);
         format!("{time} {} {name}: {said}", self.room(&message.room))
     }
 

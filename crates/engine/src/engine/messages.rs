@@ -1,0 +1,389 @@
+//! What people do with messages: find, change and read them.
+
+use lanyard_proto::effects::Effects;
+use lanyard_proto::model::{PeerId, RoomId, UnixMillis};
+use lanyard_proto::rooms::{Content, MAX_TEXT, RoomKind, mentioned};
+use lanyard_proto::wire::text::{clean_text, cut};
+
+use crate::api::{ApiError, ErrorCode, Found as FoundMessages, Message, Page, Reply};
+use crate::engine::commands::{MAX_PAGE, MIN_ID_PREFIX, Outcome, To, invalid, refused};
+use crate::engine::gate::{Answer, Answering};
+use crate::engine::run::{Report, Run};
+use crate::engine::show::is_taken_back;
+use crate::store::{Cursor, Search, Shown, StoreError, Stretch};
+
+/// What is to be done with a message.
+pub enum Action {
+    /// Answer it in its room.
+    Answer {
+        room: RoomId,
+        text: String,
+    },
+    Edit {
+        text: String,
+    },
+    Delete,
+    React {
+        emoji: String,
+        on: bool,
+    },
+    Pin {
+        on: bool,
+    },
+}
+
+/// A message that was looked for.
+pub struct Found {
+    wanted: String,
+    found: Result<Vec<Shown>, StoreError>,
+    action: Action,
+    answer: To,
+}
+
+impl Run {
+    /// Looks for the message first: it may be any of those in the store.
+    pub fn act_on(&self, wanted: String, action: Action, answer: To) {
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let found = match prefix(&wanted) {
+                Ok(prefix) => store.find(&prefix).await,
+                Err(error) => return drop(answer.send(Err(error))),
+            };
+            let _ = reports.send(Report::Found(Box::new(Found { wanted, found, action, answer }))).await;
+        });
+    }
+
+    pub async fn found(&mut self, found: Found) -> Result<(), StoreError> {
+        let Found { wanted, found, action, answer } = found;
+        let room = match &action {
+            Action::Answer { room, .. } => Some(*room),
+            _ => None,
+        };
+        let acted = match found {
+            Ok(found) => one(&wanted, found, room).and_then(|target| self.act(&target, action)),
+            Err(error) => Err(error.into()),
+        };
+        match acted {
+            Ok((effects, with)) => self.enter(effects, Some(Answer { to: answer, with })).await,
+            Err(error) => {
+                let _ = answer.send(Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    fn act(&mut self, target: &Shown, action: Action) -> Result<(Effects, Answering), ApiError> {
+        let now = self.clock.now();
+        let (room, id) = (target.entry.header.room, target.entry.id());
+        let gone = self.node.room(room).is_some_and(|held| is_taken_back(held, target));
+        let written = match action {
+            Action::Delete if gone => return Ok((Effects::default(), Answering::Message(id))),
+            _ if gone => return Err(ApiError::new(ErrorCode::Refused, "This message was taken back.")),
+            Action::Answer { room, text } => {
+                let mentions = self.mentions(room, &text);
+                let written = self.node.write_text(room, &text, Some(&target.entry), mentions, now);
+                let (entry, effects) = written.map_err(refused)?;
+                return Ok((effects, Answering::Message(entry.id())));
+            }
+            Action::Edit { text } => {
+                let mentions = self.mentions(room, &text);
+                self.node.edit(&target.entry, &text, mentions, now)
+            }
+            Action::Delete => self.node.delete(&target.entry, now),
+            Action::React { emoji, on } => self.node.react(&target.entry, &emoji, on, now),
+            Action::Pin { on } => self.node.pin(&target.entry, on, now),
+        };
+        let is_deleted =
+            matches!(&written, Ok((entry, _)) if entry.header.kind == lanyard_proto::rooms::kind::DELETE);
+        let (_, mut effects) = written.map_err(refused)?;
+        if is_deleted {
+            effects.extend(self.withdraw(target));
+        }
+        Ok((effects, Answering::Message(id)))
+    }
+
+    /// Files that are taken back are offered no longer.
+    fn withdraw(&mut self, target: &Shown) -> Effects {
+        let said = self.node.room(target.entry.header.room).map(|held| held.read(&target.entry));
+        match said {
+            Some(Content::Offer { transfer, .. }) if target.entry.header.author == self.node.me() => {
+                // One that is over needs no withdrawal.
+                self.node.cancel(transfer, self.clock.now()).unwrap_or_default()
+            }
+            _ => Effects::default(),
+        }
+    }
+
+    /// Says something that answers nothing.
+    pub fn say(&mut self, to: &str, text: &str) -> Result<Outcome, ApiError> {
+        let (room, mut effects) = self.resolve(to)?;
+        let mentions = self.mentions(room, text);
+        match self.node.write_text(room, text, None, mentions, self.clock.now()) {
+            Ok((entry, said)) => {
+                effects.extend(said);
+                Ok(Outcome::After(effects, Answering::Message(entry.id())))
+            }
+            // The conversation may have been opened all the same.
+            Err(refusal) => Ok(Outcome::After(effects, Answering::Refused(refused(refusal)))),
+        }
+    }
+
+    pub fn set_topic(&mut self, room: &str, topic: &str) -> Result<Outcome, ApiError> {
+        let room = self.find_room(room)?;
+        let (_, effects) = self.node.set_topic(room, topic, self.clock.now()).map_err(refused)?;
+        Ok(Outcome::After(effects, Answering::Room(room)))
+    }
+
+    pub fn typing(&mut self, room: &str) -> Result<Outcome, ApiError> {
+        let room = self.find_room(room)?;
+        let effects = self.node.typing(room, self.clock.now()).map_err(refused)?;
+        Ok(Outcome::After(effects, Answering::Ready(Box::new(Reply::Done))))
+    }
+
+    pub async fn set_draft(&mut self, room: &str, text: &str) -> Result<Outcome, ApiError> {
+        let room = self.find_room(room)?;
+        let text = cut(text, MAX_TEXT).to_owned();
+        self.view.room(room).draft.clone_from(&text);
+        let kept = self.store.set_draft(room, text).await?;
+        self.gate.wait_for(kept);
+        Ok(Outcome::After(Effects::default(), Answering::Ready(Box::new(Reply::Done))))
+    }
+
+    pub async fn mark_read(&mut self, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
+        let view = self.view.room(room);
+        // What came late may stand before what was seen already.
+        if view.read.is_some_and(|read| read >= cursor) && view.counts.unread == 0 {
+            return Ok(());
+        }
+        view.read = view.read.max(Some(cursor));
+        let marked = self.store.mark_read(room, cursor).await?;
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let report = match marked.await {
+                Ok(()) => Report::Recount(room),
+                Err(error) => Report::Failed(error),
+            };
+            let _ = reports.send(report).await;
+        });
+        Ok(())
+    }
+
+    /// Whom `@Name` in a text means: people who take part in the room, or are here where anybody may.
+    fn mentions(&self, room: RoomId, text: &str) -> Vec<PeerId> {
+        let Some(held) = self.node.room(room).filter(|_| text.contains(['@', '＠'])) else {
+            return Vec::new();
+        };
+        let mut people = held.members();
+        if held.record().kind == RoomKind::Open {
+            people.extend(
+                self.node.presence().peers().map(|peer| peer.id).filter(|id| self.node.is_online(*id)),
+            );
+        }
+        people.sort_unstable();
+        people.dedup();
+        let named: Vec<(PeerId, String)> =
+            people.into_iter().map(|peer| (peer, self.known_name(peer).unwrap_or_default())).collect();
+        let named: Vec<(PeerId, &str)> = named.iter().map(|(peer, name)| (*peer, name.as_str())).collect();
+        mentioned(&clean_text(text, MAX_TEXT), &named)
+    }
+
+    /// A message as it is now; asked of the store once it is durable.
+    pub fn answer_message(&self, id: lanyard_proto::model::EntryId, answer: To) {
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let found = store.entry(id).await;
+            let show = move |run: &Run| {
+                let reply = found.map_err(ApiError::from).and_then(|found| {
+                    let message = found.and_then(|shown| run.message(shown.entry.header.room, &shown));
+                    message.map(Reply::Message).ok_or_else(gone)
+                });
+                let _ = answer.send(reply);
+            };
+            let _ = reports.send(Report::Read(Box::new(show))).await;
+        });
+    }
+
+    pub fn read_page(&self, whose: &str, from: Wanted, limit: u32, answer: To) {
+        let asked = self.find_room(whose).and_then(|room| Ok((room, from.parse()?)));
+        let (room, parsed) = match asked {
+            Ok(asked) => asked,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let part = async {
+                let stretch = match parsed {
+                    Parsed::Stretch(stretch) => stretch,
+                    Parsed::Message(wanted) => {
+                        let found = store.find(&prefix(&wanted)?).await?;
+                        Stretch::Around(one(&wanted, found, Some(room))?.cursor)
+                    }
+                };
+                Ok(store.part(room, stretch, limit.clamp(1, MAX_PAGE)).await?)
+            };
+            let part: Result<_, ApiError> = part.await;
+            let show = move |run: &Run| {
+                let reply = part.map(|part| {
+                    let messages = run.messages(room, &part.messages);
+                    let missing = !part.more && run.node.room(room).is_some_and(|held| held.is_partial());
+                    Reply::Page(Page { messages, more: part.more, newer: part.newer, missing })
+                });
+                let _ = answer.send(reply);
+            };
+            let _ = reports.send(Report::Read(Box::new(show))).await;
+        });
+    }
+
+    pub fn pins(&self, room: &str, answer: To) {
+        let room = match self.find_room(room) {
+            Ok(room) => room,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let pinned = store.pins(room, MAX_PINS).await;
+            let show = move |run: &Run| {
+                let reply = pinned.map_err(ApiError::from).map(|pinned| {
+                    let mut messages = run.messages(room, &pinned);
+                    messages.retain(|message| message.pinned);
+                    Reply::Page(Page { messages, more: false, newer: false, missing: false })
+                });
+                let _ = answer.send(reply);
+            };
+            let _ = reports.send(Report::Read(Box::new(show))).await;
+        });
+    }
+
+    pub fn search(
+        &self,
+        text: &str,
+        to: Option<String>,
+        from: Option<String>,
+        before: Option<String>,
+        limit: u32,
+        answer: To,
+    ) {
+        let search = Search::of(text).ok_or_else(|| invalid("Write a word to look for."));
+        let search = search.and_then(|mut search| {
+            search.room = to.map(|to| self.find_room(&to)).transpose()?;
+            search.author = from.map(|from| self.find_author(&from)).transpose()?;
+            search.before = before.map(|before| cursor(&before)).transpose()?;
+            search.limit = limit.clamp(1, MAX_FOUND);
+            Ok(search)
+        });
+        let search = match search {
+            Ok(search) => search,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let found = store.search(search).await;
+            let show = move |run: &Run| {
+                let reply = found.map_err(ApiError::from).map(|(found, more)| {
+                    let messages =
+                        found.iter().filter_map(|shown| run.message(shown.entry.header.room, shown));
+                    let messages = messages.filter(|message| !message.deleted).collect();
+                    Reply::Found(FoundMessages { messages, more })
+                });
+                let _ = answer.send(reply);
+            };
+            let _ = reports.send(Report::Read(Box::new(show))).await;
+        });
+    }
+
+    pub fn messages(&self, room: RoomId, shown: &[Shown]) -> Vec<Message> {
+        shown.iter().filter_map(|shown| self.message(room, shown)).collect()
+    }
+
+    /// This device or another one, by name or the beginning of an id.
+    fn find_author(&self, wanted: &str) -> Result<PeerId, ApiError> {
+        let wanted = wanted.strip_prefix('@').unwrap_or(wanted);
+        let me = self.node.me();
+        let is_me = PeerId::parse(wanted) == Some(me)
+            || (wanted.len() >= MIN_ID_PREFIX && me.to_string().starts_with(&wanted.to_lowercase()));
+        match self.find_peer(wanted) {
+            Ok(peer) => Ok(peer),
+            Err(_)
+                if is_me
+                    || self
+                        .known_name(me)
+                        .is_some_and(|name| name.to_lowercase() == wanted.to_lowercase()) =>
+            {
+                Ok(me)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Where a page is wanted, as it was asked.
+pub struct Wanted {
+    pub before: Option<String>,
+    pub after: Option<String>,
+    pub at: Option<u64>,
+    pub around: Option<String>,
+}
+
+enum Parsed {
+    Stretch(Stretch),
+    Message(String),
+}
+
+impl Wanted {
+    fn parse(self) -> Result<Parsed, ApiError> {
+        Ok(match self {
+            Wanted { before: None, after: None, at: None, around: None } => Parsed::Stretch(Stretch::Newest),
+            Wanted { before: Some(before), after: None, at: None, around: None } => {
+                Parsed::Stretch(Stretch::Before(cursor(&before)?))
+            }
+            Wanted { before: None, after: Some(after), at: None, around: None } => {
+                Parsed::Stretch(Stretch::After(cursor(&after)?))
+            }
+            Wanted { before: None, after: None, at: Some(at), around: None } => {
+                Parsed::Stretch(Stretch::At(UnixMillis(at)))
+            }
+            Wanted { before: None, after: None, at: None, around: Some(around) } => Parsed::Message(around),
+            _ => return Err(invalid("A page is before, after, at or around something: only one of them.")),
+        })
+    }
+}
+
+pub fn cursor(text: &str) -> Result<Cursor, ApiError> {
+    Cursor::parse(text).map_err(|error| invalid(error.to_string()))
+}
+
+/// The beginning of an id, as the store knows it.
+fn prefix(wanted: &str) -> Result<String, ApiError> {
+    let prefix = wanted.to_lowercase();
+    let is_one =
+        (MIN_ID_PREFIX..=64).contains(&prefix.len()) && prefix.chars().all(|c| c.is_ascii_hexdigit());
+    if is_one {
+        return Ok(prefix);
+    }
+    Err(invalid(format!("“{wanted}” is no id of a message. See ids: lanyard log TO --ids")))
+}
+
+/// The one message that was meant, in `room` if that is given.
+fn one(wanted: &str, found: Vec<Shown>, room: Option<RoomId>) -> Result<Shown, ApiError> {
+    let mut fitting =
+        found.into_iter().filter(|shown| room.is_none_or(|room| shown.entry.header.room == room));
+    match (fitting.next(), fitting.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(ApiError::new(
+            ErrorCode::NotFound,
+            format!("There is no message “{wanted}” here. See ids: lanyard log TO --ids"),
+        )),
+        (Some(_), Some(_)) => {
+            Err(invalid(format!("Several messages begin with “{wanted}”: write more of the id.")))
+        }
+    }
+}
+
+fn gone() -> ApiError {
+    ApiError::new(ErrorCode::NotFound, "It is no longer there.")
+}
+
+/// Messages that one search gives at the most.
+const MAX_FOUND: u32 = 200;
+/// Pinned messages of a room that are shown: those that were pinned last.
+const MAX_PINS: u32 = 100;

@@ -1,0 +1,186 @@
+//! What happened to messages, told in order and as it is by then.
+//!
+//! Whether an edit came before its message, or who reacted, is in the store; so what happened is looked up there before
+//! it is told, many at once where much happens. One question is asked at a time, so that nothing overtakes.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use lanyard_proto::model::{PeerId, RoomId, UnixMillis};
+use lanyard_proto::node::Room;
+use lanyard_proto::rooms::{self, Content};
+use lanyard_proto::wire::entry::Entry;
+
+use crate::api::Event;
+use crate::engine::run::{Report, Run};
+use crate::engine::view::SENT_WATCHED;
+use crate::store::{About, Change, Changed, Counts, Cursor, Shown};
+
+/// What is to be told, oldest first.
+#[derive(Default)]
+pub struct News {
+    heard: VecDeque<Heard>,
+    /// Rooms that look otherwise in a list of rooms.
+    rooms: BTreeSet<RoomId>,
+    is_asking: bool,
+}
+
+/// Something about a message, and who did it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Heard {
+    change: Change,
+    by: PeerId,
+    kind: u8,
+}
+
+/// What the store knew of it.
+pub struct Looked {
+    heard: Vec<Heard>,
+    changed: Vec<Option<Changed>>,
+    rooms: Vec<(RoomId, Counts, Option<Shown>)>,
+}
+
+impl Run {
+    /// An entry is durable: what it says is told soon.
+    pub fn tell_of_entry(&mut self, room: RoomId, entry: &std::sync::Arc<Entry>, arrived: UnixMillis) {
+        let Some(held) = self.node.room(room) else { return };
+        let header = &entry.header;
+        let content = held.open(entry);
+        let cursor = Cursor::of(header, arrived);
+        let change = match &content {
+            _ if rooms::is_message(header.kind) => {
+                self.take_in(room, Shown { entry: entry.clone(), arrived, cursor, about: About::default() });
+                if let Some(Content::Topic(topic)) = content {
+                    let view = self.view.room(room);
+                    if view.topic.as_ref().is_none_or(|(since, _)| cursor > *since) {
+                        view.topic = Some((cursor, topic));
+                    }
+                }
+                Change::New(entry.id())
+            }
+            Some(Content::Edit { target, .. } | Content::Delete { target }) => Change::Text(*target),
+            Some(Content::Reaction { target, .. } | Content::Pin { target, .. }) => Change::Mark(*target),
+            _ => return,
+        };
+        let heard = Heard { change, by: header.author, kind: header.kind };
+        if !matches!(change, Change::Mark(_)) {
+            self.news.rooms.insert(room);
+        }
+        // A flood of reactions on one message is told once in a while.
+        if !self.news.heard.iter().rev().take(RECENT).any(|recent| *recent == heard) {
+            self.news.heard.push_back(heard);
+        }
+        self.look();
+    }
+
+    /// What is unread in a room is to be counted and told anew.
+    pub fn recount(&mut self, room: RoomId) {
+        self.news.rooms.insert(room);
+        self.look();
+    }
+
+    /// The store told what is known of what happened.
+    pub fn looked(&mut self, looked: Looked) {
+        self.news.is_asking = false;
+        let rooms: Vec<RoomId> = looked.rooms.iter().map(|(room, ..)| *room).collect();
+        for (room, counts, last) in looked.rooms {
+            if self.node.room(room).is_some() {
+                let view = self.view.room(room);
+                view.counts = counts;
+                // One that came meanwhile is told next.
+                let newer = view
+                    .last
+                    .take()
+                    .filter(|known| Some(known.cursor) > last.as_ref().map(|last| last.cursor));
+                view.last = newer.filter(|_| !self.news.heard.is_empty()).or(last);
+            }
+        }
+        for (heard, changed) in looked.heard.iter().zip(looked.changed) {
+            if let Some(changed) = changed {
+                self.tell_of_change(*heard, &changed);
+            }
+        }
+        for room in rooms {
+            self.tell_of_room(room);
+        }
+        self.look();
+    }
+
+    fn look(&mut self) {
+        if self.news.is_asking || (self.news.heard.is_empty() && self.news.rooms.is_empty()) {
+            return;
+        }
+        self.news.is_asking = true;
+        let most = self.news.heard.len().min(AT_ONCE);
+        let heard: Vec<Heard> = self.news.heard.drain(..most).collect();
+        let rooms = std::mem::take(&mut self.news.rooms);
+        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
+        tokio::spawn(async move {
+            let looked = async {
+                let changed = store.changed(heard.iter().map(|heard| heard.change).collect()).await?;
+                let mut looked = Vec::with_capacity(rooms.len());
+                for room in rooms {
+                    looked.push((room, store.counts(room, me).await?, store.last(room).await?));
+                }
+                Ok(Looked { heard, changed, rooms: looked })
+            };
+            let report = match looked.await {
+                Ok(looked) => Report::Looked(Box::new(looked)),
+                Err(error) => Report::Failed(error),
+            };
+            let _ = reports.send(report).await;
+        });
+    }
+
+    fn tell_of_change(&mut self, heard: Heard, changed: &Changed) {
+        let shown = &changed.message;
+        let room = shown.entry.header.room;
+        let Some(held) = self.node.room(room) else { return };
+        if !counts(held, heard, shown) {
+            return;
+        }
+        let Some(message) = self.message(room, shown) else { return };
+        let last = &mut self.view.room(room).last;
+        if last.as_ref().is_some_and(|last| last.entry.id() == shown.entry.id()) {
+            *last = Some(shown.clone());
+        }
+        self.tell(match heard.change {
+            Change::New(_) => Event::Message { message },
+            Change::Text(_) | Change::Mark(_) => Event::MessageChanged { message },
+        });
+        let answers = changed.answers.iter().filter(|answer| answer.entry.header.room == room);
+        for message in answers.filter_map(|answer| self.message(room, answer)) {
+            self.tell(Event::MessageChanged { message });
+        }
+    }
+
+    /// What needs no looking up: the newest message, and own ones whose delivery is watched.
+    fn take_in(&mut self, room: RoomId, shown: Shown) {
+        let mine = shown.entry.header.author == self.node.me();
+        let told = self.node.room(room).map_or(0, |held| held.holders_of(shown.entry.header.seq).len());
+        let view = self.view.room(room);
+        if mine {
+            view.sent.push_back((shown.entry.header.seq, shown.entry.id(), told));
+            if view.sent.len() > SENT_WATCHED {
+                view.sent.pop_front();
+            }
+        }
+        if view.last.as_ref().is_none_or(|last| shown.cursor > last.cursor) {
+            view.last = Some(shown);
+        }
+    }
+}
+
+/// Whether what somebody did changes how a message reads: what strangers made of it does not.
+fn counts(held: &Room, heard: Heard, message: &Shown) -> bool {
+    let author = message.entry.header.author;
+    match heard.kind {
+        rooms::kind::EDIT => Room::may_edit(heard.by, author),
+        rooms::kind::DELETE => held.may_delete(heard.by, author),
+        _ => true,
+    }
+}
+
+/// Changes looked up at once.
+const AT_ONCE: usize = 256;
+/// Changes among which the same one again is left out.
+const RECENT: usize = 64;

@@ -1,0 +1,183 @@
+//! Messages as user interfaces see them: what was written, and what became of it.
+
+use std::collections::BTreeMap;
+
+use lanyard_proto::model::{PeerId, RoomId};
+use lanyard_proto::node::Room;
+use lanyard_proto::rooms::{Content, kind};
+use lanyard_proto::wire::entry::Entry;
+
+use crate::api::{Delivery, Message, MessageKind, Note, NoteKind, Quote, Reaction};
+use crate::engine::run::Run;
+use crate::files::shown;
+use crate::store::{About, Shown};
+
+/// What an entry says to a person.
+#[derive(Default)]
+struct Said {
+    kind: Option<MessageKind>,
+    text: String,
+    mentions: Vec<PeerId>,
+    transfer: Option<String>,
+    note: Option<Note>,
+    /// Whether it answers something, here or not.
+    reply: Option<String>,
+}
+
+impl Run {
+    pub fn message(&self, room: RoomId, message: &Shown) -> Option<Message> {
+        let held = self.node.room(room)?;
+        let Shown { entry, about, .. } = message;
+        let author = entry.header.author;
+        let deleted = is_taken_back(held, message);
+        let said = if deleted { Said::taken_back(entry) } else { Said::of(held, message) };
+        let reply = said.reply.as_ref().map(|id| self.quote(held, id, about.quoted.as_deref()));
+        Some(Message {
+            id: entry.id().to_string(),
+            room: room.to_string(),
+            author: author.to_string(),
+            name: self.author_name(held, entry),
+            mine: author == self.node.me(),
+            time: entry.header.hlc.unix().0,
+            kind: said.kind.unwrap_or(MessageKind::Unknown),
+            text: said.text,
+            reply,
+            edited: about.edited.as_ref().filter(|_| !deleted).map(|edited| edited.at.0),
+            deleted,
+            reactions: if deleted { Vec::new() } else { reactions(about, self.node.me()) },
+            mentions: said.mentions.iter().map(ToString::to_string).collect(),
+            to_me: about.to_me && !deleted,
+            pinned: about.pinned && !deleted,
+            late: about.late,
+            note: said.note,
+            transfer: said.transfer,
+            cursor: message.cursor.to_string(),
+            delivered: held.holders(entry).map(|holders| self.delivery(room, &holders)),
+        })
+    }
+
+    /// The message that another one answers, as it reads now; only its id if it is not here.
+    fn quote(&self, held: &Room, id: &str, quoted: Option<&Shown>) -> Quote {
+        let id = id.to_owned();
+        let Some(quoted) = quoted else {
+            return Quote {
+                id,
+                author: String::new(),
+                name: String::new(),
+                text: String::new(),
+                deleted: false,
+            };
+        };
+        let deleted = is_taken_back(held, quoted);
+        let text = if deleted { String::new() } else { Said::of(held, quoted).text };
+        Quote {
+            id,
+            author: quoted.entry.header.author.to_string(),
+            name: self.author_name(held, &quoted.entry),
+            text: text.chars().take(QUOTED_CHARACTERS).collect(),
+            deleted,
+        }
+    }
+
+    fn author_name(&self, held: &Room, entry: &Entry) -> String {
+        let author = entry.header.author;
+        self.known_name(author).or_else(|| held.name_in(entry)).unwrap_or_else(|| author.short())
+    }
+
+    pub fn delivery(&self, room: RoomId, holders: &[PeerId]) -> Delivery {
+        let members = self.node.room(room).map_or(0, |held| held.members().len());
+        let of = u32::try_from(members.max(holders.len())).unwrap_or(u32::MAX);
+        Delivery { to: holders.iter().map(ToString::to_string).collect(), of }
+    }
+}
+
+impl Said {
+    fn of(held: &Room, message: &Shown) -> Said {
+        let Some(content) = held.open(&message.entry) else {
+            return Said { kind: Some(MessageKind::Sealed), ..Said::default() };
+        };
+        match content {
+            Content::Text(text) => {
+                let (words, mentions) = match &message.about.edited {
+                    Some(edited) => (edited.text.clone(), edited.mentions.clone()),
+                    None => (text.text, text.mentions),
+                };
+                let reply = text.reply.map(|reply| reply.to_string());
+                Said { kind: Some(MessageKind::Text), text: words, mentions, reply, ..Said::default() }
+            }
+            Content::Offer { transfer, offer } => {
+                let names: Vec<String> = offer.names.iter().map(|name| shown(name)).collect();
+                let (text, transfer) = (names.join(", "), Some(transfer.to_string()));
+                Said { kind: Some(MessageKind::Offer), text, transfer, ..Said::default() }
+            }
+            Content::Topic(text) => {
+                let note = Some(Note { kind: NoteKind::Topic, peer: None, name: None, text });
+                Said { kind: Some(MessageKind::Note), note, ..Said::default() }
+            }
+            _ => Said::default(),
+        }
+    }
+
+    fn taken_back(entry: &Entry) -> Said {
+        let kind = if entry.header.kind == kind::OFFER { MessageKind::Offer } else { MessageKind::Text };
+        Said { kind: Some(kind), ..Said::default() }
+    }
+}
+
+/// Whether a message was taken back by somebody who may.
+pub fn is_taken_back(held: &Room, message: &Shown) -> bool {
+    let header = &message.entry.header;
+    matches!(header.kind, kind::TEXT | kind::OFFER)
+        && message.about.deletes.iter().any(|author| held.may_delete(*author, header.author))
+}
+
+/// The emoji that most people put there, in the order of the first of each; this device before others.
+fn reactions(about: &About, me: PeerId) -> Vec<Reaction> {
+    let mut by_emoji: BTreeMap<&str, (usize, Vec<PeerId>)> = BTreeMap::new();
+    for (first, (emoji, author)) in about.reactions.iter().enumerate() {
+        by_emoji.entry(emoji).or_insert((first, Vec::new())).1.push(*author);
+    }
+    let mut most: Vec<_> = by_emoji.into_iter().collect();
+    most.sort_by_key(|(_, (first, by))| (std::cmp::Reverse(by.len()), *first));
+    most.truncate(MAX_EMOJI_SHOWN);
+    most.sort_by_key(|(_, (first, _))| *first);
+    let reaction = |(emoji, (_, mut by)): (&str, (usize, Vec<PeerId>))| {
+        by.sort_by_key(|peer| *peer != me);
+        let mine = by.first() == Some(&me);
+        let by = by.iter().take(MAX_NAMES_SHOWN).map(ToString::to_string).collect();
+        Reaction { emoji: emoji.to_owned(), by, mine }
+    };
+    most.into_iter().map(reaction).collect()
+}
+
+/// The beginning of a message that is quoted.
+const QUOTED_CHARACTERS: usize = 200;
+/// Emoji shown on one message: two rows of a window.
+const MAX_EMOJI_SHOWN: usize = 20;
+/// Devices told of each: more than a tooltip holds.
+const MAX_NAMES_SHOWN: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_reactions_is_shown_up_to_a_bound_and_ones_own_among_them() {
+        let me = PeerId([0xff; 32]);
+        let peer = |n: u16| PeerId(core::array::from_fn(|i| n.to_be_bytes()[i % 2]));
+        let mut about = About::default();
+        for n in 0..30 {
+            about.reactions.push((char::from_u32(0x1F600 + n).unwrap().to_string(), peer(0)));
+        }
+        for n in 0..300 {
+            about.reactions.push(("👍".to_owned(), peer(n)));
+        }
+        about.reactions.push(("👍".to_owned(), me));
+        let shown = reactions(&about, me);
+        assert_eq!(shown.len(), MAX_EMOJI_SHOWN);
+        assert_eq!(shown[0].emoji, "\u{1F600}");
+        let last = shown.last().unwrap();
+        assert_eq!((last.emoji.as_str(), last.by.len(), last.mine), ("👍", MAX_NAMES_SHOWN, true));
+        assert_eq!(last.by[0], me.to_string());
+    }
+}
