@@ -107,6 +107,6 @@ function fetched(page: Page): Promise<number> {
 function atBeginning(page: Page): Promise<boolean> {
   return page.evaluate(() => {
     const last = window.lanyardFake.calls.findLast((call) => call.method === 'log');
-    return last?.method === 'log' && last.params.before !== undefined && Number(last.params.before) <= 100;
+    return last?.method === 'log' && last.params.before !== undefined && Number(last.params.before) <= 1_000;
   });
 }
