@@ -130,7 +130,7 @@ fn in_a_crowd_nobody_is_told_who_is_writing() {
 
 /// What this host has of what was said.
 fn said(lan: &Lan, who: Who, text: &str) -> Arc<Entry> {
-    let room = lan.node(who).room(lan.lobby()).unwrap();
+    let room = lan.node(who).room(lan.lobby()).expect("everybody is there");
     let entries = lan.entries_in(who, lan.lobby());
     let found = entries
         .into_iter()
