@@ -110,7 +110,7 @@ fn somebody_who_is_writing_is_told_of_every_three_seconds_at_most() {
         lan.run_for(Duration::from_millis(50));
     }
     assert_eq!((lines(&lan, bob), lines(&lan, ann)), (2, 0));
-    assert!(lan.datagrams - before < 8, "{} datagrams", lan.datagrams - before);
+    assert!(lan.datagrams - before < 20, "{} datagrams for a hundred keys", lan.datagrams - before);
     assert_eq!(lan.entries_in(bob, room).len(), 1, "it is written nowhere");
 }
 
