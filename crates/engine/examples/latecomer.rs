@@ -102,7 +102,7 @@ impl Pen {
 
     fn say(&mut self, room: RoomId, text: &str, hlc: Hlc) -> Entry {
         self.seq = self.seq.next();
-        let content = Content::Text(text.to_owned());
+        let content = Content::Text(text.into());
         let header = Header {
             room,
             author: self.identity.peer_id(),

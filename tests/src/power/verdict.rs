@@ -372,8 +372,5 @@ const A_MOMENT: Duration = Duration::from_millis(2);
 /// Where transfers are staged.
 const PART: &str = ".lanyard-part";
 
-/// Bytes of entries that are read at once.
-const PAGE: usize = 1 << 20;
-
 /// Bytes on their way between the two ends of a transfer.
 const PIPE: usize = 1 << 18;

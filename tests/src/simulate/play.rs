@@ -303,7 +303,7 @@ impl<'a> Run<'a> {
         let texts: std::collections::HashMap<EntryId, &str> =
             self.lan.ledger.said.iter().map(|said| (said.id, said.text.as_str())).collect();
         self.lan.entries_in(who, room).iter().all(|entry| {
-            matches!(held.read(entry), Content::Text(text) if texts.get(&entry.id()) == Some(&text.trim_end()))
+            matches!(held.read(entry), Content::Text(text) if texts.get(&entry.id()) == Some(&text.text.trim_end()))
         })
     }
 
