@@ -1,6 +1,5 @@
 //! Private rooms: what people ask of them, and what is told about them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::Input;
@@ -255,7 +254,7 @@ impl Run {
     pub(super) async fn reread_found(
         &mut self,
         room: RoomId,
-        entries: Vec<(Arc<Entry>, UnixMillis)>,
+        entries: Vec<crate::store::Arrived>,
     ) -> Result<(), StoreError> {
         self.handle(Input::Reread { room, entries }).await
     }

@@ -46,6 +46,7 @@ use tokio::sync::oneshot;
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
 pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
+pub use private::Arrived;
 pub use prune::{Limits, Pruned, Pruning};
 pub use search::Search;
 
@@ -130,7 +131,7 @@ impl Store {
         room: RoomId,
         epoch: u32,
         after: i64,
-    ) -> Result<(Vec<(Arc<Entry>, UnixMillis)>, Option<i64>), StoreError> {
+    ) -> Result<(Vec<Arrived>, Option<i64>), StoreError> {
         self.reader.ask(move |connection| private::of_epoch(connection, room, epoch, after)).await
     }
 

@@ -109,13 +109,16 @@ fn standing(connection: &Connection, row: i64, room: RoomId) -> Result<Standing,
     Ok(found.unwrap_or(Standing::Inside))
 }
 
+/// An entry, and when it arrived.
+pub type Arrived = (Arc<Entry>, UnixMillis);
+
 /// Entries of a room that were sealed in an epoch, behind the row `after`; the last row that was looked at.
 pub(super) fn of_epoch(
     connection: &Connection,
     room: RoomId,
     epoch: u32,
     after: i64,
-) -> Result<(Vec<(Arc<Entry>, UnixMillis)>, Option<i64>), StoreError> {
+) -> Result<(Vec<Arrived>, Option<i64>), StoreError> {
     let mut statement = connection.prepare_cached(OF_EPOCH)?;
     let mut rows = statement.query(params![room.0, epoch.to_be_bytes(), after, MAX_REREAD])?;
     let (mut found, mut last) = (Vec::new(), None);

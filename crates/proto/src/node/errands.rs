@@ -28,6 +28,11 @@ pub(super) struct Errands {
 }
 
 impl Errands {
+    /// A connection stands: what only its two ends know.
+    pub(super) fn stands(&mut self, conn: ConnId, exporter: [u8; 32]) {
+        self.exporters.insert(conn, exporter);
+    }
+
     /// Whether a connection is still needed.
     pub(super) fn keep(&self, conn: ConnId) -> bool {
         self.under_way.contains_key(&conn)
@@ -67,8 +72,7 @@ impl Node {
         Some(Effects { run, ..Effects::default() })
     }
 
-    pub(super) fn errands_connected(&mut self, conn: ConnId, peer: PeerId, exporter: [u8; 32]) -> Effects {
-        self.errands.exporters.insert(conn, exporter);
+    pub(super) fn errands_connected(&mut self, conn: ConnId, peer: PeerId) -> Effects {
         let mut effects = Effects::default();
         for errand in self.errands.waiting.remove(&peer).unwrap_or_default() {
             effects.extend(self.begin_errand(conn, peer, errand));

@@ -623,7 +623,7 @@ impl Room {
         };
         let left = self.replica.have_since(0).into_iter().filter_map(|head| {
             let seq = private.may_fetch(peer, head.log)?.min(head.seq);
-            (seq > head.base).then_some(Head { seq, ..head })
+            (seq > head.base).then_some(Head { seq, check: head.check.filter(|_| seq == head.seq), ..head })
         });
         left.collect()
     }
