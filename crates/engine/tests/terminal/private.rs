@@ -13,7 +13,10 @@ fn private_rooms_are_made_filled_and_guarded_by_words() {
         "invites" => ok("invites", json!([invite()])),
         _ => Answer { result: Ok(json!({ "reply": "done" })), events: Vec::new() },
     });
-    assert_eq!(stdout(&node.lanyard(&["room", "create", "--private", "Board"])), "#Board  private, 2 devices\n");
+    assert_eq!(
+        stdout(&node.lanyard(&["room", "create", "--private", "Board"])),
+        "#Board  private, 2 devices\n"
+    );
     let link = "lanyard:v1:inv:aebagbafaydqqcik\n";
     assert_eq!(stdout(&node.lanyard(&["room", "invite", "Board", "--hours", "24"])), link);
     let listed = node.lanyard(&["room", "invite", "Board", "--list"]);
