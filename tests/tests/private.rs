@@ -178,7 +178,6 @@ fn a_removed_member_who_records_everything_reads_nothing_of_the_next_epoch() {
     assert!(all.iter().filter(|entry| entry.header.epoch == 1).count() >= 50);
     assert_eq!(read(1), 0);
     assert!(read(0) > 0, "the way of looking finds what it should");
-    assert!(lan.entries_in(cyd, room).iter().all(|entry| entry.header.epoch == 0));
 }
 
 #[test]
@@ -295,7 +294,7 @@ fn a_proof_that_was_overheard_is_worth_nothing_on_another_connection() {
     let tape = lan.tape.take().unwrap();
     let joins =
         tape.iter().filter(|heard| matches!(decoded(&heard.bytes), Some(Frame::Door(Door::Join { .. }))));
-    let join = joins.last().expect("bob asked").bytes.clone();
+    let join = joins.next_back().expect("bob asked").bytes.clone();
     // As if TLS did not matter: eve says what bob said, on a connection of her own.
     lan.link(eve, ann);
     lan.run_for(SECOND);

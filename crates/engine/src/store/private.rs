@@ -9,6 +9,7 @@ use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use zeroize::Zeroizing;
 
+use super::Arrived;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
 use super::reader;

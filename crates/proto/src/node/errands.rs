@@ -28,11 +28,6 @@ pub(super) struct Errands {
 }
 
 impl Errands {
-    /// A connection stands: what only its two ends know.
-    pub(super) fn stands(&mut self, conn: ConnId, exporter: [u8; 32]) {
-        self.exporters.insert(conn, exporter);
-    }
-
     /// Whether a connection is still needed.
     pub(super) fn keep(&self, conn: ConnId) -> bool {
         self.under_way.contains_key(&conn)
@@ -50,6 +45,11 @@ impl Errands {
 
     pub(super) fn is_under_way(&self, errand: Errand) -> bool {
         self.waiting.values().chain(self.under_way.values()).any(|errands| errands.contains(&errand))
+    }
+
+    /// Until the connection is closed.
+    pub(super) fn keep_exporter(&mut self, conn: ConnId, exporter: [u8; 32]) {
+        self.exporters.insert(conn, exporter);
     }
 
     pub(super) fn exporter(&self, conn: ConnId) -> Option<[u8; 32]> {

@@ -11,6 +11,7 @@ use crate::wire::datagram::Query;
 use crate::wire::frame::{ENTRIES_BYTES, Frame, Have, Relayed};
 
 impl Node {
+    #[allow(clippy::too_many_arguments, reason = "each is a field of the input")]
     pub(super) fn connected(
         &mut self,
         conn: ConnId,

@@ -201,7 +201,7 @@ impl Node {
                 Effects::default()
             }
             Input::Connected { conn, peer, remote, direction, standing, exporter } => {
-                self.errands.stands(conn, exporter);
+                self.errands.keep_exporter(conn, exporter);
                 self.connected(conn, peer, remote, direction, standing, now)
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
