@@ -168,13 +168,15 @@ impl Run {
             rooms::RoomKind::Private => held.roles().collect(),
             _ => held.members().into_iter().chain([me]).map(|peer| (peer, NodeRole::Member)).collect(),
         };
-        members.sort_by_key(|(peer, role)| {
-            (std::cmp::Reverse(*role), self.name_of(*peer).to_lowercase(), *peer)
-        });
+        let name_of = |peer: PeerId| {
+            let claimed = || held.name_of_member(peer).map(str::to_owned);
+            self.known_name(peer).or_else(claimed).unwrap_or_else(|| peer.short())
+        };
+        members.sort_by_key(|(peer, role)| (std::cmp::Reverse(*role), name_of(*peer).to_lowercase(), *peer));
         let member = |(peer, role): (PeerId, NodeRole)| Member {
             peer: peer.to_string(),
             short: peer.short(),
-            name: self.name_of(peer),
+            name: name_of(peer),
             me: peer == me,
             online: peer == me || self.node.is_online(peer),
             role: api_role(role),

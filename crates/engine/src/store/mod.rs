@@ -67,9 +67,6 @@ pub struct Store {
 #[must_use = "nobody may be told of a batch before it is durable"]
 pub struct Durable(oneshot::Receiver<Result<(), StoreError>>);
 
-/// An entry and when it arrived, by this device's clock.
-pub type Arrived = (Arc<Entry>, UnixMillis);
-
 /// What a person chose; `None` where nothing was chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {

@@ -9,7 +9,6 @@ use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use zeroize::Zeroizing;
 
-use super::Arrived;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
 use super::reader;

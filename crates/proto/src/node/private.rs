@@ -588,6 +588,11 @@ impl Room {
         self.private.iter().flat_map(|private| private.fold.members.iter().map(|(peer, role)| (*peer, *role)))
     }
 
+    /// What a member called itself when it was let in.
+    pub fn name_of_member(&self, peer: PeerId) -> Option<&str> {
+        self.private.as_ref()?.fold.names.get(&peer).map(String::as_str)
+    }
+
     /// The role of a member of a private room.
     pub fn role(&self, peer: PeerId) -> Option<Role> {
         self.private.as_ref()?.fold.role(peer)
