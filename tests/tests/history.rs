@@ -35,7 +35,7 @@ fn stretches(lan: &Lan, who: Who, author: Who) -> Vec<(u64, u64)> {
 }
 
 fn holders(lan: &Lan, author: Who, seq: u64) -> Vec<lanyard_proto::model::PeerId> {
-    lan.node(author).room(lan.lobby()).unwrap().holders_of(Seq(seq))
+    lan.node(author).room(lan.lobby()).expect("it is in the lobby").holders_of(Seq(seq))
 }
 
 #[test]

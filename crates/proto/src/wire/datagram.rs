@@ -7,13 +7,16 @@
 //!
 //! Cheap checks come first, so that a flood of foreign bytes costs nothing but the reading.
 
+mod announcement;
+
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, Purpose, Verifier};
-use crate::model::{LogId, PeerId, Platform, Seq, Span};
+use crate::model::{LogId, PeerId, Seq, Span};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
-use crate::wire::text;
+
+pub use announcement::{Announcement, Query};
 
 /// Which network a datagram belongs to: a cheap filter, not a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,110 +133,6 @@ impl<'a> Unverified<'a> {
             Err(DecodeError::Signature)
         }
     }
-}
-
-/// What a device says about itself. Everything in it is a claim; the sender's key is proven.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Announcement {
-    /// Lowest and highest protocol version that it speaks over TCP.
-    #[n(0)]
-    pub min_version: u8,
-    #[n(1)]
-    pub max_version: u8,
-    /// Where it accepts TLS connections.
-    #[n(2)]
-    pub tcp_port: u16,
-    /// At most [`MAX_NAME`] bytes, safe to show.
-    #[n(3)]
-    pub name: String,
-    #[n(4)]
-    platform: u8,
-    /// Seconds until the next announcement, on average.
-    #[n(5)]
-    pub interval: u16,
-    /// Live peers that it knows.
-    #[n(6)]
-    pub peers: u16,
-    #[n(7)]
-    flags: u8,
-    /// Stands for the names of the open rooms that it knows of; absent where it knows of none.
-    #[n(8)]
-    directory: Option<minicbor::bytes::ByteArray<8>>,
-}
-
-impl Announcement {
-    pub fn new(
-        name: &str,
-        platform: Platform,
-        tcp_port: u16,
-        interval: u16,
-        peers: u16,
-        query: Query,
-    ) -> Announcement {
-        let platform = match platform {
-            Platform::Other => 0,
-            Platform::Linux => 1,
-            Platform::Macos => 2,
-            Platform::Windows => 3,
-        };
-        let flags = if query == Query::Yes { FLAG_QUERY } else { 0 };
-        let name = text::clean_line(name, MAX_NAME);
-        Announcement {
-            min_version: 1,
-            max_version: 1,
-            tcp_port,
-            name,
-            platform,
-            interval,
-            peers,
-            flags,
-            directory: None,
-        }
-    }
-
-    /// The same with what stands for the open rooms that the device knows of.
-    #[must_use]
-    pub fn with_directory(self, digest: Option<[u8; 8]>) -> Announcement {
-        Announcement { directory: digest.map(Into::into), ..self }
-    }
-
-    pub fn directory(&self) -> Option<[u8; 8]> {
-        self.directory.map(Into::into)
-    }
-
-    pub fn encode(&self) -> Vec<u8> {
-        to_cbor(self)
-    }
-
-    /// # Errors
-    /// If it is not an announcement.
-    pub fn decode(body: &[u8]) -> Result<Announcement, DecodeError> {
-        let mut said: Announcement = from_cbor(body)?;
-        said.name = text::clean_line(&said.name, MAX_NAME);
-        Ok(said)
-    }
-
-    pub fn platform(&self) -> Platform {
-        match self.platform {
-            1 => Platform::Linux,
-            2 => Platform::Macos,
-            3 => Platform::Windows,
-            _ => Platform::Other,
-        }
-    }
-
-    /// Whether the sender is new and asks who else is here.
-    pub fn query(&self) -> Query {
-        if self.flags & FLAG_QUERY != 0 { Query::Yes } else { Query::No }
-    }
-}
-
-/// Whether an announcement asks others to announce themselves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Query {
-    Yes,
-    No,
 }
 
 /// What a datagram says inside a room, after the room's tag and, in sealed rooms, after unsealing.
@@ -547,7 +446,6 @@ pub mod kind {
 
 const MAGIC: &[u8; 4] = b"LNY1";
 const VERSION: u8 = 1;
-const FLAG_QUERY: u8 = 1;
 /// Bytes in front of the body.
 pub const ENVELOPE_LEN: usize = 60;
 /// Bytes of a whole datagram: fits every link's MTU with IPv6, UDP and tunnel headers (RFC 8200 asks for 1280).
@@ -571,6 +469,7 @@ pub const MAX_FRAGMENTS: usize = 9;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Platform;
     use proptest::prelude::*;
 
     fn envelope(ann: &Identity) -> Envelope {
