@@ -55,7 +55,7 @@ export class Rooms {
   }
 
   async loadMembers(room: string): Promise<void> {
-    const members = await this.requests.ask({ method: 'members', params: { room } }, 'members');
+    const members = await this.requests.look({ method: 'members', params: { room } }, 'members');
     if (members) this.members.set(room, members);
   }
 

@@ -59,7 +59,7 @@ export class Session {
 
   readonly rooms: Rooms;
   readonly search: Search;
-  readonly typing = new Typing((room) => void this.requests.done({ method: 'typing', params: { room } }));
+  readonly typing = new Typing((room) => void this.ask({ method: 'typing', params: { room } }, 'done').catch(() => undefined));
   readonly drafts = new Drafts((room, text) => this.keepDraft(room, text));
 
   room = $derived(this.current === null ? undefined : this.world.rooms.get(this.current));
@@ -75,6 +75,7 @@ export class Session {
 
   private readonly requests: Requests = {
     ask: (command, kind) => this.attempt(() => this.ask(command, kind)),
+    look: (command, kind) => this.ask(command, kind).catch(() => undefined),
     done: async (command) => (await this.attempt(() => this.ask(command, 'done').then(() => true))) ?? false,
   };
 
