@@ -137,7 +137,7 @@ impl Run {
         let held = self.node.room(room);
         let roles = held.into_iter().flat_map(|held| held.roles().map(|(peer, _)| peer));
         let is_meant = |peer: &PeerId| {
-            self.name_of(*peer).to_lowercase() == prefix
+            self.member_name(room, *peer).to_lowercase() == prefix
                 || (prefix.len() >= 4 && peer.to_string().starts_with(&prefix))
         };
         let found: Vec<PeerId> = roles.filter(is_meant).collect();
@@ -168,18 +168,23 @@ impl Run {
             rooms::RoomKind::Private => held.roles().collect(),
             _ => held.members().into_iter().chain([me]).map(|peer| (peer, NodeRole::Member)).collect(),
         };
-        members.sort_by_key(|(peer, role)| {
-            (std::cmp::Reverse(*role), self.name_of(*peer).to_lowercase(), *peer)
-        });
+        let name = |peer| self.member_name(room, peer);
+        members.sort_by_key(|(peer, role)| (std::cmp::Reverse(*role), name(*peer).to_lowercase(), *peer));
         let member = |(peer, role): (PeerId, NodeRole)| Member {
             peer: peer.to_string(),
             short: peer.short(),
-            name: self.name_of(peer),
+            name: name(peer),
             me: peer == me,
             online: peer == me || self.node.is_online(peer),
             role: api_role(role),
         };
         members.into_iter().map(member).collect()
+    }
+
+    /// What a member calls itself, or called itself when it was let in.
+    pub(super) fn member_name(&self, room: RoomId, peer: PeerId) -> String {
+        let let_in = || self.node.room(room)?.name_of(peer);
+        self.known_name(peer).or_else(let_in).unwrap_or_else(|| peer.short())
     }
 
     fn invites(&self, room: RoomId, now: UnixMillis) -> Vec<Invite> {
@@ -214,10 +219,10 @@ impl Run {
             What::Renewed => (NoteKind::KeysRenewed, None, ""),
             What::Grant { .. } | What::Invite { .. } | What::Revoke { .. } => return None,
         };
-        let name = peer.map(|peer| {
-            let known = self.name_of(peer);
-            if known == peer.short() && !named.is_empty() { named.to_owned() } else { known }
-        });
+        let named = Some(named.to_owned()).filter(|named| !named.is_empty());
+        let room = entry.header.room;
+        let name =
+            peer.map(|peer| self.known_name(peer).or(named).unwrap_or_else(|| self.member_name(room, peer)));
         Some(Note { kind, peer: peer.map(|peer| peer.to_string()), name, text: String::new() })
     }
 

@@ -46,7 +46,6 @@ use tokio::sync::oneshot;
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
 pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
-pub use private::Arrived;
 pub use prune::{Limits, Pruned, Pruning};
 pub use search::Search;
 

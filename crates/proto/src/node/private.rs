@@ -608,12 +608,9 @@ impl Room {
         former.is_some() && !self.counts(entry)
     }
 
-    /// What a device called itself when it was let in, by whoever let it in.
-    pub fn name_when_added(&self, entry: &Entry) -> Option<String> {
-        match self.read(entry) {
-            Content::Deed(Deed { what: What::Add { name, .. }, .. }) if !name.is_empty() => Some(name),
-            _ => None,
-        }
+    /// What a device called itself when it was let in: for members who have never met it.
+    pub fn name_of(&self, peer: PeerId) -> Option<String> {
+        self.private.as_ref()?.fold.names.get(&peer).cloned()
     }
 
     /// What a device that was put out may still fetch of each log: what all its removers had.

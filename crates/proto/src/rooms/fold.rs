@@ -143,6 +143,8 @@ pub struct Fold {
     pub begun: Hlc,
     /// Whether there are deeds above some that are not here.
     pub incomplete: bool,
+    /// What devices called themselves when they were let in.
+    pub names: BTreeMap<PeerId, String>,
     /// In which epoch each device was last let in.
     added: BTreeMap<PeerId, u32>,
     /// Who let a device in by no invite, and by which entry.
@@ -306,8 +308,11 @@ impl Round {
         }
         let Some(role) = self.authority(done) else { return };
         match &done.deed.what {
-            What::Add { device, admin, invite, after, .. } => {
+            What::Add { device, admin, invite, after, name } => {
                 self.add(done, role, *device, *admin, *invite, after);
+                if self.fold.members.contains_key(device) && !name.is_empty() {
+                    self.fold.names.insert(*device, name.clone());
+                }
             }
             What::Remove { device, heads } => self.remove(done, role, *device, heads, least),
             What::Appoint { device, admin } if role == Role::Creator => {
