@@ -168,12 +168,12 @@ impl Run {
             rooms::RoomKind::Private => held.roles().collect(),
             _ => held.members().into_iter().chain([me]).map(|peer| (peer, NodeRole::Member)).collect(),
         };
-        let name = |peer| self.member_name(room, peer);
-        members.sort_by_key(|(peer, role)| (std::cmp::Reverse(*role), name(*peer).to_lowercase(), *peer));
+        let name_of = |peer: PeerId| self.member_name(room, peer);
+        members.sort_by_key(|(peer, role)| (std::cmp::Reverse(*role), name_of(*peer).to_lowercase(), *peer));
         let member = |(peer, role): (PeerId, NodeRole)| Member {
             peer: peer.to_string(),
             short: peer.short(),
-            name: name(peer),
+            name: name_of(peer),
             me: peer == me,
             online: peer == me || self.node.is_online(peer),
             role: api_role(role),
@@ -182,8 +182,8 @@ impl Run {
     }
 
     /// What a member calls itself, or called itself when it was let in.
-    pub(super) fn member_name(&self, room: RoomId, peer: PeerId) -> String {
-        let let_in = || self.node.room(room)?.name_of(peer);
+    fn member_name(&self, room: RoomId, peer: PeerId) -> String {
+        let let_in = || self.node.room(room)?.name_of_member(peer).map(str::to_owned);
         self.known_name(peer).or_else(let_in).unwrap_or_else(|| peer.short())
     }
 
@@ -219,10 +219,10 @@ impl Run {
             What::Renewed => (NoteKind::KeysRenewed, None, ""),
             What::Grant { .. } | What::Invite { .. } | What::Revoke { .. } => return None,
         };
-        let named = Some(named.to_owned()).filter(|named| !named.is_empty());
-        let room = entry.header.room;
-        let name =
-            peer.map(|peer| self.known_name(peer).or(named).unwrap_or_else(|| self.member_name(room, peer)));
+        let name = peer.map(|peer| {
+            let known = self.member_name(entry.header.room, peer);
+            if known == peer.short() && !named.is_empty() { named.to_owned() } else { known }
+        });
         Some(Note { kind, peer: peer.map(|peer| peer.to_string()), name, text: String::new() })
     }
 

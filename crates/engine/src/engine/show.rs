@@ -94,7 +94,7 @@ impl Run {
 
     fn author_name(&self, held: &Room, entry: &Entry) -> String {
         let author = entry.header.author;
-        let let_in = || held.name_of(author);
+        let let_in = || held.name_of_member(author).map(str::to_owned);
         self.known_name(author)
             .or_else(|| held.name_in(entry))
             .or_else(let_in)

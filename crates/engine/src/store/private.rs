@@ -9,7 +9,6 @@ use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use zeroize::Zeroizing;
 
-use super::Arrived;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
 use super::reader;
@@ -28,9 +27,9 @@ pub(super) fn write_standing(
     };
     transaction
         .prepare_cached(
-            "INSERT INTO standing (room, state, invite, inviter, expires)
+            "INSERT INTO standing (room, state, secret, inviter, expires)
              SELECT id, ?2, ?3, ?4, ?5 FROM room WHERE room = ?1
-             ON CONFLICT (room) DO UPDATE SET state = excluded.state, invite = excluded.invite,
+             ON CONFLICT (room) DO UPDATE SET state = excluded.state, secret = excluded.secret,
              inviter = excluded.inviter, expires = excluded.expires",
         )?
         .execute(params![
@@ -90,7 +89,7 @@ pub(super) fn load(connection: &Connection, row: i64, room: RoomId) -> Result<Lo
 
 fn standing(connection: &Connection, row: i64, room: RoomId) -> Result<Standing, StoreError> {
     let mut statement =
-        connection.prepare_cached("SELECT state, invite, inviter, expires FROM standing WHERE room = ?")?;
+        connection.prepare_cached("SELECT state, secret, inviter, expires FROM standing WHERE room = ?")?;
     let found = statement
         .query_row([row], |row| {
             Ok(match row.get::<_, i64>(0)? {
@@ -109,6 +108,9 @@ fn standing(connection: &Connection, row: i64, room: RoomId) -> Result<Standing,
         .optional()?;
     Ok(found.unwrap_or(Standing::Inside))
 }
+
+/// An entry, and when it arrived.
+pub type Arrived = (Arc<Entry>, UnixMillis);
 
 /// Entries of a room that were sealed in an epoch, behind the row `after`; the last row that was looked at.
 pub(super) fn of_epoch(

@@ -5,14 +5,14 @@ CREATE TABLE standing (
     room INTEGER NOT NULL PRIMARY KEY REFERENCES room (id) ON DELETE CASCADE,
     -- 0 inside, 1 joining, 2 refused because the invite ended, 3 because it was revoked, 4 leaving.
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 4),
-    -- What its invite is known by. NULL: it is not joining.
-    invite BLOB CHECK (length(invite) = 16),
+    -- The invite with which it is joining. NULL: it is not.
+    secret BLOB CHECK (length(secret) = 16),
     inviter BLOB CHECK (length(inviter) = 32),
     -- By the clock of whoever made the invite.
     expires INTEGER
 ) STRICT;
 
--- Not to be known to others, like the device key beside the database: both are readable by their owner only.
+-- Secret, like the device key beside the database: both are readable by their owner only.
 CREATE TABLE room_key (
     room INTEGER NOT NULL REFERENCES room (id) ON DELETE CASCADE,
     epoch INTEGER NOT NULL,

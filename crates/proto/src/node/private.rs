@@ -588,6 +588,11 @@ impl Room {
         self.private.iter().flat_map(|private| private.fold.members.iter().map(|(peer, role)| (*peer, *role)))
     }
 
+    /// What a member called itself when it was let in.
+    pub fn name_of_member(&self, peer: PeerId) -> Option<&str> {
+        self.private.as_ref()?.fold.names.get(&peer).map(String::as_str)
+    }
+
     /// The role of a member of a private room.
     pub fn role(&self, peer: PeerId) -> Option<Role> {
         self.private.as_ref()?.fold.role(peer)
@@ -606,11 +611,6 @@ impl Room {
     pub(super) fn is_void(&self, entry: &Entry) -> bool {
         let former = self.private.as_ref().and_then(|private| private.fold.former.get(&entry.header.author));
         former.is_some() && !self.counts(entry)
-    }
-
-    /// What a device called itself when it was let in: for members who have never met it.
-    pub fn name_of(&self, peer: PeerId) -> Option<String> {
-        self.private.as_ref()?.fold.names.get(&peer).cloned()
     }
 
     /// What a device that was put out may still fetch of each log: what all its removers had.

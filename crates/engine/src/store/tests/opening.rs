@@ -281,9 +281,9 @@ async fn damage_is_found_after_a_bad_end() {
     assert_eq!(store.quick_check().await, Ok(()));
     store.close().await.unwrap();
     let mut bytes = fs::read(home.database()).unwrap();
-    // The beginning, with the schema, stays whole; what was written last does not.
+    // The first pages, with the schema, stay whole; what came last does not.
     let end = bytes.len();
-    bytes[end - 20 * 4096..].fill(0x55);
+    bytes[end - 40 * 4096..end - 10 * 4096].fill(0x55);
     fs::write(home.database(), bytes).unwrap();
     let crashed = rusqlite::Connection::open(home.database()).unwrap();
     crashed.execute_batch("UPDATE node SET running = 1").unwrap();
@@ -342,13 +342,13 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "folder",
             "history_bytes",
             "history_days",
-            "invite",
             "inviter",
             "keep_days",
             "mentions",
             "name",
             "problem",
             "reply",
+            "secret",
             "sha256",
             "text",
             "witness_before"
