@@ -137,7 +137,7 @@ impl Run {
         let held = self.node.room(room);
         let roles = held.into_iter().flat_map(|held| held.roles().map(|(peer, _)| peer));
         let is_meant = |peer: &PeerId| {
-            self.name_of(*peer).to_lowercase() == prefix
+            self.member_name(room, *peer).to_lowercase() == prefix
                 || (prefix.len() >= 4 && peer.to_string().starts_with(&prefix))
         };
         let found: Vec<PeerId> = roles.filter(is_meant).collect();
@@ -168,10 +168,7 @@ impl Run {
             rooms::RoomKind::Private => held.roles().collect(),
             _ => held.members().into_iter().chain([me]).map(|peer| (peer, NodeRole::Member)).collect(),
         };
-        let name_of = |peer: PeerId| {
-            let claimed = || held.name_of_member(peer).map(str::to_owned);
-            self.known_name(peer).or_else(claimed).unwrap_or_else(|| peer.short())
-        };
+        let name_of = |peer: PeerId| self.member_name(room, peer);
         members.sort_by_key(|(peer, role)| (std::cmp::Reverse(*role), name_of(*peer).to_lowercase(), *peer));
         let member = |(peer, role): (PeerId, NodeRole)| Member {
             peer: peer.to_string(),
@@ -182,6 +179,12 @@ impl Run {
             role: api_role(role),
         };
         members.into_iter().map(member).collect()
+    }
+
+    /// What a member calls itself, or called itself when it was let in.
+    fn member_name(&self, room: RoomId, peer: PeerId) -> String {
+        let let_in = || self.node.room(room)?.name_of_member(peer).map(str::to_owned);
+        self.known_name(peer).or_else(let_in).unwrap_or_else(|| peer.short())
     }
 
     fn invites(&self, room: RoomId, now: UnixMillis) -> Vec<Invite> {
@@ -217,7 +220,7 @@ impl Run {
             What::Grant { .. } | What::Invite { .. } | What::Revoke { .. } => return None,
         };
         let name = peer.map(|peer| {
-            let known = self.name_of(peer);
+            let known = self.member_name(entry.header.room, peer);
             if known == peer.short() && !named.is_empty() { named.to_owned() } else { known }
         });
         Some(Note { kind, peer: peer.map(|peer| peer.to_string()), name, text: String::new() })

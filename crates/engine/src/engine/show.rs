@@ -94,7 +94,11 @@ impl Run {
 
     fn author_name(&self, held: &Room, entry: &Entry) -> String {
         let author = entry.header.author;
-        self.known_name(author).or_else(|| held.name_in(entry)).unwrap_or_else(|| author.short())
+        let let_in = || held.name_of_member(author).map(str::to_owned);
+        self.known_name(author)
+            .or_else(|| held.name_in(entry))
+            .or_else(let_in)
+            .unwrap_or_else(|| author.short())
     }
 
     pub fn delivery(&self, room: RoomId, holders: &[PeerId]) -> Delivery {

@@ -613,14 +613,6 @@ impl Room {
         former.is_some() && !self.counts(entry)
     }
 
-    /// What a device called itself when it was let in, by whoever let it in.
-    pub fn name_when_added(&self, entry: &Entry) -> Option<String> {
-        match self.read(entry) {
-            Content::Deed(Deed { what: What::Add { name, .. }, .. }) if !name.is_empty() => Some(name),
-            _ => None,
-        }
-    }
-
     /// What a device that was put out may still fetch of each log: what all its removers had.
     pub(super) fn left_to(&self, peer: PeerId) -> Vec<Head> {
         let Some(private) = self.private.as_ref().filter(|private| private.was_put_out(peer)) else {

@@ -149,7 +149,8 @@ fn member_words(member: &Member) -> String {
         (Role::Member, false) => "",
     };
     let name = text::line(&member.name);
-    format!("{here} {}  {}  {}", member.short, paint(STRONG, &name), paint(QUIET, role)).trim_end().to_owned()
+    let role = if role.is_empty() { String::new() } else { format!("  {}", paint(QUIET, role)) };
+    format!("{here} {}  {}{role}", member.short, paint(STRONG, &name))
 }
 
 #[cfg(test)]
