@@ -469,6 +469,7 @@ pub const MAX_FRAGMENTS: usize = 9;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Platform;
     use proptest::prelude::*;
 
     fn envelope(ann: &Identity) -> Envelope {
