@@ -295,7 +295,7 @@ fn a_proof_that_was_overheard_is_worth_nothing_on_another_connection() {
     let tape = lan.tape.take().unwrap();
     let joins =
         tape.iter().filter(|heard| matches!(decoded(&heard.bytes), Some(Frame::Door(Door::Join { .. }))));
-    let join = joins.last().expect("bob asked").bytes.clone();
+    let join = joins.next_back().expect("bob asked").bytes.clone();
     // As if TLS did not matter: eve says what bob said, on a connection of her own.
     lan.link(eve, ann);
     lan.run_for(SECOND);

@@ -1,6 +1,9 @@
 //! The terminal program against a node that is played by the test: what it asks, prints and exits with.
 #![cfg(unix)]
 
+#[path = "terminal/private.rs"]
+mod private;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;

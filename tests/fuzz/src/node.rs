@@ -168,7 +168,7 @@ impl World {
         };
         let keys = keys(who, room);
         let envelope = self.envelope(who, kind);
-        let body = keys.seal_packet(&envelope, keys.tag(room, id(who), UnixMillis(self.unix)), &packet);
+        let body = keys.seal_packet(&envelope, keys.tag(room, id(who), UnixMillis(self.unix)), &packet)?;
         self.signed(who, &envelope, &body, feed.byte()? & 1 == 1);
         Some(())
     }
@@ -180,7 +180,7 @@ impl World {
         self.conns.push((conn, who));
         let direction = if how & 1 == 0 { Direction::Accepted } else { Direction::Dialled };
         let (peer, remote) = (id(who), address(who));
-        self.input(Input::Connected { conn, peer, remote, direction, standing: how & 2 != 0 });
+        self.input(Input::Connected { conn, peer, remote, direction, standing: how & 2 != 0, exporter: [7; 32] });
         if how & 4 == 0 {
             let hello = Hello { min_version: 1, max_version: 1, standing: how & 8 != 0 };
             self.input(Input::Frame { conn, bytes: &Frame::Hello(hello).encode() });
@@ -397,7 +397,7 @@ impl World {
         let header =
             Header { room, author: id(author), nonce, epoch: 0, seq, prev: prev.0, hlc, deps: vec![], kind };
         let said = feed.bytes()?;
-        let body = keys(author, room).seal_body(&header, [feed.byte()?; 24], said);
+        let body = keys(author, room).seal_body(&header, [feed.byte()?; 24], said)?;
         let entry = Entry::write(other(author), header, body);
         if how & 3 != 3 && how & 16 == 0 {
             self.chains.insert((author, room), (seq, entry.id()));

@@ -1,6 +1,7 @@
 //! Stories of whole nodes in one process, without multicast: they know each other by address.
 
 mod messages;
+mod private;
 
 use std::path::Path;
 use std::time::Duration;

@@ -66,6 +66,9 @@ pub struct Store {
 #[must_use = "nobody may be told of a batch before it is durable"]
 pub struct Durable(oneshot::Receiver<Result<(), StoreError>>);
 
+/// An entry and when it arrived, by this device's clock.
+pub type Arrived = (Arc<Entry>, UnixMillis);
+
 /// What a person chose; `None` where nothing was chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -130,7 +133,7 @@ impl Store {
         room: RoomId,
         epoch: u32,
         after: i64,
-    ) -> Result<(Vec<(Arc<Entry>, UnixMillis)>, Option<i64>), StoreError> {
+    ) -> Result<(Vec<Arrived>, Option<i64>), StoreError> {
         self.reader.ask(move |connection| private::of_epoch(connection, room, epoch, after)).await
     }
 

@@ -9,6 +9,7 @@ use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use zeroize::Zeroizing;
 
+use super::Arrived;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
 use super::reader;
@@ -115,7 +116,7 @@ pub(super) fn of_epoch(
     room: RoomId,
     epoch: u32,
     after: i64,
-) -> Result<(Vec<(Arc<Entry>, UnixMillis)>, Option<i64>), StoreError> {
+) -> Result<(Vec<Arrived>, Option<i64>), StoreError> {
     let mut statement = connection.prepare_cached(OF_EPOCH)?;
     let mut rows = statement.query(params![room.0, epoch.to_be_bytes(), after, MAX_REREAD])?;
     let (mut found, mut last) = (Vec::new(), None);

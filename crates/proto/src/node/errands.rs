@@ -47,6 +47,11 @@ impl Errands {
         self.waiting.values().chain(self.under_way.values()).any(|errands| errands.contains(&errand))
     }
 
+    /// Until the connection is closed.
+    pub(super) fn keep_exporter(&mut self, conn: ConnId, exporter: [u8; 32]) {
+        self.exporters.insert(conn, exporter);
+    }
+
     pub(super) fn exporter(&self, conn: ConnId) -> Option<[u8; 32]> {
         self.exporters.get(&conn).copied()
     }
@@ -67,8 +72,7 @@ impl Node {
         Some(Effects { run, ..Effects::default() })
     }
 
-    pub(super) fn errands_connected(&mut self, conn: ConnId, peer: PeerId, exporter: [u8; 32]) -> Effects {
-        self.errands.exporters.insert(conn, exporter);
+    pub(super) fn errands_connected(&mut self, conn: ConnId, peer: PeerId) -> Effects {
         let mut effects = Effects::default();
         for errand in self.errands.waiting.remove(&peer).unwrap_or_default() {
             effects.extend(self.begin_errand(conn, peer, errand));

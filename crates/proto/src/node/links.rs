@@ -19,7 +19,6 @@ impl Node {
         remote: SocketAddr,
         direction: Direction,
         standing: bool,
-        exporter: [u8; 32],
         now: Now,
     ) -> Effects {
         // Those who dialled end what they dialled for; what the other side dialled is the other side's to end.
@@ -44,7 +43,7 @@ impl Node {
         {
             effects.extend(self.look_on(conn));
         }
-        effects.extend(self.errands_connected(conn, peer, exporter));
+        effects.extend(self.errands_connected(conn, peer));
         if standing {
             effects.extend(self.begin_standing(conn, now));
         }

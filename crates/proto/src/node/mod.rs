@@ -201,7 +201,8 @@ impl Node {
                 Effects::default()
             }
             Input::Connected { conn, peer, remote, direction, standing, exporter } => {
-                self.connected(conn, peer, remote, direction, standing, exporter, now)
+                self.errands.keep_exporter(conn, exporter);
+                self.connected(conn, peer, remote, direction, standing, now)
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),

@@ -5,6 +5,7 @@ mod crashing;
 mod history;
 mod meaning;
 mod opening;
+mod private;
 mod pruning;
 mod reading;
 

@@ -1,0 +1,180 @@
+//! Private rooms from one node to others and over restarts.
+
+use super::*;
+use crate::api::{Member, Membership, Message, MessageKind, NoteKind, Role, Room, RoomKind};
+
+#[tokio::test]
+async fn people_come_by_an_invite_talk_and_one_is_put_out() {
+    let home = tempfile::tempdir().unwrap();
+    let homes = ["ann", "bob", "cyd"].map(|name| home.path().join(name));
+    let ann = up(&homes[0], "ann").await;
+    let bob = up(&homes[1], "bob").await;
+    let cyd = up(&homes[2], "cyd").await;
+    meet(&bob, &ann).await;
+    meet(&cyd, &ann).await;
+    let board = match ann.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap() {
+        Reply::Room(room) => room,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((board.kind, board.role, board.members), (RoomKind::Private, Some(Role::Creator), 1));
+    say(&ann, "#board", "before you came").await;
+    let link = invite(&ann).await;
+    bob.handle().call(Command::JoinRoom { name: link.clone() }).await.unwrap();
+    let joined = room(&bob, |room| room.membership == Membership::Member && room.name == "Board").await;
+    assert_eq!((joined.id.as_str(), joined.kind), (board.id.as_str(), RoomKind::Private));
+    let add = Command::AddMember { room: "#Board".to_owned(), peer: "@cyd".to_owned() };
+    ann.handle().call(add).await.unwrap();
+    room(&cyd, |room| room.name == "Board" && room.role == Some(Role::Member)).await;
+    heard(&bob, "before you came").await;
+    say(&cyd, "#Board", "all three").await;
+    heard(&bob, "all three").await;
+    let roles = members(&bob).await.into_iter().map(|member| (member.name, member.role, member.me));
+    let expected = [("ann", Role::Creator, false), ("bob", Role::Member, true), ("cyd", Role::Member, false)];
+    assert_eq!(roles.collect::<Vec<_>>(), expected.map(|(name, role, me)| (name.to_owned(), role, me)));
+
+    let remove = Command::RemoveMember { room: "#Board".to_owned(), peer: "cyd".to_owned() };
+    ann.handle().call(remove).await.unwrap();
+    say(&ann, "#Board", "just us").await;
+    heard(&bob, "just us").await;
+    room(&cyd, |room| room.membership == Membership::Removed).await;
+    assert!(!texts(&cyd).await.contains(&"just us".to_owned()));
+    let error = cyd.handle().call(saying("#Board", "may I?")).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Refused);
+    let notes: Vec<_> = log(&bob).await.into_iter().filter_map(|message| Some(message.note?.kind)).collect();
+    assert_eq!(notes, [NoteKind::Created, NoteKind::Joined, NoteKind::Added, NoteKind::Removed]);
+    // What was put out takes the invites along.
+    assert!(matches!(
+        ann.handle().call(Command::Invites { room: "#Board".to_owned() }).await,
+        Ok(Reply::Invites(open)) if open.is_empty()
+    ));
+
+    for engine in [ann, bob, cyd] {
+        down(engine).await;
+    }
+    let (ann, bob) = (up(&homes[0], "ann").await, up(&homes[1], "bob").await);
+    assert!(texts(&bob).await.contains(&"just us".to_owned()), "the keys are there after a restart");
+    meet(&bob, &ann).await;
+    say(&bob, "#Board", "and again").await;
+    heard(&ann, "and again").await;
+    let cyd = up(&homes[2], "cyd").await;
+    assert_eq!(room(&cyd, |room| room.name == "Board").await.membership, Membership::Removed);
+    assert_eq!(texts(&cyd).await, ["before you came", "all three"]);
+    for engine in [ann, bob, cyd] {
+        down(engine).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_invite_is_told_apart_from_a_room() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let join = |name: &str| Command::JoinRoom { name: name.to_owned() };
+    for damaged in ["lanyard:v1:inv:abc", "LANYARD:v9:inv:abc", "lanyard:"] {
+        let error = ann.handle().call(join(damaged)).await.unwrap_err();
+        assert_eq!(error.code, ErrorCode::Invalid, "{damaged}: {error}");
+        assert!(error.message.contains("invite"), "{error}");
+    }
+    ann.handle().call(join("tea")).await.unwrap();
+    let open = room(&ann, |room| room.name == "tea").await;
+    assert_eq!(open.kind, RoomKind::Open);
+    down(ann).await;
+}
+
+#[tokio::test]
+async fn a_name_of_two_rooms_means_the_open_one_and_a_word_about_members_the_private_one() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    ann.handle().call(Command::JoinRoom { name: "tea".to_owned() }).await.unwrap();
+    ann.handle().call(Command::CreateRoom { name: "Tea".to_owned() }).await.unwrap();
+    assert!(matches!(ann.handle().call(saying("#tea", "hello")).await.unwrap(), Reply::Message(_)));
+    assert_eq!(room(&ann, |room| room.name == "tea").await.last.unwrap().text, "hello");
+    let invited = ann.handle().call(Command::Invite { room: "#tea".to_owned(), hours: Some(1) }).await;
+    let private = room(&ann, |room| room.kind == RoomKind::Private).await;
+    assert!(matches!(invited, Ok(Reply::Invite(invite)) if invite.room == private.id));
+    ann.handle().call(Command::CreateRoom { name: "TEA".to_owned() }).await.unwrap();
+    let error = ann.handle().call(Command::RenewKeys { room: "#tea".to_owned() }).await.unwrap_err();
+    assert!(error.message.contains(&private.id), "which of the two is to be said by an id: {error}");
+    ann.handle().call(Command::RenewKeys { room: private.id }).await.unwrap();
+    down(ann).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn only_the_owner_of_a_profile_can_read_its_keys() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().unwrap();
+    let profile = home.path().join("ann");
+    let ann = up(&profile, "ann").await;
+    ann.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap();
+    let database = Config::database(&profile);
+    for name in [database.clone(), database.with_extension("db-wal"), profile.join("device.key")] {
+        let mode = std::fs::metadata(&name).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{}", name.display());
+    }
+    down(ann).await;
+}
+
+async fn invite(engine: &Engine) -> String {
+    let command = Command::Invite { room: "#Board".to_owned(), hours: None };
+    match engine.handle().call(command).await.unwrap() {
+        Reply::Invite(invite) => invite.link,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn members(engine: &Engine) -> Vec<Member> {
+    match engine.handle().call(Command::Members { room: "#Board".to_owned() }).await.unwrap() {
+        Reply::Members(members) => members,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn saying(to: &str, text: &str) -> Command {
+    Command::Say { to: to.to_owned(), text: text.to_owned(), reply: None }
+}
+
+async fn say(engine: &Engine, to: &str, text: &str) {
+    engine.handle().call(saying(to, text)).await.unwrap();
+}
+
+async fn log(engine: &Engine) -> Vec<Message> {
+    let command = Command::Log {
+        to: "#Board".to_owned(),
+        before: None,
+        after: None,
+        at: None,
+        around: None,
+        limit: 100,
+    };
+    match engine.handle().call(command).await.unwrap() {
+        Reply::Page(page) => page.messages,
+        other => panic!("{other:?}"),
+    }
+}
+
+async fn texts(engine: &Engine) -> Vec<String> {
+    let said = log(engine).await.into_iter().filter(|message| message.kind == MessageKind::Text);
+    said.map(|message| message.text).collect()
+}
+
+async fn heard(engine: &Engine, text: &str) {
+    let hears = async {
+        while !texts(engine).await.iter().any(|known| known == text) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(SOON, hears).await.unwrap_or_else(|_| panic!("“{text}” does not come"));
+}
+
+async fn room(engine: &Engine, like: impl Fn(&Room) -> bool) -> Room {
+    tokio::time::timeout(SOON, async {
+        loop {
+            if let Some(found) = snapshot(engine).await.rooms.into_iter().find(&like) {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("there is such a room")
+}

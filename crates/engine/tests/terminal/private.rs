@@ -1,0 +1,86 @@
+//! The words about private rooms.
+
+use serde_json::{Value, json};
+
+use super::{Answer, FakeNode, code, ok, room, stderr, stdout};
+
+#[test]
+fn private_rooms_are_made_filled_and_guarded_by_words() {
+    let node = FakeNode::start(|method, _| match method {
+        "create-room" | "renew-keys" => ok("room", room("Board", "private")),
+        "members" => ok("members", json!([member("Ann", "creator", true), member("Bob", "member", false)])),
+        "invite" => ok("invite", invite()),
+        "invites" => ok("invites", json!([invite()])),
+        _ => Answer { result: Ok(json!({ "reply": "done" })), events: Vec::new() },
+    });
+    assert_eq!(
+        stdout(&node.lanyard(&["room", "create", "--private", "Board"])),
+        "#Board  private, 2 devices\n"
+    );
+    let link = "lanyard:v1:inv:aebagbafaydqqcik\n";
+    assert_eq!(stdout(&node.lanyard(&["room", "invite", "Board", "--hours", "24"])), link);
+    let listed = node.lanyard(&["room", "invite", "Board", "--list"]);
+    assert_eq!(stdout(&listed), format!("5ab05ab0  until 1970-01-01 00:01  {link}"));
+    let members = node.lanyard(&["room", "members", "#Board"]);
+    assert_eq!(stdout(&members), "● annannan  Ann  began the room, this device\n○ bobbobbo  Bob\n");
+    for words in [
+        &["room", "invite", "Board", "--revoke", "5ab0"][..],
+        &["room", "add", "Board", "@Bob"],
+        &["room", "role", "Board", "@Bob", "admin"],
+        &["room", "remove", "Board", "@Bob"],
+        &["room", "renew", "Board"],
+    ] {
+        assert_eq!(code(&node.lanyard(words)), 0, "{words:?}");
+    }
+    let asked: Vec<_> = node.asked().into_iter().skip(4).collect();
+    let expected = [
+        ("revoke-invite", json!({ "room": "#Board", "invite": "5ab0" })),
+        ("add-member", json!({ "room": "#Board", "peer": "@Bob" })),
+        ("set-role", json!({ "room": "#Board", "peer": "@Bob", "role": "admin" })),
+        ("remove-member", json!({ "room": "#Board", "peer": "@Bob" })),
+        ("renew-keys", json!({ "room": "#Board" })),
+    ];
+    assert_eq!(asked, expected.map(|(method, params)| (method.to_owned(), params)));
+}
+
+#[test]
+fn an_invite_is_shown_as_a_code_that_a_phone_reads() {
+    let node = FakeNode::start(|_, _| ok("invite", invite()));
+    let output = node.lanyard(&["room", "invite", "Board", "--qr"]);
+    assert!(stderr(&output).contains('█') && stdout(&output).starts_with("lanyard:v1:inv:"));
+}
+
+#[test]
+fn waiting_to_be_let_in_ends_with_the_answer() {
+    let standing = |membership: &str| {
+        let mut room = room("Board", "private");
+        room["membership"] = json!(membership);
+        room
+    };
+    let cases = [("member", 0), ("refused", 4), ("joining", 5)];
+    for (answer, expected) in cases {
+        let node = FakeNode::start(move |_, _| {
+            ok("room", standing("joining")).then(json!({ "event": "room-changed", "room": standing(answer) }))
+        });
+        let output = node.lanyard(&["room", "join", "lanyard:v1:inv:aebagbaf", "--wait", "1"]);
+        assert_eq!(code(&output), expected, "{answer}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn of_two_rooms_of_one_name_none_is_left_by_mistake() {
+    let node = FakeNode::start(|_, _| ok("rooms", json!([room("board", "open"), room("Board", "private")])));
+    let output = node.lanyard(&["room", "leave", "board"]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("room-board (open) or room-Board (private)"), "{}", stderr(&output));
+}
+
+fn member(name: &str, role: &str, me: bool) -> Value {
+    let id = name.to_lowercase().repeat(3);
+    json!({ "peer": id, "short": id[..8], "name": name, "me": me, "online": me, "role": role })
+}
+
+fn invite() -> Value {
+    let id = "5ab0".repeat(8);
+    json!({ "id": id, "room": "room-Board", "link": "lanyard:v1:inv:aebagbafaydqqcik", "expires": 60_000, "by": "ann" })
+}
