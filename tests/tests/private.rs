@@ -292,7 +292,7 @@ fn a_proof_that_was_overheard_is_worth_nothing_on_another_connection() {
     lan.use_invite(bob, &invite);
     lan.run_for(5 * SECOND);
     let tape = lan.tape.take().unwrap();
-    let joins =
+    let mut joins =
         tape.iter().filter(|heard| matches!(decoded(&heard.bytes), Some(Frame::Door(Door::Join { .. }))));
     let join = joins.next_back().expect("bob asked").bytes.clone();
     // As if TLS did not matter: eve says what bob said, on a connection of her own.
