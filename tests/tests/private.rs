@@ -178,7 +178,6 @@ fn a_removed_member_who_records_everything_reads_nothing_of_the_next_epoch() {
     assert!(all.iter().filter(|entry| entry.header.epoch == 1).count() >= 50);
     assert_eq!(read(1), 0);
     assert!(read(0) > 0, "the way of looking finds what it should");
-    assert!(lan.entries_in(cyd, room).iter().all(|entry| entry.header.epoch == 0));
 }
 
 #[test]

@@ -169,7 +169,11 @@ fn docs() -> Result<()> {
 }
 
 fn stories() -> Result<()> {
-    run(&mut cargo(["test", "--workspace", "--test", "stories", "--test", "walks"]))
+    let mut test = cargo(["test", "--workspace"]);
+    for name in ["stories", "directory", "forks", "history", "private", "walks"] {
+        test.args(["--test", name]);
+    }
+    run(&mut test)
 }
 
 fn simulate() -> Result<()> {

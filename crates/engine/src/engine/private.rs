@@ -1,6 +1,5 @@
 //! Private rooms: what people ask of them, and what is told about them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::Input;
@@ -169,13 +168,15 @@ impl Run {
             rooms::RoomKind::Private => held.roles().collect(),
             _ => held.members().into_iter().chain([me]).map(|peer| (peer, NodeRole::Member)).collect(),
         };
-        members.sort_by_key(|(peer, role)| {
-            (std::cmp::Reverse(*role), self.name_of(*peer).to_lowercase(), *peer)
-        });
+        let name_of = |peer: PeerId| {
+            let claimed = || held.name_of_member(peer).map(str::to_owned);
+            self.known_name(peer).or_else(claimed).unwrap_or_else(|| peer.short())
+        };
+        members.sort_by_key(|(peer, role)| (std::cmp::Reverse(*role), name_of(*peer).to_lowercase(), *peer));
         let member = |(peer, role): (PeerId, NodeRole)| Member {
             peer: peer.to_string(),
             short: peer.short(),
-            name: self.name_of(peer),
+            name: name_of(peer),
             me: peer == me,
             online: peer == me || self.node.is_online(peer),
             role: api_role(role),
@@ -255,7 +256,7 @@ impl Run {
     pub(super) async fn reread_found(
         &mut self,
         room: RoomId,
-        entries: Vec<(Arc<Entry>, UnixMillis)>,
+        entries: Vec<crate::store::Arrived>,
     ) -> Result<(), StoreError> {
         self.handle(Input::Reread { room, entries }).await
     }

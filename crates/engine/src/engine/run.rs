@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input, Job, Transmit};
-use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId, UnixMillis};
+use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId};
 use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc};
@@ -107,7 +107,7 @@ pub enum Report {
     /// Entries of a private room whose key came.
     Reread {
         room: RoomId,
-        found: Vec<(Arc<Entry>, UnixMillis)>,
+        found: Vec<crate::store::Arrived>,
     },
     /// Those were all: what lies in the store unopened can be opened.
     Unsealed,

@@ -46,6 +46,7 @@ use tokio::sync::oneshot;
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
 pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
+pub use private::Arrived;
 pub use prune::{Limits, Pruned, Pruning};
 pub use search::Search;
 
@@ -65,9 +66,6 @@ pub struct Store {
 #[derive(Debug)]
 #[must_use = "nobody may be told of a batch before it is durable"]
 pub struct Durable(oneshot::Receiver<Result<(), StoreError>>);
-
-/// An entry and when it arrived, by this device's clock.
-pub type Arrived = (Arc<Entry>, UnixMillis);
 
 /// What a person chose; `None` where nothing was chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,6 @@ use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use zeroize::Zeroizing;
 
-use super::Arrived;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
 use super::reader;
@@ -109,6 +108,9 @@ fn standing(connection: &Connection, row: i64, room: RoomId) -> Result<Standing,
         .optional()?;
     Ok(found.unwrap_or(Standing::Inside))
 }
+
+/// An entry, and when it arrived.
+pub type Arrived = (Arc<Entry>, UnixMillis);
 
 /// Entries of a room that were sealed in an epoch, behind the row `after`; the last row that was looked at.
 pub(super) fn of_epoch(

@@ -255,6 +255,7 @@ impl Node {
             .filter(|peer| **peer != me)
             .filter_map(|peer| Some((*peer, grant_box(&self.identity, *peer, id, epoch, &key)?)))
             .collect();
+        let height = private.fold.height.saturating_add(1);
         let mut effects = Effects::default();
         if let Some(epochs) = keys.epochs_mut().filter(|epochs| !epochs.reads(epoch)) {
             epochs.insert(epoch, key.into());
@@ -265,35 +266,17 @@ impl Node {
         if parts.is_empty() {
             parts.push(Vec::new());
         }
-        // All parts are sealed with the old key: the new one counts from the first of them on.
-        for (deed, entry_effects) in self.write_grants(id, epoch, id_of_key, parts, now) {
-            effects.extend(entry_effects);
+        // All parts are sealed with the old key: the new one counts once they are folded.
+        for boxes in parts {
+            let deed = Deed { height, what: What::Grant { epoch, key: id_of_key, boxes } };
+            let Ok((entry, written)) = self.write(id, &Content::Deed(deed.clone()), now) else { break };
+            effects.extend(written);
             if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
-                private.note_deed(id, &deed.0, deed.1);
+                private.note_deed(id, &entry, deed);
             }
         }
         effects.extend(self.settle_private(id, now));
         effects
-    }
-
-    #[allow(clippy::type_complexity)]
-    fn write_grants(
-        &mut self,
-        id: RoomId,
-        epoch: u32,
-        key: crate::model::KeyId,
-        parts: Vec<Vec<(PeerId, [u8; rooms::BOX_BYTES])>>,
-        now: Now,
-    ) -> Vec<((std::sync::Arc<crate::wire::entry::Entry>, Deed), Effects)> {
-        let height = self.rooms.get(&id).and_then(|room| room.private.as_ref()).map_or(0, |p| p.fold.height);
-        let mut written = Vec::new();
-        for boxes in parts {
-            let deed = Deed { height: height.saturating_add(1), what: What::Grant { epoch, key, boxes } };
-            if let Ok((entry, effects)) = self.write(id, &Content::Deed(deed.clone()), now) {
-                written.push(((entry, deed), effects));
-            }
-        }
-        written
     }
 
     fn put_out(&mut self, id: RoomId, peer: PeerId, now: Now) -> Result<Effects, Refusal> {

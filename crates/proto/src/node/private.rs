@@ -588,6 +588,11 @@ impl Room {
         self.private.iter().flat_map(|private| private.fold.members.iter().map(|(peer, role)| (*peer, *role)))
     }
 
+    /// What a member called itself when it was let in.
+    pub fn name_of_member(&self, peer: PeerId) -> Option<&str> {
+        self.private.as_ref()?.fold.names.get(&peer).map(String::as_str)
+    }
+
     /// The role of a member of a private room.
     pub fn role(&self, peer: PeerId) -> Option<Role> {
         self.private.as_ref()?.fold.role(peer)
@@ -623,7 +628,7 @@ impl Room {
         };
         let left = self.replica.have_since(0).into_iter().filter_map(|head| {
             let seq = private.may_fetch(peer, head.log)?.min(head.seq);
-            (seq > head.base).then_some(Head { seq, ..head })
+            (seq > head.base).then_some(Head { seq, check: head.check.filter(|_| seq == head.seq), ..head })
         });
         left.collect()
     }

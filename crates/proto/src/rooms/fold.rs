@@ -143,6 +143,8 @@ pub struct Fold {
     pub begun: Hlc,
     /// Whether there are deeds above some that are not here.
     pub incomplete: bool,
+    /// What devices called themselves when they were let in, for those who never met them. Claims.
+    pub names: BTreeMap<PeerId, String>,
     /// In which epoch each device was last let in.
     added: BTreeMap<PeerId, u32>,
     /// Who let a device in by no invite, and by which entry.
@@ -306,8 +308,11 @@ impl Round {
         }
         let Some(role) = self.authority(done) else { return };
         match &done.deed.what {
-            What::Add { device, admin, invite, after, .. } => {
-                self.add(done, role, *device, *admin, *invite, after);
+            What::Add { device, admin, invite, after, name } => {
+                let is_added = self.add(done, role, *device, *admin, *invite, after);
+                if is_added && !name.is_empty() {
+                    self.fold.names.insert(*device, name.clone());
+                }
             }
             What::Remove { device, heads } => self.remove(done, role, *device, heads, least),
             What::Appoint { device, admin } if role == Role::Creator => {
@@ -344,7 +349,7 @@ impl Round {
         admin: bool,
         invite: Option<InviteId>,
         after: &[EntryId],
-    ) {
+    ) -> bool {
         let allowed = match invite {
             Some(invite) => self.fold.open_invite(invite, done.hlc.unix()).is_some(),
             None => role >= Role::Admin,
@@ -356,7 +361,7 @@ impl Round {
             .is_some_and(|former| former.removals.keys().any(|removal| !after.contains(removal)));
         let is_in = fold.members.contains_key(&device);
         if !allowed || is_out || (!is_in && fold.members.len() >= MAX_MEMBERS) {
-            return;
+            return false;
         }
         if let Some(former) = fold.former.remove(&device) {
             self.ended.extend(former.removals.keys());
@@ -371,6 +376,7 @@ impl Round {
         if invite.is_none() {
             fold.adders.insert(device, (done.author, done.log, done.seq));
         }
+        true
     }
 
     fn remove(&mut self, done: &Done, role: Role, device: PeerId, heads: &[(LogId, Seq)], least: Role) {

@@ -277,8 +277,6 @@ fn a_made_up_height_moves_nothing() {
     let mut history = History::begun();
     history.at(0, u32::MAX, 0, add(1, None, vec![]));
     assert_eq!((members(&history.fold()), history.fold().height), (vec![0], 0));
-    history.add(0, 2);
-    history.deeds.pop();
     history.at(0, 1, 0, add(2, None, vec![]));
     assert_eq!(members(&history.fold()), [0, 2]);
 }

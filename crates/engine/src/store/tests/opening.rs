@@ -14,7 +14,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 3);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 4);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -257,7 +257,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 9").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 9, known: 3 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 9, known: 4 });
 }
 
 #[test]
@@ -281,8 +281,9 @@ async fn damage_is_found_after_a_bad_end() {
     assert_eq!(store.quick_check().await, Ok(()));
     store.close().await.unwrap();
     let mut bytes = fs::read(home.database()).unwrap();
-    // The first page, with the schema, stays whole; what is indexed does not.
-    bytes[40 * 4096..60 * 4096].fill(0x55);
+    // The first pages, with the schema, stay whole; what came last does not.
+    let end = bytes.len();
+    bytes[end - 40 * 4096..end - 10 * 4096].fill(0x55);
     fs::write(home.database(), bytes).unwrap();
     let crashed = rusqlite::Connection::open(home.database()).unwrap();
     crashed.execute_batch("UPDATE node SET running = 1").unwrap();
@@ -323,7 +324,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
     let schema = concat!(
         include_str!("../schema.sql"),
         include_str!("../intervals.sql"),
-        include_str!("../schema_messages.sql")
+        include_str!("../schema_messages.sql"),
+        include_str!("../private.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -335,15 +337,18 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         [
             "direct",
             "downloads",
+            "expires",
             "failure",
             "folder",
             "history_bytes",
             "history_days",
+            "inviter",
             "keep_days",
             "mentions",
             "name",
             "problem",
             "reply",
+            "secret",
             "sha256",
             "text",
             "witness_before"
