@@ -79,6 +79,7 @@ const PROTOCOL: &[Row] = &[
         &[
             "rooms::Offer",
             "rooms::RoomKind",
+            "rooms::Standing",
             "transfer::PullEnd",
             "transfer::Receipt",
             "transfer::TransferState",

@@ -8,9 +8,9 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::model::{
-    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, Span, TransferId, UnixMillis,
+    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
 };
-use crate::rooms::{Offer, RoomKind};
+use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
 use crate::wire::entry::Entry;
 
@@ -54,7 +54,15 @@ pub enum Input<'a> {
     NetworkChanged,
     /// A TLS connection for chat sync stands; `peer` is proven.
     /// `standing` connections are kept, because multicast may not reach the other side.
-    Connected { conn: ConnId, peer: PeerId, remote: SocketAddr, direction: Direction, standing: bool },
+    /// `exporter` is keying material that only its two ends share (RFC 8446, 7.5, label [`EXPORTER_LABEL`]).
+    Connected {
+        conn: ConnId,
+        peer: PeerId,
+        remote: SocketAddr,
+        direction: Direction,
+        standing: bool,
+        exporter: [u8; 32],
+    },
     /// A dial ended without a connection.
     DialFailed { peer: PeerId },
     /// A whole frame arrived on a sync connection: type byte and CBOR body, without the length.
@@ -71,6 +79,8 @@ pub enum Input<'a> {
     Pull { transfer: TransferId, end: PullEnd },
     /// All of an own offer was sent to somebody; `digest` as in [`PullEnd::Complete`].
     Sent { transfer: TransferId, to: PeerId, digest: [u8; 32] },
+    /// What [`Job::Reread`] found: entries and when they arrived, in no order. It may come in parts.
+    Reread { room: RoomId, entries: Vec<(Arc<Entry>, UnixMillis)> },
 }
 
 /// Who opened a connection.
@@ -104,6 +114,10 @@ pub enum Record {
     Covered { room: RoomId, peer: PeerId, log: LogId, held: Span },
     /// A transfer, new or in another state.
     Transfer(TransferRecord),
+    /// How this device stands to a private room, as far as the room's entries do not say it.
+    Standing { room: RoomId, standing: Standing },
+    /// A key of a private room. Must survive power loss like the entries that are sealed with it.
+    Key { room: RoomId, epoch: u32, key: SecretKey },
 }
 
 /// Where consecutive entries stand in their log.
@@ -210,6 +224,8 @@ pub enum Job {
     Shelve { transfer: TransferId, audience: Audience },
     /// Serve it no longer, and cut whoever is fetching.
     Unshelve { transfer: TransferId },
+    /// Read the entries of these epochs from the store: their keys came. Ends in `Reread`.
+    Reread { room: RoomId, epochs: Vec<u32> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,6 +281,14 @@ pub enum Event {
         room: RoomId,
         peer: PeerId,
     },
+    /// Who is in a private room, in which role, or how this device stands to it, changed.
+    Members(RoomId),
+    /// An entry that was here sealed can be read now.
+    Unsealed {
+        room: RoomId,
+        entry: Arc<Entry>,
+        arrived: UnixMillis,
+    },
 }
 
 /// What the store knew when the node started.
@@ -293,6 +317,17 @@ pub struct LoadedRoom {
     pub covered: Vec<(PeerId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.
     pub recent: Vec<Arc<Entry>>,
+    /// In private rooms only.
+    pub private: Option<LoadedPrivate>,
+}
+
+/// What a private room has besides.
+#[derive(Clone, Debug)]
+pub struct LoadedPrivate {
+    pub standing: Standing,
+    pub keys: Vec<(u32, SecretKey)>,
+    /// Every entry of a kind for which [`crate::rooms::is_deed`] holds.
+    pub deeds: Vec<Arc<Entry>>,
 }
 
 /// One log, as far as it is here.
@@ -324,6 +359,9 @@ pub struct Interval {
     pub head: Seq,
     pub head_id: EntryId,
 }
+
+/// What keying material of a connection is exported for.
+pub const EXPORTER_LABEL: &[u8] = b"lanyard join v1";
 
 /// Entries of a room that are loaded at the start.
 pub const RECENT_ENTRIES: usize = 64;

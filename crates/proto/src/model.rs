@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 /// A device: its Ed25519 public key (RFC 8032), 32 bytes.
 ///
@@ -96,6 +97,14 @@ hex_id!(
     LogId, 8
 );
 hex_id!(
+    /// One invite to a private room: the first 16 bytes of the SHA-256 of its secret.
+    InviteId, 16
+);
+hex_id!(
+    /// One key of a private room: the first 16 bytes of the SHA-256 of a label and the key.
+    KeyId, 16
+);
+hex_id!(
     /// One offer of files and everything that follows from it; chosen by the device that offers.
     TransferId, 16
 );
@@ -112,6 +121,16 @@ impl TransferId {
     /// Whether this device may offer under the id.
     pub fn is_of(&self, author: PeerId) -> bool {
         self.0[..8] == author.0[..8]
+    }
+}
+
+/// A secret that opens something. Never printed, and wiped from memory when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretKey(pub Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey")
     }
 }
 

@@ -192,7 +192,7 @@ fn line(script: &mut String, words: std::fmt::Arguments<'_>) {
 const COUNTERS: [&str; 3] = ["sent", "app", "got"];
 
 /// Of the envelope: ANNOUNCE, BYE, DATA, HEADS, NACK.
-const KINDS: [u8; 5] = [1, 2, 16, 17, 18];
+const KINDS: [u8; 7] = [1, 2, 16, 17, 18, 19, 20];
 
 /// The program's UDP port; it sends nothing there by unicast.
 const PORT: u16 = 24417;

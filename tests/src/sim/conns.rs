@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lanyard_proto::model::{ConnId, Instant};
 
-use super::{Lan, Planning, Who};
+use super::{Heard, Lan, Planning, Who};
 
 /// One end of a TCP connection.
 pub(super) struct Conn {
@@ -40,6 +40,9 @@ impl Lan {
 
     pub(super) fn send_frame(&mut self, conn: ConnId, bytes: Vec<u8>) {
         let Some(sender) = self.conns.get(&conn) else { return };
+        if let Some(tape) = &mut self.tape {
+            tape.push(Heard { from: sender.owner, to: Some(sender.peer), bytes: bytes.clone() });
+        }
         let (other, begins) = (sender.other, sender.busy_until.max(self.now));
         let latency = self.dice.span(self.air.latency.clone());
         self.spent.streamed += bytes.len() as u64;
@@ -50,6 +53,14 @@ impl Lan {
             sender.busy_until = at;
         }
         self.plan(at, Planning::Frame { conn: other, bytes });
+    }
+
+    /// Keying material that only the two ends of a connection share: no two connections have the same.
+    pub(super) fn exporter(&self, conn: ConnId) -> [u8; 32] {
+        let lower = self.conns.get(&conn).map_or(conn, |c| conn.min(c.other));
+        let mut exporter = [7; 32];
+        exporter[..8].copy_from_slice(&lower.0.to_be_bytes());
+        exporter
     }
 
     pub(super) fn close_later(&mut self, conn: ConnId) {

@@ -5,9 +5,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use lanyard_proto::effects::{
-    Interval, Loaded, LoadedLog, LoadedRoom, PeerRecord, Place, Record, RoomRecord, TransferRecord,
+    Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord,
+    TransferRecord,
 };
-use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
+use lanyard_proto::model::{
+    EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
+};
+use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
 use lanyard_proto::wire::entry::{Entry, log_id};
 
 /// The entries of a log by their place, and when each arrived.
@@ -27,6 +31,8 @@ pub struct Disk {
     peers: BTreeMap<PeerId, PeerRecord>,
     covered: BTreeMap<(RoomId, PeerId, LogId), Span>,
     transfers: BTreeMap<TransferId, TransferRecord>,
+    standing: BTreeMap<RoomId, Standing>,
+    keys: Vec<(RoomId, u32, SecretKey)>,
     boot: u64,
     log_nonce: u64,
     forgot: bool,
@@ -45,6 +51,8 @@ impl Disk {
                 self.forked.retain(|(of, _)| of != room);
                 self.logs.retain(|(of, _), _| of != room);
                 self.covered.retain(|(of, ..), _| of != room);
+                self.standing.remove(room);
+                self.keys.retain(|(of, ..)| of != room);
                 self.forgot = true;
             }
             Record::Entry { room, entry, own, arrived } => {
@@ -95,6 +103,10 @@ impl Disk {
             Record::Transfer(transfer) => {
                 self.transfers.insert(transfer.id, transfer.clone());
             }
+            Record::Standing { room, standing } => {
+                self.standing.insert(*room, standing.clone());
+            }
+            Record::Key { room, epoch, key } => self.keys.push((*room, *epoch, key.clone())),
         }
     }
 
@@ -120,6 +132,7 @@ impl Disk {
                 .map(|((_, peer, _), held)| (*peer, *held))
                 .collect(),
             recent: self.entries(record.id).into_iter().rev().take(64).rev().collect(),
+            private: (record.kind == RoomKind::Private).then(|| self.private(record.id)),
         });
         Loaded {
             boot: self.boot,
@@ -129,6 +142,22 @@ impl Disk {
             peers: self.peers.values().cloned().collect(),
             transfers: self.transfers.values().cloned().collect(),
         }
+    }
+
+    fn private(&self, room: RoomId) -> LoadedPrivate {
+        let keys = self.keys.iter().filter(|(of, ..)| *of == room);
+        LoadedPrivate {
+            standing: self.standing.get(&room).cloned().unwrap_or(Standing::Inside),
+            keys: keys.map(|(_, epoch, key)| (*epoch, key.clone())).collect(),
+            deeds: self.entries(room).into_iter().filter(|entry| is_deed(entry.header.kind)).collect(),
+        }
+    }
+
+    /// Entries of a room that were sealed in one of these epochs.
+    pub fn of_epochs(&self, room: RoomId, epochs: &[u32]) -> Vec<(Arc<Entry>, UnixMillis)> {
+        let logs =
+            self.logs.iter().filter(|((of, _), _)| *of == room).flat_map(|(_, log)| log.entries.values());
+        logs.filter(|(entry, _)| epochs.contains(&entry.header.epoch)).cloned().collect()
     }
 
     /// All entries of a room in the order in which they are shown.

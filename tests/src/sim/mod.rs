@@ -7,6 +7,7 @@ mod conns;
 mod disk;
 mod ledger;
 mod memory;
+mod private;
 mod world;
 
 use std::cmp::Reverse;
@@ -69,6 +70,18 @@ pub struct Lan {
     pub dials: u64,
     pub spent: Spent,
     pub ledger: Ledger,
+    /// Everything that went over the network since somebody began to listen.
+    pub tape: Option<Vec<Heard>>,
+    injected: u64,
+}
+
+/// What somebody who sees the whole network sees, TLS taken off.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    pub from: Who,
+    /// Over TCP; `None`: to everybody.
+    pub to: Option<Who>,
+    pub bytes: Vec<u8>,
 }
 
 struct Host {
@@ -103,6 +116,7 @@ enum Planning {
     Closed { conn: ConnId, who: Who },
     Recalled { who: Who, room: RoomId, log: LogId, seq: Seq },
     Pulled { who: Who, from: Who, transfer: TransferId },
+    Reread { who: Who, room: RoomId, epochs: Vec<u32> },
 }
 
 impl Lan {
@@ -128,6 +142,8 @@ impl Lan {
             dials: 0,
             spent: Spent::default(),
             ledger: Ledger::default(),
+            tape: None,
+            injected: 0,
         }
     }
 
@@ -405,7 +421,7 @@ impl Lan {
         let held = host.node.as_ref().and_then(|node| node.room(room));
         let lines = host.disk.entries(room).into_iter().filter_map(|entry| {
             let author = self.ids.get(&entry.header.author).map(|who| &self.hosts[who.0]);
-            match held?.read(&entry) {
+            match held.filter(|held| held.counts(&entry))?.read(&entry) {
                 Content::Text(text) => Some(format!("{}: {text}\n", author.map_or("?", |host| &host.name))),
                 Content::Offer { offer, .. } => Some(format!(
                     "{} offers {}\n",

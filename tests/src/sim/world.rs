@@ -11,7 +11,7 @@ use lanyard_proto::transfer::PullEnd;
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
 use super::conns::DIAL_TIMEOUT;
-use super::{Lan, Planned, Planning, Who, address};
+use super::{Heard, Lan, Planned, Planning, Who, address};
 
 impl Lan {
     pub(super) fn happen(&mut self, what: Planning) {
@@ -31,7 +31,8 @@ impl Lan {
                 let peer = known.peer;
                 let (peer, remote) = (self.id(peer), address(peer, 24417));
                 let direction = if dialled { Direction::Dialled } else { Direction::Accepted };
-                self.input(who, Input::Connected { conn, peer, remote, direction, standing });
+                let exporter = self.exporter(conn);
+                self.input(who, Input::Connected { conn, peer, remote, direction, standing, exporter });
             }
             Planning::DialFailed { who, peer } => self.input(who, Input::DialFailed { peer }),
             Planning::Frame { conn, bytes } => {
@@ -47,6 +48,10 @@ impl Lan {
             Planning::Closed { conn, who } => {
                 self.conns.remove(&conn);
                 self.input(who, Input::Closed { conn });
+            }
+            Planning::Reread { who, room, epochs } => {
+                let entries = self.hosts[who.0].disk.of_epochs(room, &epochs);
+                self.input(who, Input::Reread { room, entries });
             }
             Planning::Recalled { who, room, log, seq } => {
                 let entry = self.hosts[who.0].disk.entry(room, log, seq);
@@ -98,6 +103,7 @@ impl Lan {
         self.datagrams += 1;
         self.datagram_bytes += bytes.len() as u64;
         self.spent.count(&bytes, self.now);
+        self.tape.iter_mut().for_each(|tape| tape.push(Heard { from: who, to: None, bytes: bytes.clone() }));
         if self.deaf.contains(&who) || (self.air.eats_multicast && reach == Reach::Group) {
             return;
         }
@@ -151,6 +157,7 @@ impl Lan {
                 let from = self.host_at(&addresses).unwrap_or(who);
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
             }
+            Job::Reread { room, epochs } => self.plan(self.now, Planning::Reread { who, room, epochs }),
             Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } => {}
         }
     }

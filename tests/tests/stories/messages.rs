@@ -97,21 +97,28 @@ fn nobody_writes_in_the_name_of_another() {
 
 #[test]
 fn somebody_who_is_writing_is_told_of_every_three_seconds_at_most() {
-    let mut lan = Lan::seeded(34);
-    let [ann, bob] = lan.join(["ann", "bob"]);
-    lan.run_for(30 * SECOND);
-    let room = lan.converse(ann, bob);
-    lan.say_to(ann, bob, "wait");
-    lan.run_for(20 * SECOND);
-    let before = lan.datagrams;
-    let lines = |lan: &Lan, who| lan.seen(who).iter().filter(|line| line.ends_with("is writing")).count();
-    for _ in 0..100 {
-        lan.command(ann, |node, now| node.typing(room, now).unwrap());
-        lan.run_for(Duration::from_millis(50));
-    }
-    assert_eq!((lines(&lan, bob), lines(&lan, ann)), (2, 0));
-    assert!(lan.datagrams - before < 20, "{} datagrams for a hundred keys", lan.datagrams - before);
-    assert_eq!(lan.entries_in(bob, room).len(), 1, "it is written nowhere");
+    let five_seconds = |writing: bool| {
+        let mut lan = Lan::seeded(34);
+        let [ann, bob] = lan.join(["ann", "bob"]);
+        lan.run_for(30 * SECOND);
+        let room = lan.converse(ann, bob);
+        lan.say_to(ann, bob, "wait");
+        lan.run_for(20 * SECOND);
+        let before = lan.datagrams;
+        for _ in 0..100 {
+            if writing {
+                lan.command(ann, |node, now| node.typing(room, now).unwrap());
+            }
+            lan.run_for(Duration::from_millis(50));
+        }
+        let told = |who| lan.seen(who).iter().filter(|line| line.ends_with("is writing")).count();
+        assert_eq!(lan.entries_in(bob, room).len(), 1, "it is written nowhere");
+        (told(ann), told(bob), lan.datagrams - before)
+    };
+    let (silent, busy) = (five_seconds(false), five_seconds(true));
+    assert_eq!((silent.0, silent.1, busy.0, busy.1), (0, 0, 0, 2));
+    // Chance draws differ once one datagram more was sent: a digest may fall on either side of the end.
+    assert!(busy.2 <= silent.2 + 4, "{} datagrams instead of {}", busy.2, silent.2);
 }
 
 #[test]
@@ -130,7 +137,7 @@ fn in_a_crowd_nobody_is_told_who_is_writing() {
 
 /// What this host has of what was said.
 fn said(lan: &Lan, who: Who, text: &str) -> Arc<Entry> {
-    let room = lan.node(who).room(lan.lobby()).expect("everybody is there");
+    let room = lan.node(who).room(lan.lobby()).expect("everybody is in the lobby");
     let entries = lan.entries_in(who, lan.lobby());
     let found = entries
         .into_iter()

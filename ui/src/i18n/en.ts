@@ -18,6 +18,7 @@ export const en = {
   address: 'Address',
   addressLabel: 'Address',
   addressPlaceholder: '192.168.1.20 or host:port',
+  addPerson: (name: string, short: string) => `Add ${name} (${short})`,
   addTopic: 'Add a topic',
   anyoneCanRead: 'Anyone on this network can read this',
   attachFiles: 'Send files',

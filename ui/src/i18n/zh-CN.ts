@@ -15,6 +15,7 @@ export const zhCN: Catalogue = {
   address: '地址',
   addressLabel: '地址',
   addressPlaceholder: '192.168.1.20 或 主机:端口',
+  addPerson: (name, short) => `添加 ${name} (${short})`,
   addTopic: '添加主题',
   anyoneCanRead: '此网络上的任何人都可以阅读',
   attachFiles: '发送文件',

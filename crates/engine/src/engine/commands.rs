@@ -100,13 +100,10 @@ impl Run {
             Command::Peers {} => Ok(Outcome::Now(Reply::Peers(self.peers()))),
             Command::Rooms {} => Ok(Outcome::Now(Reply::Rooms(self.rooms()))),
             Command::Transfers {} => Ok(Outcome::Now(Reply::Transfers(self.transfers()))),
-            Command::JoinRoom { name } => {
-                let (room, effects) = self.node.join(&name, now).map_err(refused)?;
-                Ok(Outcome::After(effects, Answering::Room(room)))
-            }
+            Command::JoinRoom { name } => self.join(&name),
             Command::LeaveRoom { room } => {
                 let room = self.find_room(&room)?;
-                Ok(done(self.node.leave(room).map_err(refused)?))
+                Ok(done(self.node.leave(room, now).map_err(refused)?))
             }
             Command::Open { to } => {
                 let (room, effects) = self.resolve(&to)?;
@@ -162,7 +159,7 @@ impl Run {
             | Command::Pins { .. }
             | Command::Search { .. }
             | Command::Export { .. } => unreachable!("answered later, see `command`"),
-            Command::CreateRoom { .. }
+            private @ (Command::CreateRoom { .. }
             | Command::Members { .. }
             | Command::AddMember { .. }
             | Command::RemoveMember { .. }
@@ -170,7 +167,7 @@ impl Run {
             | Command::RenewKeys { .. }
             | Command::Invite { .. }
             | Command::Invites { .. }
-            | Command::RevokeInvite { .. } => Err(invalid("private")),
+            | Command::RevokeInvite { .. }) => self.private_command(private),
             Command::KeepRoom { room, days } => {
                 let room = self.find_room(&room)?;
                 self.keep_room(room, days).await?;
@@ -330,8 +327,11 @@ impl Run {
             return Err(invalid(sentence));
         };
         let room = rooms::open_room_id(&self.config.network, &name);
-        match self.node.room(room) {
-            Some(_) => Ok(room),
+        if self.node.room(room).is_some() {
+            return Ok(room);
+        }
+        match self.private_named(&name)? {
+            Some(room) => Ok(room),
             None => {
                 let sentence = format!("You are not in #{name}. Join it first: lanyard room join {name}");
                 Err(ApiError::new(ErrorCode::NotFound, sentence))
@@ -412,7 +412,7 @@ impl Run {
     }
 }
 
-fn done(effects: Effects) -> Outcome {
+pub(super) fn done(effects: Effects) -> Outcome {
     Outcome::After(effects, Answering::Ready(Box::new(Reply::Done)))
 }
 
@@ -427,6 +427,8 @@ pub fn refused(refusal: Refusal) -> ApiError {
         characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
     let code = match refusal {
         Refusal::NoRoom | Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NotFound,
+        Refusal::NoMember | Refusal::NoInvite => ErrorCode::NotFound,
+        Refusal::NotMember | Refusal::NotAdmin | Refusal::NotCreator => ErrorCode::Refused,
         Refusal::Transfer(lanyard_proto::transfer::Refusal::Over)
         | Refusal::NotYourMessage
         | Refusal::NotYoursToDelete => ErrorCode::Refused,

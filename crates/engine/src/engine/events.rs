@@ -31,6 +31,8 @@ impl Run {
             }
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
+            Fact::Members(room) => self.tell_of_members(room),
+            Fact::Unsealed { room, entry, .. } => self.tell_of_unsealed(room, &entry),
             Fact::Forked { room, author } => self.tell_of_fork(room, author),
             Fact::DirectoryChanged => self.tell(Event::DirectoryChanged {}),
             Fact::Cloned => self.tell_of_clone(),

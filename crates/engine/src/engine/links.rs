@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Direction, Input};
+use lanyard_proto::effects::{Direction, EXPORTER_LABEL, Input};
 use lanyard_proto::model::{ConnId, LogId, PeerId, RoomId, Seq};
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
@@ -152,6 +152,10 @@ impl Run {
         direction: Direction,
         address: Option<String>,
     ) -> Result<(), StoreError> {
+        let Ok(exporter) = secure.stream.exporter(EXPORTER_LABEL) else {
+            tracing::debug!(peer = %secure.peer.short(), "a connection without keying material");
+            return Ok(());
+        };
         self.next_conn += 1;
         let conn = ConnId(self.next_conn);
         let (peer, remote, standing) = (secure.peer, secure.remote, address.is_some());
@@ -159,7 +163,7 @@ impl Run {
         if let Some(address) = address {
             self.standing.insert(conn, Standing { address, peer });
         }
-        self.handle(Input::Connected { conn, peer, remote, direction, standing }).await
+        self.handle(Input::Connected { conn, peer, remote, direction, standing, exporter }).await
     }
 
     fn redial_later(&self, address: String, after: Duration) {

@@ -18,6 +18,7 @@ mod lock;
 mod messages;
 mod news;
 mod opening;
+mod private;
 mod progress;
 mod run;
 mod show;

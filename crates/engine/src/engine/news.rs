@@ -72,6 +72,16 @@ impl Run {
         self.look();
     }
 
+    /// A message reads otherwise than before, by no word of anybody: its key came.
+    pub fn tell_of_unsealed(&mut self, room: RoomId, entry: &Entry) {
+        if rooms::is_message(entry.header.kind) {
+            let change = Change::Text(entry.id());
+            self.news.rooms.insert(room);
+            self.news.heard.push_back(Heard { change, by: entry.header.author, kind: entry.header.kind });
+            self.look();
+        }
+    }
+
     /// What is unread in a room is to be counted and told anew.
     pub fn recount(&mut self, room: RoomId) {
         self.news.rooms.insert(room);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input, Job, Transmit};
-use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId};
+use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId, UnixMillis};
 use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc};
@@ -104,6 +104,13 @@ pub enum Report {
     Pruned(Pruning),
     Recalled(Option<Arc<Entry>>),
     AcceptByRule(TransferId),
+    /// Entries of a private room whose key came.
+    Reread {
+        room: RoomId,
+        found: Vec<(Arc<Entry>, UnixMillis)>,
+    },
+    /// Those were all: what lies in the store unopened can be opened.
+    Unsealed,
     Failed(StoreError),
 }
 
@@ -299,6 +306,7 @@ impl Run {
                 }
             }
             Job::Serve { conn, room, wanted } => self.serve_entries(conn, room, wanted),
+            Job::Reread { room, epochs } => self.reread(room, epochs),
             Job::Recall { room, log, seq } => self.recall(room, log, seq),
             Job::Pull { transfer, holder, addresses } => self.start_pull(transfer, holder, addresses),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
@@ -346,6 +354,11 @@ impl Run {
             Report::Found(found) => self.found(*found).await,
             Report::Recalled(entry) => self.handle(Input::Recalled { entry }).await,
             Report::Pruned(pruning) => self.pruned(pruning).await,
+            Report::Reread { room, found } => self.reread_found(room, found).await,
+            Report::Unsealed => {
+                self.open_what_can_be_opened();
+                Ok(())
+            }
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
             Report::Failed(error) => Err(error),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lanyard_proto::model::{PeerId, RoomId};
 use lanyard_proto::node::Room;
-use lanyard_proto::rooms::{Content, kind};
+use lanyard_proto::rooms::{Content, What, kind};
 use lanyard_proto::wire::entry::Entry;
 
 use crate::api::{Delivery, Message, MessageKind, Note, NoteKind, Quote, Reaction};
@@ -26,17 +26,30 @@ struct Said {
 
 impl Run {
     pub fn message(&self, room: RoomId, message: &Shown) -> Option<Message> {
-        let held = self.node.room(room)?;
         let Shown { entry, about, .. } = message;
+        let held = self.node.room(room).filter(|held| held.counts(entry))?;
         let author = entry.header.author;
         let deleted = is_taken_back(held, message);
-        let said = if deleted { Said::taken_back(entry) } else { Said::of(held, message) };
+        let mut said = if deleted { Said::taken_back(entry) } else { Said::of(held, message) };
+        let (mut author, mut name) = (author, self.author_name(held, entry));
+        if let Some(Content::Deed(deed)) = held.open(entry) {
+            let note = self.note(entry, &deed)?;
+            // Who let somebody in for an invite is of no interest: who came, is.
+            if let What::Add { device, invite: Some(_), .. } = deed.what {
+                name = note.name.clone().unwrap_or(name);
+                author = device;
+            }
+            let peer = note.peer.clone().filter(|peer| *peer != author.to_string());
+            let named = note.name.clone().filter(|_| peer.is_some());
+            said.note = Some(Note { peer, name: named, ..note });
+            said.kind = Some(MessageKind::Note);
+        }
         let reply = said.reply.as_ref().map(|id| self.quote(held, id, about.quoted.as_deref()));
         Some(Message {
             id: entry.id().to_string(),
             room: room.to_string(),
             author: author.to_string(),
-            name: self.author_name(held, entry),
+            name,
             mine: author == self.node.me(),
             time: entry.header.hlc.unix().0,
             kind: said.kind.unwrap_or(MessageKind::Unknown),

@@ -14,6 +14,7 @@ use crate::api::{
     RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
 };
 use crate::config::Multicast;
+use crate::engine::private::{api_role, membership};
 use crate::engine::run::Run;
 use crate::files::shown;
 use crate::store::{Counts, Cursor, Shown, TransferNote};
@@ -173,6 +174,9 @@ impl Run {
             rooms::RoomKind::Direct(peer) => (RoomKind::Direct, self.name_of(peer), Some(peer.to_string())),
             rooms::RoomKind::Open if record.name == LOBBY => (RoomKind::Lobby, record.name.clone(), None),
             rooms::RoomKind::Open => (RoomKind::Open, record.name.clone(), None),
+            // Its name comes with the welcome.
+            rooms::RoomKind::Private if record.name.is_empty() => (RoomKind::Private, short_id(id), None),
+            rooms::RoomKind::Private => (RoomKind::Private, record.name.clone(), None),
         };
         let view = self.view.rooms.get(&id);
         Some(Room {
@@ -187,8 +191,8 @@ impl Run {
                 .map(|(_, topic)| topic.clone())
                 .unwrap_or_default(),
             draft: view.map(|view| view.draft.clone()).unwrap_or_default(),
-            membership: crate::api::Membership::Member,
-            role: None,
+            membership: membership(held),
+            role: held.role(self.node.me()).map(api_role),
             keep_days: view.and_then(|view| view.keep_days),
             last: view.and_then(|view| view.last.as_ref()).and_then(|last| self.message(id, last)),
             read: view.and_then(|view| view.read).map(|read| read.to_string()),
@@ -354,6 +358,11 @@ fn dropped_reason(reason: NodeDropped) -> String {
         NodeDropped::Frame => "frame that makes no sense".to_owned(),
         NodeDropped::Entry => "entry that is not genuine".to_owned(),
     }
+}
+
+/// Enough of a room's id to tell it from others.
+fn short_id(room: RoomId) -> String {
+    room.to_string().chars().take(8).collect()
 }
 
 /// Own messages per room whose delivery is watched.

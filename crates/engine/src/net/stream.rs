@@ -98,6 +98,20 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// Keying material that only the two ends of this connection share.
+    ///
+    /// # Errors
+    /// If the handshake is not done; a [`Secure`] connection's is.
+    pub fn exporter(&self, label: &[u8]) -> io::Result<[u8; 32]> {
+        let exported = match &self.tls {
+            TlsStream::Client(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
+            TlsStream::Server(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
+        };
+        exported.map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
 impl AsyncRead for Stream {
     fn poll_read(
         mut self: Pin<&mut Self>,

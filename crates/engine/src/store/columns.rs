@@ -28,9 +28,14 @@ pub(super) fn array<const N: usize>(row: &Row, at: usize) -> rusqlite::Result<[u
 
 pub(super) fn room(row: &Row) -> rusqlite::Result<RoomRecord> {
     let direct: Option<[u8; 32]> = row.get(1)?;
+    let kind = match direct {
+        Some(peer) => RoomKind::Direct(PeerId(peer)),
+        None if row.get(5)? => RoomKind::Private,
+        None => RoomKind::Open,
+    };
     Ok(RoomRecord {
         id: RoomId(array(row, 0)?),
-        kind: direct.map_or(RoomKind::Open, |peer| RoomKind::Direct(PeerId(peer))),
+        kind,
         name: row.get(2)?,
         joined: UnixMillis(unsigned(row, 3)?),
     })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use lanyard_proto::effects::{Interval, Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
 use lanyard_proto::model::{Hlc, LogId, PeerId, Seq, Span, UnixMillis};
+use lanyard_proto::rooms::RoomKind;
 use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
@@ -13,7 +14,7 @@ use super::columns::{self, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
 use super::history::{self, interval};
 use super::witness::Witness;
-use super::{Cursor, reader, schema};
+use super::{Cursor, private, reader, schema};
 
 /// Opens the database and begins a run. The connection writes with `synchronous=FULL`.
 pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loaded), StoreError> {
@@ -135,14 +136,17 @@ fn load(connection: &Connection, node: &Node) -> Result<Loaded, StoreError> {
 }
 
 fn rooms(connection: &Connection, nonce: u64) -> Result<Vec<LoadedRoom>, StoreError> {
-    let mut statement = connection.prepare("SELECT room, direct, name, joined, id FROM room ORDER BY id")?;
+    let mut statement =
+        connection.prepare("SELECT room, direct, name, joined, id, private FROM room ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok((columns::room(row)?, row.get::<_, i64>(4)?)))?;
     rows.map(|row| {
         let (record, id) = row?;
         let logs = logs(connection, id)?;
         let covered = covered(connection, id, nonce)?;
         let forked = forked(connection, id)?;
-        Ok(LoadedRoom { record, logs, forked, covered, recent: recent(connection, id)? })
+        let private = record.kind == RoomKind::Private;
+        let private = private.then(|| private::load(connection, id, record.id)).transpose()?;
+        Ok(LoadedRoom { record, logs, forked, covered, recent: recent(connection, id)?, private })
     })
     .collect()
 }

@@ -117,7 +117,8 @@ fn understand(transaction: &Transaction, row: &Row, opened: &Opened, me: PeerId)
             set_marked(transaction, row, *target)
         }
         Content::Reaction { target, emoji, on } => react(transaction, row, *target, emoji, *on),
-        Content::Receipt { .. } | Content::Fork(_) | Content::Unknown => Ok(()),
+        Content::Deed(_) if rooms::is_note(row.entry.header.kind) => set_quiet(transaction, row.id),
+        Content::Receipt { .. } | Content::Fork(_) | Content::Deed(_) | Content::Unknown => Ok(()),
     }
 }
 

@@ -18,6 +18,7 @@ mod history;
 mod load;
 mod meaning;
 mod messages;
+mod private;
 pub mod profile;
 mod prune;
 mod reader;
@@ -121,6 +122,16 @@ impl Store {
     /// The error that ended the store before, or [`StoreError::Closed`]. [`Durable`] tells those of the batch itself.
     pub async fn commit(&self, records: Vec<Record>) -> Result<Durable, StoreError> {
         self.writer.queue(Write::Records(records, Openings::default())).await
+    }
+
+    /// Entries of a room that were sealed in an epoch, behind the row `after`; and the last row, if there were any.
+    pub async fn of_epoch(
+        &self,
+        room: RoomId,
+        epoch: u32,
+        after: i64,
+    ) -> Result<(Vec<(Arc<Entry>, UnixMillis)>, Option<i64>), StoreError> {
+        self.reader.ask(move |connection| private::of_epoch(connection, room, epoch, after)).await
     }
 
     /// Moves the read mark of a room forwards; never backwards. What came late before it is seen as well. A room that was

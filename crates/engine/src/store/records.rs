@@ -11,7 +11,7 @@ use super::columns::{
 };
 use super::error::StoreError;
 use super::history::{self, LogRow};
-use super::{Cursor, Openings, Settings, TransferNote, meaning};
+use super::{Cursor, Openings, Settings, TransferNote, meaning, private};
 
 /// `openings` has what the entries say, as far as they could be opened.
 pub(super) fn write(
@@ -24,10 +24,12 @@ pub(super) fn write(
         Record::RoomLeft(room) => forget_room(transaction, *room),
         Record::Entry { room, entry, own, arrived } => {
             let writer = if *own { Author::ThisDevice } else { Author::Another };
-            append(transaction, *room, entry, writer, *arrived, openings)
+            append(transaction, *room, entry, writer, *arrived, openings)?;
+            private::note_deeds(transaction, *room, std::iter::once(entry))
         }
         Record::Run { room, entries, place, arrived } => {
-            history::write_run(transaction, *room, entries, *place, *arrived, openings)
+            history::write_run(transaction, *room, entries, *place, *arrived, openings)?;
+            private::note_deeds(transaction, *room, entries.iter())
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
         Record::Forked { room, log } => history::fork(transaction, *room, *log),
@@ -38,20 +40,28 @@ pub(super) fn write(
         Record::Peer(peer) => write_peer(transaction, peer),
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
+        Record::Standing { room, standing } => private::write_standing(transaction, *room, standing),
+        Record::Key { room, epoch, key } => private::write_key(transaction, *room, *epoch, key),
     }
 }
 
 fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreError> {
     let direct = match room.kind {
-        RoomKind::Open => None,
+        RoomKind::Open | RoomKind::Private => None,
         RoomKind::Direct(peer) => Some(peer.0),
     };
     transaction
         .prepare_cached(
-            "INSERT INTO room (room, direct, name, joined) VALUES (?, ?, ?, ?)
+            "INSERT INTO room (room, direct, name, joined, private) VALUES (?, ?, ?, ?, ?)
              ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined",
         )?
-        .execute(params![room.id.0, direct, room.name, bits(room.joined.0)])?;
+        .execute(params![
+            room.id.0,
+            direct,
+            room.name,
+            bits(room.joined.0),
+            room.kind == RoomKind::Private,
+        ])?;
     Ok(())
 }
 

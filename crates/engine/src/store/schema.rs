@@ -83,8 +83,12 @@ pub(super) fn unusable(path: &Path, error: impl ToString) -> StoreError {
 }
 
 /// In order; a database's `user_version` says how many it has seen. What was released is never changed.
-const MIGRATIONS: &[&str] =
-    &[include_str!("schema.sql"), include_str!("intervals.sql"), include_str!("schema_messages.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("intervals.sql"),
+    include_str!("schema_messages.sql"),
+    include_str!("private.sql"),
+];
 
 /// "LNYD": tells our databases from those of other programs.
 const APPLICATION_ID: i64 = 0x4c4e_5944;

@@ -224,7 +224,9 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Room(_)
         | Record::RoomLeft(_)
         | Record::Transfer(_)
-        | Record::LogNonce(_) => Durability::PowerLoss,
+        | Record::LogNonce(_)
+        | Record::Standing { .. }
+        | Record::Key { .. } => Durability::PowerLoss,
         Record::Entry { own: false, .. }
         | Record::Run { .. }
         | Record::Forget { .. }

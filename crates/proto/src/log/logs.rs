@@ -446,6 +446,12 @@ impl Logs {
         self.activity
     }
 
+    /// How far each log of one author is here.
+    pub fn heads_of(&self, author: PeerId) -> impl Iterator<Item = (LogId, Seq)> {
+        let theirs = self.logs.iter().filter(move |(_, log)| log.author == author);
+        theirs.map(|(id, log)| (*id, log.here.head())).filter(|(_, head)| *head > Seq(0))
+    }
+
     /// How far a log is here; 0 if not at all.
     pub fn head(&self, id: LogId) -> Seq {
         self.logs.get(&id).map_or(Seq(0), |log| log.here.head())

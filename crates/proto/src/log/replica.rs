@@ -1,6 +1,6 @@
 //! One room as this device holds it: its logs, what to say about them, and who else takes part.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Replica {
     own: LogId,
     /// The two of a direct conversation; in open rooms everybody may write.
     only: Option<(PeerId, PeerId)>,
+    /// Those who may write in a private room; elsewhere nobody is named.
+    named: Option<BTreeSet<PeerId>>,
     pub(super) logs: Logs,
     pub(super) repair: Repair,
     pub(super) members: BTreeMap<PeerId, Member>,
@@ -53,6 +55,8 @@ pub struct Received {
     pub covered: Option<Span>,
     /// Entries that were not genuine or contradicted their log.
     pub refused: u32,
+    /// Entries of authors that are not known to have been let in.
+    pub strange: Vec<Unverified>,
     /// Genuine ones among them, which cannot be in one log with what is here.
     pub contradicting: Vec<Contradicting>,
 }
@@ -77,6 +81,7 @@ impl Replica {
             room,
             own,
             only,
+            named: None,
             logs: Logs::default(),
             repair: Repair::new(me, overhead),
             members: BTreeMap::new(),
@@ -84,6 +89,30 @@ impl Replica {
             pull: Pull::default(),
             insists: false,
         }
+    }
+
+    /// From now on only those may write who are named: in private rooms.
+    pub fn admit_only_named(&mut self) {
+        self.named.get_or_insert_default();
+    }
+
+    /// Names somebody who may write.
+    pub fn name(&mut self, author: PeerId) {
+        if let Some(named) = &mut self.named {
+            named.insert(author);
+        }
+    }
+
+    pub fn names(&self, author: PeerId) -> bool {
+        self.named.as_ref().is_none_or(|named| named.contains(&author))
+    }
+
+    /// Entries that had waited for their author to be named.
+    pub fn waited(&mut self, entries: Vec<Unverified>, now: Instant, dice: &mut Dice) -> Received {
+        let received = self.entries(entries.into_iter().map(Ok).collect(), Way::Multicast, now);
+        let group = self.group();
+        self.repair.check_gaps(&self.logs, group, now, dice);
+        received
     }
 
     pub fn verified_by(&mut self, verifier: Verifier) {
@@ -273,6 +302,17 @@ impl Replica {
         if self.logs.differs(theirs) { None } else { self.cover(peer, theirs.span()) }
     }
 
+    /// How far logs are here, those of one author before others, the most recently active ones first.
+    pub fn heads_for_removal(&self, author: PeerId, most: usize) -> Vec<(LogId, Seq)> {
+        let mut heads: Vec<(LogId, Seq)> = self.logs.heads_of(author).collect();
+        let others =
+            self.logs.heads(most).into_iter().filter(|(log, _)| heads.iter().all(|(own, _)| own != log));
+        let others: Vec<_> = others.collect();
+        heads.extend(others);
+        heads.truncate(most);
+        heads
+    }
+
     /// Devices other than this one that were heard in the room or hold entries of it.
     pub fn members(&self) -> impl Iterator<Item = PeerId> {
         self.members.keys().copied()
@@ -294,7 +334,7 @@ impl Replica {
         now: Instant,
     ) -> Received {
         let mut received = Received::default();
-        for run in self.runs(entries, &mut received.refused) {
+        for run in self.runs(entries, &mut received.refused, &mut received.strange) {
             let Some(last) = run.last() else { continue };
             let (log, seq, id, count) = (last.log(), last.header().seq, last.id(), run.len() as u32);
             let plan = match way {
@@ -359,13 +399,22 @@ impl Replica {
     }
 
     /// Well-formed entries of those who may write here, those that follow each other together.
-    fn runs(&self, entries: Vec<Result<Unverified, DecodeError>>, refused: &mut u32) -> Vec<Vec<Unverified>> {
+    fn runs(
+        &self,
+        entries: Vec<Result<Unverified, DecodeError>>,
+        refused: &mut u32,
+        strange: &mut Vec<Unverified>,
+    ) -> Vec<Vec<Unverified>> {
         let mut runs: Vec<Vec<Unverified>> = Vec::new();
         for entry in entries {
             let Some(entry) = entry.ok().filter(|entry| may_write(entry.header().author, self.only)) else {
                 *refused += 1;
                 continue;
             };
+            if !self.names(entry.header().author) {
+                strange.push(entry);
+                continue;
+            }
             match runs.last_mut() {
                 Some(run) if run.last().is_some_and(|last| last.precedes(&entry)) => run.push(entry),
                 _ => runs.push(vec![entry]),

@@ -24,11 +24,13 @@ impl Node {
         for Heard { run, news } in received.runs {
             effects.extend(self.absorb_run(room, from, run, news, now));
         }
+        effects.extend(self.absorb_strange(room, received.strange, now));
         if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
             let log = room_held.replica.own_log();
             effects.commit.push(Record::Covered { room, peer: from, log, held });
             effects.tell.push(Event::Covered { room, peer: from });
         }
+        effects.extend(self.settle_private(room, now));
         effects
     }
 
@@ -48,6 +50,7 @@ impl Node {
         for entry in entries.iter().filter(|entry| entry.header.kind != rooms::kind::TEXT) {
             effects.extend(self.understand(room, entry, now));
         }
+        self.note_sealed(room, &entries);
         let arrived = now.unix;
         if news {
             let event = |entry: &Arc<Entry>| Event::Entry { room, entry: entry.clone(), arrived };
@@ -67,8 +70,11 @@ impl Node {
 
     /// What an entry of somebody else, or an offer of our own, means for transfers.
     pub(super) fn understand(&mut self, room: RoomId, entry: &Entry, now: Now) -> Effects {
-        let Some(held) = self.rooms.get(&room) else { return Effects::default() };
+        let Some(held) = self.rooms.get_mut(&room) else { return Effects::default() };
         let kind = held.record.kind;
+        if held.is_void(entry) && !rooms::is_deed(entry.header.kind) {
+            return Effects::default();
+        }
         match held.read(entry) {
             Content::Offer { transfer, offer } => {
                 let record = TransferRecord {
@@ -85,6 +91,12 @@ impl Node {
             }
             Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
                 self.transfers.receipt(entry.header.author, transfer, receipt)
+            }
+            Content::Deed(deed) => {
+                if let Some(private) = &mut held.private {
+                    private.note_deed(room, entry, deed);
+                }
+                Effects::default()
             }
             Content::Fork(headers) => self.forked(room, &headers, now),
             _ => Effects::default(),

@@ -1,9 +1,9 @@
 //! What people do.
 
 use crate::effects::{Effects, Event, Record};
-use crate::model::{Hlc, LogId, Now, PeerId, RoomId, Seq, TransferId};
-use crate::node::{MAX_ROOMS, Node};
-use crate::rooms::{self, Content, LOBBY, MAX_EMOJI, MAX_TEXT, Offer, RoomKind};
+use crate::model::{LogId, Now, PeerId, RoomId, Seq, TransferId};
+use crate::node::{MAX_INVITES, MAX_ROOMS, Membership, Node};
+use crate::rooms::{self, BadInvite, Content, LOBBY, MAX_EMOJI, MAX_TEXT, Offer, RoomKind};
 use crate::transfer;
 use crate::wire::datagram::{MAX_NAME, Query};
 use crate::wire::entry::{Entry, Header};
@@ -28,6 +28,26 @@ pub enum Refusal {
     Yourself,
     #[error("the key of this device is not a usable one")]
     BadKey,
+    #[error("this room is not a private one: anybody may come and go")]
+    NotPrivate,
+    #[error("you are not in this room")]
+    NotMember,
+    #[error("only admins of this room may do that")]
+    NotAdmin,
+    #[error("only whoever began this room may do that to an admin")]
+    NotCreator,
+    #[error("this device is not in the room")]
+    NoMember,
+    #[error("this device is in the room already")]
+    AlreadyMember,
+    #[error("a room has at most {} members", rooms::MAX_MEMBERS)]
+    TooManyMembers,
+    #[error("this room has no such invite")]
+    NoInvite,
+    #[error("this room has {MAX_INVITES} invites that hold: let some hold no longer first")]
+    TooManyInvites,
+    #[error(transparent)]
+    BadInvite(#[from] BadInvite),
     #[error(transparent)]
     Transfer(#[from] transfer::Refusal),
     #[error("only its author can change a message")]
@@ -63,21 +83,20 @@ impl Node {
         self.enter(rooms::direct_room_id(self.me, peer), RoomKind::Direct(peer), "", now)
     }
 
-    /// Forgets a room and all that was written in it, on this device.
+    /// Forgets a room and all that was written in it, on this device. A private one is told that this device leaves
+    /// first.
     ///
     /// # Errors
     /// If it is the lobby, or none of this device's rooms.
-    pub fn leave(&mut self, room: RoomId) -> Result<Effects, Refusal> {
-        let held = self.rooms.get(&room).ok_or(Refusal::NoRoom)?;
+    pub fn leave(&mut self, room: RoomId, now: Now) -> Result<Effects, Refusal> {
+        let held = self.room(room).ok_or(Refusal::NoRoom)?;
         if held.record.kind == RoomKind::Open && held.record.name == LOBBY {
             return Err(Refusal::Lobby);
         }
-        self.rooms.remove(&room);
-        self.tags.hour = None;
-        // Whoever comes back does not know where their log ended: it must be another log.
-        self.log_nonce = u64::from_be_bytes(self.dice.bytes());
-        let (commit, tell) = (vec![Record::RoomLeft(room)], vec![Event::RoomLeft(room)]);
-        Ok(Effects { commit, tell, ..Effects::default() })
+        if self.as_member(room).is_ok() {
+            return Ok(self.leave_private(room, now));
+        }
+        Ok(self.forget_room(room))
     }
 
     /// Offers files to everybody in a room.
@@ -181,15 +200,18 @@ impl Node {
         deps: Vec<(LogId, Seq)>,
         now: Now,
     ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
-        let hlc = self.clock.next().max(Hlc::at(now.unix));
+        let hlc = self.next_reading(now);
         let sealing = self.dice.bytes();
         let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
+        if held.membership() != Membership::Member {
+            return Err(Refusal::NotMember);
+        }
         let (seq, prev) = held.replica.next_own();
         let header = Header {
             room,
             author: self.me,
             nonce: held.nonce,
-            epoch: 0,
+            epoch: held.keys.epoch(),
             seq,
             prev: prev.0,
             hlc,
@@ -197,6 +219,7 @@ impl Node {
             kind: content.kind(),
         };
         let body = held.keys.seal_body(&header, sealing, &content.encode(&self.profile.name));
+        let body = body.ok_or(Refusal::NotMember)?;
         let entry = Entry::write(&self.identity, header, body);
         held.active = now.unix;
         let written = held.replica.wrote(entry, now.instant);

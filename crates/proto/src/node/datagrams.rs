@@ -6,7 +6,7 @@ use crate::effects::{Effects, Event, Reach, Transmit};
 use crate::model::{Now, PeerId, RoomId};
 use crate::node::{Node, Profile};
 use crate::presence::Heard;
-use crate::rooms::{RoomKeys, RoomTag};
+use crate::rooms::{RoomKeys, RoomKind, RoomTag};
 use crate::wire::codec::DecodeError;
 use crate::wire::compact;
 use crate::wire::datagram::{
@@ -99,6 +99,7 @@ impl Node {
         for event in &effects.tell {
             if let Event::PeerOnline(peer) = event {
                 self.transfers.peer_came(*peer, now.instant);
+                self.private_peer_came(*peer, now);
                 self.greet_rooms(Some(*peer), now);
             }
         }
@@ -118,7 +119,9 @@ impl Node {
             return self.drop(Dropped::Body);
         };
         // Rooms that this device does not take part in are none of its business.
-        let Some(id) = self.room_of_tag(*tag, envelope.sender, now.unix) else { return Effects::default() };
+        let Some(id) = self.room_of_tag(*tag, envelope.sender, now.unix) else {
+            return self.puzzled(envelope.sender, now);
+        };
         let mut effects = Effects::default();
         if !self.rooms.contains_key(&id) {
             if !self.begins_conversation(id, envelope, body) {
@@ -128,13 +131,18 @@ impl Node {
         }
         let present = self.presence.is_online(envelope.sender);
         let Some(room) = self.rooms.get_mut(&id) else { return effects };
-        if !room.is_open_to(envelope.sender) {
+        let open = room.is_open_to(envelope.sender);
+        if !open && room.record.kind != RoomKind::Private {
             return self.drop(Dropped::Body);
         }
         let packet = room.keys.open_packet(envelope, body);
         let Some(packet) = packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) else {
             return self.drop(Dropped::Body);
         };
+        if !open {
+            self.suspected(id, envelope.sender, now);
+            return effects;
+        }
         if packet == RoomPacket::Typing {
             if present {
                 effects.extend(self.heard_typing(id, envelope.sender, now));
@@ -166,9 +174,9 @@ impl Node {
     /// The datagram of a room's packet; the room is looked up for its keys.
     pub(super) fn seal_packet(&mut self, id: RoomId, packet: &RoomPacket, now: Now) -> Option<Transmit> {
         let envelope = self.envelope(packet.kind());
-        let room = self.rooms.get(&id)?;
+        let room = self.rooms.get(&id).filter(|room| room.speaks())?;
         let tag = room.keys.tag(id, self.me, now.unix);
-        let body = room.keys.seal_packet(&envelope, tag, &packet.encode());
+        let body = room.keys.seal_packet(&envelope, tag, &packet.encode())?;
         let bytes = envelope.sign(&self.identity, &body);
         self.bucket.spend(bytes.len(), now.instant);
         self.air.carried(bytes.len(), now.instant);

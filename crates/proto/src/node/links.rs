@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use crate::effects::{Direction, Effects, Event, Job, Transmit};
 use crate::log::{Received, Session};
 use crate::model::{ConnId, LogId, Now, PeerId, RoomId, Span};
-use crate::node::{Dropped, Entries, Node, reachable};
+use crate::node::{Dropped, Entries, Node, Room, reachable};
 use crate::pacing::earliest;
 use crate::wire::datagram::Query;
 use crate::wire::frame::{ENTRIES_BYTES, Frame, Have, Relayed};
@@ -18,6 +18,7 @@ impl Node {
         remote: SocketAddr,
         direction: Direction,
         standing: bool,
+        exporter: [u8; 32],
         now: Now,
     ) -> Effects {
         // Those who dialled end what they dialled for; what the other side dialled is the other side's to end.
@@ -42,6 +43,7 @@ impl Node {
         {
             effects.extend(self.look_on(conn));
         }
+        effects.extend(self.errands_connected(conn, peer, exporter));
         if standing {
             effects.extend(self.begin_standing(conn, now));
         }
@@ -55,6 +57,7 @@ impl Node {
         for room in self.dialling.remove(&peer).unwrap_or_default() {
             effects.extend(self.pull_ended(room, peer, false, now));
         }
+        self.errands_unreachable(peer, now);
         effects
     }
 
@@ -65,6 +68,7 @@ impl Node {
                 effects.extend(self.pull_ended(room, session.peer, false, now));
             }
         }
+        self.errands_closed(conn, now);
         if !self.sessions.values().any(|session| session.standing) {
             self.remind_at = None;
         }
@@ -100,11 +104,11 @@ impl Node {
             Frame::Have(said) => self.have(conn, peer, &said, now),
             Frame::Want { room, ranges, more } => self.wanted(conn, peer, room, ranges, more),
             Frame::Entries { room, entries } => {
-                let Some(held) = self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) else {
-                    return Effects::default();
-                };
+                // Whoever is asked is listened to: who may write is another question.
+                let listens = |held: &&mut Room| held.is_open_to(peer) || held.may_ask(peer);
+                let Some(held) = self.rooms.get_mut(&room).filter(listens) else { return Effects::default() };
                 let received = held.replica.fetched(peer, &entries, now.instant, &mut self.dice);
-                let forged = received.refused > 0 && received.runs.is_empty();
+                let forged = received.refused > 0 && received.runs.is_empty() && received.strange.is_empty();
                 let mut effects = self.absorb(room, peer, received, now);
                 if forged {
                     // Nothing of it was worth the work.
@@ -134,6 +138,7 @@ impl Node {
                 effects.extend(self.hang_up_if_idle(conn));
                 effects
             }
+            Frame::Door(door) => self.door(conn, peer, door, now),
             Frame::Hello(_) | Frame::Ping => Effects::default(),
         }
     }
@@ -147,9 +152,11 @@ impl Node {
         let present = self.presence.is_online(peer);
         let answered = self.sessions.get_mut(&conn).is_some_and(|session| session.answered(room));
         let crowded = self.pulls() >= MAX_PULLS;
-        let Some(held) = self.rooms.get_mut(&room).filter(|held| held.is_open_to(peer)) else {
+        let speaks = |held: &&mut Room| held.is_open_to(peer) || (answered && held.may_ask(peer));
+        let Some(held) = self.rooms.get_mut(&room).filter(speaks) else {
             if said.ask {
-                let nothing = Have { room, logs: Vec::new(), ask: false, digest: [0; 16] };
+                let logs = self.rooms.get(&room).map(|held| held.left_to(peer)).unwrap_or_default();
+                let nothing = Have { room, logs, ask: false, digest: [0; 16] };
                 effects.send.push(frame(conn, &Frame::Have(nothing)));
             }
             effects.extend(self.hang_up_if_idle(conn));
@@ -209,10 +216,10 @@ impl Node {
         ranges: Vec<(LogId, Span)>,
         more: bool,
     ) -> Effects {
-        let held = self.rooms.get(&room).filter(|held| held.is_open_to(peer));
-        let here = held.map(|held| held.replica.to_serve(ranges)).unwrap_or_default();
+        let served = self.rooms.get(&room).map(|held| held.replica.to_serve(held.open_ranges(peer, ranges)));
+        let served = served.unwrap_or_default();
         let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
-        if !session.serve(room, here, more) {
+        if !session.serve(room, served, more) {
             return self.hang_up(conn);
         }
         self.start_serves()
@@ -269,7 +276,7 @@ impl Node {
         effects
     }
 
-    fn start_pull(&mut self, room: RoomId, candidates: &[PeerId], now: Now) -> Effects {
+    pub(super) fn start_pull(&mut self, room: RoomId, candidates: &[PeerId], now: Now) -> Effects {
         for peer in candidates {
             let connected = self
                 .sessions
@@ -297,7 +304,7 @@ impl Node {
     fn dial(&mut self, peer: PeerId, room: RoomId, addresses: Vec<SocketAddr>) -> Effects {
         let dialled = self.dialling.contains_key(&peer);
         self.dialling.entry(peer).or_default().push(room);
-        let run = if !dialled { vec![Job::Dial { peer, addresses }] } else { Vec::new() };
+        let run = if dialled { Vec::new() } else { vec![Job::Dial { peer, addresses }] };
         Effects { run, ..Effects::default() }
     }
 
@@ -312,7 +319,7 @@ impl Node {
         let (Some(session), Some(held)) = (self.sessions.get_mut(&conn), self.rooms.get_mut(&room)) else {
             return Effects::default();
         };
-        if !held.is_open_to(session.peer) {
+        if !held.is_open_to(session.peer) && !held.may_ask(session.peer) {
             return Effects::default();
         }
         let activity = held.replica.activity();
@@ -393,8 +400,9 @@ impl Node {
         effects
     }
 
-    fn hang_up_if_idle(&mut self, conn: ConnId) -> Effects {
+    pub(super) fn hang_up_if_idle(&mut self, conn: ConnId) -> Effects {
         let done = self.sessions.get(&conn).is_some_and(|s| s.direction == Direction::Dialled && s.is_idle());
+        let done = done && !self.errands.keep(conn);
         if done { self.hang_up(conn) } else { Effects::default() }
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::effects::{Effects, Event};
 use crate::model::{Instant, LogId, Now, PeerId, RoomId, Seq};
 use crate::node::{Node, Refusal, Room};
-use crate::rooms::{Content, MAX_MENTIONS, MAX_TEXT, MAX_TOPIC, RoomKind, Text, emoji};
+use crate::rooms::{Content, MAX_MENTIONS, MAX_TEXT, MAX_TOPIC, Role, RoomKind, Text, emoji};
 use crate::wire::datagram::RoomPacket;
 use crate::wire::entry::Entry;
 use crate::wire::text::{clean_line, clean_text};
@@ -175,9 +175,10 @@ impl Room {
     }
 
     /// Whether somebody may take back what others wrote: nobody in open rooms and direct conversations.
-    pub fn moderates(&self, _author: PeerId) -> bool {
+    pub fn moderates(&self, author: PeerId) -> bool {
         match self.record.kind {
             RoomKind::Open | RoomKind::Direct(_) => false,
+            RoomKind::Private => self.role(author) >= Some(Role::Admin),
         }
     }
 
@@ -188,6 +189,7 @@ impl Room {
         Some(match content {
             // Nobody can offer under the id of somebody else's offer.
             Content::Offer { transfer, .. } if !transfer.is_of(entry.header.author) => Content::Unknown,
+            Content::Deed(_) if self.record.kind != RoomKind::Private => Content::Unknown,
             content => content,
         })
     }

@@ -8,15 +8,22 @@
 //!   roster     who is here and which rooms there are, over TCP
 //!   forks      logs that contradict themselves
 //!   messages   what they write
+//!   private    who is in private rooms, and their keys; members and joining are what is done about it
+//!   errands    what is to be said to a certain device
 //! ```
 
 mod absorb;
 mod commands;
 mod datagrams;
+mod errands;
 mod forks;
+mod joining;
 mod links;
+mod members;
 mod messages;
+mod private;
 mod roster;
+mod tags;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,8 +35,8 @@ use crate::identity::{Identity, Verifier};
 use crate::log::{Priority, Replica, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
 use crate::pacing::{Air, Dice, HOST_LIMIT, TokenBucket, earliest};
-use crate::presence::{MAX_PEERS, Presence};
-use crate::rooms::{self, Content, LOBBY, RoomKeys, RoomKind, RoomTag};
+use crate::presence::Presence;
+use crate::rooms::{self, Content, Epochs, LOBBY, RoomKeys, RoomKind, Standing};
 use crate::transfer::Transfers;
 use crate::wire::datagram::{NetworkTag, Query};
 use crate::wire::entry::{Entry, Signed, log_id};
@@ -39,7 +46,14 @@ use roster::Roster;
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
+pub use members::{MAX_INVITE, MAX_INVITES};
+pub use private::Membership;
 pub use roster::KnownRoom;
+
+use errands::Errands;
+use joining::Knocks;
+use private::Private;
+use tags::Tags;
 
 /// A device on the network, without its sockets, clock and disk.
 pub struct Node {
@@ -66,6 +80,8 @@ pub struct Node {
     /// When standing connections are next told what is here.
     remind_at: Option<Instant>,
     transfers: Transfers,
+    errands: Errands,
+    knocks: Knocks,
     /// Headers that contradict what the store is being asked for.
     contradictions: BTreeMap<(RoomId, LogId), Signed>,
     /// Whether a copy of this device was heard.
@@ -92,25 +108,18 @@ pub struct Profile {
 /// A room that this device takes part in.
 pub struct Room {
     record: RoomRecord,
+    me: PeerId,
     /// Names this device's log in the room.
     nonce: u64,
     keys: RoomKeys,
     replica: Replica,
+    private: Option<Box<Private>>,
     history: History,
     /// For how long history is kept; for ever if absent.
     kept: Option<Duration>,
     /// When somebody last wrote here, by their clock; zero if that is not known.
     active: UnixMillis,
     typing: messages::Typing,
-}
-
-/// Which room a tag on the wire means at this hour.
-#[derive(Default)]
-struct Tags {
-    hour: Option<u64>,
-    rooms: BTreeMap<RoomTag, RoomId>,
-    /// Tags of direct conversations that senders of unknown tags might begin.
-    strangers: BTreeMap<PeerId, Vec<RoomTag>>,
 }
 
 impl Node {
@@ -144,6 +153,8 @@ impl Node {
             dialling: BTreeMap::new(),
             remind_at: None,
             transfers: Transfers::new(me),
+            errands: Errands::default(),
+            knocks: Knocks::default(),
             contradictions: BTreeMap::new(),
             cloned: false,
             dropped: BTreeMap::new(),
@@ -154,7 +165,7 @@ impl Node {
         };
         let mut effects = Effects::default();
         for room in &loaded.rooms {
-            node.load_room(room);
+            effects.extend(node.load_room(room));
         }
         for record in loaded.transfers {
             if let Some(kind) = node.rooms.get(&record.room).map(|room| room.record.kind) {
@@ -189,8 +200,8 @@ impl Node {
                 self.greet_rooms(None, now);
                 Effects::default()
             }
-            Input::Connected { conn, peer, remote, direction, standing } => {
-                self.connected(conn, peer, remote, direction, standing, now)
+            Input::Connected { conn, peer, remote, direction, standing, exporter } => {
+                self.connected(conn, peer, remote, direction, standing, exporter, now)
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
@@ -212,6 +223,7 @@ impl Node {
                 self.transfers.sent(transfer, to, digest);
                 Effects::default()
             }
+            Input::Reread { room, entries } => self.reread(room, entries, now),
         };
         // What was dropped changes nothing: a flood must not make every machine look at its clock.
         if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
@@ -227,6 +239,7 @@ impl Node {
         let timers =
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
+        let machines = earliest(machines, self.private_deadline());
         self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
@@ -234,7 +247,8 @@ impl Node {
     /// From now on nothing of a room that is older than this is fetched; absent means that everything is.
     pub fn keep(&mut self, room: RoomId, history: Option<Duration>) {
         if let Some(held) = self.rooms.get_mut(&room) {
-            held.kept = history;
+            // Who is in a private room is told by all of its history.
+            held.kept = history.filter(|_| held.private.is_none());
         }
     }
 
@@ -252,11 +266,11 @@ impl Node {
 
     /// The rooms that this device takes part in, in the order of their ids.
     pub fn rooms(&self) -> impl Iterator<Item = &Room> {
-        self.rooms.values()
+        self.rooms.values().filter(|room| !room.is_leaving())
     }
 
     pub fn room(&self, id: RoomId) -> Option<&Room> {
-        self.rooms.get(&id)
+        self.rooms.get(&id).filter(|room| !room.is_leaving())
     }
 
     pub fn transfer(&self, id: TransferId) -> Option<&TransferRecord> {
@@ -284,9 +298,11 @@ impl Node {
             let strangers = match room.record.kind {
                 RoomKind::Open => self.presence.online_count(),
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
+                RoomKind::Private => room.roles().filter(|(peer, _)| self.presence.is_online(*peer)).count(),
             };
             room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
         }
+        effects.extend(self.tend_private(now));
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
         effects.extend(self.look(now));
@@ -329,11 +345,14 @@ impl Node {
         self.bucket.ready_at(1, now)
     }
 
-    fn load_room(&mut self, loaded: &LoadedRoom) {
-        if let Some(mut room) = self.make_room(loaded.record.clone()) {
-            room.replica.load(loaded);
-            room.active = loaded.recent.last().map_or(UnixMillis(0), |newest| newest.header.hlc.unix());
-            self.rooms.insert(loaded.record.id, room);
+    fn load_room(&mut self, loaded: &LoadedRoom) -> Effects {
+        let Some(mut room) = self.make_room(loaded.record.clone()) else { return Effects::default() };
+        room.replica.load(loaded);
+        room.active = loaded.recent.last().map_or(UnixMillis(0), |newest| newest.header.hlc.unix());
+        self.rooms.insert(loaded.record.id, room);
+        match &loaded.private {
+            Some(private) => self.load_private(loaded.record.id, private),
+            None => Effects::default(),
         }
     }
 
@@ -342,7 +361,7 @@ impl Node {
         let Some(mut room) = self.make_room(record.clone()) else { return Effects::default() };
         room.replica.somebody_came(self.presence.online_count(), now.instant, &mut self.dice);
         self.rooms.insert(id, room);
-        self.tags.hour = None;
+        self.tags.forget();
         Effects {
             commit: vec![Record::Room(record)],
             tell: vec![Event::RoomJoined(id)],
@@ -355,16 +374,23 @@ impl Node {
         let (keys, only) = match record.kind {
             RoomKind::Open => (RoomKeys::Open, None),
             RoomKind::Direct(peer) => (RoomKeys::Sealed(self.identity.agree(peer)?), Some((self.me, peer))),
+            // Who may write there is decided before entries come to the replica.
+            RoomKind::Private => (RoomKeys::Epochs(Epochs::default()), None),
         };
+        let is_private = record.kind == RoomKind::Private;
+        let private = is_private.then(|| Box::new(Private::new(Standing::Inside)));
         let own = log_id(self.me, self.log_nonce);
         let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
         replica.verified_by(self.verifier.clone());
+        if private.is_some() {
+            replica.admit_only_named();
+        }
         if self.cloned {
             replica.insist();
         }
+        let (me, nonce, kept, active) = (self.me, self.log_nonce, None, UnixMillis(0));
         let (history, typing) = (History::default(), messages::Typing::default());
-        let active = UnixMillis(0);
-        Some(Room { record, nonce: self.log_nonce, keys, replica, history, kept: None, active, typing })
+        Some(Room { record, me, nonce, keys, replica, private, history, kept, active, typing })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -383,28 +409,6 @@ impl Node {
                 }
             }
         }
-    }
-
-    /// The room that a tag means. A direct conversation that the other side begins is none of ours yet.
-    fn room_of_tag(&mut self, tag: RoomTag, sender: PeerId, now: UnixMillis) -> Option<RoomId> {
-        let hour = now.0 / 3_600_000;
-        if self.tags.hour != Some(hour) {
-            let tags = self.rooms.iter().flat_map(|(id, room)| {
-                // In open rooms everybody has the same tag; the other side is the only one who sends in a direct one.
-                let sender = room.record.kind.other_side().unwrap_or(self.me);
-                room.keys.accepted_tags(*id, sender, now).into_iter().map(move |tag| (tag, *id))
-            });
-            self.tags = Tags { hour: Some(hour), rooms: tags.collect(), strangers: BTreeMap::new() };
-        }
-        self.tags.rooms.get(&tag).copied().or_else(|| {
-            let begun = rooms::direct_room_id(self.me, sender);
-            if !self.tags.strangers.contains_key(&sender) && self.tags.strangers.len() < MAX_PEERS {
-                let keys = RoomKeys::Sealed(self.identity.agree(sender)?);
-                self.tags.strangers.insert(sender, keys.accepted_tags(begun, sender, now));
-            }
-            let theirs = self.tags.strangers.get(&sender)?;
-            theirs.contains(&tag).then_some(begun)
-        })
     }
 
     /// The room, which is made if it is the direct conversation with `peer` and that has begun.
@@ -445,11 +449,12 @@ impl Room {
         Content::claimed_name(&self.keys.open_body(&entry.header, &entry.body)?)
     }
 
-    /// Devices other than this one that were heard in the room.
+    /// Devices other than this one that are in the room, or were heard there if it is open.
     pub fn members(&self) -> Vec<PeerId> {
         match self.record.kind {
             RoomKind::Direct(peer) => vec![peer],
             RoomKind::Open => self.replica.members().collect(),
+            RoomKind::Private => self.roles().map(|(peer, _)| peer).filter(|peer| *peer != self.me).collect(),
         }
     }
 
@@ -482,6 +487,8 @@ impl Room {
     fn concerns(&self, peer: Option<PeerId>) -> bool {
         match (self.record.kind, peer) {
             (RoomKind::Direct(other), Some(peer)) => peer == other,
+            (RoomKind::Private, Some(peer)) => self.is_open_to(peer),
+            (RoomKind::Private, None) => self.membership() == Membership::Member,
             _ => true,
         }
     }
@@ -491,6 +498,17 @@ impl Room {
         match self.record.kind {
             RoomKind::Open => true,
             RoomKind::Direct(other) => peer == other,
+            RoomKind::Private => {
+                self.private.as_ref().is_some_and(|private| private.is_open_to(peer, self.me))
+            }
+        }
+    }
+
+    /// Whether a device may be asked for what it has of this room.
+    fn may_ask(&self, peer: PeerId) -> bool {
+        match &self.private {
+            Some(private) => private.may_ask(peer, self.me),
+            None => self.is_open_to(peer),
         }
     }
 }

@@ -421,7 +421,7 @@ pub const MAX_PEERS: usize = 16_384;
 /// Addresses remembered of one device.
 pub const MAX_ADDRESSES: usize = 8;
 /// The first announcement comes within this after the start: long enough to hear that everybody starts.
-const FIRST_ANNOUNCEMENT: Duration = Duration::from_millis(200);
+const FIRST_ANNOUNCEMENT: Duration = Duration::from_millis(250);
 /// Waits after the first announcements: a lost one must not hide a device for a whole interval.
 const STARTING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 /// How many of the first announcements ask the others to answer.
@@ -443,8 +443,8 @@ const ANSWER_DELAY: Duration = Duration::from_millis(200);
 /// Nobody answers more often than this, scaled by the size of the group in between: 50 ms for each device.
 const MIN_ANSWER_SPACING: Duration = Duration::from_millis(500);
 const MAX_ANSWER_SPACING: Duration = Duration::from_secs(5);
-/// Announcements heard lately from which on one's own is held back: about 50 a second,
-const CROWDED: f64 = 8.0;
+/// Announcements heard lately from which on one's own is held back: about 30 a second,
+const CROWDED: f64 = 6.0;
 /// so long, and longer the more there are.
 const HELD_BACK: Duration = Duration::from_secs(1);
 const LATELY: Duration = Duration::from_millis(200);

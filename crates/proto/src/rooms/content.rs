@@ -6,6 +6,7 @@ use minicbor::bytes::{ByteArray, ByteVec};
 use minicbor::{Decode, Encode};
 
 use crate::model::{EntryId, TransferId};
+use crate::rooms::deed::Deed;
 use crate::transfer::{Failure, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
@@ -25,18 +26,37 @@ pub mod kind {
     pub const META: u8 = 6;
     pub const FORK: u8 = 13;
     pub const RECEIPT: u8 = 15;
+    pub const GENESIS: u8 = 0;
+    pub const ADD: u8 = 7;
+    pub const REMOVE: u8 = 8;
+    pub const GRANT: u8 = 9;
+    pub const INVITE: u8 = 10;
+    pub const REVOKE: u8 = 11;
+    pub const APPOINT: u8 = 17;
+    pub const RENEWED: u8 = 18;
     pub const PIN: u8 = 16;
 }
 
 /// Whether entries of a kind have a place of their own among the messages. Others speak about one that has, about an
-/// offer, or about a log.
+/// offer, about a log, or about what people of a private room need not read: keys and invites.
 pub fn is_message(kind: u8) -> bool {
-    !matches!(kind, kind::EDIT | kind::DELETE | kind::REACTION | kind::FORK | kind::RECEIPT | kind::PIN)
+    !matches!(
+        kind,
+        kind::EDIT
+            | kind::DELETE
+            | kind::REACTION
+            | kind::FORK
+            | kind::RECEIPT
+            | kind::PIN
+            | kind::GRANT
+            | kind::INVITE
+            | kind::REVOKE
+    )
 }
 
 /// Whether messages of a kind only tell what happened in the room: they never count as unread.
 pub fn is_note(kind: u8) -> bool {
-    kind == kind::META
+    matches!(kind, kind::META | kind::GENESIS | kind::ADD | kind::REMOVE | kind::APPOINT | kind::RENEWED)
 }
 
 /// The meaning of an entry's body.
@@ -78,6 +98,8 @@ pub enum Content {
         target: EntryId,
         on: bool,
     },
+    /// Something was done to a private room.
+    Deed(Deed),
 }
 
 /// What an offer of files says. The entry that holds it commits, by `manifest`, to every name and size.
@@ -102,6 +124,7 @@ impl Content {
             Content::Text(_) => kind::TEXT,
             Content::Offer { .. } => kind::OFFER,
             Content::Receipt { .. } => kind::RECEIPT,
+            Content::Deed(deed) => deed.kind(),
             Content::Fork(_) => kind::FORK,
             Content::Edit { .. } => kind::EDIT,
             Content::Delete { .. } => kind::DELETE,
@@ -127,6 +150,7 @@ impl Content {
                 name,
             }),
             Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
+            Content::Deed(deed) => deed.encode(author),
             Content::Fork(headers) => {
                 let [one, other] = headers.each_ref().map(|signed| signed.bytes().to_vec().into());
                 to_cbor(&ForkBody { one, other })
@@ -182,7 +206,7 @@ impl Content {
                 let said: ForkBody = from_cbor(body)?;
                 Ok(Content::Fork(Box::new([Signed::decode(&said.one)?, Signed::decode(&said.other)?])))
             }
-            _ => Ok(Content::Unknown),
+            _ => Ok(Deed::decode(kind, body)?.map_or(Content::Unknown, Content::Deed)),
         }
     }
 }

@@ -12,6 +12,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::model::{PeerId, RoomId, UnixMillis};
+use crate::rooms::epochs::Epochs;
 use crate::wire::datagram::Envelope;
 use crate::wire::entry::Header;
 
@@ -24,6 +25,8 @@ pub enum RoomKeys {
     Open,
     /// One key for the room's whole life: direct conversations.
     Sealed(Zeroizing<[u8; 32]>),
+    /// A key for each epoch: private rooms.
+    Epochs(Epochs),
 }
 
 impl RoomKeys {
@@ -32,6 +35,10 @@ impl RoomKeys {
         match self {
             RoomKeys::Open => open_tag(room),
             RoomKeys::Sealed(key) => sealed_tag(key, sender, hour(now)),
+            // Without a key nothing is sent; nobody knows the tag either.
+            RoomKeys::Epochs(epochs) => {
+                epochs.sending().map_or([0; 8], |key| sealed_tag(key, sender, hour(now)))
+            }
         }
     }
 
@@ -39,9 +46,9 @@ impl RoomKeys {
     pub fn accepted_tags(&self, room: RoomId, sender: PeerId, now: UnixMillis) -> Vec<RoomTag> {
         match self {
             RoomKeys::Open => vec![open_tag(room)],
-            RoomKeys::Sealed(key) => {
-                let hour = hour(now);
-                [hour.saturating_sub(1), hour, hour + 1].map(|hour| sealed_tag(key, sender, hour)).to_vec()
+            RoomKeys::Sealed(key) => tags_around(key, sender, now).to_vec(),
+            RoomKeys::Epochs(epochs) => {
+                epochs.accepted().flat_map(|key| tags_around(key, sender, now)).collect()
             }
         }
     }
@@ -50,42 +57,49 @@ impl RoomKeys {
     pub fn datagram_overhead(&self) -> usize {
         match self {
             RoomKeys::Open => 0,
-            RoomKeys::Sealed(_) => 16,
+            RoomKeys::Sealed(_) | RoomKeys::Epochs(_) => 16,
         }
     }
 
-    /// The body of a room's datagram: tag, then the packet, sealed where the room is.
-    pub fn seal_packet(&self, envelope: &Envelope, tag: RoomTag, packet: &[u8]) -> Vec<u8> {
+    /// The body of a room's datagram: tag, then the packet, sealed where the room is. `None` without a key.
+    pub fn seal_packet(&self, envelope: &Envelope, tag: RoomTag, packet: &[u8]) -> Option<Vec<u8>> {
+        let sealed = |key: &[u8; 32]| {
+            let aad = envelope.encode(tag.len() + packet.len() + 16);
+            seal(&datagram_key(key, envelope), &datagram_nonce(envelope), packet, &aad)
+        };
         let body = match self {
             RoomKeys::Open => packet.to_vec(),
-            RoomKeys::Sealed(key) => {
-                let aad = envelope.encode(tag.len() + packet.len() + 16);
-                seal(&datagram_key(key, envelope), &datagram_nonce(envelope), packet, &aad)
-            }
+            RoomKeys::Sealed(key) => sealed(key),
+            RoomKeys::Epochs(epochs) => sealed(epochs.sending()?),
         };
-        [tag.as_slice(), &body].concat()
+        Some([tag.as_slice(), &body].concat())
     }
 
     /// The packet behind the tag of a datagram's body; `None` if it was not sealed by a member for this datagram.
     pub fn open_packet(&self, envelope: &Envelope, body: &[u8]) -> Option<Vec<u8>> {
         let sealed = body.get(size_of::<RoomTag>()..)?;
+        let opened = |key: &[u8; 32]| {
+            let aad = envelope.encode(body.len());
+            open(&datagram_key(key, envelope), &datagram_nonce(envelope), sealed, &aad)
+        };
         match self {
             RoomKeys::Open => Some(sealed.to_vec()),
-            RoomKeys::Sealed(key) => {
-                let aad = envelope.encode(body.len());
-                open(&datagram_key(key, envelope), &datagram_nonce(envelope), sealed, &aad)
-            }
+            RoomKeys::Sealed(key) => opened(key),
+            RoomKeys::Epochs(epochs) => epochs.accepted().find_map(opened),
         }
     }
 
-    /// An entry's body as it is signed, stored and sent. `nonce` must never be used twice: 24 random bytes.
-    pub fn seal_body(&self, header: &Header, nonce: [u8; 24], plain: &[u8]) -> Vec<u8> {
+    /// An entry's body as it is signed, stored and sent; `None` without a key. `nonce` must never be used twice: 24
+    /// random bytes.
+    pub fn seal_body(&self, header: &Header, nonce: [u8; 24], plain: &[u8]) -> Option<Vec<u8>> {
+        let sealed = |key: &[u8; 32]| {
+            let sealed = seal(&entry_key(key, header.author), &nonce, plain, &entry_aad(header));
+            [nonce.as_slice(), &sealed].concat()
+        };
         match self {
-            RoomKeys::Open => plain.to_vec(),
-            RoomKeys::Sealed(key) => {
-                let sealed = seal(&entry_key(key, header.author), &nonce, plain, &entry_aad(header));
-                [nonce.as_slice(), &sealed].concat()
-            }
+            RoomKeys::Open => Some(plain.to_vec()),
+            RoomKeys::Sealed(key) => Some(sealed(key)),
+            RoomKeys::Epochs(epochs) => epochs.writing().map(sealed),
         }
     }
 
@@ -93,20 +107,51 @@ impl RoomKeys {
     pub fn body_overhead(&self) -> usize {
         match self {
             RoomKeys::Open => 0,
-            RoomKeys::Sealed(_) => 24 + 16,
+            RoomKeys::Sealed(_) | RoomKeys::Epochs(_) => 24 + 16,
         }
     }
 
     /// What [`RoomKeys::seal_body`] sealed; `None` if it was sealed otherwise or for another entry.
     pub fn open_body(&self, header: &Header, body: &[u8]) -> Option<Vec<u8>> {
+        let opened = |key: &[u8; 32]| {
+            let (nonce, sealed) = body.split_first_chunk::<24>()?;
+            open(&entry_key(key, header.author), nonce, sealed, &entry_aad(header))
+        };
         match self {
             RoomKeys::Open => Some(body.to_vec()),
-            RoomKeys::Sealed(key) => {
-                let (nonce, sealed) = body.split_first_chunk::<24>()?;
-                open(&entry_key(key, header.author), nonce, sealed, &entry_aad(header))
-            }
+            RoomKeys::Sealed(key) => opened(key),
+            RoomKeys::Epochs(epochs) => epochs.of(header.epoch).find_map(opened),
         }
     }
+
+    /// The epoch of new entries; 0 where keys never change.
+    pub fn epoch(&self) -> u32 {
+        match self {
+            RoomKeys::Open | RoomKeys::Sealed(_) => 0,
+            RoomKeys::Epochs(epochs) => epochs.epoch(),
+        }
+    }
+
+    /// The keys of a private room.
+    pub fn epochs(&self) -> Option<&Epochs> {
+        match self {
+            RoomKeys::Open | RoomKeys::Sealed(_) => None,
+            RoomKeys::Epochs(epochs) => Some(epochs),
+        }
+    }
+
+    /// The keys of a private room.
+    pub fn epochs_mut(&mut self) -> Option<&mut Epochs> {
+        match self {
+            RoomKeys::Open | RoomKeys::Sealed(_) => None,
+            RoomKeys::Epochs(epochs) => Some(epochs),
+        }
+    }
+}
+
+fn tags_around(key: &[u8; 32], sender: PeerId, now: UnixMillis) -> [RoomTag; 3] {
+    let hour = hour(now);
+    [hour.saturating_sub(1), hour, hour + 1].map(|hour| sealed_tag(key, sender, hour))
 }
 
 fn seal(key: &[u8; 32], nonce: &[u8; 24], plain: &[u8], aad: &[u8]) -> Vec<u8> {
@@ -203,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_sealed_body_opens_in_its_place_with_its_key_only() {
-        let body = sealed(1).seal_body(&header(3), [8; 24], b"tea?");
+        let body = sealed(1).seal_body(&header(3), [8; 24], b"tea?").unwrap();
         assert_eq!(body.len(), 4 + sealed(1).body_overhead());
         assert_eq!(sealed(1).open_body(&header(3), &body).as_deref(), Some(b"tea?".as_slice()));
         assert_eq!(sealed(1).open_body(&header(4), &body), None);
@@ -214,12 +259,31 @@ mod tests {
     #[test]
     fn a_sealed_packet_opens_in_its_datagram_only() {
         let tag = [3; 8];
-        let body = sealed(1).seal_packet(&envelope(1), tag, b"packet");
+        let body = sealed(1).seal_packet(&envelope(1), tag, b"packet").unwrap();
         assert_eq!(body.len(), 8 + 6 + sealed(1).datagram_overhead());
         assert_eq!(sealed(1).open_packet(&envelope(1), &body).as_deref(), Some(b"packet".as_slice()));
         assert_eq!(sealed(1).open_packet(&envelope(2), &body), None);
         assert_eq!(sealed(2).open_packet(&envelope(1), &body), None);
         assert_eq!(sealed(1).open_packet(&envelope(1), &body[..4]), None);
+    }
+
+    #[test]
+    fn a_body_of_an_epoch_opens_with_a_key_of_that_epoch_only() {
+        let mut epochs = Epochs::default();
+        epochs.insert(0, Zeroizing::new([1; 32]));
+        epochs.insert(1, Zeroizing::new([2; 32]));
+        epochs.set_current(None);
+        let keys = RoomKeys::Epochs(epochs);
+        let in_epoch = |epoch| Header { epoch, ..header(3) };
+        let body = keys.seal_body(&in_epoch(1), [8; 24], b"tea?").unwrap();
+        assert_eq!(keys.open_body(&in_epoch(1), &body).as_deref(), Some(b"tea?".as_slice()));
+        assert_eq!(keys.open_body(&in_epoch(0), &body), None);
+        let mut earlier = Epochs::default();
+        earlier.insert(0, Zeroizing::new([1; 32]));
+        assert_eq!(RoomKeys::Epochs(earlier).open_body(&in_epoch(1), &body), None);
+        let none = RoomKeys::Epochs(Epochs::default());
+        assert_eq!(none.seal_body(&in_epoch(0), [8; 24], b"tea?"), None);
+        assert_eq!(none.seal_packet(&envelope(1), [3; 8], b"packet"), None);
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! What the logs mean: which rooms there are, who can read them, what their entries say.
 
 mod content;
+mod deed;
+mod epochs;
+mod fold;
+mod invite;
 mod keys;
 mod mentions;
 
@@ -11,6 +15,10 @@ pub use content::{
     Content, MAX_EMOJI, MAX_MENTIONS, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, MAX_TOPIC, Offer,
     Text, emoji, is_message, is_note, kind,
 };
+pub use deed::{BOX_BYTES, Deed, MAX_AFTER, MAX_BOXES, MAX_NAMED_HEADS, What, is_deed};
+pub use epochs::{Epochs, grant_box, key_id, open_box};
+pub use fold::{Deeds, Done, Fold, Former, Grant, KnownInvite, MAX_DEEDS, MAX_MEMBERS, Role};
+pub use invite::{BadInvite, Invite, Standing, Why, invite_id, join_proof, refusal_proof, welcome_proof};
 pub use keys::{RoomKeys, RoomTag};
 pub use mentions::mentioned;
 
@@ -25,13 +33,15 @@ pub enum RoomKind {
     Open,
     /// This device and one other, sealed.
     Direct(PeerId),
+    /// Its members, sealed with keys that change when somebody is put out.
+    Private,
 }
 
 impl RoomKind {
     /// Who else is in a direct conversation.
     pub fn other_side(self) -> Option<PeerId> {
         match self {
-            RoomKind::Open => None,
+            RoomKind::Open | RoomKind::Private => None,
             RoomKind::Direct(peer) => Some(peer),
         }
     }
@@ -59,6 +69,19 @@ pub fn open_room_id(network: &str, normal_name: &str) -> RoomId {
 pub fn direct_room_id(one: PeerId, other: PeerId) -> RoomId {
     let (low, high) = ordered(one, other);
     room_id(b"lanyard direct room v1", &[&low.0, &high.0])
+}
+
+/// A private room: whoever knows the id can tell who began it, once they see its genesis.
+pub fn private_room_id(creator: PeerId, salt: &[u8; 16]) -> RoomId {
+    room_id(b"lanyard private room v1", &[&creator.0, salt])
+}
+
+/// A private room's name as it is shown: one line of at most [`MAX_ROOM_NAME`] bytes without a leading `#`. `None` if
+/// nothing is left. Unlike an open room's it is found by nobody, so it keeps its capitals.
+pub fn private_name(name: &str) -> Option<String> {
+    let line = text::clean_line(name, 4 * MAX_ROOM_NAME);
+    let line = text::cut(line.trim_start_matches(['#', ' ']), MAX_ROOM_NAME).trim_end().to_owned();
+    (!line.is_empty()).then_some(line)
 }
 
 fn room_id(label: &[u8], parts: &[&[u8]]) -> RoomId {
@@ -95,5 +118,14 @@ mod tests {
         assert_ne!(open_room_id("ab", "c"), open_room_id("a", "bc"));
         assert_eq!(direct_room_id(ann, bob), direct_room_id(bob, ann));
         assert_ne!(direct_room_id(ann, bob), direct_room_id(ann, cyd));
+        assert_ne!(private_room_id(ann, &[1; 16]), private_room_id(bob, &[1; 16]));
+        assert_ne!(private_room_id(ann, &[1; 16]), private_room_id(ann, &[2; 16]));
+    }
+
+    #[test]
+    fn a_private_room_keeps_its_name_and_nothing_that_cannot_be_seen() {
+        assert_eq!(private_name(" # Board\u{202E} ").as_deref(), Some("Board"));
+        assert_eq!(private_name(&"é".repeat(40)).map(|name| name.len()), Some(MAX_ROOM_NAME));
+        assert_eq!(private_name("#\u{200B} "), None);
     }
 }

@@ -284,7 +284,8 @@ impl Open {
 
 fn audience(kind: RoomKind) -> Audience {
     match kind {
-        RoomKind::Open => Audience::Anyone,
+        // In a private room only members know of the transfer: half of its id is random and stands in a sealed entry.
+        RoomKind::Open | RoomKind::Private => Audience::Anyone,
         RoomKind::Direct(peer) => Audience::Peer(peer),
     }
 }

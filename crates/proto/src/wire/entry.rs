@@ -146,6 +146,11 @@ impl Unverified {
         self.0.log()
     }
 
+    /// As it came: sealed in private rooms.
+    pub fn body(&self) -> &[u8] {
+        &self.0.body
+    }
+
     /// Whether the other claims to come right behind this one in the same log.
     pub fn precedes(&self, other: &Unverified) -> bool {
         let (one, next) = (self.header(), other.header());

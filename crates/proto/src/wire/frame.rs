@@ -9,6 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::model::{LogId, RoomId, Seq, Span};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::{Head, HeldBody};
+use crate::wire::door::Door;
 
 /// What two devices say to each other over a sync connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub enum Frame {
     Rooms(Vec<Listed>),
     /// Nothing to say; the connection is alive.
     Ping,
+    /// About being let into a private room, and its keys.
+    Door(Door),
 }
 
 /// What the sender holds of a room: all of it, or what changed since it last said so on this connection.
@@ -116,6 +119,7 @@ impl Frame {
                 (ROOMS, to_cbor(&RoomsBody { rooms: rooms.collect() }))
             }
             Frame::Ping => (PING, Vec::new()),
+            Frame::Door(door) => door.encode(),
         };
         [&[kind], body.as_slice()].concat()
     }
@@ -173,7 +177,7 @@ impl Frame {
                 Frame::Rooms(rooms.collect())
             }
             PING => Frame::Ping,
-            _ => return Ok(None),
+            kind => return Ok(Door::decode(kind, body)?.map(Frame::Door)),
         }))
     }
 }

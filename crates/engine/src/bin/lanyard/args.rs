@@ -164,17 +164,25 @@ pub enum Verb {
 
 #[derive(Debug, Subcommand)]
 pub enum RoomVerb {
-    /// Take part in an open room. Anyone on this network can read it.
-    #[command(after_help = "Example:\n  lanyard room join design")]
+    /// Take part in an open room, which anyone on this network can read; or come into a private one by an invite.
+    #[command(
+        after_help = "Examples:\n  lanyard room join design\n  lanyard room join lanyard:v1:inv:aebagbaf…"
+    )]
     Join {
-        /// Its name, with or without '#'.
+        /// Its name, with or without '#', or an invite.
         name: String,
+        /// With an invite: wait so many seconds until somebody has let us in.
+        #[arg(long, value_name = "SECONDS")]
+        wait: Option<u32>,
     },
-    /// Make an open room: the same as joining it first.
-    #[command(after_help = "Example:\n  lanyard room create design")]
+    /// Make a room: an open one, the same as joining it first, or a private one.
+    #[command(after_help = "Examples:\n  lanyard room create design\n  lanyard room create --private Board")]
     Create {
         /// Its name, with or without '#'.
         name: String,
+        /// Only those who are let in can read it.
+        #[arg(long)]
+        private: bool,
     },
     /// Leave a room.
     #[command(after_help = "Example:\n  lanyard room leave design")]
@@ -182,6 +190,74 @@ pub enum RoomVerb {
         /// Its name, with or without '#', or its id.
         room: String,
     },
+    /// Make an invite to a private room: whoever has the link comes in.
+    #[command(
+        after_help = "Examples:\n  lanyard room invite Board --hours 24 --qr\n  lanyard room invite Board --list\n  \
+                      lanyard room invite Board --revoke 5ab0"
+    )]
+    Invite {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// For how long it holds; a week if nothing is said.
+        #[arg(long, value_name = "N")]
+        hours: Option<u32>,
+        /// Show it as a QR code, too.
+        #[arg(long, conflicts_with_all = ["list", "revoke"])]
+        qr: bool,
+        /// Show the invites that hold, and make none.
+        #[arg(long, conflicts_with = "hours")]
+        list: bool,
+        /// Let one hold no longer, by the first characters of its id.
+        #[arg(long, value_name = "ID", conflicts_with_all = ["hours", "list"])]
+        revoke: Option<String>,
+    },
+    /// Who is in a room.
+    #[command(after_help = "Example:\n  lanyard room members Board")]
+    Members {
+        /// Its name, with or without '#', or its id.
+        room: String,
+    },
+    /// Let somebody into a private room.
+    #[command(after_help = "Example:\n  lanyard room add Board @Ann")]
+    Add {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// @person by name, or first characters of the id.
+        peer: String,
+    },
+    /// Put somebody out of a private room, and change its keys.
+    #[command(after_help = "Example:\n  lanyard room remove Board @Ann")]
+    Remove {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// @person by name, or first characters of the id.
+        peer: String,
+    },
+    /// Make a member of a private room an admin, or an admin a member.
+    #[command(after_help = "Example:\n  lanyard room role Board @Ann admin")]
+    Role {
+        /// Its name, with or without '#', or its id.
+        room: String,
+        /// @person by name, or first characters of the id.
+        peer: String,
+        /// What the person is from now on.
+        #[arg(value_enum)]
+        role: MemberRole,
+    },
+    /// Change the keys of a private room.
+    #[command(after_help = "Example:\n  lanyard room renew Board")]
+    Renew {
+        /// Its name, with or without '#', or its id.
+        room: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MemberRole {
+    /// Lets others in and puts them out, invites, renews keys.
+    Admin,
+    /// Reads and writes.
+    Member,
 }
 
 #[derive(Debug, ClapArgs)]

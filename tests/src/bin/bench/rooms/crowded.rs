@@ -164,7 +164,7 @@ impl Spent {
             spent.fold((0.0, 0.0), |sum, one| (sum.0 + per_message(one.0), sum.1 + per_message(one.1)))
         };
         let (rooms, presence) = (of(&ROOM_KINDS), of(&PRESENCE_KINDS));
-        let [data, heads, nacks] = ROOM_KINDS.map(|kind| of(&[kind]).0);
+        let [data, heads, nacks] = [16, 17, 18].map(|kind| of(&[kind]).0);
         row(
             &format!("{what}: datagrams per message"),
             &format!("<= {datagrams}"),
@@ -201,6 +201,6 @@ fn median_rtt(ping: Process) -> f64 {
     quantile(&times, 0.5)
 }
 
-/// DATA, HEADS and NACK, by the number in the envelope; ANNOUNCE and BYE.
-const ROOM_KINDS: [u8; 3] = [16, 17, 18];
+/// DATA, HEADS, NACK, FRAGMENT and TYPING, by the number in the envelope; ANNOUNCE and BYE.
+const ROOM_KINDS: [u8; 5] = [16, 17, 18, 19, 20];
 const PRESENCE_KINDS: [u8; 2] = [1, 2];

@@ -5,6 +5,7 @@ mod files;
 mod history;
 mod log;
 mod peers;
+mod private;
 mod rooms;
 mod status;
 mod transfers;
@@ -62,10 +63,7 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Peers { watch: true, .. } => peers::watch(node, out).await,
         Verb::Peers { wait, .. } => peers::list(node, out, wait).await,
         Verb::Rooms => rooms::list(node, out).await,
-        Verb::Room(RoomVerb::Join { name } | RoomVerb::Create { name }) => {
-            rooms::join(node, out, &name).await
-        }
-        Verb::Room(RoomVerb::Leave { room }) => rooms::leave(node, out, &room).await,
+        Verb::Room(verb) => room(node, out, verb).await,
         Verb::Say(words) => chat::say(node, out, words).await,
         Verb::Log(wanted) => log::run(node, out, wanted).await,
         Verb::Search { words, to, from, limit } => log::search(node, out, words, to, from, limit).await,
@@ -78,6 +76,26 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Transfers { watch: true } => transfers::watch(node, out).await,
         Verb::Transfers { watch: false } => transfers::list(node, out).await,
         Verb::Cancel { id } => transfers::cancel(node, out, id).await,
+    }
+}
+
+async fn room(node: &Node, out: Output, verb: RoomVerb) -> Result<(), Failure> {
+    match verb {
+        RoomVerb::Create { name, private: true } => private::create(node, out, name).await,
+        RoomVerb::Create { name, private: false } => rooms::join(node, out, &name).await,
+        RoomVerb::Join { name, wait: Some(seconds) } => private::join(node, out, name, seconds).await,
+        RoomVerb::Join { name, wait: None } => rooms::join(node, out, &name).await,
+        RoomVerb::Leave { room } => rooms::leave(node, out, &room).await,
+        RoomVerb::Invite { room, list: true, .. } => private::invites(node, out, &room).await,
+        RoomVerb::Invite { room, revoke: Some(invite), .. } => {
+            private::revoke(node, out, &room, invite).await
+        }
+        RoomVerb::Invite { room, hours, qr, .. } => private::invite(node, out, &room, hours, qr).await,
+        RoomVerb::Members { room } => private::members(node, out, &room).await,
+        RoomVerb::Add { room, peer } => private::add(node, out, &room, peer).await,
+        RoomVerb::Remove { room, peer } => private::remove(node, out, &room, peer).await,
+        RoomVerb::Role { room, peer, role } => private::set_role(node, out, &room, peer, role).await,
+        RoomVerb::Renew { room } => private::renew(node, out, &room).await,
     }
 }
 

@@ -1,6 +1,6 @@
 //! `lanyard rooms`, `lanyard room`.
 
-use lanyard_engine::api::{ApiError, Command, Reply, Room, RoomKind};
+use lanyard_engine::api::{ApiError, Command, Membership, Reply, Room, RoomKind};
 use lanyard_engine::control::Node;
 
 use super::{all_rooms, ask, misunderstood};
@@ -24,20 +24,43 @@ pub async fn join(node: &Node, out: Output, name: &str) -> Result<(), Failure> {
 pub async fn leave(node: &Node, out: Output, room: &str) -> Result<(), Failure> {
     let name = room.strip_prefix('#').unwrap_or(room);
     let rooms = all_rooms(node).await?;
-    let found = rooms
-        .iter()
-        .find(|known| known.id == room)
-        .or_else(|| rooms.iter().find(|known| known.kind != RoomKind::Direct && known.name == name));
-    let Some(found) = found else {
-        let message = format!("You are in no room called {name}. `lanyard rooms` shows where you are.");
-        return Err(Failure::new(Exit::NobodyThere, message));
+    let is_named = |known: &&Room| known.kind != RoomKind::Direct && same_name(&known.name, name);
+    let mut found: Vec<&Room> = rooms.iter().filter(|known| known.id == room).collect();
+    if found.is_empty() {
+        found = rooms.iter().filter(is_named).collect();
+    }
+    let found = match found[..] {
+        [one] => one,
+        [] => {
+            let message = format!("You are in no room called {name}. `lanyard rooms` shows where you are.");
+            return Err(Failure::new(Exit::NobodyThere, message));
+        }
+        _ => {
+            let rooms: Vec<String> =
+                found.iter().map(|room| format!("{} ({})", room.id, kind(room))).collect();
+            let message = format!("Several rooms are called {name}. Write an id: {}", rooms.join(" or "));
+            return Err(Failure::new(Exit::WrongUse, message));
+        }
     };
     node.call(Command::LeaveRoom { room: found.id.clone() }).await?;
     out.note(&format!("You have left #{}.", found.name));
     Ok(())
 }
 
-fn words(room: &Room) -> String {
+/// Names of open rooms are told in lower case, those of private ones as they were given.
+fn same_name(known: &str, written: &str) -> bool {
+    known.to_lowercase() == written.to_lowercase()
+}
+
+fn kind(room: &Room) -> &'static str {
+    match room.kind {
+        RoomKind::Lobby | RoomKind::Open => "open",
+        RoomKind::Direct => "direct",
+        RoomKind::Private => "private",
+    }
+}
+
+pub fn words(room: &Room) -> String {
     let name = text::line(&room.name);
     let name = match room.kind {
         RoomKind::Lobby | RoomKind::Open | RoomKind::Private => format!("#{name}"),
@@ -53,6 +76,14 @@ fn words(room: &Room) -> String {
         0 => String::new(),
         unread => format!("{unread} unread"),
     };
-    let rest: Vec<_> = [members, unread].into_iter().filter(|part| !part.is_empty()).collect();
+    let private = match (room.kind, room.membership) {
+        (RoomKind::Private, Membership::Member) => "private",
+        (RoomKind::Private, Membership::Joining) => "waiting to be let in",
+        (RoomKind::Private, Membership::Refused) => "not let in",
+        (RoomKind::Private, Membership::Removed) => "put out",
+        _ => "",
+    };
+    let rest: Vec<_> =
+        [private.to_owned(), members, unread].into_iter().filter(|part| !part.is_empty()).collect();
     format!("{}  {}", paint(STRONG, &name), paint(QUIET, &rest.join(", "))).trim_end().to_owned()
 }

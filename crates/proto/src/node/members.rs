@@ -1,0 +1,352 @@
+//! What people do in private rooms: begin them, let others in and put them out, invite, renew keys, leave.
+
+use std::time::Duration;
+
+use crate::effects::{Effects, Event, Record};
+use crate::model::{Hlc, InviteId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
+use crate::node::errands::Errand;
+use crate::node::private::{Membership, Private, Retry};
+use crate::node::{MAX_ROOMS, Node, Refusal, Room};
+use crate::rooms::{
+    self, Content, Deed, Invite, KnownInvite, MAX_BOXES, MAX_MEMBERS, MAX_NAMED_HEADS, Role, RoomKind,
+    Standing, What, grant_box,
+};
+
+impl Node {
+    /// Begins a private room, with nobody else in it.
+    ///
+    /// # Errors
+    /// If the name is empty, or there are too many rooms.
+    pub fn create_room(&mut self, name: &str, now: Now) -> Result<(RoomId, Effects), Refusal> {
+        let name = rooms::private_name(name).ok_or(Refusal::NoName)?;
+        if self.rooms.len() >= MAX_ROOMS {
+            return Err(Refusal::TooManyRooms);
+        }
+        let salt = self.dice.bytes();
+        let id = rooms::private_room_id(self.me, &salt);
+        let mut effects = self.add_room(id, RoomKind::Private, &name, now);
+        let key: [u8; 32] = self.dice.bytes();
+        effects.commit.push(Record::Standing { room: id, standing: Standing::Inside });
+        effects.extend(self.take_keys(id, &[(0, key)], now));
+        effects.extend(self.do_deed(id, What::Genesis { salt, name }, now)?);
+        effects.extend(self.advance(now));
+        Ok((id, effects))
+    }
+
+    /// Lets a device in.
+    ///
+    /// # Errors
+    /// If that is not this device's to do, or the device is in.
+    pub fn add_member(&mut self, room: RoomId, peer: PeerId, now: Now) -> Result<Effects, Refusal> {
+        let private = self.as_admin(room)?;
+        if private.fold.role(peer).is_some() {
+            return Err(Refusal::AlreadyMember);
+        }
+        if private.fold.members.len() >= MAX_MEMBERS {
+            return Err(Refusal::TooManyMembers);
+        }
+        let after = private.fold.removals_of(peer);
+        self.identity.agree(peer).ok_or(Refusal::BadKey)?;
+        let name = self.presence.peer(peer).map(|peer| peer.name.clone()).unwrap_or_default();
+        let what = What::Add { device: peer, admin: false, invite: None, after, name };
+        let mut effects = self.do_deed(room, what, now)?;
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Puts a device out, and renews the keys so that it reads nothing that is written from now on.
+    ///
+    /// # Errors
+    /// If that is not this device's to do, or the device is not in.
+    pub fn remove_member(&mut self, room: RoomId, peer: PeerId, now: Now) -> Result<Effects, Refusal> {
+        let me = self.me;
+        let private = self.as_admin(room)?;
+        let (mine, theirs) = (private.fold.role(me), private.fold.role(peer).ok_or(Refusal::NoMember)?);
+        if peer == me {
+            return self.leave(room, now);
+        }
+        if Some(theirs) >= mine {
+            return Err(Refusal::NotCreator);
+        }
+        let mut effects = self.put_out(room, peer, now)?;
+        effects.extend(self.renew(room, now));
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Makes a member an admin, or an admin a member.
+    ///
+    /// # Errors
+    /// If this device did not begin the room, or the device is not in.
+    pub fn appoint(&mut self, room: RoomId, peer: PeerId, admin: bool, now: Now) -> Result<Effects, Refusal> {
+        let me = self.me;
+        let private = self.as_member(room)?;
+        if private.fold.role(me) != Some(Role::Creator) {
+            return Err(Refusal::NotCreator);
+        }
+        let theirs = private.fold.role(peer).ok_or(Refusal::NoMember)?;
+        if theirs == Role::Creator {
+            return Err(Refusal::Yourself);
+        }
+        if (theirs == Role::Admin) == admin {
+            return Ok(Effects::default());
+        }
+        let mut effects = self.do_deed(room, What::Appoint { device: peer, admin }, now)?;
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Makes a new key for all who are in.
+    ///
+    /// # Errors
+    /// If that is not this device's to do.
+    pub fn renew_keys(&mut self, room: RoomId, now: Now) -> Result<Effects, Refusal> {
+        self.as_admin(room)?;
+        let mut effects = self.do_deed(room, What::Renewed, now)?;
+        effects.extend(self.renew(room, now));
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Makes an invite that holds for so long.
+    ///
+    /// # Errors
+    /// If that is not this device's to do, or there are too many.
+    pub fn invite(&mut self, room: RoomId, span: Duration, now: Now) -> Result<(Invite, Effects), Refusal> {
+        self.as_admin(room)?;
+        if self.invites(room, now.unix).len() >= MAX_INVITES {
+            return Err(Refusal::TooManyInvites);
+        }
+        let millis = u64::try_from(span.min(MAX_INVITE).as_millis()).unwrap_or(u64::MAX);
+        let expires = UnixMillis(now.unix.0.saturating_add(millis));
+        let invite = Invite { room, secret: self.dice.bytes(), inviter: self.me, expires };
+        let mut effects = self.do_deed(room, What::Invite { secret: invite.secret, expires }, now)?;
+        effects.extend(self.advance(now));
+        Ok((invite, effects))
+    }
+
+    /// The invites of a room that hold now.
+    pub fn invites(&self, room: RoomId, at: UnixMillis) -> Vec<(InviteId, KnownInvite)> {
+        let Some(private) = self.rooms.get(&room).and_then(|room| room.private.as_ref()) else {
+            return Vec::new();
+        };
+        let fold = &private.fold;
+        let open = fold.invites.keys().filter_map(|id| Some((*id, fold.open_invite(*id, at)?.clone())));
+        open.collect()
+    }
+
+    /// # Errors
+    /// If that is not this device's to do, or there is no such invite.
+    pub fn revoke_invite(&mut self, room: RoomId, invite: InviteId, now: Now) -> Result<Effects, Refusal> {
+        let private = self.as_admin(room)?;
+        if !private.fold.invites.contains_key(&invite) {
+            return Err(Refusal::NoInvite);
+        }
+        let mut effects = self.do_deed(room, What::Revoke { invite }, now)?;
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Says that this device leaves; the room is forgotten once somebody has heard it, or soon.
+    pub(super) fn leave_private(&mut self, room: RoomId, now: Now) -> Effects {
+        let (me, standing) = (self.me, Standing::Leaving);
+        let mut effects = self.put_out(room, me, now).unwrap_or_default();
+        let Some(private) = self.rooms.get_mut(&room).and_then(|room| room.private.as_mut()) else {
+            return effects;
+        };
+        private.standing = standing.clone();
+        private.leave_at = Some(now.instant + LEAVE_AFTER);
+        effects.commit.push(Record::Standing { room, standing });
+        effects.tell.push(Event::RoomLeft(room));
+        effects.extend(self.advance(now));
+        effects
+    }
+
+    pub(super) fn tend_leaving(&mut self, id: RoomId, now: Now) -> Effects {
+        let Some(Room { private: Some(private), replica, .. }) = self.rooms.get_mut(&id) else {
+            return Effects::default();
+        };
+        if private.standing != Standing::Leaving {
+            return Effects::default();
+        }
+        let (said, _) = replica.next_own();
+        let heard = said.0 > 1 && replica.holders(Seq(said.0 - 1)).next().is_some();
+        let at = *private.leave_at.get_or_insert(now.instant + LEAVE_AFTER);
+        if heard || at <= now.instant {
+            return self.forget_room(id);
+        }
+        private.due = Some(at.min(now.instant + LEAVE_LOOK));
+        Effects::default()
+    }
+
+    /// Those whom this device let in and who have not spoken in the room since are told, when they are here.
+    pub(super) fn tend_welcomes(&mut self, id: RoomId, now: Now) -> Effects {
+        let me = self.me;
+        let Some(Room { private: Some(private), replica, .. }) = self.rooms.get(&id) else {
+            return Effects::default();
+        };
+        if private.membership(me) != Membership::Member {
+            return Effects::default();
+        }
+        // Whoever holds the entry that let it in knows; of an older log of this device, whoever was heard.
+        let knows = |peer: PeerId, log: LogId, seq: Seq| {
+            if log == replica.own_log() {
+                replica.holders(seq).any(|holder| holder == peer)
+            } else {
+                replica.members().any(|member| member == peer)
+            }
+        };
+        let mut wanted: Vec<PeerId> = private.fold.members.keys().copied().collect();
+        wanted.retain(|peer| match private.fold.adder(*peer) {
+            Some((adder, log, seq)) => {
+                adder == me && self.presence.is_online(*peer) && !knows(*peer, log, seq)
+            }
+            None => false,
+        });
+        let mut effects = Effects::default();
+        for peer in wanted {
+            let retry = self.retry_of(id, peer);
+            if retry.is_due(now.instant) {
+                effects.extend(self.go(peer, Errand::Welcome(id)).unwrap_or_default());
+            }
+            let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) else { break };
+            let retry = private.welcomes.entry(peer).or_default();
+            if retry.is_due(now.instant) {
+                retry.rest(WELCOME_RETRY, MAX_WELCOME_RETRY, now.instant);
+            }
+            private.due = crate::pacing::earliest(private.due, retry.at());
+        }
+        effects
+    }
+
+    /// Writes a deed, and takes in what it changes.
+    pub(super) fn do_deed(&mut self, id: RoomId, what: What, now: Now) -> Result<Effects, Refusal> {
+        let private =
+            self.rooms.get(&id).and_then(|room| room.private.as_ref()).ok_or(Refusal::NotPrivate)?;
+        let height = match what {
+            What::Genesis { .. } => 0,
+            _ => private.fold.height.saturating_add(1),
+        };
+        let deed = Deed { height, what };
+        let (entry, mut effects) = self.write(id, &Content::Deed(deed.clone()), now)?;
+        if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
+            private.note_deed(id, &entry, deed);
+        }
+        effects.extend(self.settle_private(id, now));
+        Ok(effects)
+    }
+
+    /// Makes the next epoch's key and seals it to all who are in. Does nothing where there is no key to go on from.
+    pub(super) fn renew(&mut self, id: RoomId, now: Now) -> Effects {
+        let me = self.me;
+        let key: [u8; 32] = self.dice.bytes();
+        let Some(Room { keys, private: Some(private), .. }) = self.rooms.get_mut(&id) else {
+            return Effects::default();
+        };
+        let Some(epoch) = keys.epoch().checked_add(1) else { return Effects::default() };
+        // A later epoch, of which the key is not here, would not give way to this one.
+        if private.fold.grants.contains_key(&epoch) {
+            return Effects::default();
+        }
+        let boxes: Vec<_> = private
+            .fold
+            .members
+            .keys()
+            .filter(|peer| **peer != me)
+            .filter_map(|peer| Some((*peer, grant_box(&self.identity, *peer, id, epoch, &key)?)))
+            .collect();
+        let mut effects = Effects::default();
+        if let Some(epochs) = keys.epochs_mut().filter(|epochs| !epochs.reads(epoch)) {
+            epochs.insert(epoch, key.into());
+            effects.commit.push(Record::Key { room: id, epoch, key: SecretKey(key.into()) });
+        }
+        let id_of_key = rooms::key_id(&key);
+        let mut parts: Vec<Vec<_>> = boxes.chunks(MAX_BOXES).map(<[_]>::to_vec).collect();
+        if parts.is_empty() {
+            parts.push(Vec::new());
+        }
+        // All parts are sealed with the old key: the new one counts from the first of them on.
+        for (deed, entry_effects) in self.write_grants(id, epoch, id_of_key, parts, now) {
+            effects.extend(entry_effects);
+            if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
+                private.note_deed(id, &deed.0, deed.1);
+            }
+        }
+        effects.extend(self.settle_private(id, now));
+        effects
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn write_grants(
+        &mut self,
+        id: RoomId,
+        epoch: u32,
+        key: crate::model::KeyId,
+        parts: Vec<Vec<(PeerId, [u8; rooms::BOX_BYTES])>>,
+        now: Now,
+    ) -> Vec<((std::sync::Arc<crate::wire::entry::Entry>, Deed), Effects)> {
+        let height = self.rooms.get(&id).and_then(|room| room.private.as_ref()).map_or(0, |p| p.fold.height);
+        let mut written = Vec::new();
+        for boxes in parts {
+            let deed = Deed { height: height.saturating_add(1), what: What::Grant { epoch, key, boxes } };
+            if let Ok((entry, effects)) = self.write(id, &Content::Deed(deed.clone()), now) {
+                written.push(((entry, deed), effects));
+            }
+        }
+        written
+    }
+
+    fn put_out(&mut self, id: RoomId, peer: PeerId, now: Now) -> Result<Effects, Refusal> {
+        let room = self.rooms.get(&id).ok_or(Refusal::NoRoom)?;
+        let heads = room.replica.heads_for_removal(peer, MAX_NAMED_HEADS);
+        self.do_deed(id, What::Remove { device: peer, heads }, now)
+    }
+
+    pub(super) fn forget_room(&mut self, id: RoomId) -> Effects {
+        self.rooms.remove(&id);
+        self.tags.forget();
+        // Whoever comes back does not know where their log ended: it must be another log.
+        self.log_nonce = u64::from_be_bytes(self.dice.bytes());
+        let (commit, tell) = (vec![Record::RoomLeft(id)], vec![Event::RoomLeft(id)]);
+        Effects { commit, tell, ..Effects::default() }
+    }
+
+    fn retry_of(&self, id: RoomId, peer: PeerId) -> Retry {
+        let private = self.rooms.get(&id).and_then(|room| room.private.as_ref());
+        private.and_then(|private| private.welcomes.get(&peer).copied()).unwrap_or_default()
+    }
+
+    pub(super) fn as_member(&self, id: RoomId) -> Result<&Private, Refusal> {
+        let room = self.rooms.get(&id).filter(|room| !room.is_leaving()).ok_or(Refusal::NoRoom)?;
+        let private = room.private.as_ref().ok_or(Refusal::NotPrivate)?;
+        match private.membership(self.me) {
+            Membership::Member => Ok(private),
+            _ => Err(Refusal::NotMember),
+        }
+    }
+
+    fn as_admin(&self, id: RoomId) -> Result<&Private, Refusal> {
+        let private = self.as_member(id)?;
+        match private.fold.role(self.me) {
+            Some(Role::Admin | Role::Creator) => Ok(private),
+            _ => Err(Refusal::NotAdmin),
+        }
+    }
+
+    /// The clock reading of the next own entry.
+    pub(super) fn next_reading(&self, now: Now) -> Hlc {
+        self.clock.next().max(Hlc::at(now.unix))
+    }
+}
+
+/// How long a device that leaves waits for somebody to hear it.
+const LEAVE_AFTER: Duration = Duration::from_secs(10);
+/// How often it looks whether somebody has.
+const LEAVE_LOOK: Duration = Duration::from_millis(250);
+/// A device that was let in and does not come is told again.
+const WELCOME_RETRY: Duration = Duration::from_secs(10);
+const MAX_WELCOME_RETRY: Duration = Duration::from_secs(600);
+/// Invites of one room that hold at a time: enough to give each newcomer his own.
+pub const MAX_INVITES: usize = 64;
+/// An invite holds for a year at the most: whoever finds it later has no business here.
+pub const MAX_INVITE: Duration = Duration::from_secs(366 * 24 * 3600);

@@ -1,0 +1,428 @@
+//! Who is in a private room: a pure function of the set of deeds, so that all who have the same deeds agree, whatever
+//! the order in which they arrived.
+//!
+//! Deeds are sorted by (height, hybrid clock, author, place in the log), and each counts only if its author had the right to
+//! it there. A removal also cuts what its device wrote unseen by the remover. Since that could be further removals, it is
+//! done in three rounds: the creator's removals are final first, then the admins', then everything else is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::model::{EntryId, Hlc, InviteId, KeyId, LogId, PeerId, RoomId, Seq, UnixMillis};
+use crate::rooms::deed::{BOX_BYTES, Deed, What};
+use crate::rooms::private_room_id;
+use crate::wire::entry::Entry;
+
+/// What a member may do. More is greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    Member,
+    /// Adds and removes members, invites, renews keys.
+    Admin,
+    /// Began the room; the only one to make and to remove admins.
+    Creator,
+}
+
+/// A deed and the entry that it stands in. Deeds sort in the order in which they are folded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub author: PeerId,
+    pub log: LogId,
+    pub seq: Seq,
+    pub id: EntryId,
+    pub hlc: Hlc,
+    /// With which epoch's key the entry is sealed: whoever had that key could read it.
+    pub epoch: u32,
+    pub deed: Deed,
+}
+
+impl Done {
+    pub fn of(entry: &Entry, deed: Deed) -> Done {
+        let header = &entry.header;
+        let (author, seq, hlc, epoch) = (header.author, header.seq, header.hlc, header.epoch);
+        Done { author, log: entry.log(), seq, id: entry.id(), hlc, epoch, deed }
+    }
+
+    fn place(&self) -> Place {
+        (self.deed.height, self.hlc, self.author, self.seq, self.id)
+    }
+}
+
+type Place = (u32, Hlc, PeerId, Seq, EntryId);
+
+/// All deeds of a room that are here and readable.
+#[derive(Clone, Debug, Default)]
+pub struct Deeds {
+    done: BTreeMap<Place, Arc<Done>>,
+    /// Devices that any deed lets in, whether it counts or not: entries of theirs are kept, so that all who have the same
+    /// deeds keep the same entries.
+    named: BTreeSet<PeerId>,
+}
+
+impl Deeds {
+    /// Whether it was not here before. Beyond [`MAX_DEEDS`] the last in the order are dropped: what is kept is a function
+    /// of the set, too.
+    pub fn insert(&mut self, room: RoomId, done: Done) -> bool {
+        match &done.deed.what {
+            What::Genesis { salt, .. } if private_room_id(done.author, salt) == room => {
+                self.named.insert(done.author);
+            }
+            What::Genesis { .. } => return false,
+            What::Add { device, .. } if self.named.len() < MAX_DEEDS => {
+                self.named.insert(*device);
+            }
+            _ => {}
+        }
+        let new = self.done.insert(done.place(), Arc::new(done)).is_none();
+        if self.done.len() > MAX_DEEDS {
+            self.done.pop_last();
+        }
+        new
+    }
+
+    /// Whether entries of this author belong into the room.
+    pub fn names(&self, author: PeerId) -> bool {
+        self.named.contains(&author)
+    }
+
+    /// Everybody of whom that is so.
+    pub fn named(&self) -> impl Iterator<Item = PeerId> {
+        self.named.iter().copied()
+    }
+
+    pub fn len(&self) -> usize {
+        self.done.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
+    /// What they come to.
+    pub fn fold(&self) -> Fold {
+        let nothing = Cuts::new();
+        let by_creator = self.round(&nothing, Role::Creator).cuts;
+        let by_admins = self.round(&by_creator, Role::Admin).cuts;
+        self.round(&by_admins, Role::Member).fold
+    }
+
+    /// `least`: removals by this role and above become cuts for the next round.
+    fn round(&self, cuts: &Cuts, least: Role) -> Round {
+        let mut round = Round { cuts: cuts.clone(), ..Round::default() };
+        for done in self.done.values() {
+            let height = done.deed.height;
+            let begun = round.fold.creator.is_some();
+            // A height that nothing leads up to is made up: it would push later deeds out of their order.
+            if (begun && height > round.fold.height.saturating_add(1)) || (!begun && height > 0) {
+                round.fold.incomplete = true;
+                break;
+            }
+            round.fold.height = round.fold.height.max(height);
+            if !round.is_cut(cuts, done) {
+                round.apply(done, least);
+            }
+        }
+        round
+    }
+}
+
+/// What the deeds of a room come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fold {
+    pub creator: Option<PeerId>,
+    pub name: String,
+    pub members: BTreeMap<PeerId, Role>,
+    /// Devices that were put out or left, and are not in again.
+    pub former: BTreeMap<PeerId, Former>,
+    pub invites: BTreeMap<InviteId, KnownInvite>,
+    /// By epoch, the one that counts first: that of the lowest entry id.
+    pub grants: BTreeMap<u32, Vec<Grant>>,
+    /// The highest of all deeds.
+    pub height: u32,
+    /// When the room began, by its creator's clock.
+    pub begun: Hlc,
+    /// Whether there are deeds above some that are not here.
+    pub incomplete: bool,
+    /// In which epoch each device was last let in.
+    added: BTreeMap<PeerId, u32>,
+    /// Who let a device in by no invite, and by which entry.
+    adders: BTreeMap<PeerId, (PeerId, LogId, Seq)>,
+    /// The highest epoch in which somebody was put out.
+    removed_in: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Former {
+    /// What it was; `None` if it never was in, as far as is known.
+    pub role: Option<Role>,
+    /// Every removal that was not ended by an addition: entry, and up to where logs counted then.
+    pub removals: BTreeMap<EntryId, BTreeMap<LogId, Seq>>,
+    /// The highest epoch of these.
+    pub epoch: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownInvite {
+    pub secret: [u8; 16],
+    pub by: PeerId,
+    pub expires: UnixMillis,
+    pub revoked: bool,
+    epoch: u32,
+}
+
+/// A key that an admin made and sealed to others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    pub key: KeyId,
+    pub by: PeerId,
+    /// The lowest of its entries.
+    pub entry: EntryId,
+    pub at: Hlc,
+    pub boxes: BTreeMap<PeerId, [u8; BOX_BYTES]>,
+}
+
+impl Fold {
+    pub fn role(&self, peer: PeerId) -> Option<Role> {
+        self.members.get(&peer).copied()
+    }
+
+    /// Whether an entry of a room means anything: its author is in, or wrote it before it was put out.
+    pub fn counts(&self, author: PeerId, log: LogId, seq: Seq) -> bool {
+        if self.members.contains_key(&author) {
+            return true;
+        }
+        self.former.get(&author).is_some_and(|former| former.role.is_some() && former.covers(log, seq))
+    }
+
+    /// Who let a device in and in which entry, if that was not by an invite.
+    pub fn adder(&self, peer: PeerId) -> Option<(PeerId, LogId, Seq)> {
+        self.adders.get(&peer).copied()
+    }
+
+    /// Removals that an addition of the device has to name.
+    pub fn removals_of(&self, peer: PeerId) -> Vec<EntryId> {
+        self.former.get(&peer).map(|former| former.removals.keys().copied().collect()).unwrap_or_default()
+    }
+
+    /// The invite, if it lets somebody in who comes at this time.
+    pub fn open_invite(&self, invite: InviteId, at: UnixMillis) -> Option<&KnownInvite> {
+        self.invites
+            .get(&invite)
+            .filter(|known| !known.revoked && at <= known.expires && !self.is_void(known))
+    }
+
+    /// Whoever was put out may know the secret of every invite that was made before.
+    fn is_void(&self, invite: &KnownInvite) -> bool {
+        self.removed_in.is_some_and(|epoch| epoch >= invite.epoch)
+    }
+
+    pub fn is_revoked(&self, invite: InviteId) -> bool {
+        self.invites.get(&invite).is_some_and(|known| known.revoked || self.is_void(known))
+    }
+
+    /// The epoch and key to write with: the highest epoch, and of several keys the one of the lowest entry. `held` says
+    /// which are here.
+    pub fn current(&self, held: impl Fn(u32, KeyId) -> bool) -> Option<(u32, KeyId)> {
+        self.grants.iter().rev().find_map(|(epoch, grants)| {
+            Some((*epoch, grants.iter().find(|grant| held(*epoch, grant.key))?.key))
+        })
+    }
+
+    /// Whether somebody who is out may have the key of an epoch, so that another one is due.
+    pub fn is_known_outside(&self, epoch: u32, key: KeyId) -> bool {
+        let grant = self.grants.get(&epoch).and_then(|grants| grants.iter().find(|grant| grant.key == key));
+        self.former.iter().filter(|(_, former)| former.role.is_some()).any(|(peer, former)| {
+            epoch <= former.epoch
+                || self.added.get(peer).is_some_and(|added| *added >= epoch)
+                || grant.is_some_and(|grant| grant.by == *peer || grant.boxes.contains_key(peer))
+        })
+    }
+
+    /// When the key of an epoch was made, by its maker's clock.
+    pub fn made(&self, epoch: u32, key: KeyId) -> Option<Hlc> {
+        let grant = self.grants.get(&epoch).and_then(|grants| grants.iter().find(|grant| grant.key == key));
+        grant.map(|grant| grant.at).or((epoch == 0).then_some(self.begun))
+    }
+
+    /// Epochs of which the key that counts is not here.
+    pub fn lacking(&self, held: impl Fn(u32, KeyId) -> bool) -> Vec<u32> {
+        let lacks = |(epoch, grants): (&u32, &Vec<Grant>)| {
+            grants.iter().any(|grant| !held(*epoch, grant.key)).then_some(*epoch)
+        };
+        self.grants.iter().filter_map(lacks).collect()
+    }
+}
+
+impl Former {
+    /// Whether an entry was seen by everybody who removed its author.
+    pub fn covers(&self, log: LogId, seq: Seq) -> bool {
+        self.removals.values().all(|heads| heads.get(&log).is_some_and(|head| seq <= *head))
+    }
+
+    /// How far this device may still fetch each log: what all its removers had.
+    pub fn may_fetch(&self, log: LogId) -> Seq {
+        let heads = self.removals.values().map(|heads| heads.get(&log).copied().unwrap_or_default());
+        heads.min().unwrap_or_default()
+    }
+}
+
+/// What removals cut of a device's logs: entry of the removal, and up to where they count.
+type Cuts = BTreeMap<PeerId, BTreeMap<EntryId, BTreeMap<LogId, Seq>>>;
+
+#[derive(Default)]
+struct Round {
+    fold: Fold,
+    /// For the next round.
+    cuts: Cuts,
+    /// Removals that an addition ended.
+    ended: BTreeSet<EntryId>,
+}
+
+impl Round {
+    fn is_cut(&self, cuts: &Cuts, done: &Done) -> bool {
+        let Some(removals) = cuts.get(&done.author) else { return false };
+        removals.iter().any(|(id, heads)| {
+            !self.ended.contains(id)
+                && *id != done.id
+                && heads.get(&done.log).is_none_or(|head| done.seq > *head)
+        })
+    }
+
+    /// The role of whoever did something, there.
+    fn authority(&self, done: &Done) -> Option<Role> {
+        let was = |former: &Former| former.role.filter(|_| former.covers(done.log, done.seq));
+        self.fold.role(done.author).or_else(|| self.fold.former.get(&done.author).and_then(was))
+    }
+
+    fn apply(&mut self, done: &Done, least: Role) {
+        if let What::Genesis { name, .. } = &done.deed.what {
+            if self.fold.creator.is_none() {
+                self.fold.creator = Some(done.author);
+                self.fold.name = name.clone();
+                self.fold.begun = done.hlc;
+                self.fold.members.insert(done.author, Role::Creator);
+            }
+            return;
+        }
+        let Some(role) = self.authority(done) else { return };
+        match &done.deed.what {
+            What::Add { device, admin, invite, after, .. } => {
+                self.add(done, role, *device, *admin, *invite, after);
+            }
+            What::Remove { device, heads } => self.remove(done, role, *device, heads, least),
+            What::Appoint { device, admin } if role == Role::Creator => {
+                if let Some(theirs) = self.fold.members.get_mut(device).filter(|role| **role != Role::Creator)
+                {
+                    *theirs = if *admin { Role::Admin } else { Role::Member };
+                }
+            }
+            What::Grant { epoch, key, boxes } if role >= Role::Admin => self.grant(done, *epoch, *key, boxes),
+            What::Invite { secret, expires } if role >= Role::Admin => {
+                let known = KnownInvite {
+                    secret: *secret,
+                    by: done.author,
+                    expires: *expires,
+                    revoked: false,
+                    epoch: done.epoch,
+                };
+                self.fold.invites.entry(super::invite_id(secret)).or_insert(known);
+            }
+            What::Revoke { invite } if role >= Role::Admin => {
+                if let Some(known) = self.fold.invites.get_mut(invite) {
+                    known.revoked = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn add(
+        &mut self,
+        done: &Done,
+        role: Role,
+        device: PeerId,
+        admin: bool,
+        invite: Option<InviteId>,
+        after: &[EntryId],
+    ) {
+        let allowed = match invite {
+            Some(invite) => self.fold.open_invite(invite, done.hlc.unix()).is_some(),
+            None => role >= Role::Admin,
+        };
+        let fold = &mut self.fold;
+        let is_out = fold
+            .former
+            .get(&device)
+            .is_some_and(|former| former.removals.keys().any(|removal| !after.contains(removal)));
+        let is_in = fold.members.contains_key(&device);
+        if !allowed || is_out || (!is_in && fold.members.len() >= MAX_MEMBERS) {
+            return;
+        }
+        if let Some(former) = fold.former.remove(&device) {
+            self.ended.extend(former.removals.keys());
+        }
+        fold.members.entry(device).or_insert(if admin && role == Role::Creator {
+            Role::Admin
+        } else {
+            Role::Member
+        });
+        let added = fold.added.entry(device).or_default();
+        *added = (*added).max(done.epoch);
+        if invite.is_none() {
+            fold.adders.insert(device, (done.author, done.log, done.seq));
+        }
+    }
+
+    fn remove(&mut self, done: &Done, role: Role, device: PeerId, heads: &[(LogId, Seq)], least: Role) {
+        let fold = &mut self.fold;
+        let theirs = fold.role(device).or_else(|| fold.former.get(&device).and_then(|former| former.role));
+        let leaves = device == done.author;
+        if !leaves && (role < Role::Admin || theirs.is_some_and(|theirs| theirs >= role)) {
+            return;
+        }
+        let mut heads: BTreeMap<LogId, Seq> = heads.iter().copied().collect();
+        // Nobody can name the entry that he is about to write.
+        heads.insert(done.log, done.seq);
+        if role >= least || leaves {
+            self.cuts.entry(device).or_default().insert(done.id, heads.clone());
+        }
+        if !leaves {
+            fold.removed_in = Some(fold.removed_in.map_or(done.epoch, |epoch| epoch.max(done.epoch)));
+        }
+        fold.members.remove(&device);
+        let fresh = Former { role: theirs, removals: BTreeMap::new(), epoch: done.epoch };
+        let former = fold.former.entry(device).or_insert(fresh);
+        former.removals.insert(done.id, heads);
+        former.epoch = former.epoch.max(done.epoch);
+    }
+
+    fn grant(&mut self, done: &Done, epoch: u32, key: KeyId, boxes: &[(PeerId, [u8; BOX_BYTES])]) {
+        let newest = self.fold.grants.keys().next_back().copied().unwrap_or_default();
+        // One after the other: nobody can use up the numbers.
+        if epoch == 0 || Some(epoch) != done.epoch.checked_add(1) || epoch > newest.saturating_add(1) {
+            return;
+        }
+        let grants = self.fold.grants.entry(epoch).or_default();
+        match grants.iter_mut().find(|grant| grant.key == key && grant.by == done.author) {
+            Some(grant) => {
+                grant.entry = grant.entry.min(done.id);
+                grant.boxes.extend(boxes.iter().copied());
+            }
+            None => {
+                let boxes = boxes.iter().copied().collect();
+                grants.push(Grant { key, by: done.author, entry: done.id, at: done.hlc, boxes });
+            }
+        }
+        grants.sort_by_key(|grant| grant.entry);
+    }
+}
+
+/// Devices that are in a room at a time.
+pub const MAX_MEMBERS: usize = 4096;
+/// Deeds of a room that are looked at: each of the members let in, put out and let in again, and the keys of years. More
+/// would make each new one cost more than a moment to fold.
+pub const MAX_DEEDS: usize = 16_384;
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -1,0 +1,133 @@
+//! What people do in private rooms.
+
+use std::time::Duration;
+
+use lanyard_proto::identity::Identity;
+use lanyard_proto::model::RoomId;
+use lanyard_proto::node::{Membership, Refusal};
+use lanyard_proto::rooms::{Invite, Role};
+use lanyard_proto::wire::datagram::{Envelope, NetworkTag, RoomPacket};
+
+use super::{Lan, Who};
+
+impl Lan {
+    pub fn create_room(&mut self, who: Who, name: &str) -> RoomId {
+        let mut room = None;
+        self.command(who, |node, now| {
+            let (id, effects) = node.create_room(name, now).expect("can be begun");
+            room = Some(id);
+            effects
+        });
+        room.expect("was begun")
+    }
+
+    pub fn add_member(&mut self, who: Who, room: RoomId, peer: Who) {
+        let peer = self.id(peer);
+        self.command(who, |node, now| node.add_member(room, peer, now).expect("can be let in"));
+    }
+
+    pub fn remove_member(&mut self, who: Who, room: RoomId, peer: Who) {
+        let peer = self.id(peer);
+        self.command(who, |node, now| node.remove_member(room, peer, now).expect("can be put out"));
+    }
+
+    pub fn appoint(&mut self, who: Who, room: RoomId, peer: Who, admin: bool) {
+        let peer = self.id(peer);
+        self.command(who, |node, now| node.appoint(room, peer, admin, now).expect("can be appointed"));
+    }
+
+    pub fn renew_keys(&mut self, who: Who, room: RoomId) {
+        self.command(who, |node, now| node.renew_keys(room, now).expect("can be renewed"));
+    }
+
+    pub fn leave(&mut self, who: Who, room: RoomId) {
+        self.command(who, |node, now| node.leave(room, now).expect("can be left"));
+    }
+
+    pub fn invite(&mut self, who: Who, room: RoomId, hours: u64) -> Invite {
+        let mut invite = None;
+        self.command(who, |node, now| {
+            let (made, effects) =
+                node.invite(room, Duration::from_secs(hours * 3600), now).expect("can invite");
+            invite = Some(made);
+            effects
+        });
+        invite.expect("was made")
+    }
+
+    pub fn revoke(&mut self, who: Who, invite: &Invite) {
+        self.command(who, |node, now| {
+            node.revoke_invite(invite.room, invite.id(), now).expect("can be revoked")
+        });
+    }
+
+    pub fn use_invite(&mut self, who: Who, invite: &Invite) {
+        self.command(who, |node, now| node.join_by_invite(invite.clone(), now).expect("can join").1);
+    }
+
+    /// Hosts of one segment hear each other, and nobody else.
+    pub fn move_to_segment(&mut self, who: Who, segment: u32) {
+        self.put_in_segment(who, segment);
+    }
+
+    /// Says whatever it likes on a connection to somebody.
+    pub fn say_on_link(&mut self, who: Who, to: Who, frame: Vec<u8>) {
+        let conn = self.conns.iter().find(|(_, conn)| conn.owner == who && conn.peer == to);
+        if let Some(conn) = conn.map(|(id, _)| *id) {
+            self.send_frame(conn, frame);
+        }
+    }
+
+    /// A datagram of its own making, which speaks of a room, arrives at a host.
+    pub fn inject_from(&mut self, who: Who, to: Who, room: RoomId, entry: Vec<u8>) {
+        self.injected += 1;
+        let packet = RoomPacket::Data { entries: vec![entry], heads: Vec::new() };
+        let network = NetworkTag::of("default");
+        let (kind, boot, sender) = (packet.kind(), u64::MAX, self.id(who));
+        let envelope = Envelope { kind, boot, counter: self.injected, network, sender };
+        let body = [&room.0[..8], &packet.encode()].concat();
+        let bytes = envelope.sign(&Identity::from_seed(&self.hosts[who.0].seed), &body);
+        self.inject(to, who, bytes);
+    }
+
+    /// Why somebody cannot write in a room.
+    pub fn refused(&mut self, who: Who, room: RoomId) -> Option<Refusal> {
+        let mut refusal = None;
+        self.command(who, |node, now| match node.say(room, "may I?", now) {
+            Ok((_, effects)) => effects,
+            Err(error) => {
+                refusal = Some(error);
+                Default::default()
+            }
+        });
+        refusal
+    }
+
+    pub fn membership(&self, who: Who, room: RoomId) -> Option<Membership> {
+        self.node(who).room(room).map(|room| room.membership())
+    }
+
+    pub fn role(&self, who: Who, room: RoomId, peer: Who) -> Option<Role> {
+        self.node(who).room(room)?.role(self.id(peer))
+    }
+
+    /// Who is in, as somebody sees it, by name.
+    pub fn members(&self, who: Who, room: RoomId) -> Vec<String> {
+        let held = self.node(who).room(room);
+        let members =
+            held.into_iter().flat_map(|room| room.roles().map(|(peer, _)| peer).collect::<Vec<_>>());
+        let mut names: Vec<String> = members
+            .map(|peer| self.hosts.iter().find(|host| host.id == peer).map_or("?".into(), |h| h.name.clone()))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Who is in, as all of these see it: they must agree.
+    #[track_caller]
+    pub fn agreed_members(&self, room: RoomId, who: &[Who]) -> Vec<String> {
+        let seen: Vec<_> = who.iter().map(|who| self.members(*who, room)).collect();
+        assert!(seen.windows(2).all(|two| two[0] == two[1]), "seed {}: {seen:?}", self.seed);
+        seen.into_iter().next().unwrap_or_default()
+    }
+}
