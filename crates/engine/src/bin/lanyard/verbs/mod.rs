@@ -35,12 +35,14 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     };
     let until_interrupted = args.verb.runs_until_interrupted();
     let result = tokio::select! {
-        result = perform(&node, out, args.verb) => result,
+        // Listens before the first word is printed: whoever reads that may ask for the end at once.
+        biased;
         asked = signals::asked_to_end() => match asked {
             Ok(()) if until_interrupted => Ok(()),
             Ok(()) => Err(Failure::new(Exit::Failed, "Stopped before it was done.")),
             Err(error) => Err(error.into()),
         },
+        result = perform(&node, out, args.verb) => result,
         () = node.ended() => ended(&node, until_interrupted),
     };
     // Why the node could not go on explains more than what the verb made of it.
