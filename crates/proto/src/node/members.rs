@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::effects::{Effects, Event, Record};
 use crate::model::{Hlc, InviteId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::errands::Errand;
-use crate::node::private::{Membership, Private, Retry};
+use crate::node::membership::Membership;
+use crate::node::private::Private;
+use crate::node::retry::Retry;
 use crate::node::{MAX_ROOMS, Node, Refusal, Room};
 use crate::rooms::{
     self, Content, Deed, Invite, KnownInvite, MAX_BOXES, MAX_MEMBERS, MAX_NAMED_HEADS, Role, RoomKind,

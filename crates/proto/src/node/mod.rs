@@ -20,8 +20,10 @@ mod forks;
 mod joining;
 mod links;
 mod members;
+mod membership;
 mod messages;
 mod private;
+mod retry;
 mod roster;
 mod tags;
 
@@ -47,7 +49,7 @@ use roster::Roster;
 pub use commands::Refusal;
 pub use datagrams::Dropped;
 pub use members::{MAX_INVITE, MAX_INVITES};
-pub use private::Membership;
+pub use membership::Membership;
 pub use roster::KnownRoom;
 
 use errands::Errands;

@@ -4,25 +4,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, Job, LoadedPrivate, Record};
-use crate::model::{Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, Span, UnixMillis};
+use crate::model::{Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::errands::Errand;
+use crate::node::membership::Membership;
+use crate::node::retry::Retry;
 use crate::node::{Entries, Node, Room};
 use crate::pacing::earliest;
 use crate::rooms::{
-    self, Content, Deed, Deeds, Done, Epochs, Fold, Role, RoomKeys, Standing, What, Why, open_box,
-    private_room_id,
+    self, Content, Deed, Deeds, Done, Epochs, Fold, Role, RoomKeys, Standing, What, open_box, private_room_id,
 };
-use crate::wire::datagram::Head;
 use crate::wire::entry::{Entry, Unverified};
-
-/// How this device stands to a room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Membership {
-    Member,
-    Joining,
-    Refused(Why),
-    Removed,
-}
 
 /// What a private room has that others have not.
 pub(super) struct Private {
@@ -38,7 +29,7 @@ pub(super) struct Private {
     /// Devices that have the room's key and are no members, as far as this device knows.
     suspects: BTreeSet<PeerId>,
     /// Epochs of entries that are here and cannot be read.
-    sealed: BTreeSet<u32>,
+    pub(super) sealed: BTreeSet<u32>,
     /// When to look at all of this again.
     pub(super) due: Option<Instant>,
     /// When datagrams follow the current key.
@@ -62,13 +53,6 @@ struct Waiting {
     bytes: usize,
 }
 
-/// Something that is tried again after longer and longer rests.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Retry {
-    at: Option<Instant>,
-    tries: u32,
-}
-
 /// Members speak in words that mean nothing here: their keys may be newer.
 #[derive(Default)]
 struct Puzzle {
@@ -78,27 +62,6 @@ struct Puzzle {
     tries: u32,
     /// Deeds and keys at the last try: if they are more by now, it was of use.
     knew: (usize, u32),
-}
-
-impl Retry {
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.at.is_none_or(|at| at <= now)
-    }
-
-    /// Not again before a rest, which doubles from `first` to `most`.
-    pub(super) fn rest(&mut self, first: Duration, most: Duration, now: Instant) {
-        self.at = Some(now + first.saturating_mul(1 << self.tries.min(16)).min(most));
-        self.tries = self.tries.saturating_add(1);
-    }
-
-    /// Not again before this.
-    pub(super) fn wait(&mut self, span: Duration, now: Instant) {
-        self.at = Some(now + span);
-    }
-
-    pub(super) fn at(&self) -> Option<Instant> {
-        self.at
-    }
 }
 
 impl Private {
@@ -510,7 +473,7 @@ impl Node {
             return Effects::default();
         }
         let (tries, is_due, at) =
-            (private.keys.tries as usize, private.keys.is_due(now.instant), private.keys.at());
+            (private.keys.tries() as usize, private.keys.is_due(now.instant), private.keys.at());
         let here: Vec<PeerId> =
             private.fold.members.keys().copied().filter(|peer| self.presence.is_online(*peer)).collect();
         let mut effects = Effects::default();
@@ -574,88 +537,6 @@ impl Node {
         let creator = fold.creator.filter(|creator| fold.role(*creator).is_some()).filter(here);
         let mut admins = fold.members.iter().filter(|(_, role)| **role >= Role::Admin).map(|(peer, _)| *peer);
         creator.or_else(|| admins.find(here))
-    }
-}
-
-impl Room {
-    /// How this device stands to the room; it is a member of every room that is not private.
-    pub fn membership(&self) -> Membership {
-        self.private.as_ref().map_or(Membership::Member, |private| private.membership(self.me))
-    }
-
-    /// Who is in a private room, in which role.
-    pub fn roles(&self) -> impl Iterator<Item = (PeerId, Role)> {
-        self.private.iter().flat_map(|private| private.fold.members.iter().map(|(peer, role)| (*peer, *role)))
-    }
-
-    /// What a member called itself when it was let in.
-    pub fn name_of_member(&self, peer: PeerId) -> Option<&str> {
-        self.private.as_ref()?.fold.names.get(&peer).map(String::as_str)
-    }
-
-    /// The role of a member of a private room.
-    pub fn role(&self, peer: PeerId) -> Option<Role> {
-        self.private.as_ref()?.fold.role(peer)
-    }
-
-    /// Whether an entry means anything: in a private room its author is a member, or wrote it when it was one.
-    pub fn counts(&self, entry: &Entry) -> bool {
-        let Some(private) = &self.private else { return true };
-        let header = &entry.header;
-        header.author == self.me && private.fold.creator.is_none()
-            || private.fold.counts(header.author, entry.log(), header.seq)
-    }
-
-    /// Whether an entry was written by somebody who had been put out. Of others who are not members, news may be on its
-    /// way.
-    pub(super) fn is_void(&self, entry: &Entry) -> bool {
-        let former = self.private.as_ref().and_then(|private| private.fold.former.get(&entry.header.author));
-        former.is_some() && !self.counts(entry)
-    }
-
-    /// What a device that was put out may still fetch of each log: what all its removers had.
-    pub(super) fn left_to(&self, peer: PeerId) -> Vec<Head> {
-        let Some(private) = self.private.as_ref().filter(|private| private.was_put_out(peer)) else {
-            return Vec::new();
-        };
-        let left = self.replica.have_since(0).into_iter().filter_map(|head| {
-            let seq = private.may_fetch(peer, head.log)?.min(head.seq);
-            (seq > head.base).then_some(Head { seq, check: head.check.filter(|_| seq == head.seq), ..head })
-        });
-        left.collect()
-    }
-
-    /// Those of the ranges that a device may fetch.
-    pub(super) fn open_ranges(&self, peer: PeerId, ranges: Vec<(LogId, Span)>) -> Vec<(LogId, Span)> {
-        if self.is_open_to(peer) {
-            return ranges;
-        }
-        let Some(private) = self.private.as_ref().filter(|private| private.was_put_out(peer)) else {
-            return Vec::new();
-        };
-        let open = ranges.into_iter().filter_map(|(log, span)| {
-            let to = private.may_fetch(peer, log)?.min(span.to);
-            (to > span.after).then_some((log, Span { to, ..span }))
-        });
-        open.collect()
-    }
-
-    /// Epochs of which keys are missing.
-    pub(super) fn wanted_epochs(&self) -> Vec<u32> {
-        let (Some(private), Some(epochs)) = (&self.private, self.keys.epochs()) else { return Vec::new() };
-        let mut wanted: BTreeSet<u32> =
-            private.fold.lacking(|epoch, key| epochs.holds(epoch, key)).into_iter().collect();
-        wanted.extend(private.sealed.iter().filter(|epoch| !epochs.reads(**epoch)));
-        wanted.into_iter().take(crate::wire::door::MAX_EPOCHS).collect()
-    }
-
-    pub(super) fn speaks(&self) -> bool {
-        self.private.as_ref().is_none_or(|private| private.speaks(self.me))
-    }
-
-    /// Whether it is only kept until somebody has heard that this device leaves.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.private.as_ref().is_some_and(|private| private.standing == Standing::Leaving)
     }
 }
 
