@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::{LogId, PeerId, Span};
+use crate::model::{LogId, PeerId, RoomId, Span};
 use crate::node::Room;
-use crate::rooms::{Role, Standing, Why};
+use crate::rooms::{self, Deed, Role, RoomKeys, Standing, What, Why, private_room_id};
 use crate::wire::datagram::Head;
-use crate::wire::entry::Entry;
+use crate::wire::entry::{Entry, Unverified};
 
 /// How this device stands to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,5 +96,19 @@ impl Room {
     /// Whether it is only kept until somebody has heard that this device leaves.
     pub(super) fn is_leaving(&self) -> bool {
         self.private.as_ref().is_some_and(|private| private.standing == Standing::Leaving)
+    }
+}
+
+/// Whether an entry is the room's genesis: then its author belongs into the room, whoever says what.
+pub(super) fn begins_room(id: RoomId, entry: &Unverified, keys: &RoomKeys) -> bool {
+    let header = entry.header();
+    if header.kind != rooms::kind::GENESIS {
+        return false;
+    }
+    let plain = keys.open_body(header, entry.body());
+    let deed = plain.and_then(|plain| Deed::decode(header.kind, &plain).ok().flatten());
+    match deed.map(|deed| deed.what) {
+        Some(What::Genesis { salt, .. }) => private_room_id(header.author, &salt) == id,
+        _ => false,
     }
 }

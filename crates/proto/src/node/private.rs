@@ -6,13 +6,11 @@ use std::time::Duration;
 use crate::effects::{Effects, Event, Job, LoadedPrivate, Record};
 use crate::model::{Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::errands::Errand;
-use crate::node::membership::Membership;
+use crate::node::membership::{Membership, begins_room};
 use crate::node::retry::Retry;
 use crate::node::{Entries, Node, Room};
 use crate::pacing::earliest;
-use crate::rooms::{
-    self, Content, Deed, Deeds, Done, Epochs, Fold, Role, RoomKeys, Standing, What, open_box, private_room_id,
-};
+use crate::rooms::{Content, Deed, Deeds, Done, Epochs, Fold, Role, Standing, What, open_box};
 use crate::wire::entry::{Entry, Unverified};
 
 /// What a private room has that others have not.
@@ -561,20 +559,6 @@ fn keys_came(id: RoomId, private: &mut Private, came: Vec<(u32, SecretKey)>) -> 
     effects.commit.extend(came.into_iter().map(|(epoch, key)| Record::Key { room: id, epoch, key }));
     effects.run.push(Job::Reread { room: id, epochs: epochs.into_iter().collect() });
     effects
-}
-
-/// Whether an entry is the room's genesis: then its author belongs into the room, whoever says what.
-fn begins_room(id: RoomId, entry: &Unverified, keys: &RoomKeys) -> bool {
-    let header = entry.header();
-    if header.kind != rooms::kind::GENESIS {
-        return false;
-    }
-    let plain = keys.open_body(header, entry.body());
-    let deed = plain.and_then(|plain| Deed::decode(header.kind, &plain).ok().flatten());
-    match deed.map(|deed| deed.what) {
-        Some(What::Genesis { salt, .. }) => private_room_id(header.author, &salt) == id,
-        _ => false,
-    }
 }
 
 /// Datagrams are sealed with the old key for so long after the keys changed: by then those who are here have the new one.
