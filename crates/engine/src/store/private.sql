@@ -7,8 +7,9 @@ CREATE TABLE standing (
     state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 4),
     -- The invite with which it is joining. NULL: it is not.
     secret BLOB CHECK (length(secret) = 16),
+    -- Who made it. NULL: as above.
     inviter BLOB CHECK (length(inviter) = 32),
-    -- By the clock of whoever made the invite.
+    -- By the clock of whoever made it. NULL: as above.
     expires INTEGER
 ) STRICT;
 
