@@ -39,6 +39,7 @@ fn bodies(kind: u8, body: &[u8]) {
                 assert!(piece.bytes.len() <= FRAGMENT_BYTES && piece.index < piece.count);
                 assert!(usize::from(piece.count) <= MAX_FRAGMENTS);
             }
+            RoomPacket::Typing => {}
         }
         assert_eq!(packet.kind(), kind);
         assert_eq!(RoomPacket::decode(kind, &packet.encode()), Ok(packet));

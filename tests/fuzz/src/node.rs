@@ -283,7 +283,7 @@ impl World {
             2 => self.node.converse(id(feed.one_of(OTHERS)?), now).map(|(_, effects)| effects),
             _ => {
                 let room = self.room(feed)?;
-                self.node.leave(room)
+                self.node.leave(room, now)
             }
         };
         if let Ok(effects) = effects {
