@@ -49,10 +49,9 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
     let nack = RoomPacket::Nack { wanted, pieces }.encode();
     let (log, seq, id, bytes) = (LogId([1; 8]), Seq(6), [9; 8], vec![3; 40]);
     let piece = RoomPacket::Fragment(Fragment { log, seq, id, index: 1, count: 2, bytes }).encode();
-    let heads = (heads.into_iter())
-        .map(|(log, seq)| Head { log, seq, base: Seq(2), check: None })
-        .collect();
-    let heads = RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true, partial: true }).encode();
+    let heads = (heads.into_iter()).map(|(log, seq)| Head { log, seq, base: Seq(2), check: None }).collect();
+    let heads =
+        RoomPacket::Heads(Heads { digest: [7; 16], logs: 2, heads, fetch: true, partial: true }).encode();
     let signed = |kind: u8, body: &[u8]| {
         let ann = Identity::from_seed(&[1; 32]);
         let (network, sender) = (NetworkTag::of("default"), ann.peer_id());
@@ -99,7 +98,10 @@ fn contents() -> Vec<(&'static str, Content)> {
         ("declined-body", receipt(Receipt::Declined)),
         ("cancelled-body", receipt(Receipt::Cancelled)),
         ("failed-body", receipt(Receipt::Failed(Failure::DiskFull))),
-        ("reply-body", Content::Text(Text { reply: Some(target), mentions: vec![PeerId([2; 32])], ..text.clone() })),
+        (
+            "reply-body",
+            Content::Text(Text { reply: Some(target), mentions: vec![PeerId([2; 32])], ..text.clone() }),
+        ),
         ("edit-body", Content::Edit { target, text }),
         ("delete-body", Content::Delete { target }),
         ("reaction-body", Content::Reaction { target, emoji: "👍🏽".to_owned(), on: true }),

@@ -55,7 +55,11 @@ fn content(kind: u8, body: &[u8]) {
             assert!(offer.names.len() <= MAX_OFFER_NAMES);
             assert!(offer.names.iter().all(|name| name.len() <= MAX_OFFER_NAME_BYTES));
         }
-        Content::Receipt { .. } | Content::Delete { .. } | Content::Pin { .. } => {}
+        Content::Receipt { .. }
+        | Content::Delete { .. }
+        | Content::Pin { .. }
+        | Content::Fork(_)
+        | Content::Deed(_) => {}
     }
     assert_eq!(content.kind(), kind);
     assert_eq!(Content::decode(kind, &content.encode("Ana")), Ok(content));

@@ -20,8 +20,8 @@ use lanyard_proto::rooms::{self, LOBBY, Offer, RoomKeys};
 use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, FRAGMENT_BYTES, Fragment, Head, Heads, MAX_BODY, MAX_FRAGMENTS, MAX_PIECES, NetworkTag,
-    Pieces, Query, RoomPacket, Wanted, kind,
+    Announcement, Envelope, FRAGMENT_BYTES, Fragment, Head, Heads, MAX_BODY, MAX_FRAGMENTS, MAX_PIECES,
+    NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header, Unverified, log_id};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
@@ -180,7 +180,14 @@ impl World {
         self.conns.push((conn, who));
         let direction = if how & 1 == 0 { Direction::Accepted } else { Direction::Dialled };
         let (peer, remote) = (id(who), address(who));
-        self.input(Input::Connected { conn, peer, remote, direction, standing: how & 2 != 0, exporter: [7; 32] });
+        self.input(Input::Connected {
+            conn,
+            peer,
+            remote,
+            direction,
+            standing: how & 2 != 0,
+            exporter: [7; 32],
+        });
         if how & 4 == 0 {
             let hello = Hello { min_version: 1, max_version: 1, standing: how & 8 != 0 };
             self.input(Input::Frame { conn, bytes: &Frame::Hello(hello).encode() });
