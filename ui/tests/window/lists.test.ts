@@ -28,16 +28,20 @@ test('older messages come in above without moving what is read', async () => {
   const page = await open({ messages: 600 });
   await openLobby(page);
   await scrollTo(page, 700);
-  // The rows there get their real sizes, which moves the position a little.
-  await expect.poll(() => page.evaluate(() => document.querySelector('[role=log]')?.scrollTop)).toBeLessThan(800);
+  await settled(page);
   const count = await fetched(page);
   // Chosen, scrolled and measured in one step: the list may set other rows in between.
   const choose = () =>
     page.evaluate(() => {
+      const list = document.querySelector('[role=log]');
       const texts = [...document.querySelectorAll('[data-testid=message-text]')];
-      const text = texts.find((text) => text.getBoundingClientRect().top > 150 && text.checkVisibility({ visibilityProperty: true }));
+      const inView = (text: Element) => {
+        const { top, bottom } = text.getBoundingClientRect();
+        return top > 150 && bottom < (list?.getBoundingClientRect().bottom ?? 0);
+      };
+      const text = texts.find((text) => inView(text) && text.checkVisibility({ visibilityProperty: true }));
       if (!text) return null;
-      document.querySelector('[role=log]')?.scrollTo(0, 580);
+      list?.scrollTo(0, 580);
       return { anchor: text.textContent, before: text.getBoundingClientRect().top };
     });
   let chosen: Awaited<ReturnType<typeof choose>> = null;
@@ -91,6 +95,18 @@ async function openLobby(page: Page): Promise<void> {
 
 function scrollTo(page: Page, top: number): Promise<void> {
   return page.evaluate((top) => document.querySelector('[role=log]')?.scrollTo(0, top), top);
+}
+
+/** Until the rows that came into view have their real sizes, which moves the position a little. */
+function settled(page: Page): Promise<void> {
+  return page.evaluate(async () => {
+    const list = document.querySelector('[role=log]');
+    const shown = () => `${list?.scrollTop} ${list?.scrollHeight} ${document.querySelector('[data-message]')?.textContent}`;
+    for (let before = '', still = 0; still < 4; before = shown()) {
+      await new Promise(requestAnimationFrame);
+      still = shown() === before ? still + 1 : 0;
+    }
+  });
 }
 
 function distanceToEnd(page: Page): Promise<number> {

@@ -239,11 +239,12 @@ async fn history(engine: &Engine, like: impl Fn(&Page) -> bool) -> Page {
         around: None,
         limit: 50,
     };
+    let mut news = engine.handle().subscribe();
     tokio::time::timeout(SOON, async {
         loop {
             match engine.handle().call(log()).await.unwrap() {
                 Reply::Page(page) if like(&page) => return page,
-                _ => tokio::time::sleep(Duration::from_millis(20)).await,
+                _ => drop(news.next().await),
             }
         }
     })
@@ -252,13 +253,14 @@ async fn history(engine: &Engine, like: impl Fn(&Page) -> bool) -> Page {
 }
 
 async fn room(engine: &Engine, like: impl Fn(&Room) -> bool) -> Room {
+    let mut news = engine.handle().subscribe();
     tokio::time::timeout(SOON, async {
         loop {
             let rooms = snapshot(engine).await.rooms;
             if let Some(found) = rooms.into_iter().find(|room| room.name == "lobby" && like(room)) {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            news.next().await;
         }
     })
     .await

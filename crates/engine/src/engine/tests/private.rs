@@ -158,21 +158,23 @@ async fn texts(engine: &Engine) -> Vec<String> {
 }
 
 async fn heard(engine: &Engine, text: &str) {
+    let mut news = engine.handle().subscribe();
     let hears = async {
         while !texts(engine).await.iter().any(|known| known == text) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            news.next().await;
         }
     };
     tokio::time::timeout(SOON, hears).await.unwrap_or_else(|_| panic!("“{text}” does not come"));
 }
 
 async fn room(engine: &Engine, like: impl Fn(&Room) -> bool) -> Room {
+    let mut news = engine.handle().subscribe();
     tokio::time::timeout(SOON, async {
         loop {
             if let Some(found) = snapshot(engine).await.rooms.into_iter().find(&like) {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            news.next().await;
         }
     })
     .await
