@@ -1,5 +1,6 @@
 //! People talk in the lobby, and what came of it is judged: how fast it arrived, and whether everybody has the same.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use lanyard_proto::pacing::Dice;
@@ -196,6 +197,32 @@ pub fn same_logs(crowd: &Crowd, texts: &[String]) -> Result<(), String> {
     shown_once(crowd)
 }
 
+/// Whether all logs of the lobby hold each of these once, and those of `nodes`, whose clocks agree, show what they said
+/// themselves in the same order.
+///
+/// # Errors
+/// The first difference, or that a node does not answer.
+pub fn same_order(crowd: &Crowd, nodes: &[usize], said: &[Said]) -> Result<(), String> {
+    let texts: Vec<_> = said.iter().map(|said| said.text.clone()).collect();
+    let theirs = said.iter().filter(|said| nodes.contains(&said.by));
+    let theirs: BTreeSet<_> = theirs.map(|said| said.text.as_str()).collect();
+    let mut first: Option<Vec<Value>> = None;
+    for node in 0..crowd.size() {
+        let name = crowd.host(node).name();
+        let mut log = crowd.control(node)?.log("#lobby")?;
+        holds_each_once(&log, &texts).map_err(|why| format!("{name} {why}"))?;
+        if !nodes.contains(&node) {
+            continue;
+        }
+        log.retain(|message| message["text"].as_str().is_some_and(|text| theirs.contains(text)));
+        match &first {
+            None => first = Some(log),
+            Some(first) => compare(first, &log).map_err(|why| format!("{name} {why}"))?,
+        }
+    }
+    shown_once(crowd)
+}
+
 fn holds_each_once(log: &[Value], texts: &[String]) -> Result<(), String> {
     let mut shown: Vec<_> = log.iter().filter_map(|message| message["text"].as_str()).collect();
     shown.sort_unstable();
@@ -245,6 +272,10 @@ pub fn dice(seed: u64, number: u64) -> Dice {
 fn pause(dice: &mut Dice, per_second: f64) -> f64 {
     -(1.0 - dice.fraction()).ln() / per_second
 }
+
+/// Seconds by which ten clocks are wrong: those within ten minutes agree well enough for one order.
+pub const CLOCKS: [i64; 10] = [0, 3600, 45, -3600, -60, TEN_YEARS, 0, -TEN_YEARS, 120, 0];
+const TEN_YEARS: i64 = 10 * 365 * 86_400;
 
 /// For what no event tells.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -24,6 +24,8 @@ pub struct Crowd {
 struct Node {
     host: Host,
     options: Vec<String>,
+    /// Seconds by which its wall clock is wrong.
+    clock: i64,
     child: Option<Child>,
 }
 
@@ -50,8 +52,13 @@ impl Crowd {
     /// Takes in a host whose node is not running yet; options are for `lanyard up`.
     pub fn add(&mut self, host: Host, options: &[&str]) -> usize {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
-        self.nodes.push(Node { host, options, child: None });
+        self.nodes.push(Node { host, options, clock: 0, child: None });
         self.nodes.len() - 1
+    }
+
+    /// Lets a node's wall clock be wrong by so many seconds, from its next start on.
+    pub fn set_clock(&mut self, node: usize, seconds: i64) {
+        self.nodes[node].clock = seconds;
     }
 
     /// Starts whoever does not run, and waits until all are ready.
@@ -204,8 +211,8 @@ impl Crowd {
         words.push(downloads.to_str().expect("Unicode"));
         words.extend(node.options.iter().map(String::as_str));
         let errors = stderr(&node.host);
-        let spawned =
-            node.host.lanyard(&words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn();
+        let mut lanyard = node.host.lanyard_with_clock(node.clock, &words);
+        let spawned = lanyard.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn();
         let mut child = spawned.unwrap_or_else(|error| panic!("lanyard does not start: {error}"));
         self.ear.hear(index, child.stdout.take().expect("standard output is piped"));
         node.child = Some(child);

@@ -312,6 +312,20 @@ impl Host {
         command
     }
 
+    /// The program under test with a wall clock that is wrong by so many seconds; how long things take it still knows.
+    ///
+    /// # Panics
+    /// When libfaketime is not installed.
+    pub fn lanyard_with_clock(&self, seconds: i64, words: &[&str]) -> Command {
+        let mut command = self.lanyard(words);
+        if seconds != 0 {
+            command.env("LD_PRELOAD", faketime().expect("libfaketime is installed"));
+            command.env("FAKETIME", format!("{seconds:+}")).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+            command.env("NO_FAKE_STAT", "1");
+        }
+        command
+    }
+
     /// Starts the program under test.
     ///
     /// # Panics
@@ -395,6 +409,12 @@ pub fn built_beside(name: &str) -> PathBuf {
     // Tests are one folder deeper than programs.
     let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// What gives programs another wall clock, where it is installed.
+fn faketime() -> Option<PathBuf> {
+    let architectures = std::fs::read_dir("/usr/lib").ok()?.flatten();
+    architectures.map(|folder| folder.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file())
 }
 
 fn inside(namespace: &str, program: impl AsRef<Path>) -> Command {

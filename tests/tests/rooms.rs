@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use lanyard_tests::conversation::{Plan, Said, same_logs, take_turns, whole_log};
+use lanyard_tests::conversation::{CLOCKS, Plan, Said, same_logs, same_order, take_turns, whole_log};
 use lanyard_tests::crash::survive;
 use lanyard_tests::crowd::Crowd;
 use lanyard_tests::history::History;
@@ -79,6 +79,26 @@ fn ten_who_know_one_address_talk_where_no_multicast_passes() -> Result<(), Strin
     let texts = texts(take_turns(&crowd, &plan((0..10).collect(), 100, 1), EVENTUALLY)?);
     crowd.all_hear(&texts, EVENTUALLY)?;
     same_logs(&crowd, &texts)
+}
+
+#[test]
+fn clocks_that_are_wrong_by_an_hour_or_ten_years_lose_nothing_and_disturb_nobodys_order() -> Result<(), String>
+{
+    let Some(lan) = lan() else { return Ok(()) };
+    let mut crowd = Crowd::new();
+    for (number, host) in
+        lan.hosts((1..=10).map(|number| format!("p{number}")), Addresses::Both).into_iter().enumerate()
+    {
+        crowd.add(host, &[]);
+        crowd.set_clock(number, CLOCKS[number]);
+    }
+    crowd.start_all()?;
+    crowd.meet(EVENTUALLY)?;
+    lan.lose(Loss { out: 5, into: 5, of: Frames::Udp });
+    let said = take_turns(&crowd, &plan((0..10).collect(), 100, 1), EVENTUALLY)?;
+    crowd.all_hear(&texts(said.clone()), EVENTUALLY)?;
+    let right: Vec<usize> = (0..10).filter(|node| CLOCKS[*node].abs() < 600).collect();
+    same_order(&crowd, &right, &said)
 }
 
 fn plan(talkers: Vec<usize>, messages: usize, seed: u64) -> Plan {

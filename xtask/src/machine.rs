@@ -192,9 +192,14 @@ const NEEDS: &[Need] = &[
     need(Purpose::Test, "gir1.2-gtk-3.0", "drags files over the real window", Sign::Package),
     need(Purpose::Test, "iproute2", "hosts as network namespaces", Sign::Program("ip")),
     need(Purpose::Test, "nftables", "loses packets between hosts", Sign::Package),
+    need(Purpose::Test, "libfaketime", "clocks that are wrong", Sign::Package),
     need(Purpose::Test, "strace", "what a program asks of its disk", Sign::Program("strace")),
     need(Purpose::Test, "chromium", "the pages alone, in a browser", Sign::Program("chromium")),
     need(Purpose::Bench, "iperf3", "what the bare network carries", Sign::Program("iperf3")),
+    need(Purpose::Bench, "netcat-openbsd", "carries what tar packs", Sign::Program("nc")),
+    need(Purpose::Bench, "rsync", "to be compared with", Sign::Program("rsync")),
+    need(Purpose::Bench, "openssh-client", "to be compared with", Sign::Program("scp")),
+    need(Purpose::Bench, "openssh-server", "to be compared with", Sign::Package),
 ];
 
 const fn need(purpose: Purpose, package: &'static str, why: &'static str, sign: Sign) -> Need {

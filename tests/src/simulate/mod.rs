@@ -5,14 +5,17 @@
 //!   play       one run, and the check of what everybody has in the end
 //!   score      what a run is judged by
 //!   baseline   the scores that are committed, and how much worse is too much
+//!   targets    what is to be reached
 //! ```
 
 mod baseline;
 mod play;
 mod scenarios;
 mod score;
+mod targets;
 
 pub use baseline::Baseline;
 pub use play::play;
 pub use scenarios::{SCENARIOS, Scenario, Setting};
 pub use score::{Score, table};
+pub use targets::verdicts;

@@ -2,13 +2,18 @@
 //!
 //! `bench [--gib N] [found] [latency] [file] [idle]`: all four if none is named. Files lie in the folder for
 //! temporary files: `TMPDIR=/dev/shm` takes the disk out of the comparison.
+//! `bench transfers [large] [small] [many] [resume] [first]`: files against the wire and against other programs.
 //! `bench rooms [R1 ...]`: large rooms, bad networks and crashes.
 //! `bench power [--seeds N] [--from SEED] [--record FOLDER]`: what is lost with the power, at so many moments.
 
 #[cfg(target_os = "linux")]
 mod measure;
 #[cfg(target_os = "linux")]
+mod node;
+#[cfg(target_os = "linux")]
 mod rooms;
+#[cfg(target_os = "linux")]
+mod transfers;
 
 #[cfg(target_os = "linux")]
 fn main() -> std::process::ExitCode {
@@ -16,6 +21,7 @@ fn main() -> std::process::ExitCode {
     match words.split_first() {
         Some((first, rest)) if first == "power" => lanyard_tests::power::command(rest),
         Some((first, rest)) if first == "rooms" => rooms::run(rest),
+        Some((first, rest)) if first == "transfers" => transfers::run(rest),
         _ => measure::run(words),
     }
 }

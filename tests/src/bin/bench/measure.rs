@@ -9,6 +9,8 @@ use lanyard_tests::hosts::{Host, Lan, built_beside};
 use lanyard_tests::process::{Process, cpu_seconds, memory};
 use serde_json::{Value, json};
 
+use crate::node::{LONG, Node, iperf3, median, milliseconds, quantile, row};
+
 /// Carries out the command line and prints the table.
 pub fn run(words: Vec<String>) -> ExitCode {
     let mut gib = 1;
@@ -148,25 +150,6 @@ fn file(gib: u64) {
     }
 }
 
-/// GB/s of one stream.
-fn iperf3(from: &Host, to: &Host, bytes: u64) -> f64 {
-    let server =
-        Process::start("iperf3 server", to.command("iperf3").args(["--server", "--one-off", "--forceflush"]));
-    // It says so in words and not in JSON, so the client tries until it is there.
-    let bytes = bytes.to_string();
-    let words = ["--client", &to.address(), "--bytes", &bytes, "--json", "--connect-timeout", "2000"];
-    let deadline = Instant::now() + LONG;
-    loop {
-        let output = from.command("iperf3").args(words).output().expect("iperf3 is installed");
-        let told: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        if let Some(bits) = told["end"]["sum_received"]["bits_per_second"].as_f64() {
-            server.finish(LONG);
-            return bits / 8e9;
-        }
-        assert!(Instant::now() < deadline, "iperf3 fails: {}", told["error"]);
-    }
-}
-
 /// What a node costs while nothing happens.
 fn idle() {
     let lan = Lan::new();
@@ -181,50 +164,8 @@ fn idle() {
     row("an idle node's memory", &format!("{:.0} MB", memory(ann.process.id(), "VmRSS:")), "", "");
 }
 
-struct Node {
-    host: Host,
-    process: Process,
-}
-
-impl Node {
-    fn up(host: &Host, options: &[&str]) -> Node {
-        let downloads = host.downloads();
-        let downloads = downloads.to_str().expect("Unicode");
-        let words = [&["up", "--name", host.name(), "--downloads", downloads], options].concat();
-        let process = host.spawn(&words);
-        process.wait_for("ready", LONG, |event| event["event"] == "ready");
-        Node { host: host.clone(), process }
-    }
-
-    fn sees(&self, name: &str) {
-        let came = |event: &Value| event["event"] == "peer-online" && event["peer"]["name"] == name;
-        self.process.wait_for(name, LONG, came);
-    }
-}
-
-fn row(what: &str, ours: &str, bare: &str, ratio: &str) {
-    println!("| {what} | {ours} | {bare} | {ratio} |");
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1000.0
-}
-
-fn median(values: Vec<f64>) -> f64 {
-    quantile(values, 0.5)
-}
-
-fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let index = ((values.len() - 1) as f64 * share).round() as usize;
-    values[index]
-}
-
 const FOUND_ROUNDS: usize = 10;
 const LATENCY_ROUNDS: usize = 100;
 const BETWEEN_TEXTS: Duration = Duration::from_millis(150);
 const FILE_ROUNDS: usize = 3;
 const IDLE: Duration = Duration::from_secs(30);
-
-/// Far beyond what is measured: only a failure takes as long.
-const LONG: Duration = Duration::from_secs(60);

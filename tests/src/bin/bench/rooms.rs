@@ -8,6 +8,7 @@ mod late;
 mod parted;
 
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lanyard_tests::conversation::Plan;
@@ -40,7 +41,7 @@ const FIGURES: &[Figure] = &[
     ("R8", crowded::loud),
     ("R10", crashing::kills),
     ("R12", crowded::without_multicast),
-    ("R16", |_| clocks()),
+    ("R16", crowded::clocks),
 ];
 
 /// Carries out the command line and prints the table.
@@ -65,14 +66,7 @@ pub fn run(words: &[String]) -> ExitCode {
             outcome = ExitCode::FAILURE;
         }
     }
-    outcome
-}
-
-/// R16 belongs to the simulator: a process's own wall clock cannot be set here without setting everybody's.
-fn clocks() -> Result<(), String> {
-    let why = "not here: `stories` and `walks` have clocks that are wrong";
-    row("R16 (clocks off by an hour and by ten years)", "the same order, nothing lost", why, Verdict::None);
-    Ok(())
+    if MISSED.load(Ordering::Relaxed) { ExitCode::FAILURE } else { outcome }
 }
 
 fn parse(words: &[String]) -> Option<(Options, Vec<String>)> {
@@ -138,7 +132,10 @@ impl From<bool> for Verdict {
 fn row(what: &str, target: &str, measured: &str, verdict: impl Into<Verdict>) {
     let verdict = match verdict.into() {
         Verdict::Met => "met",
-        Verdict::Missed => "missed",
+        Verdict::Missed => {
+            MISSED.store(true, Ordering::Relaxed);
+            "missed"
+        }
         Verdict::None => "",
         Verdict::Failed => "FAILED",
     };
@@ -184,6 +181,9 @@ fn cost_rows(name: &str, crowd: &Crowd, cpu: f64, lasted: Duration) {
 
 const OPTIONS: &str =
     "[--nodes N] [--messages N] [--entries N] [--rounds N] [--seconds N] [--seed N] [--both]";
+
+/// Whether any figure missed its target: whoever runs this from a script sees it by the exit code.
+static MISSED: AtomicBool = AtomicBool::new(false);
 
 /// As long as people write; an entry of it has about 320 bytes on the wire.
 const TEXT: usize = 110;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lanyard_tests::conversation::{Delays, Said, quantile, same_logs, talk};
+use lanyard_tests::conversation::{CLOCKS, Delays, Said, quantile, same_logs, same_order, talk};
 use lanyard_tests::crowd::Crowd;
 use lanyard_tests::hosts::{Frames, Lan, Loss, built_beside};
 use lanyard_tests::process::Process;
@@ -93,6 +93,37 @@ pub fn without_multicast(options: &Options) -> Result<(), String> {
     let what = format!("R12 ({nodes} nodes without multicast, {messages} messages)");
     let (said, spent) = hold(&lan, &crowd, options, nodes.min(10), messages, 0.5)?;
     judge(&what, &crowd, &said, [None, Some(1.0), None])?;
+    cost_rows(&what, &crowd, spent.cpu, spent.lasted);
+    Ok(())
+}
+
+/// R16: clocks that are wrong by minutes, an hour and ten years.
+pub fn clocks(options: &Options) -> Result<(), String> {
+    let messages = options.messages.unwrap_or(300);
+    let lan = Lan::new();
+    let mut crowd = Crowd::new();
+    let hosts = lan.hosts((1..=CLOCKS.len()).map(|number| format!("p{number}")), options.addresses());
+    for (host, seconds) in hosts.into_iter().zip(CLOCKS) {
+        let node = crowd.add(host, &[]);
+        crowd.set_clock(node, seconds);
+    }
+    crowd.start_all()?;
+    crowd.meet(MEETING)?;
+    let what = format!(
+        "R16 ({} nodes, clocks off by minutes, an hour and ten years, {messages} messages)",
+        CLOCKS.len()
+    );
+    let (said, spent) = hold(&lan, &crowd, options, CLOCKS.len(), messages, 0.5)?;
+    let delays = Delays::of(&crowd, &said);
+    let due = said.len() * (crowd.size() - 1);
+    let share = delays.deliveries() as f64 / due as f64 * 100.0;
+    row(&format!("{what}: delivered"), "100 %", &format!("{share:.3} %"), delays.deliveries() == due);
+    let right: Vec<usize> = (0..CLOCKS.len()).filter(|node| CLOCKS[*node].abs() < 600).collect();
+    let same = same_order(&crowd, &right, &said);
+    let shown =
+        same.as_ref().err().map_or("the same where clocks agree, each once everywhere", String::as_str);
+    row(&format!("{what}: order"), "the same where clocks agree", shown, same.is_ok());
+    seconds_row(&format!("{what}: delay to each, 99 %"), None, delays.each(0.99));
     cost_rows(&what, &crowd, spent.cpu, spent.lasted);
     Ok(())
 }

@@ -1,0 +1,41 @@
+//! One large file, on a free wire and on one of 1 Gbit/s, against iperf3 with the same number of bytes.
+
+use lanyard_tests::hosts::Lan;
+
+use super::{Cost, Options, clear, large_file, pair, patience, send};
+use crate::node::{iperf3, median, row};
+
+pub fn measure(options: &Options) {
+    on_a_link("free", None, options);
+    on_a_link("1 Gbit/s", Some(GIGABIT), options);
+}
+
+fn on_a_link(name: &str, mbit: Option<u32>, options: &Options) {
+    let lan = Lan::new();
+    let [ann, bob] = pair(&lan, &["--accept", "any"]);
+    if let Some(mbit) = mbit {
+        for node in [&ann, &bob] {
+            if let Err(why) = node.host.limit_mbit(mbit) {
+                return row(&format!("one file, {name}"), "not measured", &why, "");
+            }
+        }
+    }
+    let mib = options.mib;
+    let path = large_file(&ann.host, mib);
+    let bytes = (mib << 20) as f64;
+    let (mut sent, mut wire, mut work) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..if mbit.is_some() { 1 } else { options.rounds } {
+        let cost = Cost::of(vec![("sender", &ann), ("receiver", &bob)]);
+        sent.push(bytes / 1e9 / send(&ann, "@bob", &path, patience(mib, GIGABIT)));
+        work.push(cost.spent() / (bytes / f64::from(1 << 30)));
+        clear(&bob.host);
+        wire.push(iperf3(&ann.host, &bob.host, mib << 20));
+    }
+    let (sent, wire) = (median(sent), median(wire));
+    let what = format!("one file of {mib} MiB, {name}");
+    row(&what, &format!("{sent:.3} GB/s"), &format!("iperf3 {wire:.3} GB/s"), &format!("{:.2}", sent / wire));
+    row(&format!("{what}: work of both"), &format!("{:.2} CPU-s per GiB", median(work)), "", "");
+    Cost::of(vec![("sender", &ann), ("receiver", &bob)]).memory_rows();
+}
+
+const GIGABIT: u32 = 1000;
