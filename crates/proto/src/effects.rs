@@ -116,6 +116,10 @@ pub enum Record {
     Transfer(TransferRecord),
     /// How this device stands to a private room, as far as the room's entries do not say it.
     Standing { room: RoomId, standing: Standing },
+    /// An entry that says who is in a private room and came without the log that it stands in.
+    Deed { room: RoomId, entry: Arc<Entry> },
+    /// Of these nothing comes: they need not be kept beside their logs.
+    DeedsGone { room: RoomId, entries: Vec<EntryId> },
     /// A key of a private room. Must survive power loss like the entries that are sealed with it.
     Key { room: RoomId, epoch: u32, key: SecretKey },
 }
@@ -211,9 +215,10 @@ pub enum Job {
     Dial { peer: PeerId, addresses: Vec<SocketAddr> },
     /// Close a sync connection after what was sent on it.
     HangUp { conn: ConnId },
-    /// Read these entries from the store and write them to the connection as ENTRIES frames: each range from its end
-    /// to its beginning, a frame at a time, the entries of a frame in the order of their log. Ends in `Served`.
-    Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)> },
+    /// Read these entries from the store and write them to the connection: deeds first, in their order, as DEEDS frames;
+    /// then the others as ENTRIES frames: each range from its end to its beginning, a frame at a time, the entries of a
+    /// frame in the order of their log. Ends in `Served`.
+    Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)>, deeds: Vec<EntryId> },
     /// Read an entry from the store. Ends in `Recalled`.
     Recall { room: RoomId, log: LogId, seq: Seq },
     /// Fetch the files of an offer from this holder. Ends in `Pull`.
@@ -224,6 +229,9 @@ pub enum Job {
     Shelve { transfer: TransferId, audience: Audience },
     /// Serve it no longer, and cut whoever is fetching.
     Unshelve { transfer: TransferId },
+    /// Who is in a private room changed: cut whoever fetches what was offered there and may not any more, as
+    /// [`crate::node::Node::may_fetch`] says.
+    Recheck { room: RoomId },
     /// Read the entries of these epochs from the store: their keys came. Ends in `Reread`.
     Reread { room: RoomId, epochs: Vec<u32> },
 }
@@ -239,6 +247,8 @@ pub enum Staged {
 pub enum Audience {
     /// The other side of a direct conversation.
     Peer(PeerId),
+    /// The members of a private room, whoever they are when they ask.
+    Members(RoomId),
     /// Anybody on this network: the room is open.
     Anyone,
 }
@@ -326,7 +336,7 @@ pub struct LoadedRoom {
 pub struct LoadedPrivate {
     pub standing: Standing,
     pub keys: Vec<(u32, SecretKey)>,
-    /// Every entry of a kind for which [`crate::rooms::is_deed`] holds.
+    /// Every entry of a kind for which [`crate::rooms::is_deed`] holds, also where the log that it stood in was given up.
     pub deeds: Vec<Arc<Entry>>,
 }
 

@@ -236,7 +236,8 @@ impl Run {
         let paths: Result<Vec<PathBuf>, ApiError> = handles.iter().map(|handle| self.path(handle)).collect();
         let audience = match self.node.room(room).map(|room| room.record().kind) {
             Some(RoomKind::Direct(peer)) => Audience::Peer(peer),
-            _ => Audience::Anyone,
+            Some(RoomKind::Private) => Audience::Members(room),
+            Some(RoomKind::Open) | None => Audience::Anyone,
         };
         let (shelf, reports, me) = (self.shelf.clone(), self.reports.clone(), self.node.me());
         tokio::spawn(async move {

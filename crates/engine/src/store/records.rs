@@ -41,6 +41,8 @@ pub(super) fn write(
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
         Record::Standing { room, standing } => private::write_standing(transaction, *room, standing),
+        Record::Deed { room, entry } => private::note_deeds(transaction, *room, std::iter::once(entry)),
+        Record::DeedsGone { room, entries } => private::forget_deeds(transaction, *room, entries),
         Record::Key { room, epoch, key } => private::write_key(transaction, *room, *epoch, key),
     }
 }

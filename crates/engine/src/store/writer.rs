@@ -231,6 +231,8 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Run { .. }
         | Record::Forget { .. }
         | Record::Forked { .. }
+        | Record::Deed { .. }
+        | Record::DeedsGone { .. }
         | Record::Peer(_)
         | Record::Covered { .. } => Durability::ProgramEnd,
     }
