@@ -104,7 +104,9 @@ pub enum Record {
     /// What a log holds up to this place is no longer wanted here.
     Forget { room: RoomId, log: LogId, to: Seq },
     /// It is proven that a log contradicts itself.
-    Forked { room: RoomId, log: LogId },
+    Forked { room: RoomId, fork: Fork },
+    /// A copy of this device runs elsewhere, since this time as far as is known; or does no longer.
+    Cloned(Option<UnixMillis>),
     /// The logs that this device begins from now on have this nonce.
     LogNonce(u64),
     /// What is known of another device, new or changed.
@@ -122,6 +124,16 @@ pub enum Record {
     DeedsGone { room: RoomId, entries: Vec<EntryId> },
     /// A key of a private room. Must survive power loss like the entries that are sealed with it.
     Key { room: RoomId, epoch: u32, key: SecretKey },
+}
+
+/// A log of which it is proven that it contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    pub log: LogId,
+    /// Whose log it is. `None` where an earlier version wrote down only the log, and nothing else of it is here.
+    pub author: Option<PeerId>,
+    /// From this place on others may have another entry. `None` where an earlier version did not write it down.
+    pub from: Option<Seq>,
 }
 
 /// Where consecutive entries stand in their log.
@@ -277,14 +289,14 @@ pub enum Event {
     },
     /// A transfer is new or in another state.
     Transfer(TransferId),
-    /// It is proven that a log of this author contradicts itself: nothing more is taken of it.
+    /// It is proven that a log contradicts itself: nothing more is taken of it.
     Forked {
         room: RoomId,
-        author: PeerId,
+        fork: Fork,
     },
     /// The open rooms of [`crate::node::Node::directory`] are others than before.
     DirectoryChanged,
-    /// Another device speaks with this one's key: a copy of this profile runs elsewhere.
+    /// Another device speaks with this one's key: a copy of this profile runs elsewhere. Or that was settled.
     Cloned,
     /// Somebody is writing in a room.
     Typing {
@@ -310,6 +322,8 @@ pub struct Loaded {
     pub log_nonce: u64,
     /// The newest reading that this device ever wrote.
     pub clock: Hlc,
+    /// Since when a copy of this device is known of.
+    pub cloned: Option<UnixMillis>,
     pub rooms: Vec<LoadedRoom>,
     pub peers: Vec<PeerRecord>,
     /// Those that are not over, the newest of this device's own offers that were not withdrawn, and the newest that were
@@ -321,8 +335,7 @@ pub struct Loaded {
 pub struct LoadedRoom {
     pub record: RoomRecord,
     pub logs: Vec<LoadedLog>,
-    /// Logs of which it is proven that they contradict themselves.
-    pub forked: Vec<LogId>,
+    pub forked: Vec<Fork>,
     /// What others have signed to hold of this device's log under the current nonce.
     pub covered: Vec<(PeerId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.

@@ -1,11 +1,11 @@
 //! What a simulated host has on disk: every record that was committed, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use lanyard_proto::effects::{
-    Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord,
+    Fork, Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord,
     TransferRecord,
 };
 use lanyard_proto::model::{
@@ -37,7 +37,8 @@ pub struct Disk {
     boot: u64,
     log_nonce: u64,
     forgot: bool,
-    forked: BTreeSet<(RoomId, LogId)>,
+    forked: BTreeMap<(RoomId, LogId), Fork>,
+    cloned: Option<UnixMillis>,
     clock: Hlc,
 }
 
@@ -49,7 +50,7 @@ impl Disk {
             }
             Record::RoomLeft(room) => {
                 self.rooms.remove(room);
-                self.forked.retain(|(of, _)| of != room);
+                self.forked.retain(|(of, _), _| of != room);
                 self.logs.retain(|(of, _), _| of != room);
                 self.covered.retain(|(of, ..), _| of != room);
                 self.standing.remove(room);
@@ -72,9 +73,10 @@ impl Disk {
                     self.clock = self.clock.max(entry.header.hlc);
                 }
             }
-            Record::Forked { room, log } => {
-                assert!(self.forked.insert((*room, *log)), "a fork is found once");
+            Record::Forked { room, fork } => {
+                assert!(self.forked.insert((*room, fork.log), *fork).is_none(), "a fork is found once");
             }
+            Record::Cloned(since) => self.cloned = *since,
             Record::LogNonce(nonce) => self.log_nonce = *nonce,
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
@@ -134,7 +136,12 @@ impl Disk {
                 .filter(|((room, _), _)| *room == record.id)
                 .filter_map(|(_, log)| log.load())
                 .collect(),
-            forked: self.forked.iter().filter(|(room, _)| *room == record.id).map(|(_, log)| *log).collect(),
+            forked: self
+                .forked
+                .iter()
+                .filter(|((room, _), _)| *room == record.id)
+                .map(|(_, fork)| *fork)
+                .collect(),
             covered: self
                 .covered
                 .iter()
@@ -148,6 +155,7 @@ impl Disk {
             boot: self.boot,
             log_nonce,
             clock: self.clock,
+            cloned: self.cloned,
             rooms: rooms.collect(),
             peers: self.peers.values().cloned().collect(),
             transfers: self.transfers.values().cloned().collect(),
@@ -195,7 +203,7 @@ impl Disk {
         for ((_, id), log) in self.logs.iter_mut().filter(|((of, _), _)| *of == room) {
             let surplus = log.entries.len().saturating_sub(keep);
             let Some((to, to_id)) =
-                log.entries.values().take(surplus).last().map(|(e, _)| (e.header.seq, e.id()))
+                log.entries.values().take(surplus).next_back().map(|(e, _)| (e.header.seq, e.id()))
             else {
                 continue;
             };

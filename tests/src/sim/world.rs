@@ -184,7 +184,10 @@ impl Lan {
             Event::PeerOnline(peer) => format!("{} came", name(peer)),
             Event::PeerOffline(peer) => format!("{} left", name(peer)),
             Event::Typing { peer, .. } => format!("{} is writing", name(peer)),
-            Event::Forked { author, .. } => format!("{} forked", name(author)),
+            Event::Forked { fork, .. } => match &fork.author {
+                Some(author) => format!("{} forked", name(author)),
+                None => return,
+            },
             Event::Cloned => "cloned".to_owned(),
             _ => return,
         };

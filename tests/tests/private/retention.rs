@@ -76,7 +76,7 @@ fn a_latecomer_to_a_room_whose_beginning_nobody_has_knows_who_is_in_and_reads_an
         lan.run_for(2 * SECOND);
         lan.use_invite(fay, &invite);
         lan.run_until(60 * SECOND, |lan| lan.members(fay, room).len() == 5);
-        assert!(lan.chat_in(fay, room).contains("eve: hello"));
+        lan.run_until(60 * SECOND, |lan| lan.chat_in(fay, room).contains("eve: hello"));
     }
 }
 
@@ -162,6 +162,29 @@ fn who_was_put_out_learns_that_and_nothing_else_where_history_was_given_up() {
         }
     }
     assert!(given > 0, "the removal itself is what he was told");
+}
+
+#[test]
+fn where_whole_logs_are_gone_a_latecomer_comes_to_rest() {
+    let (mut lan, room, [ann, bob, cyd, _]) = an_old_room(24);
+    for who in [ann, bob, cyd] {
+        lan.give_up_history(who, room, 0);
+    }
+    lan.say_in(ann, room, "anew");
+    lan.settle();
+    let invite = lan.invite(bob, room, 1);
+    let [eve] = lan.join(["eve"]);
+    lan.use_invite(eve, &invite);
+    lan.run_until(60 * SECOND, |lan| lan.members(eve, room).len() == 4);
+    lan.settle();
+    assert_eq!(lan.agreed_members(room, &[ann, bob, cyd, eve]), ["ann", "bob", "cyd", "eve"]);
+    // Cyd's and Dan's logs have nothing left but their heads, and Eve cannot know those.
+    let (dials, datagrams) = (lan.dials, lan.datagrams);
+    lan.run_for(600 * SECOND);
+    assert!(lan.dials - dials < 60, "{} dials", lan.dials - dials);
+    assert!(lan.datagrams - datagrams < 1500, "{} datagrams", lan.datagrams - datagrams);
+    lan.say_in(cyd, room, "I am back");
+    lan.run_until(60 * SECOND, |lan| lan.chat_in(eve, room).contains("I am back"));
 }
 
 #[test]

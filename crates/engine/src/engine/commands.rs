@@ -46,6 +46,10 @@ impl Run {
                 self.pins(&room, to);
                 Ok(())
             }
+            Command::Files { room, before, limit } => {
+                self.files_of(&room, before, limit, to);
+                Ok(())
+            }
             Command::Search { text, to: room, from, before, limit } => {
                 self.search(&text, room, from, before, limit, to);
                 Ok(())
@@ -145,6 +149,10 @@ impl Run {
             Command::Configure { name, downloads, history_days, history_bytes } => {
                 self.configure(name, downloads, history_days, history_bytes).await
             }
+            Command::SettleClone {} => {
+                let effects = self.node.settle_clone();
+                Ok(Outcome::After(effects, Answering::Me(Box::new(self.me()))))
+            }
             Command::AddPeer { address } => {
                 check_address(&address)?;
                 self.add_address(&address);
@@ -157,6 +165,7 @@ impl Run {
             | Command::React { .. }
             | Command::Pin { .. }
             | Command::Pins { .. }
+            | Command::Files { .. }
             | Command::Search { .. }
             | Command::Export { .. } => unreachable!("answered later, see `command`"),
             private @ (Command::CreateRoom { .. }

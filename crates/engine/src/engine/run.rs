@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Input, Job, Transmit};
-use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId};
+use lanyard_proto::model::{ConnId, EntryId, Instant, Now, PeerId, RoomId, TransferId};
 use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -104,6 +104,11 @@ pub enum Report {
     Found(Box<Found>),
     Pruned(Pruning),
     Recalled(Option<Arc<Entry>>),
+    /// Messages of a log that contradicts itself, newest first.
+    Disputed {
+        room: RoomId,
+        found: Vec<EntryId>,
+    },
     AcceptByRule(TransferId),
     /// Entries of a private room whose key came.
     Reread {
@@ -356,6 +361,10 @@ impl Run {
             }
             Report::Found(found) => self.found(*found).await,
             Report::Recalled(entry) => self.handle(Input::Recalled { entry }).await,
+            Report::Disputed { room, found } => {
+                self.tell_of_disputed(room, found);
+                Ok(())
+            }
             Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::Reread { room, found } => self.reread_found(room, found).await,
             Report::Unsealed => {

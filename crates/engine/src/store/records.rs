@@ -32,7 +32,11 @@ pub(super) fn write(
             private::note_deeds(transaction, *room, entries.iter())
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
-        Record::Forked { room, log } => history::fork(transaction, *room, *log),
+        Record::Forked { room, fork } => history::fork(transaction, *room, fork),
+        Record::Cloned(since) => {
+            transaction.execute("UPDATE node SET cloned = ?", [since.map(|since| bits(since.0))])?;
+            Ok(())
+        }
         Record::LogNonce(nonce) => {
             transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
             Ok(())

@@ -225,6 +225,7 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::RoomLeft(_)
         | Record::Transfer(_)
         | Record::LogNonce(_)
+        | Record::Cloned(_)
         | Record::Standing { .. }
         | Record::Key { .. } => Durability::PowerLoss,
         Record::Entry { own: false, .. }

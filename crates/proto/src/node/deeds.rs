@@ -3,16 +3,70 @@
 //! Who is in a room must be known also where its history was given up. So deeds are kept when their logs go, and given to
 //! whoever lacks them one by one: the signature of each proves it, and what they come to is a function of their set.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::{Effects, Record, Transmit};
 use crate::model::{ConnId, EntryId, Instant, Now, PeerId, RoomId};
 use crate::node::membership::begins_room;
+use crate::node::private::Private;
 use crate::node::{Dropped, Node, Room};
-use crate::rooms::{self, Deed, digest_of};
-use crate::wire::entry::Unverified;
+use crate::rooms::{self, Deed, Done, digest_of};
+use crate::wire::entry::{Entry, Unverified};
 use crate::wire::frame::{KNOWN_BYTES, KnownDeeds};
+
+/// Entries that cannot be taken yet.
+#[derive(Default)]
+pub(super) struct Waiting {
+    pub(super) entries: VecDeque<Unverified>,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// The oldest makes place.
+    pub(super) fn keep(&mut self, entry: Unverified) {
+        self.bytes += entry.body().len() + ENTRY_OVERHEAD;
+        self.entries.push_back(entry);
+        while self.entries.len() > MAX_WAITING || self.bytes > MAX_WAITING_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { break };
+            self.bytes -= oldest.body().len() + ENTRY_OVERHEAD;
+        }
+    }
+}
+
+impl Private {
+    /// Whether it is new.
+    pub(super) fn note_deed(&mut self, room: RoomId, entry: &Entry, deed: Deed) -> bool {
+        let inserted = self.deeds.insert(room, Done::of(entry, deed));
+        self.unread.retain(|id| *id != entry.id());
+        self.gone.extend(inserted.dropped);
+        if inserted.new {
+            (self.unfolded, self.digest) = (true, None);
+        }
+        inserted.new
+    }
+
+    /// A deed by its kind that says nothing here: it cannot be read yet, or never.
+    pub(super) fn note_unread(&mut self, entry: &Entry, opens: bool) {
+        if opens {
+            self.gone.push(entry.id());
+            return;
+        }
+        self.note_sealed(entry.header.epoch);
+        self.unread.push_back(entry.id());
+        if self.unread.len() > MAX_UNREAD {
+            self.gone.extend(self.unread.pop_front());
+        }
+    }
+
+    /// Tells the store which deeds it need not keep.
+    pub(super) fn let_go(&mut self, room: RoomId) -> Effects {
+        let entries = std::mem::take(&mut self.gone);
+        let commit = if entries.is_empty() { vec![] } else { vec![Record::DeedsGone { room, entries }] };
+        Effects { commit, ..Effects::default() }
+    }
+}
 
 impl Room {
     /// By which others see whether they have the same deeds; `None` where there are none.
@@ -162,3 +216,11 @@ fn known_by(id: EntryId) -> [u8; KNOWN_BYTES] {
 const DEEDS_REST: Duration = Duration::from_secs(30);
 /// One grant opens what the next is sealed with: so many in one go; the others come with the next question.
 const MAX_ROUNDS: usize = 64;
+/// Deeds of a room that came in their logs and cannot be read: what is beyond is kept with its log only.
+const MAX_UNREAD: usize = 1024;
+/// Entries of authors who are not known to have been let in, per room: their addition is on its way, or comes with the
+/// next pull, and brings them again.
+const MAX_WAITING: usize = 1024;
+const MAX_WAITING_BYTES: usize = 1 << 20;
+/// What an entry takes in memory beside its body, about.
+const ENTRY_OVERHEAD: usize = 400;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Record};
+use crate::effects::{Effects, Event, Job, Record};
 use crate::model::{Hlc, InviteId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::errands::Errand;
 use crate::node::membership::Membership;
@@ -160,6 +160,7 @@ impl Node {
         private.leave_at = Some(now.instant + LEAVE_AFTER);
         effects.commit.push(Record::Standing { room, standing });
         effects.tell.push(Event::RoomLeft(room));
+        effects.run.push(Job::Recheck { room });
         effects.extend(self.advance(now));
         effects
     }

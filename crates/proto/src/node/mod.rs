@@ -90,8 +90,8 @@ pub struct Node {
     knocks: Knocks,
     /// Headers that contradict what the store is being asked for.
     contradictions: BTreeMap<(RoomId, LogId), Signed>,
-    /// Whether a copy of this device was heard.
-    cloned: bool,
+    /// Since when a copy of this device is known of.
+    cloned: Option<UnixMillis>,
     dropped: BTreeMap<Dropped, u64>,
     /// Whether the last input was dropped.
     idle: bool,
@@ -162,7 +162,7 @@ impl Node {
             errands: Errands::default(),
             knocks: Knocks::default(),
             contradictions: BTreeMap::new(),
-            cloned: false,
+            cloned: loaded.cloned,
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
@@ -404,7 +404,7 @@ impl Node {
         if private.is_some() {
             replica.admit_only_named();
         }
-        if self.cloned {
+        if self.cloned.is_some() {
             replica.insist();
         }
         let (me, nonce, kept, active) = (self.me, self.log_nonce, None, UnixMillis(0));

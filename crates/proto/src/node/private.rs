@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use crate::effects::{Effects, Event, Job, LoadedPrivate, Record};
 use crate::model::{EntryId, Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
+use crate::node::deeds::Waiting;
 use crate::node::errands::Errand;
 use crate::node::membership::{Membership, begins_room};
 use crate::node::retry::Retry;
 use crate::node::{Entries, Node, Room};
 use crate::pacing::earliest;
-use crate::rooms::{Content, Deed, Deeds, Done, Epochs, Fold, Role, Standing, What, open_box};
+use crate::rooms::{Content, Deeds, Epochs, Fold, Role, Standing, What, open_box};
 use crate::wire::entry::{Entry, Unverified};
 
 /// What a private room has that others have not.
@@ -19,7 +20,7 @@ pub(super) struct Private {
     pub(super) deeds: Deeds,
     pub(super) fold: Fold,
     /// Deeds came that are not folded.
-    unfolded: bool,
+    pub(super) unfolded: bool,
     /// Devices whose entries are in the room, by the word of whoever let this one in.
     pub(super) welcomed: BTreeSet<PeerId>,
     /// Entries of authors that nobody is known to have let in.
@@ -27,9 +28,9 @@ pub(super) struct Private {
     /// Deeds without their logs whose authors are not known, or whose keys are not here.
     pub(super) strays: Waiting,
     /// Deeds that came in their logs and cannot be read yet, the oldest first.
-    unread: VecDeque<EntryId>,
+    pub(super) unread: VecDeque<EntryId>,
     /// Deeds that need not be kept, of which the store was not told.
-    gone: Vec<EntryId>,
+    pub(super) gone: Vec<EntryId>,
     /// Of the ids of all deeds, once somebody asked for it.
     pub(super) digest: Option<[u8; 16]>,
     /// Before this nobody is asked for deeds only because they have others.
@@ -53,25 +54,6 @@ pub(super) struct Private {
     /// Devices that are to be told that they were let in.
     pub(super) welcomes: BTreeMap<PeerId, Retry>,
     puzzle: Puzzle,
-}
-
-/// Entries that cannot be taken yet.
-#[derive(Default)]
-pub(super) struct Waiting {
-    pub(super) entries: VecDeque<Unverified>,
-    bytes: usize,
-}
-
-impl Waiting {
-    /// The oldest makes place.
-    pub(super) fn keep(&mut self, entry: Unverified) {
-        self.bytes += entry.body().len() + ENTRY_OVERHEAD;
-        self.entries.push_back(entry);
-        while self.entries.len() > MAX_WAITING || self.bytes > MAX_WAITING_BYTES {
-            let Some(oldest) = self.entries.pop_front() else { break };
-            self.bytes -= oldest.body().len() + ENTRY_OVERHEAD;
-        }
-    }
 }
 
 /// Members speak in words that mean nothing here: their keys may be newer.
@@ -169,37 +151,6 @@ impl Private {
     pub(super) fn suspect(&mut self, peer: PeerId) -> bool {
         let new = self.suspects.len() < MAX_SUSPECTS && !self.was_put_out(peer);
         new && self.suspects.insert(peer)
-    }
-
-    /// Whether it is new.
-    pub(super) fn note_deed(&mut self, room: RoomId, entry: &Entry, deed: Deed) -> bool {
-        let inserted = self.deeds.insert(room, Done::of(entry, deed));
-        self.unread.retain(|id| *id != entry.id());
-        self.gone.extend(inserted.dropped);
-        if inserted.new {
-            (self.unfolded, self.digest) = (true, None);
-        }
-        inserted.new
-    }
-
-    /// A deed by its kind that says nothing here: it cannot be read yet, or never.
-    pub(super) fn note_unread(&mut self, entry: &Entry, opens: bool) {
-        if opens {
-            self.gone.push(entry.id());
-            return;
-        }
-        self.note_sealed(entry.header.epoch);
-        self.unread.push_back(entry.id());
-        if self.unread.len() > MAX_UNREAD {
-            self.gone.extend(self.unread.pop_front());
-        }
-    }
-
-    /// Tells the store which deeds it need not keep.
-    fn let_go(&mut self, room: RoomId) -> Effects {
-        let entries = std::mem::take(&mut self.gone);
-        let commit = if entries.is_empty() { vec![] } else { vec![Record::DeedsGone { room, entries }] };
-        Effects { commit, ..Effects::default() }
     }
 
     pub(super) fn note_sealed(&mut self, epoch: u32) {
@@ -628,14 +579,6 @@ const PUZZLE_WAIT: Duration = Duration::from_secs(1);
 const PUZZLE_REST: Duration = Duration::from_secs(120);
 const KEYS_RETRY: Duration = Duration::from_secs(1);
 const MAX_KEYS_RETRY: Duration = Duration::from_secs(120);
-/// Entries of authors who are not known to have been let in, per room: their addition is on its way, or comes with the
-/// next pull, and brings them again.
-const MAX_WAITING: usize = 1024;
-const MAX_WAITING_BYTES: usize = 1 << 20;
-/// Deeds of a room that came in their logs and cannot be read: what is beyond is kept with its log only.
-const MAX_UNREAD: usize = 1024;
-/// What an entry takes in memory beside its body, about.
-const ENTRY_OVERHEAD: usize = 400;
 /// Devices per room that have the key and were let in by deeds that are not here.
 const MAX_SUSPECTS: usize = 64;
 /// Epochs per room of which there are entries and no key.

@@ -1,6 +1,6 @@
 //! Private rooms from one node to others and over restarts.
 
-use lanyard_proto::model::{PeerId, TransferId};
+use lanyard_proto::model::{PeerId, TransferId, UnixMillis};
 use lanyard_proto::wire::file::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::api::{Member, Membership, Message, MessageKind, NoteKind, Role, Room, RoomKind};
 use crate::net::stream::dial;
 use crate::net::tls::{Credentials, Purpose};
-use crate::store::profile;
+use crate::store::{Limits, Store, profile};
 
 #[tokio::test]
 async fn people_come_by_an_invite_talk_and_one_is_put_out() {
@@ -108,6 +108,58 @@ async fn who_is_put_out_is_cut_off_from_what_was_offered_and_who_is_let_in_fetch
     until(&cyd, |transfer| transfer.id == id).await;
     cyd.handle().call(Command::Accept { transfer: id, into: None }).await.unwrap();
     until(&cyd, |transfer| transfer.state == TransferState::Done).await;
+    for engine in [ann, bob, cyd] {
+        down(engine).await;
+    }
+}
+
+#[tokio::test]
+async fn who_joins_a_room_whose_history_was_given_up_has_the_same_members_and_talks_with_them() {
+    let home = tempfile::tempdir().unwrap();
+    let homes = ["ann", "bob", "cyd"].map(|name| home.path().join(name));
+    let ann = up(&homes[0], "ann").await;
+    let bob = up(&homes[1], "bob").await;
+    meet(&bob, &ann).await;
+    ann.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap();
+    ann.handle().call(changing(true, "bob")).await.unwrap();
+    room(&bob, |room| room.name == "Board" && room.role == Some(Role::Member)).await;
+    for n in 0..20 {
+        say(&ann, "#Board", &format!("long ago {n}")).await;
+    }
+    heard(&bob, "long ago 19").await;
+    down(ann).await;
+    down(bob).await;
+    for profile in &homes[..2] {
+        let database = Config::database(profile);
+        let (store, _) = Store::open(&database, UnixMillis(1)).unwrap();
+        let limits = Limits { days: 0, bytes: 0, now: UnixMillis(1) };
+        while store.prune(limits).await.unwrap().more {}
+        store.close().await.unwrap();
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        let left: i64 = connection.query_row("SELECT count(*) FROM entry", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
+    }
+
+    let (ann, bob, cyd) =
+        (up(&homes[0], "ann").await, up(&homes[1], "bob").await, up(&homes[2], "cyd").await);
+    meet(&bob, &ann).await;
+    meet(&cyd, &ann).await;
+    let link = invite(&ann).await;
+    cyd.handle().call(Command::JoinRoom { name: link }).await.unwrap();
+    room(&cyd, |room| room.name == "Board" && room.members == 3).await;
+    let roles: Vec<_> =
+        members(&cyd).await.into_iter().map(|member| (member.name, member.role, member.me)).collect();
+    let expected = [("ann", Role::Creator, false), ("bob", Role::Member, false), ("cyd", Role::Member, true)];
+    assert_eq!(roles, expected.map(|(name, role, me)| (name.to_owned(), role, me)));
+    say(&cyd, "#Board", "hello").await;
+    heard(&ann, "hello").await;
+    heard(&bob, "hello").await;
+    say(&bob, "#Board", "welcome").await;
+    heard(&cyd, "welcome").await;
+    assert_eq!(texts(&cyd).await, ["hello", "welcome"]);
+    down(cyd).await;
+    let cyd = up(&homes[2], "cyd").await;
+    assert_eq!(members(&cyd).await.len(), 3, "what came without its log is there after a restart");
     for engine in [ann, bob, cyd] {
         down(engine).await;
     }
