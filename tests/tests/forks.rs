@@ -62,10 +62,24 @@ fn a_fork_is_known_after_a_restart_and_to_those_who_come_later() {
     lan.say(copy, "other");
     lan.run_until(120 * SECOND, |lan| [ann, bob, copy].iter().all(|who| saw(lan, *who, "ann forked") == 1));
     lan.quit(copy);
+    let known = |lan: &Lan| {
+        for who in [ann, bob] {
+            let room = lan.node(who).room(lan.lobby()).unwrap();
+            assert_eq!(room.forked(), [lan.id(ann)]);
+            let entries = lan.entries_in(who, lan.lobby());
+            let of_ann = entries.iter().filter(|entry| entry.header.author == lan.id(ann));
+            let disputed: Vec<u64> =
+                of_ann.filter(|entry| room.is_disputed(entry)).map(|entry| entry.header.seq.0).collect();
+            assert!(disputed.first() == Some(&2), "from where the two part: {disputed:?}");
+        }
+        assert!(lan.node(ann).cloned().is_some() && lan.node(bob).cloned().is_none());
+    };
+    known(&lan);
     for who in [ann, bob] {
         lan.kill(who);
         lan.start(who);
     }
+    known(&lan);
     let [dan] = lan.join(["dan"]);
     lan.say(ann, "hello dan");
     lan.run_until(120 * SECOND, |lan| reads(lan, dan, "hello dan") && saw(lan, dan, "ann forked") == 1);
@@ -73,6 +87,28 @@ fn a_fork_is_known_after_a_restart_and_to_those_who_come_later() {
     for who in [ann, bob] {
         assert_eq!(saw(&lan, who, "ann forked"), 1, "it is told once");
     }
+}
+
+#[test]
+fn a_copy_that_a_person_has_ended_is_no_fact_any_more_and_one_that_goes_on_is_found_again() {
+    let mut lan = Lan::seeded(5);
+    let [ann, _bob] = lan.join(["ann", "bob"]);
+    lan.run_for(5 * SECOND);
+    let copy = lan.copy(ann, "ann too");
+    lan.run_until(120 * SECOND, |lan| [ann, copy].iter().any(|who| lan.node(*who).cloned().is_some()));
+    let told = if lan.node(ann).cloned().is_some() { ann } else { copy };
+    lan.command(told, |node, _| node.settle_clone());
+    assert_eq!(lan.node(told).cloned(), None);
+    lan.run_until(120 * SECOND, |lan| lan.node(told).cloned().is_some());
+    let other = if told == ann { copy } else { ann };
+    lan.quit(other);
+    lan.run_for(5 * SECOND);
+    lan.command(told, |node, _| node.settle_clone());
+    lan.run_for(600 * SECOND);
+    lan.kill(told);
+    lan.start(told);
+    lan.run_for(60 * SECOND);
+    assert_eq!(lan.node(told).cloned(), None);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 #[path = "private/hostile.rs"]
 mod hostile;
+#[path = "private/retention.rs"]
+mod retention;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use lanyard_proto::model::{Now, UnixMillis};
 use lanyard_proto::node::{Membership, Refusal};
 use lanyard_proto::rooms::{Role, Why};
+use lanyard_proto::transfer::{Failure, TransferState};
 use lanyard_proto::wire::door::Door;
 use lanyard_proto::wire::frame::{Frame, Have};
 use lanyard_tests::sim::{Lan, Who};
@@ -54,6 +57,44 @@ fn whoever_has_an_invite_comes_in_and_reads_what_was_said_before() {
         assert_eq!(lan.agreed_members(room, &[ann, bob, cyd]), ["ann", "bob", "cyd"]);
         assert_eq!(lan.chat_in(ann, room), "ann: one\nbob: two\n");
     }
+}
+
+#[test]
+fn what_is_offered_in_a_room_is_for_those_who_are_in_it_when_they_ask() {
+    let mut lan = Lan::seeded(40);
+    let [ann, bob, cyd, dan] = lan.join(["ann", "bob", "cyd", "dan"]);
+    lan.run_for(2 * SECOND);
+    let room = lan.create_room(ann, "Board");
+    for peer in [bob, cyd] {
+        lan.add_member(ann, room, peer);
+    }
+    lan.run_for(10 * SECOND);
+    lan.appoint(ann, room, bob, true);
+    let plan = lan.offer_in(cyd, room, "plan.pdf");
+    lan.settle();
+    let may = |lan: &Lan, who: Who| lan.node(cyd).may_fetch(plan, lan.id(who));
+    assert!(may(&lan, ann) && may(&lan, bob) && !may(&lan, dan), "dan is not in yet");
+
+    // Cyd, who offers, is away while one is put out and another let in.
+    lan.move_to_segment(cyd, 1);
+    lan.remove_member(ann, room, bob);
+    lan.add_member(ann, room, dan);
+    lan.run_for(20 * SECOND);
+    lan.kill(cyd);
+    lan.start(cyd);
+    assert!(may(&lan, bob), "what cyd has not heard she cannot know, and a restart tells her nothing");
+    lan.move_to_segment(cyd, 0);
+    lan.run_until(60 * SECOND, |lan| !may(lan, bob) && may(lan, dan));
+    lan.run_until(60 * SECOND, |lan| lan.node(dan).transfer(plan).is_some());
+    lan.command(dan, |node, now| node.accept(plan, now).unwrap());
+    lan.command(bob, |node, now| node.accept(plan, now).unwrap());
+    lan.settle();
+    let state = |lan: &Lan, who: Who| lan.node(who).transfer(plan).unwrap().state;
+    assert_eq!(state(&lan, dan), TransferState::Done);
+    assert_eq!(state(&lan, bob), TransferState::Failed(Failure::Refused));
+    lan.kill(cyd);
+    lan.start(cyd);
+    assert!(!may(&lan, bob) && may(&lan, dan), "as before, after a restart");
 }
 
 #[test]
@@ -440,4 +481,8 @@ fn nobody_does_what_is_not_theirs_to_do() {
         assert!(node.invite(room, SECOND, later).is_ok(), "those before have ended");
         Default::default()
     });
+}
+
+fn decoded(bytes: &[u8]) -> Option<Frame> {
+    Frame::decode(bytes).ok().flatten()
 }

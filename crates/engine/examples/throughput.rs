@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lanyard_engine::files::{Shelf, pull, serve, survey};
+use lanyard_engine::files::{Shelf, Verdict, pull, serve, survey};
 use lanyard_proto::effects::Audience;
 use lanyard_proto::model::{PeerId, TransferId};
 use tokio::net::{TcpListener, TcpStream};
@@ -57,9 +57,16 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let holder = tokio::spawn(async move {
         let (stream, _) = listener.accept().await?;
-        serve(stream, RECEIVER, shelf, |_| std::future::ready(()), |_, _| {}, CancellationToken::new())
-            .await
-            .map_err(std::io::Error::other)
+        serve(
+            stream,
+            RECEIVER,
+            shelf,
+            |_| std::future::ready(Verdict::MayFetch),
+            |_, _| {},
+            CancellationToken::new(),
+        )
+        .await
+        .map_err(std::io::Error::other)
     });
     let stream = TcpStream::connect(address).await?;
     let into = folder.join("received");

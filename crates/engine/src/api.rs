@@ -11,7 +11,9 @@ mod typescript;
 
 use serde::{Deserialize, Serialize};
 
-pub use files::{FileHandle, Progress, Receiver, Transfer, TransferDirection, TransferState};
+pub use files::{
+    FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferState,
+};
 pub use rooms::{
     Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note, NoteKind,
     Page, Quote, Reaction, Role, Room, RoomKind,
@@ -141,6 +143,15 @@ pub enum Command {
     Admit { paths: Vec<String> },
     /// Offer files and folders; answered by [`Reply::Transfer`] once the offer is on disk.
     Offer { to: String, handles: Vec<String> },
+    /// What was offered in a room, newest first; answered by [`Reply::Files`].
+    Files {
+        room: String,
+        /// [`Files::next`] of the page before.
+        #[cfg_attr(test, ts(optional))]
+        before: Option<String>,
+        /// At most this many, 100 at the most.
+        limit: u32,
+    },
     /// Answered by [`Reply::Transfers`]: open ones and the latest 200 finished ones.
     Transfers {},
     /// Fetch an offer into the folder behind a handle, or into the download folder; answered by [`Reply::Transfer`].
@@ -169,6 +180,8 @@ pub enum Command {
         #[cfg_attr(test, ts(optional, type = "number"))]
         history_bytes: Option<u64>,
     },
+    /// No copy of this profile runs any more, see [`Me::cloned`]; answered by [`Reply::Me`].
+    SettleClone {},
     /// Look for a peer at `host`, `host:port`, `ip` or `ip:port`; answered by [`Reply::Done`].
     AddPeer { address: String },
 }
@@ -195,6 +208,7 @@ pub enum Reply {
     Handles(Vec<FileHandle>),
     Transfer(Transfer),
     Transfers(Vec<Transfer>),
+    Files(Files),
 }
 
 /// Something happened. One JSON object each, told apart by `event`.
@@ -314,6 +328,9 @@ pub struct Me {
     /// How many bytes of history are kept in all.
     #[cfg_attr(test, ts(type = "number"))]
     pub history_bytes: u64,
+    /// Since when it is known that a copy of this profile runs elsewhere, in milliseconds since 1970, if one does.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub cloned: Option<u64>,
 }
 
 /// What a file of exported history is.

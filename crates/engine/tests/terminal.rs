@@ -488,7 +488,7 @@ fn peer(name: &str, online: bool) -> Value {
 fn room(name: &str, kind: &str) -> Value {
     json!({
         "id": format!("room-{name}"), "kind": kind, "name": name, "peer": null, "unread": 0, "mentions": 0,
-        "topic": "", "draft": "", "membership": "member", "role": null, "keepDays": null, "last": null,
+        "topic": "", "draft": "", "membership": "member", "role": null, "keepDays": null, "last": null, "forked": [],
         "read": null, "members": 2,
     })
 }
@@ -497,7 +497,7 @@ fn message(id: &str, text: &str, time: u64) -> Value {
     json!({
         "id": id, "room": "room-design", "author": "bob", "name": "Bob", "mine": false, "time": time,
         "kind": "text", "text": text, "reply": null, "edited": null, "deleted": false, "reactions": [],
-        "mentions": [], "toMe": false, "pinned": false, "late": false, "note": null, "transfer": null, "cursor": id,
+        "mentions": [], "toMe": false, "pinned": false, "late": false, "disputed": false, "note": null, "transfer": null, "cursor": id,
         "delivered": null,
     })
 }

@@ -104,7 +104,9 @@ pub enum Record {
     /// What a log holds up to this place is no longer wanted here.
     Forget { room: RoomId, log: LogId, to: Seq },
     /// It is proven that a log contradicts itself.
-    Forked { room: RoomId, log: LogId },
+    Forked { room: RoomId, fork: Fork },
+    /// A copy of this device runs elsewhere, since this time as far as is known; or does no longer.
+    Cloned(Option<UnixMillis>),
     /// The logs that this device begins from now on have this nonce.
     LogNonce(u64),
     /// What is known of another device, new or changed.
@@ -116,8 +118,22 @@ pub enum Record {
     Transfer(TransferRecord),
     /// How this device stands to a private room, as far as the room's entries do not say it.
     Standing { room: RoomId, standing: Standing },
+    /// An entry that says who is in a private room and came without the log that it stands in.
+    Deed { room: RoomId, entry: Arc<Entry> },
+    /// Of these nothing comes: they need not be kept beside their logs.
+    DeedsGone { room: RoomId, entries: Vec<EntryId> },
     /// A key of a private room. Must survive power loss like the entries that are sealed with it.
     Key { room: RoomId, epoch: u32, key: SecretKey },
+}
+
+/// A log of which it is proven that it contradicts itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fork {
+    pub log: LogId,
+    /// Whose log it is. `None` where an earlier version wrote down only the log, and nothing else of it is here.
+    pub author: Option<PeerId>,
+    /// From this place on others may have another entry. `None` where an earlier version did not write it down.
+    pub from: Option<Seq>,
 }
 
 /// Where consecutive entries stand in their log.
@@ -211,9 +227,10 @@ pub enum Job {
     Dial { peer: PeerId, addresses: Vec<SocketAddr> },
     /// Close a sync connection after what was sent on it.
     HangUp { conn: ConnId },
-    /// Read these entries from the store and write them to the connection as ENTRIES frames: each range from its end
-    /// to its beginning, a frame at a time, the entries of a frame in the order of their log. Ends in `Served`.
-    Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)> },
+    /// Read these entries from the store and write them to the connection: deeds first, in their order, as DEEDS frames;
+    /// then the others as ENTRIES frames: each range from its end to its beginning, a frame at a time, the entries of a
+    /// frame in the order of their log. Ends in `Served`.
+    Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)>, deeds: Vec<EntryId> },
     /// Read an entry from the store. Ends in `Recalled`.
     Recall { room: RoomId, log: LogId, seq: Seq },
     /// Fetch the files of an offer from this holder. Ends in `Pull`.
@@ -224,6 +241,9 @@ pub enum Job {
     Shelve { transfer: TransferId, audience: Audience },
     /// Serve it no longer, and cut whoever is fetching.
     Unshelve { transfer: TransferId },
+    /// Who is in a private room changed: cut whoever fetches what was offered there and may not any more, as
+    /// [`crate::node::Node::may_fetch`] says.
+    Recheck { room: RoomId },
     /// Read the entries of these epochs from the store: their keys came. Ends in `Reread`.
     Reread { room: RoomId, epochs: Vec<u32> },
 }
@@ -239,6 +259,8 @@ pub enum Staged {
 pub enum Audience {
     /// The other side of a direct conversation.
     Peer(PeerId),
+    /// The members of a private room, whoever they are when they ask.
+    Members(RoomId),
     /// Anybody on this network: the room is open.
     Anyone,
 }
@@ -267,14 +289,14 @@ pub enum Event {
     },
     /// A transfer is new or in another state.
     Transfer(TransferId),
-    /// It is proven that a log of this author contradicts itself: nothing more is taken of it.
+    /// It is proven that a log contradicts itself: nothing more is taken of it.
     Forked {
         room: RoomId,
-        author: PeerId,
+        fork: Fork,
     },
     /// The open rooms of [`crate::node::Node::directory`] are others than before.
     DirectoryChanged,
-    /// Another device speaks with this one's key: a copy of this profile runs elsewhere.
+    /// Another device speaks with this one's key: a copy of this profile runs elsewhere. Or that was settled.
     Cloned,
     /// Somebody is writing in a room.
     Typing {
@@ -300,6 +322,8 @@ pub struct Loaded {
     pub log_nonce: u64,
     /// The newest reading that this device ever wrote.
     pub clock: Hlc,
+    /// Since when a copy of this device is known of.
+    pub cloned: Option<UnixMillis>,
     pub rooms: Vec<LoadedRoom>,
     pub peers: Vec<PeerRecord>,
     /// Those that are not over, the newest of this device's own offers that were not withdrawn, and the newest that were
@@ -311,8 +335,7 @@ pub struct Loaded {
 pub struct LoadedRoom {
     pub record: RoomRecord,
     pub logs: Vec<LoadedLog>,
-    /// Logs of which it is proven that they contradict themselves.
-    pub forked: Vec<LogId>,
+    pub forked: Vec<Fork>,
     /// What others have signed to hold of this device's log under the current nonce.
     pub covered: Vec<(PeerId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.
@@ -326,7 +349,7 @@ pub struct LoadedRoom {
 pub struct LoadedPrivate {
     pub standing: Standing,
     pub keys: Vec<(u32, SecretKey)>,
-    /// Every entry of a kind for which [`crate::rooms::is_deed`] holds.
+    /// Every entry of a kind for which [`crate::rooms::is_deed`] holds, also where the log that it stood in was given up.
     pub deeds: Vec<Arc<Entry>>,
 }
 

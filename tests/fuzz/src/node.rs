@@ -213,11 +213,12 @@ impl World {
 
     fn frame(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         let (conn, who) = self.conn(feed)?;
-        let bytes = match feed.one_of(9)? {
+        let bytes = match feed.one_of(10)? {
             0 => {
                 let room = self.room(feed)?;
                 let (ask, digest) = (feed.byte()? & 1 == 1, [feed.byte()?; 16]);
-                Frame::Have(Have { room, logs: self.held(room, feed)?, ask, digest }).encode()
+                let deeds = (feed.byte()? & 1 == 1).then_some(digest);
+                Frame::Have(Have { room, logs: self.held(room, feed)?, ask, digest, deeds }).encode()
             }
             1 => {
                 let room = self.room(feed)?;
@@ -234,9 +235,15 @@ impl World {
             5 => {
                 let room = self.room(feed)?;
                 let ranges = self.held(room, feed)?.into_iter().map(|head| (head.log, head.span())).collect();
-                Frame::Want { room, ranges, more: feed.byte()? & 1 == 1 }.encode()
+                let known = feed.byte()?;
+                let deeds = (known & 2 == 2).then(|| [[known; 8]].into());
+                Frame::Want { room, ranges, more: known & 1 == 1, deeds }.encode()
             }
             6 => Frame::Look { roster: feed.byte()? & 1 == 1 }.encode(),
+            9 => {
+                let room = self.room(feed)?;
+                Frame::Deeds { room, entries: self.entries(who, room, feed)? }.encode()
+            }
             7 => {
                 let (name, members) = (feed.text()?, feed.number()? as u32);
                 let listed = Listed { name, members, active: feed.number()?, age: feed.number()? as u32 };

@@ -224,7 +224,14 @@ fn is_accepted(transfer: &TransferRecord, me: PeerId) -> bool {
 async fn fetch(shelf: Shelf, receiver: PeerId, transfer: &TransferRecord, into: &Path) -> Result<(), String> {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let stop = CancellationToken::new;
-    let serving = tokio::spawn(files::serve(theirs, receiver, shelf, async |_| {}, |_, _| {}, stop()));
+    let serving = tokio::spawn(files::serve(
+        theirs,
+        receiver,
+        shelf,
+        async |_| files::Verdict::MayFetch,
+        |_, _| {},
+        stop(),
+    ));
     let fetched = files::pull(ours, transfer.id, &transfer.offer, into, |_| {}, stop()).await;
     // How the other side sees it is another story.
     let _ = serving.await;

@@ -1,11 +1,11 @@
 //! What a simulated host has on disk: every record that was committed, and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use lanyard_proto::effects::{
-    Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord,
+    Fork, Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord,
     TransferRecord,
 };
 use lanyard_proto::model::{
@@ -33,10 +33,12 @@ pub struct Disk {
     transfers: BTreeMap<TransferId, TransferRecord>,
     standing: BTreeMap<RoomId, Standing>,
     keys: Vec<(RoomId, u32, SecretKey)>,
+    deeds: BTreeMap<(RoomId, EntryId), Arc<Entry>>,
     boot: u64,
     log_nonce: u64,
     forgot: bool,
-    forked: BTreeSet<(RoomId, LogId)>,
+    forked: BTreeMap<(RoomId, LogId), Fork>,
+    cloned: Option<UnixMillis>,
     clock: Hlc,
 }
 
@@ -48,11 +50,12 @@ impl Disk {
             }
             Record::RoomLeft(room) => {
                 self.rooms.remove(room);
-                self.forked.retain(|(of, _)| of != room);
+                self.forked.retain(|(of, _), _| of != room);
                 self.logs.retain(|(of, _), _| of != room);
                 self.covered.retain(|(of, ..), _| of != room);
                 self.standing.remove(room);
                 self.keys.retain(|(of, ..)| of != room);
+                self.deeds.retain(|(of, _), _| of != room);
                 self.forgot = true;
             }
             Record::Entry { room, entry, own, arrived } => {
@@ -65,13 +68,15 @@ impl Disk {
                     "an entry continues its log"
                 );
                 log.insert(entry, *arrived);
+                self.note_deed(*room, entry);
                 if *own {
                     self.clock = self.clock.max(entry.header.hlc);
                 }
             }
-            Record::Forked { room, log } => {
-                assert!(self.forked.insert((*room, *log)), "a fork is found once");
+            Record::Forked { room, fork } => {
+                assert!(self.forked.insert((*room, fork.log), *fork).is_none(), "a fork is found once");
             }
+            Record::Cloned(since) => self.cloned = *since,
             Record::LogNonce(nonce) => self.log_nonce = *nonce,
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
@@ -91,6 +96,7 @@ impl Disk {
                 for entry in entries {
                     log.insert(entry, *arrived);
                 }
+                entries.iter().for_each(|entry| self.note_deed(*room, entry));
             }
             Record::Forget { room, log, to } => {
                 let log = self.logs.entry((*room, *log)).or_default();
@@ -105,6 +111,12 @@ impl Disk {
             }
             Record::Standing { room, standing } => {
                 self.standing.insert(*room, standing.clone());
+            }
+            Record::Deed { room, entry } => self.note_deed(*room, entry),
+            Record::DeedsGone { room, entries } => {
+                for entry in entries {
+                    self.deeds.remove(&(*room, *entry));
+                }
             }
             Record::Key { room, epoch, key } => self.keys.push((*room, *epoch, key.clone())),
         }
@@ -124,7 +136,12 @@ impl Disk {
                 .filter(|((room, _), _)| *room == record.id)
                 .filter_map(|(_, log)| log.load())
                 .collect(),
-            forked: self.forked.iter().filter(|(room, _)| *room == record.id).map(|(_, log)| *log).collect(),
+            forked: self
+                .forked
+                .iter()
+                .filter(|((room, _), _)| *room == record.id)
+                .map(|(_, fork)| *fork)
+                .collect(),
             covered: self
                 .covered
                 .iter()
@@ -138,6 +155,7 @@ impl Disk {
             boot: self.boot,
             log_nonce,
             clock: self.clock,
+            cloned: self.cloned,
             rooms: rooms.collect(),
             peers: self.peers.values().cloned().collect(),
             transfers: self.transfers.values().cloned().collect(),
@@ -145,11 +163,15 @@ impl Disk {
     }
 
     fn private(&self, room: RoomId) -> LoadedPrivate {
-        let keys = self.keys.iter().filter(|(of, ..)| *of == room);
         LoadedPrivate {
             standing: self.standing.get(&room).cloned().unwrap_or(Standing::Inside),
-            keys: keys.map(|(_, epoch, key)| (*epoch, key.clone())).collect(),
-            deeds: self.entries(room).into_iter().filter(|entry| is_deed(entry.header.kind)).collect(),
+            keys: self.keys_of(room),
+            deeds: self
+                .deeds
+                .iter()
+                .filter(|((of, _), _)| *of == room)
+                .map(|(_, deed)| deed.clone())
+                .collect(),
         }
     }
 
@@ -158,6 +180,38 @@ impl Disk {
         let logs =
             self.logs.iter().filter(|((of, _), _)| *of == room).flat_map(|(_, log)| log.entries.values());
         logs.filter(|(entry, _)| epochs.contains(&entry.header.epoch)).cloned().collect()
+    }
+
+    fn note_deed(&mut self, room: RoomId, entry: &Arc<Entry>) {
+        if is_deed(entry.header.kind) {
+            self.deeds.insert((room, entry.id()), entry.clone());
+        }
+    }
+
+    pub fn keys_of(&self, room: RoomId) -> Vec<(u32, SecretKey)> {
+        let keys = self.keys.iter().filter(|(of, ..)| *of == room);
+        keys.map(|(_, epoch, key)| (*epoch, key.clone())).collect()
+    }
+
+    pub fn deeds_of(&self, room: RoomId, ids: &[EntryId]) -> Vec<Arc<Entry>> {
+        ids.iter().filter_map(|id| self.deeds.get(&(room, *id)).cloned()).collect()
+    }
+
+    /// Gives up what is here of each log of a room but its newest entries. What was given up, and its last entry.
+    pub fn give_up(&mut self, room: RoomId, keep: usize) -> Vec<(LogId, Seq, EntryId)> {
+        let mut given_up = Vec::new();
+        for ((_, id), log) in self.logs.iter_mut().filter(|((of, _), _)| *of == room) {
+            let surplus = log.entries.len().saturating_sub(keep);
+            let Some((to, to_id)) =
+                log.entries.values().take(surplus).next_back().map(|(e, _)| (e.header.seq, e.id()))
+            else {
+                continue;
+            };
+            log.entries.retain(|seq, _| *seq > to.0);
+            log.floor = log.floor.max(to);
+            given_up.push((*id, to, to_id));
+        }
+        given_up
     }
 
     /// All entries of a room in the order in which they are shown.

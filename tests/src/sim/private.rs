@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use lanyard_proto::effects::Input;
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::RoomId;
+use lanyard_proto::model::{RoomId, SecretKey};
 use lanyard_proto::node::{Membership, Refusal};
-use lanyard_proto::rooms::{Invite, Role};
+use lanyard_proto::rooms::{Epochs, Invite, Role, RoomKeys, key_id};
 use lanyard_proto::wire::datagram::{Envelope, NetworkTag, RoomPacket};
+use lanyard_proto::wire::entry::Header;
 
 use super::{Lan, Who};
 
@@ -63,6 +65,28 @@ impl Lan {
 
     pub fn use_invite(&mut self, who: Who, invite: &Invite) {
         self.command(who, |node, now| node.join_by_invite(invite.clone(), now).expect("can join").1);
+    }
+
+    /// Somebody's store gives up all but the newest entries of each log of a room.
+    pub fn give_up_history(&mut self, who: Who, room: RoomId, keep: usize) {
+        for (log, to, to_id) in self.hosts[who.0].disk.give_up(room, keep) {
+            self.input(who, Input::Pruned { room, log, to, to_id });
+        }
+    }
+
+    /// What somebody can say in a room who has its keys and a program of his own: sealed as the header says.
+    pub fn seal_in(&self, who: Who, header: &Header, plain: &[u8]) -> Vec<u8> {
+        let mut epochs = Epochs::default();
+        let of_epoch = |(epoch, _): &(u32, SecretKey)| *epoch == header.epoch;
+        let (epoch, key) =
+            self.hosts[who.0].disk.keys_of(header.room).into_iter().find(of_epoch).expect("has the key");
+        epochs.insert(epoch, key.0.clone());
+        epochs.set_current(Some((epoch, key_id(&key.0))));
+        RoomKeys::Epochs(epochs).seal_body(header, [7; 24], plain).expect("has the key")
+    }
+
+    pub fn identity(&self, who: Who) -> Identity {
+        Identity::from_seed(&self.hosts[who.0].seed)
     }
 
     /// Hosts of one segment hear each other, and nobody else.

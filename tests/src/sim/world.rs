@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lanyard_proto::effects::{Direction, Effects, Event, Input, Job, Reach, Transmit};
 use lanyard_proto::model::{Instant, PeerId};
-use lanyard_proto::transfer::PullEnd;
+use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
 use super::conns::DIAL_TIMEOUT;
@@ -59,9 +59,15 @@ impl Lan {
             }
             Planning::Pulled { who, from, transfer } => {
                 let alive = self.are_joined(who, from) && self.hosts[from.0].node.is_some();
-                let end = if alive { PullEnd::Complete { digest: [9; 32] } } else { PullEnd::Lost };
-                if alive {
-                    let to = self.id(who);
+                let to = self.id(who);
+                let served = alive
+                    && self.hosts[from.0].node.as_ref().is_some_and(|node| node.may_fetch(transfer, to));
+                let end = match (alive, served) {
+                    (true, true) => PullEnd::Complete { digest: [9; 32] },
+                    (true, false) => PullEnd::Failed(Failure::Refused),
+                    (false, _) => PullEnd::Lost,
+                };
+                if served {
                     self.input(from, Input::Sent { transfer, to, digest: [9; 32] });
                 }
                 self.input(who, Input::Pull { transfer, end });
@@ -142,7 +148,11 @@ impl Lan {
                     self.close_later(other);
                 }
             }
-            Job::Serve { conn, room, wanted } => {
+            Job::Serve { conn, room, wanted, deeds } => {
+                for batch in self.hosts[who.0].disk.deeds_of(room, &deeds).chunks(DEEDS_A_FRAME) {
+                    let entries = batch.iter().map(|entry| entry.encode_in_room()).collect();
+                    self.send_frame(conn, Frame::Deeds { room, entries }.encode());
+                }
                 for batch in self.hosts[who.0].disk.ranges(room, &wanted, ENTRIES_BYTES / 1024) {
                     let entries = batch.iter().map(|entry| entry.encode_in_room()).collect();
                     self.send_frame(conn, Frame::Entries { room, entries }.encode());
@@ -158,7 +168,7 @@ impl Lan {
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
             }
             Job::Reread { room, epochs } => self.plan(self.now, Planning::Reread { who, room, epochs }),
-            Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } => {}
+            Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recheck { .. } => {}
         }
     }
 
@@ -174,7 +184,10 @@ impl Lan {
             Event::PeerOnline(peer) => format!("{} came", name(peer)),
             Event::PeerOffline(peer) => format!("{} left", name(peer)),
             Event::Typing { peer, .. } => format!("{} is writing", name(peer)),
-            Event::Forked { author, .. } => format!("{} forked", name(author)),
+            Event::Forked { fork, .. } => match &fork.author {
+                Some(author) => format!("{} forked", name(author)),
+                None => return,
+            },
             Event::Cloned => "cloned".to_owned(),
             _ => return,
         };
@@ -198,3 +211,6 @@ impl Lan {
         self.queue.push(Reverse(Planned { at: at.max(self.now), order: self.planned, what }));
     }
 }
+
+/// Few, so that a handful of deeds takes several frames.
+const DEEDS_A_FRAME: usize = 4;

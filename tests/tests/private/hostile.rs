@@ -177,7 +177,7 @@ fn strangers_are_told_the_same_whatever_they_ask() {
         lan.say_on_link(
             eve,
             host,
-            Frame::Have(Have { room, logs: vec![], ask: true, digest: [0; 16] }).encode(),
+            Frame::Have(Have { room, logs: vec![], ask: true, digest: [0; 16], deeds: None }).encode(),
         );
         lan.run_for(SECOND);
         let tape = lan.tape.take().unwrap();
@@ -189,8 +189,4 @@ fn strangers_are_told_the_same_whatever_they_ask() {
     });
     assert_eq!(answers[0], answers[1], "a member answers like somebody who knows nothing");
     assert!(!answers[0].is_empty());
-}
-
-fn decoded(bytes: &[u8]) -> Option<Frame> {
-    Frame::decode(bytes).ok().flatten()
 }

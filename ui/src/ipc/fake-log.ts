@@ -63,6 +63,7 @@ export class FakeLog {
       toMe: author !== null && (mentions.includes(ME.id) || answered?.mine === true),
       pinned: false,
       late: false,
+      disputed: false,
       note: note ?? null,
       transfer: transfer ?? null,
       cursor: String(this.count * 10).padStart(11, '0'),

@@ -61,9 +61,10 @@ export class FakeRooms {
     const others = room.peer === null ? many : peers.filter(({ id }) => id === room.peer);
     const listed = this.members.get(room.id) ?? [me, ...others].map(({ id }) => ({ id, role: 'member' as const }));
     return listed.flatMap(({ id, role }): Member[] => {
-      if (id === me.id) return [{ peer: id, short: me.short, name: me.name, me: true, online: true, role }];
+      const forked = room.forked.includes(id);
+      if (id === me.id) return [{ peer: id, short: me.short, name: me.name, me: true, online: true, role, forked }];
       const peer = peers.find((peer) => peer.id === id);
-      return peer ? [{ peer: id, short: peer.short, name: peer.name, me: false, online: peer.online, role }] : [];
+      return peer ? [{ peer: id, short: peer.short, name: peer.name, me: false, online: peer.online, role, forked }] : [];
     });
   }
 

@@ -11,6 +11,7 @@ export const ME: Me = {
   named: true,
   historyDays: 365,
   historyBytes: 1_000_000_000,
+  cloned: null,
 };
 
 const PEOPLE: [string, Platform, boolean][] = [
@@ -60,6 +61,7 @@ export function newRoom(part: Partial<Room> & Pick<Room, 'kind' | 'name'>): Room
     last: null,
     read: null,
     members: 1,
+    forked: [],
     ...part,
   };
 }

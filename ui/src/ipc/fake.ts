@@ -1,5 +1,5 @@
 import type { Backend, DropSignal } from './client';
-import type { ApiError, Command, Delivery, Event, FileHandle, Message, Peer, Reply, Room, Transfer } from './contract';
+import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Transfer } from './contract';
 import { FakeFiles, handle, nameOf, remember } from './fake-files';
 import { FakeLog } from './fake-log';
 import { FakeRooms } from './fake-rooms';
@@ -15,7 +15,7 @@ export interface FakeOptions {
 }
 
 /** What the window asks for without being told to. */
-const BY_ITSELF = new Set<Command['method']>(['members', 'pins', 'invites', 'directory', 'set-draft', 'typing', 'mark-read']);
+const BY_ITSELF = new Set<Command['method']>(['members', 'pins', 'files', 'invites', 'directory', 'set-draft', 'typing', 'mark-read']);
 
 /** A made-up engine for development and tests: one small world in memory, moved by hand or by a clock. */
 export class FakeBackend implements Backend {
@@ -164,6 +164,22 @@ export class FakeBackend implements Backend {
     return transfer;
   }
 
+  /** There are two versions of what somebody wrote in a room, from the newest message on. */
+  forked(roomName: string, author: string | null): void {
+    const room = this.room(roomName);
+    const id = author === null ? this.scene.me.id : this.peer(author).id;
+    room.forked = [...room.forked, id];
+    this.emit({ event: 'members-changed', room: room.id }, { event: 'room-changed', room });
+    const newest = this.log.of(room.id).findLast((message) => message.author === id && message.kind !== 'note');
+    if (newest) this.log.change(newest, { disputed: true });
+  }
+
+  /** A copy of this profile was heard. */
+  cloned(since: number): void {
+    this.scene.me.cloned = since;
+    this.emit({ event: 'me-changed', me: this.scene.me });
+  }
+
   advance(id: string, part: number): void {
     this.files.advance(id, part);
   }
@@ -252,6 +268,12 @@ export class FakeBackend implements Backend {
         return { reply: 'handles', value: command.params.paths.map((path) => handle(path, 1)) };
       case 'offer':
         return { reply: 'transfer', value: this.offer(this.find(command.params.to), command.params.handles) };
+      case 'files':
+        return { reply: 'files', value: this.filesOf(command.params) };
+      case 'settle-clone':
+        scene.me.cloned = null;
+        this.emit({ event: 'me-changed', me: scene.me });
+        return { reply: 'me', value: scene.me };
       case 'accept':
         return { reply: 'transfer', value: this.accept(command.params.transfer, command.params.into) };
       case 'decline':
@@ -307,6 +329,19 @@ export class FakeBackend implements Backend {
     const message = this.log.write(room, null, { text: transfer.names.join(', '), time: Date.now(), transfer: transfer.id });
     this.emit({ event: 'transfer-changed', transfer }, { event: 'message', message }, { event: 'room-changed', room });
     return transfer;
+  }
+
+  private filesOf({ room, before, limit }: Extract<Command, { method: 'files' }>['params']): Files {
+    const offers = this.log
+      .of(room)
+      .filter(({ kind, deleted, cursor }) => kind === 'offer' && !deleted && (before === undefined || cursor < before))
+      .reverse();
+    const page = offers.slice(0, limit);
+    const transferOf = (id: string | null) => this.scene.transfers.find((transfer) => transfer.id === id) ?? null;
+    return {
+      offers: page.map((message) => ({ message, transfer: transferOf(message.transfer) })),
+      next: offers.length > limit ? (page.at(-1)?.cursor ?? null) : null,
+    };
   }
 
   private accept(id: string, into: string | undefined): Transfer {

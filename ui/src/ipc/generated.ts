@@ -50,7 +50,15 @@ before?: string,
 /**
  * At most this many, 200 at the most.
  */
-limit: number, } } | { "method": "export", "params": { to: string, format: ExportFormat, into: string, } } | { "method": "members", "params": { room: string, } } | { "method": "add-member", "params": { room: string, peer: string, } } | { "method": "remove-member", "params": { room: string, peer: string, } } | { "method": "set-role", "params": { room: string, peer: string, role: Role, } } | { "method": "renew-keys", "params": { room: string, } } | { "method": "invite", "params": { room: string, hours?: number, } } | { "method": "invites", "params": { room: string, } } | { "method": "revoke-invite", "params": { room: string, invite: string, } } | { "method": "directory", "params": Record<symbol, never> } | { "method": "keep-room", "params": { room: string, days?: number, } } | { "method": "mark-read", "params": { room: string, cursor: string, } } | { "method": "admit", "params": { paths: Array<string>, } } | { "method": "offer", "params": { to: string, handles: Array<string>, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "configure", "params": { name?: string,
+limit: number, } } | { "method": "export", "params": { to: string, format: ExportFormat, into: string, } } | { "method": "members", "params": { room: string, } } | { "method": "add-member", "params": { room: string, peer: string, } } | { "method": "remove-member", "params": { room: string, peer: string, } } | { "method": "set-role", "params": { room: string, peer: string, role: Role, } } | { "method": "renew-keys", "params": { room: string, } } | { "method": "invite", "params": { room: string, hours?: number, } } | { "method": "invites", "params": { room: string, } } | { "method": "revoke-invite", "params": { room: string, invite: string, } } | { "method": "directory", "params": Record<symbol, never> } | { "method": "keep-room", "params": { room: string, days?: number, } } | { "method": "mark-read", "params": { room: string, cursor: string, } } | { "method": "admit", "params": { paths: Array<string>, } } | { "method": "offer", "params": { to: string, handles: Array<string>, } } | { "method": "files", "params": { room: string,
+/**
+ * [`Files::next`] of the page before.
+ */
+before?: string,
+/**
+ * At most this many, 100 at the most.
+ */
+limit: number, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "configure", "params": { name?: string,
 /**
  * A handle of a folder.
  */
@@ -62,7 +70,7 @@ historyDays?: number,
 /**
  * How many bytes of history are kept in all.
  */
-historyBytes?: number, } } | { "method": "add-peer", "params": { address: string, } };
+historyBytes?: number, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
 
 /**
  * Signed by others, so it never overstates.
@@ -111,6 +119,19 @@ export type FileHandle = { handle: string, name: string, folder: boolean,
  * Bytes of a file; 0 for a folder, which is not walked before it is offered.
  */
 size: number, };
+
+/**
+ * What was offered in a room.
+ */
+export type Files = {
+/**
+ * Newest first, without those that were taken back.
+ */
+offers: Array<RoomOffer>,
+/**
+ * Where to go on, if there is more.
+ */
+next: string | null, };
 
 /**
  * Messages that a search found.
@@ -184,7 +205,11 @@ historyDays: number,
 /**
  * How many bytes of history are kept in all.
  */
-historyBytes: number, };
+historyBytes: number,
+/**
+ * Since when it is known that a copy of this profile runs elsewhere, in milliseconds since 1970, if one does.
+ */
+cloned: number | null, };
 
 /**
  * Somebody who takes part in a room.
@@ -193,7 +218,11 @@ export type Member = { peer: string, short: string, name: string, me: boolean, o
 /**
  * In private rooms; everybody is a member elsewhere.
  */
-role: Role, };
+role: Role,
+/**
+ * It is proven that there are two versions of what this device wrote here: a copied profile, or fraud.
+ */
+forked: boolean, };
 
 /**
  * Whether this device is in a room.
@@ -241,6 +270,10 @@ toMe: boolean, pinned: boolean,
  * It arrived after later ones were read, and stands among them.
  */
 late: boolean,
+/**
+ * Others may see another message in its place: from here on there are two versions of what its author wrote.
+ */
+disputed: boolean,
 /**
  * What happened, where the message is a [`MessageKind::Note`].
  */
@@ -361,7 +394,7 @@ export type Receiver = { peer: string, name: string, state: TransferState, moved
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files };
 
 /**
  * What a member of a private room may do.
@@ -412,9 +445,19 @@ read: string | null,
 /**
  * Devices known to take part, this one included.
  */
-members: number, };
+members: number,
+/**
+ * Ids of the devices of which it is proven that they wrote two versions of what they said here.
+ */
+forked: Array<string>, };
 
 export type RoomKind = "lobby" | "open" | "direct" | "private";
+
+export type RoomOffer = { message: Message,
+/**
+ * Absent where it cannot be read yet, or was one too many.
+ */
+transfer: Transfer | null, };
 
 export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, };
 

@@ -1,5 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Command, Event, Invite, ListedRoom, Member, Message, Role, Room } from '../ipc/contract';
+import type { Command, Event, Files, Invite, ListedRoom, Member, Message, Role, Room } from '../ipc/contract';
 import type { Requests } from './requests';
 
 /** How every invite begins. */
@@ -7,12 +7,16 @@ export const INVITE_PREFIX = 'lanyard:v1:inv:';
 
 export const isInvite = (text: string) => text.trim().startsWith(INVITE_PREFIX);
 
-/** Rooms beyond their messages: who is in them, who may come, what is pinned, and which there are to join. */
+/** Offers that are asked for at a time. */
+export const FILES_PAGE = 20;
+
+/** Rooms beyond their messages: who is in them, who may come, what is pinned and offered, and which there are to join. */
 export class Rooms {
   /** As far as they were asked for; kept current from then on. */
   readonly members = new SvelteMap<string, Member[]>();
   readonly pins = new SvelteMap<string, Message[]>();
   readonly invites = new SvelteMap<string, Invite[]>();
+  readonly files = new SvelteMap<string, Files>();
   directory = $state.raw<ListedRoom[] | null>(null);
 
   private readonly watched = new Set<string>();
@@ -36,14 +40,21 @@ export class Rooms {
       case 'directory-changed':
         if (this.directory) void this.loadDirectory();
         break;
+      case 'message':
+        this.offered(event.message);
+        break;
       case 'message-changed':
         this.messageChanged(event.message);
+        break;
+      case 'history':
+        if (this.files.has(event.room)) void this.loadFiles(event.room);
         break;
       case 'room-left':
         this.watched.delete(event.room);
         this.members.delete(event.room);
         this.pins.delete(event.room);
         this.invites.delete(event.room);
+        this.files.delete(event.room);
         break;
     }
   }
@@ -62,6 +73,22 @@ export class Rooms {
   async loadPins(room: string): Promise<void> {
     const page = await this.requests.ask({ method: 'pins', params: { room } }, 'page');
     if (page) this.pins.set(room, page.messages);
+  }
+
+  /** The newest of what was offered; what was shown beyond them is let go. */
+  async loadFiles(room: string): Promise<void> {
+    const files = await this.requests.look({ method: 'files', params: { room, limit: FILES_PAGE } }, 'files');
+    if (files) this.files.set(room, files);
+  }
+
+  /** What was offered before that. */
+  async moreFiles(room: string): Promise<void> {
+    const before = this.files.get(room)?.next;
+    if (!before) return;
+    const page = await this.requests.ask({ method: 'files', params: { room, before, limit: FILES_PAGE } }, 'files');
+    const shown = this.files.get(room);
+    // Meanwhile the list may have begun anew.
+    if (page && shown?.next === before) this.files.set(room, { offers: [...shown.offers, ...page.offers], next: page.next });
   }
 
   async loadInvites(room: string): Promise<void> {
@@ -122,7 +149,19 @@ export class Rooms {
     return done;
   }
 
+  private offered(message: Message): void {
+    const files = this.files.get(message.room);
+    if (!files || message.kind !== 'offer' || files.offers.some((offer) => offer.message.id === message.id)) return;
+    // One that was written earlier and came late has another place.
+    if (files.offers[0] && files.offers[0].message.cursor > message.cursor) void this.loadFiles(message.room);
+    else this.files.set(message.room, { ...files, offers: [{ message, transfer: null }, ...files.offers] });
+  }
+
   private messageChanged(message: Message): void {
+    const files = this.files.get(message.room);
+    if (files && message.deleted) {
+      this.files.set(message.room, { ...files, offers: files.offers.filter((offer) => offer.message.id !== message.id) });
+    }
     const pins = this.pins.get(message.room);
     if (!pins) return;
     const known = pins.some(({ id }) => id === message.id);

@@ -15,6 +15,7 @@ import {
 } from '../ipc/contract';
 import { Conversation } from './conversation.svelte';
 import { Drafts } from './drafts';
+import { forwarded } from './forward';
 import type { Place } from './history.svelte';
 import type { Requests } from './requests';
 import { Rooms } from './rooms.svelte';
@@ -146,6 +147,26 @@ export class Session {
 
   async leave(room: string): Promise<void> {
     await this.requests.done({ method: 'leave-room', params: { room } });
+  }
+
+  /** Says somewhere else what somebody said, under that one's name, and goes there. Whether it was said. */
+  async forward(message: Message, to: string): Promise<boolean> {
+    const name = message.mine ? (this.world.me?.name ?? message.name) : (this.world.peers.get(message.author)?.name ?? message.name);
+    const params = { to, text: forwarded(name, message.text) };
+    const said = await this.requests.ask({ method: 'say', params }, 'message');
+    if (!said) return false;
+    if (!this.world.rooms.has(said.room)) {
+      const room = await this.requests.ask({ method: 'open', params: { to } }, 'room');
+      if (room) this.world.rooms.set(room.id, room);
+    }
+    await this.openRoom(said.room);
+    return true;
+  }
+
+  /** A person has ended the copy of this profile. */
+  async settleClone(): Promise<void> {
+    const me = await this.requests.ask({ method: 'settle-clone', params: {} }, 'me');
+    if (me) this.world.me = me;
   }
 
   async markRead(): Promise<void> {

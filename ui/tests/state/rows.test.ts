@@ -59,6 +59,7 @@ function said(author: string, minute: number): Message {
     toMe: false,
     pinned: false,
     late: false,
+    disputed: false,
     note: null,
     transfer: null,
     cursor,

@@ -40,6 +40,17 @@ describe.each([
     await page.getByTestId('invite-make').click();
     await page.getByTestId('qr').waitFor();
     await check(page, 'a private room and details');
+    await page.evaluate(() => {
+      window.lanyardFake.forked('board', 'Bo');
+      window.lanyardFake.offered('board', 'Bo', 'plan.pdf', 48_000_000);
+      window.lanyardFake.cloned(Date.now());
+    });
+    await page.getByTestId('forked').waitFor();
+    await page.getByTestId('room-file').first().waitFor();
+    await check(page, 'two versions, a copy, and files');
+    await page.getByTestId('copy-what').click();
+    await check(page, 'what to do about a copy');
+    await page.keyboard.press('Escape');
     await page.getByTestId('add-member').click();
     await check(page, 'adding somebody');
     await page.keyboard.press('Escape');
@@ -52,6 +63,12 @@ describe.each([
     await message.getByTestId('react').click();
     await page.locator('[data-emoji]').nth(100).waitFor({ state: 'attached' });
     await check(page, 'emoji');
+    await page.keyboard.press('Escape');
+    const said = page.getByTestId('message').filter({ has: page.getByTestId('message-text') }).last();
+    await said.click({ button: 'right' });
+    await page.getByTestId('menu-forward').click();
+    await page.getByTestId('forward-search').waitFor();
+    await check(page, 'forwarding');
     await page.keyboard.press('Escape');
     await message.click({ button: 'right' });
     await page.getByTestId('menu-reply').click();

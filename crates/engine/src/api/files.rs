@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Message;
+
 use super::ApiError;
 
 /// Files that a person picked or dropped. The path stays in the engine.
@@ -99,4 +101,24 @@ pub struct Progress {
     /// Bytes per second over the last seconds.
     #[cfg_attr(test, ts(type = "number"))]
     pub rate: u64,
+}
+
+/// What was offered in a room.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Files {
+    /// Newest first, without those that were taken back.
+    pub offers: Vec<RoomOffer>,
+    /// Where to go on, if there is more.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct RoomOffer {
+    pub message: Message,
+    /// Absent where it cannot be read yet, or was one too many.
+    pub transfer: Option<Transfer>,
 }

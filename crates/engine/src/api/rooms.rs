@@ -31,6 +31,8 @@ pub struct Room {
     pub read: Option<String>,
     /// Devices known to take part, this one included.
     pub members: u32,
+    /// Ids of the devices of which it is proven that they wrote two versions of what they said here.
+    pub forked: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -86,6 +88,8 @@ pub struct Member {
     pub online: bool,
     /// In private rooms; everybody is a member elsewhere.
     pub role: Role,
+    /// It is proven that there are two versions of what this device wrote here: a copied profile, or fraud.
+    pub forked: bool,
 }
 
 /// Lets whoever has the link into a private room.
@@ -150,6 +154,8 @@ pub struct Message {
     pub pinned: bool,
     /// It arrived after later ones were read, and stands among them.
     pub late: bool,
+    /// Others may see another message in its place: from here on there are two versions of what its author wrote.
+    pub disputed: bool,
     /// What happened, where the message is a [`MessageKind::Note`].
     pub note: Option<Note>,
     /// The transfer that an offer speaks of.

@@ -4,14 +4,15 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use lanyard_proto::effects::{Input, Staged};
-use lanyard_proto::model::{PeerId, TransferId};
+use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{PullEnd, TransferState};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
 use crate::engine::view::is_over;
-use crate::files::{self, PullError, Received, ServeError, Served};
+use crate::files::{self, PullError, Received, ServeError, Served, Verdict};
 use crate::net::stream::{Secure, dial};
 use crate::net::tls::{Credentials, Purpose};
 use crate::store::StoreError;
@@ -108,7 +109,12 @@ impl Run {
         let (shelf, reports) = (self.shelf.clone(), self.reports.clone());
         let asked = {
             let reports = self.reports.clone();
-            async move |transfer| drop(reports.send(Report::Asked { serve: id, transfer }).await)
+            async move |transfer| {
+                let (answer, answered) = oneshot::channel();
+                // Where nobody answers, this device is about to end.
+                let _ = reports.send(Report::Asked { serve: id, transfer, answer }).await;
+                answered.await.unwrap_or(Verdict::MayNot)
+            }
         };
         let moved = {
             let reports = self.reports.clone();
@@ -142,12 +148,27 @@ impl Run {
         });
     }
 
-    /// A receiver said what it wants: from now on it can be cut off, and is if that was withdrawn meanwhile.
-    pub fn asked(&mut self, serve: u64, transfer: TransferId) {
-        let Some(serving) = self.serves.get_mut(&serve) else { return };
+    /// Cuts whoever fetches from a room what is not for them any more.
+    pub fn recheck(&mut self, room: RoomId) {
+        for serving in self.serves.values() {
+            let offered = |transfer: &TransferId| {
+                self.node.transfer(*transfer).is_some_and(|record| record.room == room)
+            };
+            if let Some(transfer) = serving.transfer.filter(offered)
+                && !self.node.may_fetch(transfer, serving.peer)
+            {
+                serving.stop.cancel();
+            }
+        }
+    }
+
+    /// A receiver said what it wants: from now on it can be cut off.
+    pub fn asked(&mut self, serve: u64, transfer: TransferId) -> Verdict {
+        let Some(serving) = self.serves.get_mut(&serve) else { return Verdict::MayNot };
         serving.transfer = Some(transfer);
-        if self.node.transfer(transfer).is_none_or(|record| record.state == TransferState::Cancelled) {
-            serving.stop.cancel();
+        match self.node.may_fetch(transfer, serving.peer) {
+            true => Verdict::MayFetch,
+            false => Verdict::MayNot,
         }
     }
 

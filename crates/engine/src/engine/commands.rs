@@ -46,6 +46,10 @@ impl Run {
                 self.pins(&room, to);
                 Ok(())
             }
+            Command::Files { room, before, limit } => {
+                self.files_of(&room, before, limit, to);
+                Ok(())
+            }
             Command::Search { text, to: room, from, before, limit } => {
                 self.search(&text, room, from, before, limit, to);
                 Ok(())
@@ -145,6 +149,10 @@ impl Run {
             Command::Configure { name, downloads, history_days, history_bytes } => {
                 self.configure(name, downloads, history_days, history_bytes).await
             }
+            Command::SettleClone {} => {
+                let effects = self.node.settle_clone();
+                Ok(Outcome::After(effects, Answering::Me(Box::new(self.me()))))
+            }
             Command::AddPeer { address } => {
                 check_address(&address)?;
                 self.add_address(&address);
@@ -157,6 +165,7 @@ impl Run {
             | Command::React { .. }
             | Command::Pin { .. }
             | Command::Pins { .. }
+            | Command::Files { .. }
             | Command::Search { .. }
             | Command::Export { .. } => unreachable!("answered later, see `command`"),
             private @ (Command::CreateRoom { .. }
@@ -236,7 +245,8 @@ impl Run {
         let paths: Result<Vec<PathBuf>, ApiError> = handles.iter().map(|handle| self.path(handle)).collect();
         let audience = match self.node.room(room).map(|room| room.record().kind) {
             Some(RoomKind::Direct(peer)) => Audience::Peer(peer),
-            _ => Audience::Anyone,
+            Some(RoomKind::Private) => Audience::Members(room),
+            Some(RoomKind::Open) | None => Audience::Anyone,
         };
         let (shelf, reports, me) = (self.shelf.clone(), self.reports.clone(), self.node.me());
         tokio::spawn(async move {

@@ -33,7 +33,7 @@ impl Run {
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
             Fact::Members(room) => self.tell_of_members(room),
             Fact::Unsealed { room, entry, .. } => self.tell_of_unsealed(room, &entry),
-            Fact::Forked { room, author } => self.tell_of_fork(room, author),
+            Fact::Forked { room, fork } => self.tell_of_fork(room, fork),
             Fact::DirectoryChanged => self.tell(Event::DirectoryChanged {}),
             Fact::Cloned => self.tell_of_clone(),
             Fact::Typing { room, peer } => {

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use lanyard_proto::effects::{Effects, Event as Fact, Input, Record};
-use lanyard_proto::model::{LogId, PeerId, RoomId, Seq};
+use lanyard_proto::effects::{Effects, Event as Fact, Fork, Input, Record};
+use lanyard_proto::model::{LogId, RoomId, Seq};
 
 use crate::api::{ApiError, ErrorCode, Event};
 use crate::engine::run::{Report, Run};
@@ -101,8 +101,12 @@ impl Run {
         });
     }
 
-    /// It is proven that somebody's log contradicts itself.
-    pub fn tell_of_fork(&self, room: RoomId, author: PeerId) {
+    /// It is proven that somebody's log contradicts itself. The room says so from now on, and so does each message that
+    /// others may have another version of.
+    pub fn tell_of_fork(&mut self, room: RoomId, fork: Fork) {
+        self.tell_of_members(room);
+        let Some(author) = fork.author else { return };
+        self.look_for_disputed(room, fork.log);
         let (place, who) = (self.room(room).map(|room| room.name).unwrap_or_default(), self.name_of(author));
         let sentence = if author == self.node.me() {
             format!(
@@ -119,7 +123,25 @@ impl Run {
         self.tell(Event::Notice { error: ApiError::new(ErrorCode::Refused, sentence) });
     }
 
+    /// Messages of a log that contradicts itself read otherwise from now on.
+    fn look_for_disputed(&self, room: RoomId, log: LogId) {
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let report = match store.newest_of(room, log, MAX_DISPUTED).await {
+                Ok(found) => Report::Disputed { room, found: found.into_iter().map(|(_, id)| id).collect() },
+                Err(error) => Report::Failed(error),
+            };
+            // The engine's task may have ended.
+            let _ = reports.send(report).await;
+        });
+    }
+
     pub fn tell_of_clone(&self) {
+        // A window shows it for as long as it lasts.
+        self.tell(Event::MeChanged { me: self.me() });
+        if self.node.cloned().is_none() {
+            return;
+        }
         tracing::warn!("this profile is also running on another machine");
         let sentence = "This profile is also running on another machine. Others cannot tell the two apart: end one of \
                         them, and let it begin with a profile of its own.";
@@ -145,4 +167,6 @@ const HISTORY_BYTES: u64 = 4 << 30;
 pub const PRUNE: Duration = Duration::from_secs(3600);
 /// Bytes of entries that may come before the limits are looked at again.
 const PRUNE_AFTER: usize = 8 << 20;
+/// Messages of a log that contradicts itself of which is told at once; older ones are right on their next page.
+const MAX_DISPUTED: u32 = 256;
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -6,8 +6,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use lanyard_proto::effects::{Direction, EXPORTER_LABEL, Input};
-use lanyard_proto::model::{ConnId, LogId, PeerId, RoomId, Seq};
-use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
+use lanyard_proto::model::{ConnId, EntryId, LogId, PeerId, RoomId, Seq};
+use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame, MAX_ENTRIES};
 
 use crate::api::{ApiError, ErrorCode};
 use crate::engine::run::{Report, Run};
@@ -133,11 +133,23 @@ impl Run {
     }
 
     /// Streams entries from the store to a connection, as fast as the other side takes them.
-    pub fn serve_entries(&self, conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)>) {
+    pub fn serve_entries(
+        &self,
+        conn: ConnId,
+        room: RoomId,
+        wanted: Vec<(LogId, RangeInclusive<u64>)>,
+        deeds: Vec<EntryId>,
+    ) {
         let Some(writer) = self.conns.get(&conn).cloned() else { return };
         let (store, reports) = (self.store.clone(), self.reports.clone());
         tokio::spawn(async move {
-            match serve(&store, &writer, room, wanted).await {
+            let served = async {
+                match serve_deeds(&store, &writer, room, deeds).await? {
+                    Written::Wholly => serve(&store, &writer, room, wanted).await,
+                    Written::Gone => Ok(Written::Gone),
+                }
+            };
+            match served.await {
                 // What is lost with the connection is asked for again.
                 Ok(Written::Wholly) => drop(reports.send(Report::Served(conn)).await),
                 Ok(Written::Gone) => {}
@@ -192,6 +204,24 @@ enum Written {
     Wholly,
     /// The connection is.
     Gone,
+}
+
+/// Writes deeds in their order, a frame at a time.
+async fn serve_deeds(
+    store: &Store,
+    writer: &SyncWriter,
+    room: RoomId,
+    mut deeds: Vec<EntryId>,
+) -> Result<Written, StoreError> {
+    while !deeds.is_empty() {
+        let next = deeds.iter().copied().take(MAX_ENTRIES).collect();
+        let (entries, looked) = store.deeds(room, next, ENTRIES_BYTES).await?;
+        deeds.drain(..looked);
+        if !entries.is_empty() && writer.send(Frame::Deeds { room, entries }.encode()).await.is_err() {
+            return Ok(Written::Gone);
+        }
+    }
+    Ok(Written::Wholly)
 }
 
 /// Writes the ranges in their order, each from its end to its beginning, a frame at a time.

@@ -17,6 +17,7 @@ mod links;
 mod lock;
 mod messages;
 mod news;
+mod offers;
 mod opening;
 mod private;
 mod progress;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use lanyard_proto::model::{PeerId, RoomId, UnixMillis};
+use lanyard_proto::model::{EntryId, PeerId, RoomId, UnixMillis};
 use lanyard_proto::node::Room;
 use lanyard_proto::rooms::{self, Content};
 use lanyard_proto::wire::entry::Entry;
@@ -80,6 +80,15 @@ impl Run {
             self.news.heard.push_back(Heard { change, by: entry.header.author, kind: entry.header.kind });
             self.look();
         }
+    }
+
+    /// Messages read otherwise than before, by no word of anybody: there are two versions of what their author wrote.
+    pub fn tell_of_disputed(&mut self, room: RoomId, found: Vec<EntryId>) {
+        self.news.rooms.insert(room);
+        let (by, kind) = (self.node.me(), rooms::kind::FORK);
+        let heard = found.into_iter().map(|id| Heard { change: Change::Mark(id), by, kind });
+        self.news.heard.extend(heard);
+        self.look();
     }
 
     /// What is unread in a room is to be counted and told anew.

@@ -168,6 +168,7 @@ impl Run {
             rooms::RoomKind::Private => held.roles().collect(),
             _ => held.members().into_iter().chain([me]).map(|peer| (peer, NodeRole::Member)).collect(),
         };
+        let forked = held.forked();
         let name_of = |peer: PeerId| self.member_name(room, peer);
         members.sort_by_key(|(peer, role)| (std::cmp::Reverse(*role), name_of(*peer).to_lowercase(), *peer));
         let member = |(peer, role): (PeerId, NodeRole)| Member {
@@ -177,6 +178,7 @@ impl Run {
             me: peer == me,
             online: peer == me || self.node.is_online(peer),
             role: api_role(role),
+            forked: forked.contains(&peer),
         };
         members.into_iter().map(member).collect()
     }

@@ -62,6 +62,7 @@ impl Run {
             to_me: about.to_me && !deleted,
             pinned: about.pinned && !deleted,
             late: about.late,
+            disputed: held.is_disputed(entry),
             note: said.note,
             transfer: said.transfer,
             cursor: message.cursor.to_string(),

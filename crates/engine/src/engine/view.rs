@@ -89,6 +89,7 @@ impl Run {
             named: self.settings.named,
             history_days: self.history_days(),
             history_bytes: self.history_bytes(),
+            cloned: self.node.cloned().map(|since| since.0),
         }
     }
 
@@ -197,6 +198,7 @@ impl Run {
             last: view.and_then(|view| view.last.as_ref()).and_then(|last| self.message(id, last)),
             read: view.and_then(|view| view.read).map(|read| read.to_string()),
             members: 1 + u32::try_from(held.members().len()).unwrap_or(u32::MAX),
+            forked: held.forked().iter().map(ToString::to_string).collect(),
         })
     }
 
@@ -213,6 +215,11 @@ impl Run {
     pub fn transfer(&self, id: TransferId) -> Option<Transfer> {
         let view = self.view.transfers.get(&id);
         let record = self.node.transfer(id).or_else(|| view.and_then(|view| view.record.as_ref()))?;
+        Some(self.show_transfer(record, view.map(|view| &view.note)))
+    }
+
+    /// A transfer with what only this device knows of it.
+    pub fn show_transfer(&self, record: &TransferRecord, note: Option<&TransferNote>) -> Transfer {
         let outgoing = record.from == self.node.me();
         let receivers = if outgoing { self.receivers(record) } else { Vec::new() };
         let busy = receivers.iter().any(|receiver| receiver.state == TransferState::Running);
@@ -222,12 +229,12 @@ impl Run {
         };
         let moved = match state {
             TransferState::Done => record.offer.bytes,
-            _ => view.map_or(0, |view| view.note.moved),
+            _ => note.map_or(0, |note| note.moved),
         };
-        let sha256 = view.and_then(|view| view.note.sha256).or_else(|| received_digest(record));
-        let folder = view.and_then(|view| view.note.folder.as_ref()).filter(|_| !outgoing);
-        Some(Transfer {
-            id: id.to_string(),
+        let sha256 = note.and_then(|note| note.sha256).or_else(|| received_digest(record));
+        let folder = note.and_then(|note| note.folder.as_ref()).filter(|_| !outgoing);
+        Transfer {
+            id: record.id.to_string(),
             room: record.room.to_string(),
             direction: if outgoing { TransferDirection::Out } else { TransferDirection::In },
             from: record.from.to_string(),
@@ -240,9 +247,9 @@ impl Run {
             offered: record.offered.0,
             folder: folder.map(|folder| folder.display().to_string()),
             sha256: sha256.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
-            error: self.problem(record, view.and_then(|view| view.note.problem.as_deref())),
+            error: self.problem(record, note.and_then(|note| note.problem.as_deref())),
             receivers,
-        })
+        }
     }
 
     fn receivers(&self, record: &TransferRecord) -> Vec<Receiver> {

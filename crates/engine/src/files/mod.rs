@@ -43,6 +43,6 @@ pub use handle::{Handles, MAX_HANDLES};
 pub use manifest::{Survey, SurveyError, survey};
 pub use names::shown;
 pub use pull::{discard, pull};
-pub use serve::{ServeError, Served, serve, turn_away};
+pub use serve::{ServeError, Served, Verdict, serve, turn_away};
 pub use shelf::Shelf;
 pub use staging::{PullError, Received};

@@ -45,6 +45,13 @@ pub struct Served {
     pub digest: Option<[u8; 32]>,
 }
 
+/// Whether a device may have what it asked for. Who is in a room is not the shelf's to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    MayFetch,
+    MayNot,
+}
+
 /// Why a receiver does not have everything, as far as this connection goes.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -69,7 +76,7 @@ pub enum ServeError {
 
 /// Serves one connection of a device whose key was proven, until it has what it wants.
 ///
-/// `asked` is told what the receiver wants, and waited for, before it gets any of it.
+/// `asked` is told what the receiver wants, and says whether it may have it, before it gets any of it.
 /// `progress` is told the bytes of the offer that the receiver has, counting what earlier connections brought;
 /// from a task, about once a megabyte.
 ///
@@ -85,15 +92,16 @@ pub async fn serve<S, A>(
 ) -> Result<Served, ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    A: Future<Output = ()> + Send,
+    A: Future<Output = Verdict> + Send,
 {
     let (reader, mut writer) = tokio::io::split(stream);
     let mut frames = Frames::new(reader);
     let served = async {
         let transfer = wanted(&mut frames).await?;
-        asked(transfer).await;
+        let verdict = asked(transfer).await;
         let offered = shelf.load(transfer).await.map_err(ServeError::Shelf)?;
-        let Some(offered) = offered.filter(|offered| offered.is_for(peer)) else {
+        let may_have = |offered: &Offered| verdict == Verdict::MayFetch && offered.is_for(peer);
+        let Some(offered) = offered.filter(may_have) else {
             send(&mut writer, &Frame::Refused(Refusal::NotOffered)).await?;
             return Err(ServeError::NotOffered);
         };

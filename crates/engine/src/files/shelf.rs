@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use lanyard_proto::effects::Audience;
-use lanyard_proto::model::{PeerId, TransferId};
+use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
@@ -33,10 +33,11 @@ pub(super) struct Offered {
 }
 
 impl Offered {
-    /// Whether this device may have it.
+    /// Whether this device may have it, as far as it was known when it was offered.
     pub fn is_for(&self, peer: PeerId) -> bool {
         match self.audience {
-            Audience::Anyone => true,
+            // Who is in a room changes: that is asked of the node, each time.
+            Audience::Anyone | Audience::Members(_) => true,
             Audience::Peer(only) => only == peer,
         }
     }
@@ -107,8 +108,8 @@ impl Shelf {
     fn write(&self, transfer: TransferId, survey: &Survey, audience: Audience) -> io::Result<()> {
         let head = Head {
             audience: match audience {
-                Audience::Anyone => None,
                 Audience::Peer(peer) => Some(peer.0),
+                Audience::Anyone | Audience::Members(_) => None,
             },
             bytes: survey.offer.bytes,
             manifest: survey.offer.manifest,
@@ -124,6 +125,10 @@ impl Shelf {
                 .iter()
                 .map(|(file, path)| Odd { file: *file, path: stored(path) })
                 .collect(),
+            room: match audience {
+                Audience::Members(room) => Some(room.0),
+                Audience::Anyone | Audience::Peer(_) => None,
+            },
         };
         let head = minicbor::to_vec(&head).expect("a vector takes every byte");
         let unfinished = self.folder.join(format!("{transfer}.new"));
@@ -163,6 +168,10 @@ struct Head {
     tops: Vec<Top>,
     #[n(4)]
     odd: Vec<Odd>,
+    /// The private room whose members may fetch it.
+    #[n(5)]
+    #[cbor(with = "minicbor::bytes")]
+    room: Option<[u8; 32]>,
 }
 
 #[derive(Encode, Decode)]
@@ -193,7 +202,11 @@ fn read(mut bytes: Vec<u8>) -> Option<Offered> {
     let tops = head.tops.into_iter().map(|top| (top.name, restored(&top.path))).collect();
     let odd = head.odd.into_iter().map(|odd| (odd.file, restored(&odd.path))).collect();
     Some(Offered {
-        audience: head.audience.map_or(Audience::Anyone, |peer| Audience::Peer(PeerId(peer))),
+        audience: match (head.audience, head.room) {
+            (Some(peer), _) => Audience::Peer(PeerId(peer)),
+            (None, Some(room)) => Audience::Members(RoomId(room)),
+            (None, None) => Audience::Anyone,
+        },
         bytes: head.bytes,
         manifest: bytes,
         sources: Sources { tops, odd },

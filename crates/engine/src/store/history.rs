@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use lanyard_proto::effects::{Interval, Place};
+use lanyard_proto::effects::{Fork, Interval, Place};
 use lanyard_proto::log::NO_ENTRY;
 use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, UnixMillis};
 use lanyard_proto::wire::entry::Entry;
@@ -174,13 +174,18 @@ pub(super) fn forget(transaction: &Transaction, room: RoomId, log: LogId, to: Se
 }
 
 /// Of a room that was left meanwhile there is nothing to remember.
-pub(super) fn fork(transaction: &Transaction, room: RoomId, log: LogId) -> Result<(), StoreError> {
+pub(super) fn fork(transaction: &Transaction, room: RoomId, fork: &Fork) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
-            "INSERT INTO fork (room, log) SELECT id, ?2 FROM room WHERE room = ?1
+            "INSERT INTO fork (room, log, author, seq) SELECT id, ?2, ?3, ?4 FROM room WHERE room = ?1
              ON CONFLICT (room, log) DO NOTHING",
         )?
-        .execute(params![room.0, log.0])?;
+        .execute(params![
+            room.0,
+            fork.log.0,
+            fork.author.map(|author| author.0),
+            fork.from.map(|from| bits(from.0)),
+        ])?;
     Ok(())
 }
 

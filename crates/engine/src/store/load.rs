@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lanyard_proto::effects::{Interval, Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
+use lanyard_proto::effects::{Fork, Interval, Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
 use lanyard_proto::model::{Hlc, LogId, PeerId, Seq, Span, UnixMillis};
 use lanyard_proto::rooms::RoomKind;
 use lanyard_proto::transfer::TransferState;
@@ -129,6 +129,7 @@ fn load(connection: &Connection, node: &Node) -> Result<Loaded, StoreError> {
         boot: node.boot,
         log_nonce: node.nonce,
         clock: node.clock,
+        cloned: cloned(connection)?,
         rooms: rooms(connection, node.nonce)?,
         peers: reader::peers(connection)?,
         transfers: transfers(connection)?,
@@ -172,10 +173,22 @@ fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> 
     rows.collect()
 }
 
-fn forked(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LogId>> {
-    let mut statement = connection.prepare_cached("SELECT log FROM fork WHERE room = ? ORDER BY log")?;
-    let rows = statement.query_map([room], |row| Ok(LogId(array(row, 0)?)))?;
+fn forked(connection: &Connection, room: i64) -> rusqlite::Result<Vec<Fork>> {
+    let mut statement =
+        connection.prepare_cached("SELECT log, author, seq FROM fork WHERE room = ? ORDER BY log")?;
+    let rows = statement.query_map([room], |row| {
+        let author: Option<[u8; 32]> = row.get(1)?;
+        let from: Option<i64> = row.get(2)?;
+        let log = LogId(array(row, 0)?);
+        Ok(Fork { log, author: author.map(PeerId), from: from.map(|from| Seq(from as u64)) })
+    })?;
     rows.collect()
+}
+
+/// Since when a copy of this device is known of.
+fn cloned(connection: &Connection) -> rusqlite::Result<Option<UnixMillis>> {
+    let since: Option<i64> = connection.query_row("SELECT cloned FROM node", [], |row| row.get(0))?;
+    Ok(since.map(|since| UnixMillis(since as u64)))
 }
 
 fn covered(connection: &Connection, room: i64, nonce: u64) -> rusqlite::Result<Vec<(PeerId, Span)>> {

@@ -429,7 +429,7 @@ impl Cursor {
     /// Before every message.
     pub const START: Cursor = Cursor { place: Hlc(0), author: PeerId([0; 32]), seq: Seq(0), nonce: 0 };
     /// After every message.
-    const END: Cursor = Cursor {
+    pub(super) const END: Cursor = Cursor {
         place: Hlc(i64::MAX as u64),
         author: PeerId([0xff; 32]),
         seq: Seq(i64::MAX as u64),

@@ -18,6 +18,7 @@ mod history;
 mod load;
 mod meaning;
 mod messages;
+mod offers;
 mod private;
 pub mod profile;
 mod prune;
@@ -39,13 +40,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lanyard_proto::effects::{Loaded, PeerRecord, Record, TransferRecord};
-use lanyard_proto::model::{LogId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, TransferId, UnixMillis};
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
 pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
+pub use offers::Offered;
 pub use private::Arrived;
 pub use prune::{Limits, Pruned, Pruning};
 pub use search::Search;
@@ -133,6 +135,17 @@ impl Store {
         after: i64,
     ) -> Result<(Vec<Arrived>, Option<i64>), StoreError> {
         self.reader.ask(move |connection| private::of_epoch(connection, room, epoch, after)).await
+    }
+
+    /// The deeds of these ids that are here, as they travel within their room, in the order of the ids: as many as fit
+    /// `max_bytes`, but one at least. And how many of the ids were looked at.
+    pub async fn deeds(
+        &self,
+        room: RoomId,
+        entries: Vec<EntryId>,
+        max_bytes: usize,
+    ) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
+        self.reader.ask(move |connection| private::deeds(connection, room, &entries, max_bytes)).await
     }
 
     /// Moves the read mark of a room forwards; never backwards. What came late before it is seen as well. A room that was

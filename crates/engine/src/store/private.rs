@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use lanyard_proto::effects::LoadedPrivate;
-use lanyard_proto::model::{PeerId, RoomId, SecretKey, UnixMillis};
+use lanyard_proto::model::{EntryId, PeerId, RoomId, SecretKey, UnixMillis};
 use lanyard_proto::rooms::{Invite, Standing, Why, is_deed};
-use lanyard_proto::wire::entry::Entry;
+use lanyard_proto::wire::entry::{Entry, without_room};
+use lanyard_proto::wire::frame::MAX_ENTRIES;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use zeroize::Zeroizing;
 
@@ -73,6 +74,47 @@ pub(super) fn note_deeds<'a>(
     }
     Ok(())
 }
+
+pub(super) fn forget_deeds(
+    transaction: &Transaction,
+    room: RoomId,
+    entries: &[EntryId],
+) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "DELETE FROM deed WHERE entry = ?2 AND room = (SELECT id FROM room WHERE room = ?1)",
+    )?;
+    for entry in entries {
+        statement.execute(params![room.0, entry.0])?;
+    }
+    Ok(())
+}
+
+/// The deeds of these ids that are here, as they travel within their room, in the order of the ids: as many as fit
+/// `max_bytes`, but one at least. And how many of the ids were looked at.
+pub(super) fn deeds(
+    connection: &Connection,
+    room: RoomId,
+    entries: &[EntryId],
+    max_bytes: usize,
+) -> Result<(Vec<Vec<u8>>, usize), StoreError> {
+    let mut statement = connection.prepare_cached(DEED)?;
+    let (mut found, mut bytes) = (Vec::new(), 0);
+    for (looked, entry) in entries.iter().enumerate() {
+        let stored: Option<Vec<u8>> =
+            statement.query_row(params![entry.0, room.0], |row| row.get(0)).optional()?;
+        let Some(stored) = stored else { continue };
+        let deed = without_room(&stored).ok_or_else(|| StoreError::unreadable("an entry"))?;
+        bytes += deed.len();
+        if !found.is_empty() && (bytes > max_bytes || found.len() >= MAX_ENTRIES) {
+            return Ok((found, looked));
+        }
+        found.push(deed);
+    }
+    Ok((found, entries.len()))
+}
+
+pub(super) const DEED: &str =
+    "SELECT bytes FROM deed WHERE entry = ?1 AND room = (SELECT id FROM room WHERE room = ?2)";
 
 pub(super) fn load(connection: &Connection, row: i64, room: RoomId) -> Result<LoadedPrivate, StoreError> {
     let mut keys =

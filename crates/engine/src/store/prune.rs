@@ -1,7 +1,8 @@
 //! Gives up the oldest history where there is more than is to be kept: by age, and by bytes of all rooms together.
 //!
 //! By bytes it takes from whoever has written most in one room, so that somebody who floods a room pushes out only
-//! themselves. Logs are given up from their beginning; their heads stay known.
+//! themselves. Logs are given up from their beginning; their heads stay known. Of private rooms the deeds stay as well
+//! (`private.rs`), and the keys, since deeds are sealed with them.
 
 use std::collections::BTreeSet;
 
@@ -60,9 +61,7 @@ impl Step<'_> {
     }
 
     fn by_age(&mut self, limits: Limits) -> Result<(), StoreError> {
-        let mut rooms = self
-            .transaction
-            .prepare_cached("SELECT id, keep_days FROM room WHERE private = 0 ORDER BY id")?;
+        let mut rooms = self.transaction.prepare_cached("SELECT id, keep_days FROM room ORDER BY id")?;
         let rooms: Vec<(i64, Option<u32>)> =
             rooms.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         for (room, days) in rooms {
@@ -176,8 +175,7 @@ pub(super) const NAMED: &str = "SELECT room.room, log.log, entry FROM entry
 /// There are a few thousand logs at the most, so they are all looked at.
 const TOTAL: &str = "SELECT coalesce(sum(bytes), 0) FROM log";
 
-/// The first log, with entries, of the author who has most in one room. Private rooms are kept whole: who is in them is
-/// told by all of their history.
+/// The first log, with entries, of the author who has most in one room.
 const LARGEST: &str = "SELECT log.id FROM log JOIN
-    (SELECT log.room, author FROM log JOIN room ON room.id = log.room AND private = 0 GROUP BY log.room, author ORDER BY sum(bytes) DESC, log.room, author LIMIT 1) AS most
+    (SELECT room, author FROM log GROUP BY room, author ORDER BY sum(bytes) DESC, room, author LIMIT 1) AS most
     ON log.room = most.room AND log.author = most.author WHERE bytes > 0 ORDER BY log.id LIMIT 1";

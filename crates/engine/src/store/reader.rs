@@ -188,7 +188,7 @@ pub(super) fn cursor(row: &Row) -> rusqlite::Result<Cursor> {
     })
 }
 
-/// To be followed by [`FINISHED`] or [`BY_ID`].
+/// To be followed by [`FINISHED`], [`BY_ID`] or another question of that kind.
 pub(super) fn noted_transfers() -> String {
     format!(
         "SELECT {TRANSFER_COLUMNS}, folder, sha256, coalesce(moved, 0), problem
@@ -196,7 +196,7 @@ pub(super) fn noted_transfers() -> String {
     )
 }
 
-fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
+pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
     let folder: Option<Vec<u8>> = row.get(13)?;
     let note = TransferNote {
         folder: folder.map(columns::path),

@@ -32,7 +32,11 @@ pub(super) fn write(
             private::note_deeds(transaction, *room, entries.iter())
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
-        Record::Forked { room, log } => history::fork(transaction, *room, *log),
+        Record::Forked { room, fork } => history::fork(transaction, *room, fork),
+        Record::Cloned(since) => {
+            transaction.execute("UPDATE node SET cloned = ?", [since.map(|since| bits(since.0))])?;
+            Ok(())
+        }
         Record::LogNonce(nonce) => {
             transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
             Ok(())
@@ -41,6 +45,8 @@ pub(super) fn write(
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
         Record::Standing { room, standing } => private::write_standing(transaction, *room, standing),
+        Record::Deed { room, entry } => private::note_deeds(transaction, *room, std::iter::once(entry)),
+        Record::DeedsGone { room, entries } => private::forget_deeds(transaction, *room, entries),
         Record::Key { room, epoch, key } => private::write_key(transaction, *room, *epoch, key),
     }
 }

@@ -88,6 +88,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("intervals.sql"),
     include_str!("schema_messages.sql"),
     include_str!("private.sql"),
+    include_str!("copies.sql"),
+    include_str!("offers.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

@@ -225,12 +225,15 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::RoomLeft(_)
         | Record::Transfer(_)
         | Record::LogNonce(_)
+        | Record::Cloned(_)
         | Record::Standing { .. }
         | Record::Key { .. } => Durability::PowerLoss,
         Record::Entry { own: false, .. }
         | Record::Run { .. }
         | Record::Forget { .. }
         | Record::Forked { .. }
+        | Record::Deed { .. }
+        | Record::DeedsGone { .. }
         | Record::Peer(_)
         | Record::Covered { .. } => Durability::ProgramEnd,
     }

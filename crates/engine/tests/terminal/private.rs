@@ -44,6 +44,29 @@ fn private_rooms_are_made_filled_and_guarded_by_words() {
 }
 
 #[test]
+fn who_wrote_two_versions_is_told_and_so_is_a_copy_of_this_profile() {
+    let mut forked = member("Bob", "member", false);
+    forked["forked"] = json!(true);
+    let node = FakeNode::start(move |method, _| match method {
+        "members" => ok("members", json!([member("Ann", "creator", true), forked])),
+        "snapshot" => ok("snapshot", snapshot(Some(60_000))),
+        _ => ok("me", snapshot(None)["me"].clone()),
+    });
+    let members = stdout(&node.lanyard(&["room", "members", "Board"]));
+    let told: Vec<bool> = members.lines().map(|line| line.contains("two versions")).collect();
+    assert_eq!(told, [false, true], "{members}");
+    let status = stdout(&node.lanyard(&["status"]));
+    assert!(
+        status.starts_with("This profile also runs on another machine, known since 1970-01-01"),
+        "{status}"
+    );
+    let listed = stdout(&node.lanyard(&["--json", "status"]));
+    assert!(listed.contains("\"cloned\":60000"), "{listed}");
+    assert_eq!(code(&node.lanyard(&["status", "--settled"])), 0);
+    assert!(node.asked().iter().any(|(method, _)| method == "settle-clone"));
+}
+
+#[test]
 fn an_invite_is_shown_as_a_code_that_a_phone_reads() {
     let node = FakeNode::start(|_, _| ok("invite", invite()));
     let output = node.lanyard(&["room", "invite", "Board", "--qr"]);
@@ -77,7 +100,16 @@ fn of_two_rooms_of_one_name_none_is_left_by_mistake() {
 
 fn member(name: &str, role: &str, me: bool) -> Value {
     let id = name.to_lowercase().repeat(3);
-    json!({ "peer": id, "short": id[..8], "name": name, "me": me, "online": me, "role": role })
+    json!({ "peer": id, "short": id[..8], "name": name, "me": me, "online": me, "role": role, "forked": false })
+}
+
+fn snapshot(cloned: Option<u64>) -> Value {
+    let me = json!({
+        "id": "annannan", "short": "annannan", "name": "Ann", "downloads": "/tmp", "version": "0.1.0", "named": true,
+        "historyDays": 0, "historyBytes": 0, "cloned": cloned
+    });
+    let network = json!({ "port": 1, "tcpPort": 2, "multicast": true, "interfaces": [], "dropped": [] });
+    json!({ "me": me, "network": network, "peers": [], "rooms": [], "transfers": [] })
 }
 
 fn invite() -> Value {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::log::pull::{Plan, Want};
+use crate::log::pull::{Loose, Plan, Want};
 use crate::log::replica::{Member, PULL_SPREAD, Received, Replica, Way};
 use crate::model::{Hlc, Instant, LogId, PeerId, Span};
 use crate::pacing::{Dice, earliest};
@@ -115,15 +115,33 @@ impl Replica {
 
     /// The device with which this one catches up has said what it holds. Whether there is anything to ask it. Of what
     /// was written before `since` nothing is wanted.
-    pub fn pull_planned(&mut self, from: PeerId, theirs: &[Head], since: Hlc) -> bool {
+    pub fn pull_planned(&mut self, from: PeerId, theirs: &[Head], since: Hlc, loose: Loose) -> bool {
         let Some(running) = self.pull.running_from(from) else { return false };
-        let plan = running.plan.get_or_insert_with(|| Plan::new(theirs, &self.logs, since));
+        let plan = running.plan.get_or_insert_with(|| Plan::new(theirs, &self.logs, since, loose));
         !plan.is_done()
     }
 
     /// The next question to the device with which this one catches up.
     pub fn next_want(&mut self, from: PeerId) -> Option<Want> {
         self.pull.running_from(from)?.plan.as_mut()?.next(&self.logs)
+    }
+
+    /// Whether deeds are welcome from a device because it was asked for them.
+    pub fn expects_deeds(&self, from: PeerId) -> bool {
+        let running = self.pull.running.as_ref().filter(|running| running.from == from);
+        running.and_then(|running| running.plan.as_ref()).is_some_and(Plan::expects_deeds)
+    }
+
+    /// Whether this device is catching up with that one.
+    pub fn is_pulling_from(&self, peer: PeerId) -> bool {
+        self.pull.running.as_ref().is_some_and(|running| running.from == peer && running.plan.is_some())
+    }
+
+    /// Deeds came, of which some are new.
+    pub fn brought_deeds(&mut self, from: PeerId, now: Instant) {
+        if let Some(running) = self.pull.running_from(from) {
+            (running.alive, running.brought) = (now, true);
+        }
     }
 
     /// A question was answered. Whether it was the last.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::effects::{Interval, LoadedLog, Place};
+use crate::effects::{Fork, Interval, LoadedLog, Place};
 use crate::identity::Verifier;
 use crate::log::intervals::Intervals;
 use crate::model::{EntryId, Hlc, LogId, PeerId, Seq, Span};
@@ -35,7 +35,7 @@ pub struct Logs {
     /// Logs with something missing below their head.
     holed: BTreeSet<LogId>,
     /// Logs that contradict themselves: nothing more is taken of them, and they are not spoken of.
-    forked: BTreeSet<LogId>,
+    forked: BTreeMap<LogId, Fork>,
     /// Entries that contradict what is here, and which place to compare them with.
     contradictions: Vec<Contradicting>,
     verifier: Verifier,
@@ -117,7 +117,7 @@ impl Logs {
         let (Some(first), Some(last)) = (run.first(), run.last()) else { return Accepted::Known };
         let (id, author) = (last.log(), last.header().author);
         let head = self.head(id);
-        if self.forked.contains(&id) {
+        if self.is_forked(id) {
             return Accepted::Known;
         }
         if !self.logs.contains_key(&id) && !self.has_room_for(author) {
@@ -227,7 +227,7 @@ impl Logs {
 
     /// Logs that are spoken of: they have entries here and do not contradict themselves.
     fn sound(&self) -> impl Iterator<Item = (&LogId, &Log)> {
-        self.logs.iter().filter(|(id, log)| log.here.head() > Seq(0) && !self.forked.contains(id))
+        self.logs.iter().filter(|(id, log)| log.here.head() > Seq(0) && !self.is_forked(**id))
     }
 
     /// The entries of a run, if the signature of the newest proves them.
@@ -285,7 +285,7 @@ impl Logs {
     }
 
     fn note_holes(&mut self, id: LogId) {
-        if !self.forked.contains(&id) && self.logs.get(&id).is_some_and(|log| log.here.has_holes()) {
+        if !self.is_forked(id) && self.logs.get(&id).is_some_and(|log| log.here.has_holes()) {
             self.holed.insert(id);
         } else {
             self.holed.remove(&id);
@@ -313,7 +313,7 @@ impl Logs {
     /// What is not here of what somebody else has, the oldest first.
     pub fn lacking(&self, theirs: &Head) -> Vec<Span> {
         match self.logs.get(&theirs.log) {
-            _ if self.forked.contains(&theirs.log) => Vec::new(),
+            _ if self.is_forked(theirs.log) => Vec::new(),
             // Only one of the two can be in it: theirs is wanted to prove that.
             Some(log) if self.differs(theirs) => {
                 vec![Span { after: Seq(log.here.head().0 - 1), to: log.here.head() }]
@@ -336,7 +336,10 @@ impl Logs {
     /// Somebody says that logs reach so far. Whether they lead beyond what is here.
     pub fn learn(&mut self, heads: &[(LogId, Seq)]) -> bool {
         let mut beyond = false;
-        for (id, seq) in heads.iter().filter(|(id, seq)| *seq > Seq(0) && !self.forked.contains(id)) {
+        for (id, seq) in heads.iter().filter(|(_, seq)| *seq > Seq(0)) {
+            if self.forked.contains_key(id) {
+                continue;
+            }
             match self.logs.get_mut(id) {
                 Some(log) => {
                     log.known = log.known.max(*seq);
@@ -510,7 +513,7 @@ impl Logs {
     }
 
     fn touch(&mut self, id: LogId) {
-        if self.forked.contains(&id) {
+        if self.is_forked(id) {
             return;
         }
         self.activity += 1;

@@ -25,6 +25,7 @@ mod replica;
 mod sync;
 
 pub use logs::{Contradicting, NO_ENTRY, Run, may_write};
+pub use pull::Loose;
 pub use repair::Priority;
 pub use replica::{Heard, Received, Replica};
-pub use sync::Session;
+pub use sync::{Asked, Session};

@@ -55,6 +55,7 @@ pub struct Plan {
     window: u64,
     /// From here on the entries of a log are told one by one.
     windows: BTreeMap<LogId, Seq>,
+    loose: Loose,
     /// The other side was told that more would follow.
     promised: bool,
     /// Questions that were not answered yet, in their order.
@@ -63,12 +64,23 @@ pub struct Plan {
     entries: u64,
 }
 
+/// Deeds without the logs that they stand in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loose {
+    /// The other side has not the same ones.
+    Wanted,
+    Asked,
+    Not,
+}
+
 /// One question.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Want {
     pub ranges: Vec<(LogId, Span)>,
     /// Another one will follow.
     pub more: bool,
+    /// Whether it asks for deeds as well.
+    pub deeds: bool,
 }
 
 impl Pull {
@@ -106,7 +118,7 @@ impl Pull {
 
 impl Plan {
     /// What of somebody's logs is not here.
-    pub fn new(theirs: &[Head], logs: &Logs, since: Hlc) -> Plan {
+    pub fn new(theirs: &[Head], logs: &Logs, since: Hlc, loose: Loose) -> Plan {
         let mut lacking = BTreeMap::new();
         let mut fresh = VecDeque::new();
         for head in theirs {
@@ -128,6 +140,7 @@ impl Plan {
             since,
             window,
             windows,
+            loose,
             promised: false,
             under_way: VecDeque::new(),
             bytes: 0,
@@ -144,13 +157,17 @@ impl Plan {
             let since = self.since;
             self.lacking.retain(|log, _| is_wanted(logs.oldest(*log), since));
         }
-        if self.lacking.is_empty() && !self.promised {
+        if self.lacking.is_empty() && !self.promised && self.loose != Loose::Wanted {
             return None;
         }
         let ranges = if self.fresh.is_empty() { self.older(logs) } else { self.newest() };
         self.promised = !self.lacking.is_empty();
         self.under_way.push_back(ranges.clone());
-        Some(Want { ranges, more: self.promised })
+        let deeds = self.loose == Loose::Wanted;
+        if deeds {
+            self.loose = Loose::Asked;
+        }
+        Some(Want { ranges, more: self.promised, deeds })
     }
 
     /// A question was answered. Of logs of which nothing came nothing more is asked: whoever claims what it does not have
@@ -166,7 +183,13 @@ impl Plan {
 
     /// Whether everything was asked and answered.
     pub fn is_done(&self) -> bool {
-        self.lacking.is_empty() && !self.promised && self.under_way.is_empty()
+        let asked = self.lacking.is_empty() && self.loose != Loose::Wanted;
+        asked && !self.promised && self.under_way.is_empty()
+    }
+
+    /// Whether deeds were asked for.
+    pub fn expects_deeds(&self) -> bool {
+        self.loose == Loose::Asked
     }
 
     pub fn brought(&mut self, entries: usize, bytes: usize) {
@@ -260,7 +283,7 @@ mod tests {
     #[test]
     fn the_newest_of_every_log_is_asked_for_before_anything_older() {
         let theirs: Vec<Head> = (0..4).map(|log| head(log, 0, 1000)).collect();
-        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
+        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0), Loose::Not);
         let first = plan.next(&Logs::default()).unwrap();
         assert_eq!(asked(&first), [(0, 936, 1000), (1, 936, 1000), (2, 936, 1000), (3, 936, 1000)]);
         assert!(
@@ -272,9 +295,23 @@ mod tests {
     }
 
     #[test]
+    fn deeds_are_asked_for_once_with_the_first_question_also_where_nothing_else_is_lacking() {
+        let none = Logs::default();
+        let mut plan = Plan::new(&[head(1, 0, 5)], &none, Hlc(0), Loose::Wanted);
+        let first = plan.next(&none).unwrap();
+        assert!(first.deeds && !first.ranges.is_empty() && plan.expects_deeds());
+        assert_eq!(plan.next(&none), None);
+        let mut plan = Plan::new(&[], &none, Hlc(0), Loose::Wanted);
+        assert!(!plan.is_done());
+        assert_eq!(plan.next(&none), Some(Want { ranges: vec![], more: false, deeds: true }));
+        plan.answered(&none);
+        assert!(plan.is_done() && Plan::new(&[], &none, Hlc(0), Loose::Not).is_done());
+    }
+
+    #[test]
     fn everything_is_asked_for_once_and_the_last_question_says_so() {
         let theirs = [head(1, 0, 5000), head(2, 700, 900), head(3, 0, 1)];
-        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
+        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0), Loose::Not);
         let mut places = BTreeSet::new();
         let mut last = true;
         while let Some(want) = plan.next(&Logs::default()) {
@@ -290,7 +327,8 @@ mod tests {
 
     #[test]
     fn who_claims_what_it_does_not_have_is_not_asked_for_ever() {
-        let mut plan = Plan::new(&[head(1, 0, u64::MAX), head(2, 0, u64::MAX)], &Logs::default(), Hlc(0));
+        let mut plan =
+            Plan::new(&[head(1, 0, u64::MAX), head(2, 0, u64::MAX)], &Logs::default(), Hlc(0), Loose::Not);
         let mut questions = 0;
         while let Some(_want) = plan.next(&Logs::default()) {
             questions += 1;
@@ -309,7 +347,7 @@ mod tests {
         let theirs: Vec<Head> = (0..4096u64)
             .map(|n| Head { log: LogId(n.to_be_bytes()), seq: Seq(100), base: Seq(0), check: None })
             .collect();
-        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0));
+        let mut plan = Plan::new(&theirs, &Logs::default(), Hlc(0), Loose::Not);
         let mut entries = 0;
         while let Some(want) = plan.next(&Logs::default()) {
             plan.under_way.clear();
@@ -323,7 +361,7 @@ mod tests {
 
     #[test]
     fn the_larger_the_entries_the_fewer_are_under_way() {
-        let mut plan = Plan::new(&[head(1, 0, 100_000)], &Logs::default(), Hlc(0));
+        let mut plan = Plan::new(&[head(1, 0, 100_000)], &Logs::default(), Hlc(0), Loose::Not);
         let _window = plan.next(&Logs::default());
         plan.under_way.clear();
         plan.brought(10, 10 * 32_768);

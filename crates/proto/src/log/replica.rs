@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{LoadedRoom, Place};
+use crate::effects::{Fork, LoadedRoom, Place};
 use crate::identity::Verifier;
 use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
 use crate::log::pull::Pull;
@@ -123,8 +123,8 @@ impl Replica {
         for log in &loaded.logs {
             self.logs.load(log);
         }
-        for log in &loaded.forked {
-            self.logs.fork(*log);
+        for fork in &loaded.forked {
+            self.logs.fork(*fork);
         }
         for entry in &loaded.recent {
             self.repair.remember(entry.clone());
@@ -371,8 +371,17 @@ impl Replica {
     }
 
     /// It is proven that a log contradicts itself. Whether that is news.
-    pub fn fork(&mut self, log: LogId) -> bool {
-        self.logs.fork(log)
+    pub fn fork(&mut self, fork: Fork) -> bool {
+        self.logs.fork(fork)
+    }
+
+    pub fn forks(&self) -> impl Iterator<Item = &Fork> {
+        self.logs.forks()
+    }
+
+    /// Whether others may have another entry in the place of this one.
+    pub fn is_disputed(&self, entry: &Entry) -> bool {
+        self.logs.is_disputed(entry.log(), entry.header.seq)
     }
 
     pub fn is_forked(&self, log: LogId) -> bool {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::effects::{Direction, Job};
-use crate::model::{ConnId, Instant, LogId, PeerId, RoomId, Span};
+use crate::model::{ConnId, EntryId, Instant, LogId, PeerId, RoomId, Span};
 use crate::wire::frame::{Frame, Hello};
 
 pub struct Session {
@@ -25,7 +25,7 @@ pub struct Session {
     /// Questions of this side that are not answered, per room.
     wanted: BTreeMap<RoomId, u32>,
     serving: Option<RoomId>,
-    to_serve: VecDeque<(RoomId, Ranges)>,
+    to_serve: VecDeque<(RoomId, Asked)>,
     /// Rooms of which the other side will ask for more.
     expected: BTreeSet<RoomId>,
     /// Of each room, up to which activity the other side knows what is here.
@@ -40,7 +40,12 @@ pub struct Session {
     pub ending: bool,
 }
 
-type Ranges = Vec<(LogId, Span)>;
+/// What the other side asks for.
+#[derive(Debug, Default)]
+pub struct Asked {
+    pub ranges: Vec<(LogId, Span)>,
+    pub deeds: Vec<EntryId>,
+}
 
 impl Session {
     pub fn new(
@@ -117,11 +122,15 @@ impl Session {
     }
 
     /// The other side asks for entries. Whether that is not too much.
-    pub fn serve(&mut self, room: RoomId, wanted: Ranges, more: bool) -> bool {
+    pub fn serve(&mut self, room: RoomId, mut wanted: Asked, more: bool) -> bool {
         if more {
             self.expected.insert(room);
         } else {
             self.expected.remove(&room);
+        }
+        // Whoever asks for deeds again before it has them is told of them once.
+        if self.to_serve.iter().any(|(of, asked)| *of == room && !asked.deeds.is_empty()) {
+            wanted.deeds.clear();
         }
         let fits = self.to_serve.len() < MAX_QUEUED && self.expected.len() < MAX_QUEUED;
         if fits {
@@ -141,9 +150,9 @@ impl Session {
         }
         let (room, wanted) = self.to_serve.pop_front()?;
         self.serving = Some(room);
-        let wanted = wanted.into_iter().filter(|(_, span)| !span.is_empty());
-        let wanted = wanted.map(|(log, span)| (log, span.after.next().0..=span.to.0)).collect();
-        Some(Job::Serve { conn: self.conn, room, wanted })
+        let ranges = wanted.ranges.into_iter().filter(|(_, span)| !span.is_empty());
+        let ranges = ranges.map(|(log, span)| (log, span.after.next().0..=span.to.0)).collect();
+        Some(Job::Serve { conn: self.conn, room, wanted: ranges, deeds: wanted.deeds })
     }
 
     /// What was being served has been written.

@@ -98,6 +98,13 @@ impl Node {
                 }
                 Effects::default()
             }
+            Content::Unknown if rooms::is_deed(entry.header.kind) => {
+                let opens = held.open(entry).is_some();
+                if let Some(private) = &mut held.private {
+                    private.note_unread(entry, opens);
+                }
+                Effects::default()
+            }
             Content::Fork(headers) => self.forked(room, &headers, now),
             _ => Effects::default(),
         }

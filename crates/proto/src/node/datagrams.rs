@@ -39,7 +39,7 @@ impl Node {
     fn known_datagram(&mut self, datagram: Unverified<'_>, from: SocketAddr, now: Now) -> Effects {
         let claimed = *datagram.envelope();
         if claimed.sender == self.me {
-            return self.own_datagram(datagram);
+            return self.own_datagram(datagram, now);
         }
         if !self.presence.is_fresh(&claimed) {
             if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {

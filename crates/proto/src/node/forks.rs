@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
-use crate::effects::{Effects, Event, Job, Record};
+use crate::effects::{Effects, Event, Fork, Job, Record};
 use crate::log::Contradicting;
-use crate::model::{LogId, Now, RoomId};
-use crate::node::Node;
+use crate::model::{LogId, Now, PeerId, RoomId, UnixMillis};
+use crate::node::{Node, Room};
 use crate::rooms::Content;
 use crate::wire::datagram::Unverified;
 use crate::wire::entry::{Entry, Signed, log_id};
@@ -57,11 +57,14 @@ impl Node {
             && headers[0].contradicts(&headers[1])
             && headers.iter().all(|signed| signed.is_genuine(&self.verifier));
         let Some(held) = self.rooms.get_mut(&room).filter(|_| proven) else { return effects };
-        if !held.replica.fork(log) {
+        // Where one names the other's twin as the one before it, they part at the lower of the two.
+        let from = headers.iter().map(|signed| signed.header.seq).min();
+        let fork = Fork { log, author: Some(author), from };
+        if !held.replica.fork(fork) {
             return effects;
         }
-        effects.commit.push(Record::Forked { room, log });
-        effects.tell.push(Event::Forked { room, author });
+        effects.commit.push(Record::Forked { room, fork });
+        effects.tell.push(Event::Forked { room, fork });
         if log == held.replica.own_log() {
             effects.extend(self.begin_another_log(room, log, now));
         }
@@ -86,19 +89,48 @@ impl Node {
     }
 
     /// A datagram with this device's own key. One that it has not sent, and will not, comes from a copy of it.
-    pub(super) fn own_datagram(&mut self, datagram: Unverified<'_>) -> Effects {
+    pub(super) fn own_datagram(&mut self, datagram: Unverified<'_>, now: Now) -> Effects {
         let claimed = datagram.envelope();
-        if self.cloned || (claimed.boot, claimed.counter) <= (self.boot, self.counter) {
+        if self.cloned.is_some() || (claimed.boot, claimed.counter) <= (self.boot, self.counter) {
             return Effects::default();
         }
         if datagram.verify(&self.verifier).is_err() {
             return Effects::default();
         }
-        self.cloned = true;
+        self.cloned = Some(now.unix);
         for room in self.rooms.values_mut() {
             room.replica.insist();
         }
-        Effects { tell: vec![Event::Cloned], ..Effects::default() }
+        let (commit, tell) = (vec![Record::Cloned(self.cloned)], vec![Event::Cloned]);
+        Effects { commit, tell, ..Effects::default() }
+    }
+
+    /// Since when a copy of this device is known of, if one is.
+    pub fn cloned(&self) -> Option<UnixMillis> {
+        self.cloned
+    }
+
+    /// A person says that no copy of this device runs any more. If one is heard again, that is told again.
+    pub fn settle_clone(&mut self) -> Effects {
+        if self.cloned.take().is_none() {
+            return Effects::default();
+        }
+        Effects { commit: vec![Record::Cloned(None)], tell: vec![Event::Cloned], ..Effects::default() }
+    }
+}
+
+impl Room {
+    /// Devices of which a log here contradicts itself, in the order of their ids.
+    pub fn forked(&self) -> Vec<PeerId> {
+        let mut authors: Vec<PeerId> = self.replica.forks().filter_map(|fork| fork.author).collect();
+        authors.sort_unstable();
+        authors.dedup();
+        authors
+    }
+
+    /// Whether others may have another entry in the place of this one, since its author's log contradicts itself.
+    pub fn is_disputed(&self, entry: &Entry) -> bool {
+        self.replica.is_disputed(entry)
     }
 }
 

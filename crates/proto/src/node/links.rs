@@ -3,12 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::effects::{Direction, Effects, Event, Job, Transmit};
-use crate::log::{Received, Session};
+use crate::log::{Asked, Loose, Received, Session};
 use crate::model::{ConnId, LogId, Now, PeerId, RoomId, Span};
 use crate::node::{Dropped, Entries, Node, Room, reachable};
 use crate::pacing::earliest;
 use crate::wire::datagram::Query;
-use crate::wire::frame::{ENTRIES_BYTES, Frame, Have, Relayed};
+use crate::wire::frame::{ENTRIES_BYTES, Frame, Have, KnownDeeds, Relayed};
 
 impl Node {
     #[allow(clippy::too_many_arguments, reason = "each is a field of the input")]
@@ -102,10 +102,15 @@ impl Node {
     fn known_frame(&mut self, conn: ConnId, peer: PeerId, said: Frame, now: Now) -> Effects {
         match said {
             Frame::Have(said) => self.have(conn, peer, &said, now),
-            Frame::Want { room, ranges, more } => self.wanted(conn, peer, room, ranges, more),
+            Frame::Want { room, ranges, more, deeds } => {
+                self.wanted(conn, peer, room, ranges, more, deeds.as_ref())
+            }
+            Frame::Deeds { room, entries } => self.take_deeds(conn, peer, room, &entries, now),
             Frame::Entries { room, entries } => {
                 // Whoever is asked is listened to: who may write is another question.
-                let listens = |held: &&mut Room| held.is_open_to(peer) || held.may_ask(peer);
+                let listens = |held: &&mut Room| {
+                    held.is_open_to(peer) || held.may_ask(peer) || held.replica.is_pulling_from(peer)
+                };
                 let Some(held) = self.rooms.get_mut(&room).filter(listens) else { return Effects::default() };
                 let received = held.replica.fetched(peer, &entries, now.instant, &mut self.dice);
                 let forged = received.refused > 0 && received.runs.is_empty() && received.strange.is_empty();
@@ -155,15 +160,20 @@ impl Node {
         let speaks = |held: &&mut Room| held.is_open_to(peer) || (answered && held.may_ask(peer));
         let Some(held) = self.rooms.get_mut(&room).filter(speaks) else {
             if said.ask {
-                let logs = self.rooms.get(&room).map(|held| held.left_to(peer)).unwrap_or_default();
-                let nothing = Have { room, logs, ask: false, digest: [0; 16] };
+                let held = self.rooms.get(&room);
+                let logs = held.map(|held| held.left_to(peer)).unwrap_or_default();
+                let deeds = held.and_then(|held| held.digest_of_deeds_left_to(peer));
+                let nothing = Have { room, logs, ask: false, digest: [0; 16], deeds };
                 effects.send.push(frame(conn, &Frame::Have(nothing)));
             }
             effects.extend(self.hang_up_if_idle(conn));
             return effects;
         };
         let covered = held.replica.covered_by(peer, present, &said.logs);
-        let behind = held.replica.is_behind(&said.logs);
+        let other_deeds = held.has_other_deeds(said.deeds);
+        let loose = if other_deeds { Loose::Wanted } else { Loose::Not };
+        let behind = held.replica.is_behind(&said.logs)
+            || (other_deeds && !answered && held.may_ask_for_deeds(now.instant));
         let differs = held.replica.digest() != said.digest;
         if behind && !held.replica.is_pulling() {
             if crowded {
@@ -173,7 +183,7 @@ impl Node {
             }
         }
         let since = held.wanted_since(now.unix);
-        if held.replica.pull_planned(peer, &said.logs, since) {
+        if held.replica.pull_planned(peer, &said.logs, since, loose) {
             effects.extend(self.want_next(conn, peer, room));
         } else if answered {
             effects.extend(self.pull_ended(room, peer, true, now));
@@ -202,7 +212,9 @@ impl Node {
         };
         while let Some(want) = held.replica.next_want(peer) {
             session.want(room);
-            effects.send.push(frame(conn, &Frame::Want { room, ranges: want.ranges, more: want.more }));
+            let deeds = want.deeds.then(|| held.known_deeds());
+            let want = Frame::Want { room, ranges: want.ranges, more: want.more, deeds };
+            effects.send.push(frame(conn, &want));
         }
         effects
     }
@@ -215,8 +227,12 @@ impl Node {
         room: RoomId,
         ranges: Vec<(LogId, Span)>,
         more: bool,
+        known: Option<&KnownDeeds>,
     ) -> Effects {
-        let served = self.rooms.get(&room).map(|held| held.replica.to_serve(held.open_ranges(peer, ranges)));
+        let served = self.rooms.get(&room).map(|held| Asked {
+            ranges: held.replica.to_serve(held.open_ranges(peer, ranges)),
+            deeds: known.map(|known| held.deeds_for(peer, known)).unwrap_or_default(),
+        });
         let served = served.unwrap_or_default();
         let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
         if !session.serve(room, served, more) {
@@ -325,7 +341,8 @@ impl Node {
         let activity = held.replica.activity();
         let told = session.tell(room, activity);
         let logs = held.replica.have_since(if say == Say::Changes { told } else { 0 });
-        let said = Have { room, logs, ask: say == Say::AllAndAsk, digest: held.replica.digest() };
+        let (digest, deeds) = (held.replica.digest(), held.digest_of_deeds());
+        let said = Have { room, logs, ask: say == Say::AllAndAsk, digest, deeds };
         Effects { send: vec![frame(conn, &Frame::Have(said))], ..Effects::default() }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Record};
+use crate::effects::{Effects, Event, Job, Record};
 use crate::model::{Hlc, InviteId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::errands::Errand;
 use crate::node::membership::Membership;
@@ -160,6 +160,7 @@ impl Node {
         private.leave_at = Some(now.instant + LEAVE_AFTER);
         effects.commit.push(Record::Standing { room, standing });
         effects.tell.push(Event::RoomLeft(room));
+        effects.run.push(Job::Recheck { room });
         effects.extend(self.advance(now));
         effects
     }
@@ -283,8 +284,17 @@ impl Node {
 
     fn put_out(&mut self, id: RoomId, peer: PeerId, now: Now) -> Result<Effects, Refusal> {
         let room = self.rooms.get(&id).ok_or(Refusal::NoRoom)?;
-        let heads = room.replica.heads_for_removal(peer, MAX_NAMED_HEADS);
-        self.do_deed(id, What::Remove { device: peer, heads }, now)
+        let private = room.private.as_ref().ok_or(Refusal::NotPrivate)?;
+        // Of logs that everybody has given up deeds are left, and those count.
+        let mut by_deeds = private.deeds.heads_of(peer);
+        let mut heads = room.replica.heads_for_removal(peer, MAX_NAMED_HEADS);
+        for (log, seq) in &mut heads {
+            *seq = by_deeds.remove(log).unwrap_or_default().max(*seq);
+        }
+        heads.splice(0..0, by_deeds);
+        heads.truncate(MAX_NAMED_HEADS);
+        let deeds = private.deeds.marks_of(peer);
+        self.do_deed(id, What::Remove { device: peer, heads, deeds }, now)
     }
 
     pub(super) fn forget_room(&mut self, id: RoomId) -> Effects {

@@ -9,12 +9,14 @@
 //!   forks      logs that contradict themselves
 //!   messages   what they write
 //!   private    who is in private rooms, and their keys; members and joining are what is done about it
+//!   deeds      what says who is in a private room, apart from the logs that it stands in
 //!   errands    what is to be said to a certain device
 //! ```
 
 mod absorb;
 mod commands;
 mod datagrams;
+mod deeds;
 mod errands;
 mod forks;
 mod joining;
@@ -32,7 +34,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
+use crate::effects::{
+    Audience, Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord,
+};
 use crate::identity::{Identity, Verifier};
 use crate::log::{Priority, Replica, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
@@ -86,8 +90,8 @@ pub struct Node {
     knocks: Knocks,
     /// Headers that contradict what the store is being asked for.
     contradictions: BTreeMap<(RoomId, LogId), Signed>,
-    /// Whether a copy of this device was heard.
-    cloned: bool,
+    /// Since when a copy of this device is known of.
+    cloned: Option<UnixMillis>,
     dropped: BTreeMap<Dropped, u64>,
     /// Whether the last input was dropped.
     idle: bool,
@@ -158,7 +162,7 @@ impl Node {
             errands: Errands::default(),
             knocks: Knocks::default(),
             contradictions: BTreeMap::new(),
-            cloned: false,
+            cloned: loaded.cloned,
             dropped: BTreeMap::new(),
             idle: false,
             due: None,
@@ -250,8 +254,7 @@ impl Node {
     /// From now on nothing of a room that is older than this is fetched; absent means that everything is.
     pub fn keep(&mut self, room: RoomId, history: Option<Duration>) {
         if let Some(held) = self.rooms.get_mut(&room) {
-            // Who is in a private room is told by all of its history.
-            held.kept = history.filter(|_| held.private.is_none());
+            held.kept = history;
         }
     }
 
@@ -282,6 +285,19 @@ impl Node {
 
     pub fn transfers(&self) -> impl Iterator<Item = &TransferRecord> {
         self.transfers.iter()
+    }
+
+    /// Whether a device may fetch what this one offers, at this moment: in a private room its members may.
+    pub fn may_fetch(&self, transfer: TransferId, peer: PeerId) -> bool {
+        match self.transfers.audience(transfer) {
+            Some(Audience::Anyone) => true,
+            Some(Audience::Peer(only)) => only == peer,
+            Some(Audience::Members(room)) => {
+                let private = self.room(room).and_then(|room| room.private.as_ref());
+                private.is_some_and(|private| private.is_member(peer))
+            }
+            None => false,
+        }
     }
 
     /// Datagrams, frames and entries that were not understood or not believed, by reason.
@@ -388,7 +404,7 @@ impl Node {
         if private.is_some() {
             replica.admit_only_named();
         }
-        if self.cloned {
+        if self.cloned.is_some() {
             replica.insist();
         }
         let (me, nonce, kept, active) = (self.me, self.log_nonce, None, UnixMillis(0));

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, Job, LoadedPrivate, Record};
-use crate::model::{Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
+use crate::model::{EntryId, Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
+use crate::node::deeds::Waiting;
 use crate::node::errands::Errand;
 use crate::node::membership::{Membership, begins_room};
 use crate::node::retry::Retry;
 use crate::node::{Entries, Node, Room};
 use crate::pacing::earliest;
-use crate::rooms::{Content, Deed, Deeds, Done, Epochs, Fold, Role, Standing, What, open_box};
+use crate::rooms::{Content, Deeds, Epochs, Fold, Role, Standing, What, open_box};
 use crate::wire::entry::{Entry, Unverified};
 
 /// What a private room has that others have not.
@@ -19,11 +20,21 @@ pub(super) struct Private {
     pub(super) deeds: Deeds,
     pub(super) fold: Fold,
     /// Deeds came that are not folded.
-    unfolded: bool,
+    pub(super) unfolded: bool,
     /// Devices whose entries are in the room, by the word of whoever let this one in.
     pub(super) welcomed: BTreeSet<PeerId>,
     /// Entries of authors that nobody is known to have let in.
     waiting: Waiting,
+    /// Deeds without their logs whose authors are not known, or whose keys are not here.
+    pub(super) strays: Waiting,
+    /// Deeds that came in their logs and cannot be read yet, the oldest first.
+    pub(super) unread: VecDeque<EntryId>,
+    /// Deeds that need not be kept, of which the store was not told.
+    pub(super) gone: Vec<EntryId>,
+    /// Of the ids of all deeds, once somebody asked for it.
+    pub(super) digest: Option<[u8; 16]>,
+    /// Before this nobody is asked for deeds only because they have others.
+    pub(super) deeds_rest: Option<Instant>,
     /// Devices that have the room's key and are no members, as far as this device knows.
     suspects: BTreeSet<PeerId>,
     /// Epochs of entries that are here and cannot be read.
@@ -43,12 +54,6 @@ pub(super) struct Private {
     /// Devices that are to be told that they were let in.
     pub(super) welcomes: BTreeMap<PeerId, Retry>,
     puzzle: Puzzle,
-}
-
-#[derive(Default)]
-struct Waiting {
-    entries: VecDeque<Unverified>,
-    bytes: usize,
 }
 
 /// Members speak in words that mean nothing here: their keys may be newer.
@@ -71,6 +76,11 @@ impl Private {
             unfolded: false,
             welcomed: BTreeSet::new(),
             waiting: Waiting::default(),
+            strays: Waiting::default(),
+            unread: VecDeque::new(),
+            gone: Vec::new(),
+            digest: None,
+            deeds_rest: None,
             suspects: BTreeSet::new(),
             sealed: BTreeSet::new(),
             due: Some(Instant(0)),
@@ -138,23 +148,9 @@ impl Private {
         self.fold.former.get(&peer).is_some_and(|former| former.role.is_some())
     }
 
-    /// An entry that is not among those of members yet. The oldest makes place.
-    fn keep_waiting(&mut self, entry: Unverified) {
-        self.waiting.bytes += entry.body().len() + ENTRY_OVERHEAD;
-        self.waiting.entries.push_back(entry);
-        while self.waiting.entries.len() > MAX_WAITING || self.waiting.bytes > MAX_WAITING_BYTES {
-            let Some(oldest) = self.waiting.entries.pop_front() else { break };
-            self.waiting.bytes -= oldest.body().len() + ENTRY_OVERHEAD;
-        }
-    }
-
     pub(super) fn suspect(&mut self, peer: PeerId) -> bool {
         let new = self.suspects.len() < MAX_SUSPECTS && !self.was_put_out(peer);
         new && self.suspects.insert(peer)
-    }
-
-    pub(super) fn note_deed(&mut self, room: RoomId, entry: &Entry, deed: Deed) {
-        self.unfolded |= self.deeds.insert(room, Done::of(entry, deed));
     }
 
     pub(super) fn note_sealed(&mut self, epoch: u32) {
@@ -183,6 +179,9 @@ impl Node {
             self.understand_deed(id, entry);
         }
         let mut effects = self.fold_private(id, Now::default());
+        if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
+            effects.extend(private.let_go(id));
+        }
         // Nobody is told of what was known before.
         effects.tell.clear();
         if let Some(epochs) = self.rooms.get_mut(&id).and_then(|room| room.keys.epochs_mut()) {
@@ -196,9 +195,8 @@ impl Node {
         let content = room.open(entry);
         let Some(private) = &mut room.private else { return };
         match content {
-            Some(Content::Deed(deed)) => private.note_deed(id, entry, deed),
-            Some(_) => {}
-            None => private.note_sealed(entry.header.epoch),
+            Some(Content::Deed(deed)) => drop(private.note_deed(id, entry, deed)),
+            other => private.note_unread(entry, other.is_some()),
         }
     }
 
@@ -213,7 +211,7 @@ impl Node {
                 replica.name(entry.header().author);
                 named = true;
             }
-            private.keep_waiting(entry);
+            private.waiting.keep(entry);
         }
         if named { self.admit_waiting(id, now) } else { Effects::default() }
     }
@@ -235,16 +233,18 @@ impl Node {
         if unreadable {
             private.wake(now.instant);
         }
+        effects.extend(private.let_go(id));
         if !private.unfolded {
             return effects;
         }
         effects.extend(self.fold_private(id, now));
         effects.extend(self.admit_waiting(id, now));
+        effects.extend(self.admit_strays(id, now));
         effects
     }
 
     /// Takes from the deeds who is in, which keys were granted, and which of them to write with.
-    fn fold_private(&mut self, id: RoomId, now: Now) -> Effects {
+    pub(super) fn fold_private(&mut self, id: RoomId, now: Now) -> Effects {
         let mut effects = Effects::default();
         let me = self.me;
         let Some(Room { record, keys, replica, private: Some(private), .. }) = self.rooms.get_mut(&id) else {
@@ -269,6 +269,9 @@ impl Node {
         effects.extend(keys_came(id, private, came));
         choose_key(private, epochs, now.instant);
         let changed = before != private.fold.members || was != private.membership(me);
+        if before.keys().any(|member| !private.fold.members.contains_key(member)) {
+            effects.run.push(Job::Recheck { room: id });
+        }
         if private.fold.creator.is_some() && private.fold.name != record.name {
             record.name = private.fold.name.clone();
             effects.commit.push(Record::Room(record.clone()));
@@ -298,11 +301,12 @@ impl Node {
         private.wake(now.instant);
         self.tags.forget();
         effects.extend(self.admit_waiting(id, now));
+        effects.extend(self.admit_strays(id, now));
         effects
     }
 
     /// Entries whose authors were not known may belong here by now.
-    fn admit_waiting(&mut self, id: RoomId, now: Now) -> Effects {
+    pub(super) fn admit_waiting(&mut self, id: RoomId, now: Now) -> Effects {
         let mut effects = Effects::default();
         let Some(Room { private: Some(private), keys, replica, .. }) = self.rooms.get_mut(&id) else {
             return effects;
@@ -314,7 +318,7 @@ impl Node {
                 replica.name(entry.header().author);
                 admitted.push(entry);
             } else {
-                private.keep_waiting(entry);
+                private.waiting.keep(entry);
             }
         }
         if !admitted.is_empty() {
@@ -575,12 +579,6 @@ const PUZZLE_WAIT: Duration = Duration::from_secs(1);
 const PUZZLE_REST: Duration = Duration::from_secs(120);
 const KEYS_RETRY: Duration = Duration::from_secs(1);
 const MAX_KEYS_RETRY: Duration = Duration::from_secs(120);
-/// Entries of authors who are not known to have been let in, per room: their addition is on its way, or comes with the
-/// next pull, and brings them again.
-const MAX_WAITING: usize = 1024;
-const MAX_WAITING_BYTES: usize = 1 << 20;
-/// What an entry takes in memory beside its body, about.
-const ENTRY_OVERHEAD: usize = 400;
 /// Devices per room that have the key and were let in by deeds that are not here.
 const MAX_SUSPECTS: usize = 64;
 /// Epochs per room of which there are entries and no key.

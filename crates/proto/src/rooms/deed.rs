@@ -40,6 +40,9 @@ pub enum What {
     Remove {
         device: PeerId,
         heads: Vec<(LogId, Seq)>,
+        /// The deeds of the device that whoever removes it knows: of its deeds only these count from now on, since a deed
+        /// without the log around it could be written later and dated back. `None` where they are too many to name.
+        deeds: Option<Vec<DeedMark>>,
     },
     /// A new epoch's key, sealed to each of these devices.
     Grant {
@@ -93,8 +96,9 @@ impl Deed {
                 body.after = Some(after.iter().map(|entry| entry.0.into()).collect());
                 body.name = Some(name.clone());
             }
-            What::Remove { device, heads } => {
+            What::Remove { device, heads, deeds } => {
                 body.device = Some(device.0.into());
+                body.deeds = deeds.as_ref().map(|deeds| deeds.iter().map(|mark| (*mark).into()).collect());
                 let heads = heads.iter().map(|(log, seq)| Head { log: log.0.into(), seq: seq.0 });
                 body.heads = Some(heads.collect());
             }
@@ -175,6 +179,8 @@ struct Body {
     boxes: Option<Vec<Boxed>>,
     #[n(10)]
     expires: Option<u64>,
+    #[n(11)]
+    deeds: Option<Vec<ByteArray<DEED_MARK>>>,
     #[n(14)]
     height: u32,
     /// The author's name stands under the same key as in messages.
@@ -202,7 +208,9 @@ struct Boxed {
 
 impl Body {
     fn meaning(self, kind: u8) -> Result<What, DecodeError> {
-        let Body { salt, name, device, admin, invite, after, heads, epoch, key, boxes, expires, .. } = self;
+        let Body {
+            salt, name, device, admin, invite, after, heads, epoch, key, boxes, expires, deeds, ..
+        } = self;
         let lacking = DecodeError::Malformed;
         let device = device.map(|device| PeerId(device.into()));
         let invite = invite.map(|invite| InviteId(invite.into()));
@@ -228,6 +236,10 @@ impl Body {
                     .into_iter()
                     .map(|head| (LogId(head.log.into()), Seq(head.seq)))
                     .collect(),
+                deeds: deeds
+                    .map(|deeds| at_most(deeds, MAX_NAMED_DEEDS))
+                    .transpose()?
+                    .map(|deeds| deeds.into_iter().map(Into::into).collect()),
             },
             kind::GRANT => What::Grant {
                 epoch: epoch.ok_or(lacking)?,
@@ -249,6 +261,15 @@ impl Body {
     }
 }
 
+/// The beginning of an entry's id, by which a removal names a deed.
+pub type DeedMark = [u8; DEED_MARK];
+
+pub fn deed_mark(id: EntryId) -> DeedMark {
+    core::array::from_fn(|i| id.0[i])
+}
+
+/// 128 bits: nobody finds another deed of the same mark.
+pub const DEED_MARK: usize = 16;
 /// A sealed key: 32 bytes and the tag.
 pub const BOX_BYTES: usize = 48;
 /// Keys sealed in one entry: 256 of about 90 bytes fit an entry's body.
@@ -256,6 +277,9 @@ pub const MAX_BOXES: usize = 256;
 /// Logs that a removal names: 1024 of about 20 bytes fit an entry's body. Of those beyond, what a removed device may
 /// still fetch is nothing.
 pub const MAX_NAMED_HEADS: usize = 1024;
+/// Deeds that a removal names: 512 of 17 bytes fit an entry's body beside its heads. Of a device that did more, heads
+/// alone say what counts.
+pub const MAX_NAMED_DEEDS: usize = 512;
 /// Removals that one addition ends: there is one for each admin that removed the device at the same time.
 pub const MAX_AFTER: usize = 16;
 
@@ -277,7 +301,12 @@ mod tests {
                 name: "Bob".into(),
             },
             What::Add { device, admin: false, invite: None, after: vec![], name: String::new() },
-            What::Remove { device, heads: vec![(LogId([5; 8]), Seq(u64::MAX)); MAX_NAMED_HEADS] },
+            What::Remove {
+                device,
+                heads: vec![(LogId([5; 8]), Seq(u64::MAX)); MAX_NAMED_HEADS],
+                deeds: Some(vec![[6; DEED_MARK]; MAX_NAMED_DEEDS]),
+            },
+            What::Remove { device, heads: vec![], deeds: None },
             What::Grant {
                 epoch: u32::MAX,
                 key: KeyId([6; 16]),
@@ -307,7 +336,8 @@ mod tests {
         let boxes = vec![(device, [7; BOX_BYTES]); MAX_BOXES + 1];
         let after = vec![EntryId([4; 32]); MAX_AFTER + 1];
         let beyond = [
-            What::Remove { device, heads },
+            What::Remove { device, heads, deeds: None },
+            What::Remove { device, heads: vec![], deeds: Some(vec![[6; DEED_MARK]; MAX_NAMED_DEEDS + 1]) },
             What::Grant { epoch: 1, key: KeyId([6; 16]), boxes },
             What::Add { device, admin: false, invite: None, after, name: String::new() },
         ];

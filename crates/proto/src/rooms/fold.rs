@@ -8,10 +8,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 use crate::model::{EntryId, Hlc, InviteId, KeyId, LogId, PeerId, RoomId, Seq, UnixMillis};
-use crate::rooms::deed::{BOX_BYTES, Deed, What};
+use crate::rooms::deed::{BOX_BYTES, Deed, DeedMark, MAX_NAMED_DEEDS, What, deed_mark};
 use crate::rooms::private_room_id;
 use crate::wire::entry::Entry;
+pub use crate::wire::frame::MAX_DEEDS;
 
 /// What a member may do. More is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,24 +63,50 @@ pub struct Deeds {
 }
 
 impl Deeds {
-    /// Whether it was not here before. Beyond [`MAX_DEEDS`] the last in the order are dropped: what is kept is a function
-    /// of the set, too.
-    pub fn insert(&mut self, room: RoomId, done: Done) -> bool {
+    /// Beyond [`MAX_DEEDS`] the last in the order are dropped: what is kept is a function of the set, too.
+    pub fn insert(&mut self, room: RoomId, done: Done) -> Inserted {
+        let id = done.id;
         match &done.deed.what {
             What::Genesis { salt, .. } if private_room_id(done.author, salt) == room => {
                 self.named.insert(done.author);
             }
-            What::Genesis { .. } => return false,
+            What::Genesis { .. } => return Inserted { new: false, dropped: Some(id) },
             What::Add { device, .. } if self.named.len() < MAX_DEEDS => {
                 self.named.insert(*device);
             }
             _ => {}
         }
         let new = self.done.insert(done.place(), Arc::new(done)).is_none();
-        if self.done.len() > MAX_DEEDS {
-            self.done.pop_last();
+        let surplus = if self.done.len() > MAX_DEEDS { self.done.pop_last() } else { None };
+        let dropped = surplus.map(|(_, done)| done.id);
+        Inserted { new: new && dropped != Some(id), dropped }
+    }
+
+    /// The entries that they stand in, in the order in which they are folded.
+    pub fn ids(&self) -> impl Iterator<Item = EntryId> {
+        self.done.values().map(|done| done.id)
+    }
+
+    /// As [`Deeds::ids`], of those that stand where `open` says that it is open.
+    pub fn ids_within(&self, open: impl Fn(LogId) -> Seq) -> impl Iterator<Item = EntryId> {
+        self.done.values().filter(move |done| done.seq <= open(done.log)).map(|done| done.id)
+    }
+
+    /// By which a removal names what a device did; `None` if that is more than it can name.
+    pub fn marks_of(&self, author: PeerId) -> Option<Vec<DeedMark>> {
+        let theirs = self.done.values().filter(|done| done.author == author);
+        let marks: Vec<DeedMark> = theirs.map(|done| deed_mark(done.id)).take(MAX_NAMED_DEEDS + 1).collect();
+        (marks.len() <= MAX_NAMED_DEEDS).then_some(marks)
+    }
+
+    /// How far the logs of a device reach by its deeds, also where nothing else of them is here.
+    pub fn heads_of(&self, author: PeerId) -> BTreeMap<LogId, Seq> {
+        let mut heads = BTreeMap::new();
+        for done in self.done.values().filter(|done| done.author == author) {
+            let head: &mut Seq = heads.entry(done.log).or_default();
+            *head = done.seq.max(*head);
         }
-        new
+        heads
     }
 
     /// Whether entries of this author belong into the room.
@@ -126,6 +155,23 @@ impl Deeds {
     }
 }
 
+/// What became of a deed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inserted {
+    /// Whether it was not here before, and is now.
+    pub new: bool,
+    /// What is not kept: it, or another one for it.
+    pub dropped: Option<EntryId>,
+}
+
+/// First 16 bytes of SHA-256 over ids in their order.
+pub fn digest_of(ids: impl Iterator<Item = EntryId>) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    ids.for_each(|id| hash.update(id.0));
+    let full = hash.finalize();
+    core::array::from_fn(|i| full[i])
+}
+
 /// What the deeds of a room come to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fold {
@@ -157,8 +203,8 @@ pub struct Fold {
 pub struct Former {
     /// What it was; `None` if it never was in, as far as is known.
     pub role: Option<Role>,
-    /// Every removal that was not ended by an addition: entry, and up to where logs counted then.
-    pub removals: BTreeMap<EntryId, BTreeMap<LogId, Seq>>,
+    /// Every removal that was not ended by an addition: its entry, and what it leaves.
+    pub removals: BTreeMap<EntryId, Cut>,
     /// The highest epoch of these.
     pub epoch: u32,
 }
@@ -258,18 +304,42 @@ impl Fold {
 impl Former {
     /// Whether an entry was seen by everybody who removed its author.
     pub fn covers(&self, log: LogId, seq: Seq) -> bool {
-        self.removals.values().all(|heads| heads.get(&log).is_some_and(|head| seq <= *head))
+        self.removals.values().all(|cut| cut.covers(log, seq))
+    }
+
+    fn covers_deed(&self, done: &Done) -> bool {
+        self.removals.values().all(|cut| cut.covers_deed(done))
     }
 
     /// How far this device may still fetch each log: what all its removers had.
     pub fn may_fetch(&self, log: LogId) -> Seq {
-        let heads = self.removals.values().map(|heads| heads.get(&log).copied().unwrap_or_default());
+        let heads = self.removals.values().map(|cut| cut.heads.get(&log).copied().unwrap_or_default());
         heads.min().unwrap_or_default()
     }
 }
 
-/// What removals cut of a device's logs: entry of the removal, and up to where they count.
-type Cuts = BTreeMap<PeerId, BTreeMap<EntryId, BTreeMap<LogId, Seq>>>;
+/// What a removal leaves of a device's logs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// Up to where they count.
+    heads: BTreeMap<LogId, Seq>,
+    /// Which deeds do; `None`: heads alone say so.
+    deeds: Option<BTreeSet<DeedMark>>,
+}
+
+impl Cut {
+    fn covers(&self, log: LogId, seq: Seq) -> bool {
+        self.heads.get(&log).is_some_and(|head| seq <= *head)
+    }
+
+    fn covers_deed(&self, done: &Done) -> bool {
+        let named = self.deeds.as_ref().is_none_or(|deeds| deeds.contains(&deed_mark(done.id)));
+        named && self.covers(done.log, done.seq)
+    }
+}
+
+/// What removals cut of a device's logs, by the entry of the removal.
+type Cuts = BTreeMap<PeerId, BTreeMap<EntryId, Cut>>;
 
 #[derive(Default)]
 struct Round {
@@ -283,16 +353,12 @@ struct Round {
 impl Round {
     fn is_cut(&self, cuts: &Cuts, done: &Done) -> bool {
         let Some(removals) = cuts.get(&done.author) else { return false };
-        removals.iter().any(|(id, heads)| {
-            !self.ended.contains(id)
-                && *id != done.id
-                && heads.get(&done.log).is_none_or(|head| done.seq > *head)
-        })
+        removals.iter().any(|(id, cut)| !self.ended.contains(id) && *id != done.id && !cut.covers_deed(done))
     }
 
     /// The role of whoever did something, there.
     fn authority(&self, done: &Done) -> Option<Role> {
-        let was = |former: &Former| former.role.filter(|_| former.covers(done.log, done.seq));
+        let was = |former: &Former| former.role.filter(|_| former.covers_deed(done));
         self.fold.role(done.author).or_else(|| self.fold.former.get(&done.author).and_then(was))
     }
 
@@ -314,7 +380,10 @@ impl Round {
                     self.fold.names.insert(*device, name.clone());
                 }
             }
-            What::Remove { device, heads } => self.remove(done, role, *device, heads, least),
+            What::Remove { device, heads, deeds } => {
+                let cut = cut_by(done, heads, deeds.as_deref());
+                self.remove(done, role, *device, cut, least);
+            }
             What::Appoint { device, admin } if role == Role::Creator => {
                 if let Some(theirs) = self.fold.members.get_mut(device).filter(|role| **role != Role::Creator)
                 {
@@ -379,18 +448,15 @@ impl Round {
         true
     }
 
-    fn remove(&mut self, done: &Done, role: Role, device: PeerId, heads: &[(LogId, Seq)], least: Role) {
+    fn remove(&mut self, done: &Done, role: Role, device: PeerId, cut: Cut, least: Role) {
         let fold = &mut self.fold;
         let theirs = fold.role(device).or_else(|| fold.former.get(&device).and_then(|former| former.role));
         let leaves = device == done.author;
         if !leaves && (role < Role::Admin || theirs.is_some_and(|theirs| theirs >= role)) {
             return;
         }
-        let mut heads: BTreeMap<LogId, Seq> = heads.iter().copied().collect();
-        // Nobody can name the entry that he is about to write.
-        heads.insert(done.log, done.seq);
         if role >= least || leaves {
-            self.cuts.entry(device).or_default().insert(done.id, heads.clone());
+            self.cuts.entry(device).or_default().insert(done.id, cut.clone());
         }
         if !leaves {
             fold.removed_in = Some(fold.removed_in.map_or(done.epoch, |epoch| epoch.max(done.epoch)));
@@ -398,7 +464,7 @@ impl Round {
         fold.members.remove(&device);
         let fresh = Former { role: theirs, removals: BTreeMap::new(), epoch: done.epoch };
         let former = fold.former.entry(device).or_insert(fresh);
-        former.removals.insert(done.id, heads);
+        former.removals.insert(done.id, cut);
         former.epoch = former.epoch.max(done.epoch);
     }
 
@@ -423,11 +489,17 @@ impl Round {
     }
 }
 
+fn cut_by(done: &Done, heads: &[(LogId, Seq)], deeds: Option<&[DeedMark]>) -> Cut {
+    let mut heads: BTreeMap<LogId, Seq> = heads.iter().copied().collect();
+    // Nobody can name the entry that he is about to write.
+    heads.insert(done.log, done.seq);
+    let own = deed_mark(done.id);
+    let deeds = deeds.map(|deeds| deeds.iter().copied().chain([own]).collect());
+    Cut { heads, deeds }
+}
+
 /// Devices that are in a room at a time.
 pub const MAX_MEMBERS: usize = 4096;
-/// Deeds of a room that are looked at: each of the members let in, put out and let in again, and the keys of years. More
-/// would make each new one cost more than a moment to fold.
-pub const MAX_DEEDS: usize = 16_384;
 
 #[cfg(test)]
 #[path = "fold_tests.rs"]

@@ -53,7 +53,9 @@ impl History {
 
     fn remove(&mut self, by: u8, device: u8) -> EntryId {
         let heads = self.heads();
-        self.next(by, 0, What::Remove { device: peer(device), heads })
+        let theirs = self.deeds.iter().filter(|done| done.author == peer(device));
+        let deeds = Some(theirs.map(|done| deed_mark(done.id)).collect());
+        self.next(by, 0, What::Remove { device: peer(device), heads, deeds })
     }
 
     fn fold(&self) -> Fold {
@@ -141,7 +143,7 @@ fn whoever_is_put_out_comes_back_only_by_who_knows_of_it() {
     let height = history.fold().height;
     // The creator puts 2 out, and at the same time an admin lets it in.
     let heads = history.heads();
-    let removal = history.at(0, height + 1, 0, What::Remove { device: peer(2), heads });
+    let removal = history.at(0, height + 1, 0, What::Remove { device: peer(2), heads, deeds: None });
     history.at(1, height + 1, 0, add(2, None, vec![]));
     assert_eq!(members(&history.fold()), [0, 1], "the removal wins");
     history.next(1, 0, add(2, None, vec![removal]));
@@ -168,8 +170,8 @@ fn what_a_removed_admin_did_unseen_counts_for_nothing() {
     let heads = history.heads();
     // The admin hurries: these come before the removal in the order, and the creator has not seen them.
     history.at(1, height + 1, 0, add(7, None, vec![]));
-    history.at(1, height + 2, 0, What::Remove { device: peer(2), heads: vec![] });
-    history.at(0, height + 3, 0, What::Remove { device: peer(1), heads });
+    history.at(1, height + 2, 0, What::Remove { device: peer(2), heads: vec![], deeds: None });
+    history.at(0, height + 3, 0, What::Remove { device: peer(1), heads, deeds: None });
     let fold = history.fold();
     assert_eq!(members(&fold), [0, 2], "neither the addition nor the removal counts");
     assert!(fold.counts(peer(2), LogId([2; 8]), Seq(1)));
@@ -270,6 +272,28 @@ fn nobody_uses_up_the_epochs_and_no_member_grants_keys() {
     history.next(0, 0, grant(0));
     history.next(0, u32::MAX - 1, grant(u32::MAX));
     assert!(history.fold().grants.is_empty());
+}
+
+#[test]
+fn what_a_removed_admin_dates_back_counts_for_nothing_where_the_removal_names_what_was_known() {
+    for named in [true, false] {
+        let mut history = History::begun();
+        history.add(0, 1);
+        history.next(0, 0, appoint(1, true));
+        history.add(1, 2);
+        let heads = history.heads();
+        let known = history.deeds.iter().filter(|done| done.author == peer(1));
+        let deeds = named.then(|| known.map(|done| deed_mark(done.id)).collect());
+        history.next(0, 0, What::Remove { device: peer(1), heads, deeds });
+        assert_eq!(members(&history.fold()), [0, 2], "what was known counts");
+        // Nobody has the log any more in which something else stood at this place.
+        let mut forged = history.deeds[3].clone();
+        forged.id = EntryId([77; 32]);
+        forged.deed = Deed { height: 3, what: add(7, None, vec![]) };
+        history.deeds.push(forged);
+        let expected: &[u8] = if named { &[0, 2] } else { &[0, 2, 7] };
+        assert_eq!(members(&history.fold()), expected);
+    }
 }
 
 #[test]
@@ -409,7 +433,10 @@ proptest! {
             let heads = vec![(LogId([of; 8]), Seq(u64::from(height)))];
             let id = history.at(by, height, epoch, match what {
                 0 | 1 => add(of, None, removals.clone()),
-                2 => What::Remove { device: peer(of), heads },
+                2 => {
+                    let deeds = (epoch > 0).then(|| removals.iter().copied().map(deed_mark).collect());
+                    What::Remove { device: peer(of), heads, deeds }
+                }
                 3 => appoint(of, epoch > 0),
                 4 => What::Invite { secret: [of; 16], expires: UnixMillis(990_000) },
                 5 => add(of, Some(invite_id(&[by; 16])), vec![]),

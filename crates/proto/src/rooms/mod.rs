@@ -15,9 +15,11 @@ pub use content::{
     Content, MAX_EMOJI, MAX_MENTIONS, MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, MAX_TEXT, MAX_TOPIC, Offer,
     Text, emoji, is_message, is_note, kind,
 };
-pub use deed::{BOX_BYTES, Deed, MAX_AFTER, MAX_BOXES, MAX_NAMED_HEADS, What, is_deed};
+pub use deed::{BOX_BYTES, Deed, DeedMark, MAX_AFTER, MAX_BOXES, MAX_NAMED_HEADS, What, deed_mark, is_deed};
 pub use epochs::{Epochs, grant_box, key_id, open_box};
-pub use fold::{Deeds, Done, Fold, Former, Grant, KnownInvite, MAX_DEEDS, MAX_MEMBERS, Role};
+pub use fold::{
+    Cut, Deeds, Done, Fold, Former, Grant, Inserted, KnownInvite, MAX_DEEDS, MAX_MEMBERS, Role, digest_of,
+};
 pub use invite::{BadInvite, Invite, Standing, Why, invite_id, join_proof, refusal_proof, welcome_proof};
 pub use keys::{RoomKeys, RoomTag};
 pub use mentions::mentioned;

@@ -45,7 +45,7 @@ impl Transfers {
     /// Takes up a transfer as the last run left it: what ran then waits now.
     pub fn load(&mut self, mut record: TransferRecord, kind: RoomKind, now: Instant) -> Effects {
         let mut effects = Effects::default();
-        let audience = audience(kind);
+        let audience = audience(kind, record.room);
         let mine = record.from == self.me;
         if mine && record.state != TransferState::Cancelled {
             effects.run.push(Job::Shelve { transfer: record.id, audience });
@@ -65,7 +65,7 @@ impl Transfers {
         if self.open.contains_key(&record.id) || (record.from != self.me && self.is_flooding(record.from)) {
             return effects;
         }
-        let audience = audience(kind);
+        let audience = audience(kind, record.room);
         if record.from == self.me {
             effects.run.push(Job::Shelve { transfer: record.id, audience });
         }
@@ -80,7 +80,7 @@ impl Transfers {
     pub fn receipt(&mut self, author: PeerId, transfer: TransferId, receipt: Receipt) -> Effects {
         let Some(open) = self.open.get_mut(&transfer) else { return Effects::default() };
         if open.record.from == self.me {
-            if !open.may_fetch(author) {
+            if !open.is_for(author) {
                 return Effects::default();
             }
             let receipt = match (receipt, open.sent.get(&author)) {
@@ -233,6 +233,13 @@ impl Transfers {
         self.open.get(&transfer).map(|open| &open.record)
     }
 
+    /// Who may fetch an offer of this device; `None` if there is none, or it was withdrawn.
+    pub fn audience(&self, transfer: TransferId) -> Option<Audience> {
+        let open = self.open.get(&transfer)?;
+        let offered = open.record.from == self.me && open.record.state != TransferState::Cancelled;
+        offered.then_some(open.audience)
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &TransferRecord> {
         self.open.values().map(|open| &open.record)
     }
@@ -274,18 +281,19 @@ impl Open {
         Some((self.record.room, Content::Receipt { transfer: self.record.id, receipt }))
     }
 
-    fn may_fetch(&self, peer: PeerId) -> bool {
+    fn is_for(&self, peer: PeerId) -> bool {
         match self.audience {
             Audience::Peer(only) => peer == only,
-            Audience::Anyone => true,
+            // What somebody wrote who is not in never comes here.
+            Audience::Anyone | Audience::Members(_) => true,
         }
     }
 }
 
-fn audience(kind: RoomKind) -> Audience {
+fn audience(kind: RoomKind, room: RoomId) -> Audience {
     match kind {
-        // In a private room only members know of the transfer: half of its id is random and stands in a sealed entry.
-        RoomKind::Open | RoomKind::Private => Audience::Anyone,
+        RoomKind::Open => Audience::Anyone,
+        RoomKind::Private => Audience::Members(room),
         RoomKind::Direct(peer) => Audience::Peer(peer),
     }
 }

@@ -1,6 +1,7 @@
 //! Frames of a sync connection (ALPN `lanyard-sync/1`): a type byte and a CBOR body. The length before them is the
 //! engine's affair.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use minicbor::bytes::{ByteArray, ByteVec};
@@ -24,9 +25,13 @@ pub enum Frame {
         ranges: Vec<(LogId, Span)>,
         /// Another one for this room will follow, so the connection is still of use.
         more: bool,
+        /// And, before those, every deed but these, which are here.
+        deeds: Option<KnownDeeds>,
     },
     /// Entries, those of one log that follow each other in their order, as [`crate::wire::entry::Entry::encode_in_room`] writes them.
     Entries { room: RoomId, entries: Vec<Vec<u8>> },
+    /// Entries that say who is in a private room, without the logs that they stand in: each is proven by its own signature.
+    Deeds { room: RoomId, entries: Vec<Vec<u8>> },
     /// All that one `Want` asked for, and is here, was sent.
     Done { room: RoomId },
     /// Signed ANNOUNCE datagrams, for peers that multicast does not reach. Where one of somebody else came from is a hint.
@@ -51,7 +56,12 @@ pub struct Have {
     pub ask: bool,
     /// As in [`crate::wire::datagram::Heads`].
     pub digest: [u8; 16],
+    /// In a private room: first 16 bytes of SHA-256 over the ids of its deeds, in their order.
+    pub deeds: Option<[u8; 16]>,
 }
+
+/// Beginnings of entry ids.
+pub type KnownDeeds = BTreeSet<[u8; KNOWN_BYTES]>;
 
 /// An announcement that is passed on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,17 +96,23 @@ impl Frame {
     pub fn encode(&self) -> Vec<u8> {
         let (kind, body) = match self {
             Frame::Hello(hello) => (HELLO, to_cbor(&HelloBody::from(*hello))),
-            Frame::Have(Have { room, logs, ask, digest }) => {
+            Frame::Have(Have { room, logs, ask, digest, deeds }) => {
                 let logs = logs.iter().map(HeldBody::from).collect();
-                let ask = ask.then_some(true);
-                (HAVE, to_cbor(&HaveBody { room: room.0.into(), logs, ask, digest: (*digest).into() }))
+                let (ask, deeds) = (ask.then_some(true), deeds.map(Into::into));
+                (HAVE, to_cbor(&HaveBody { room: room.0.into(), logs, ask, digest: (*digest).into(), deeds }))
             }
-            Frame::Want { room, ranges, more } => {
+            Frame::Want { room, ranges, more, deeds } => {
                 let ranges = ranges
                     .iter()
                     .map(|(log, span)| RangeBody { log: log.0.into(), after: span.after.0, to: span.to.0 })
                     .collect();
-                (WANT, to_cbor(&WantBody { room: room.0.into(), ranges, more: more.then_some(true) }))
+                let deeds =
+                    deeds.as_ref().map(|known| known.iter().flatten().copied().collect::<Vec<_>>().into());
+                (WANT, to_cbor(&WantBody { room: room.0.into(), ranges, more: more.then_some(true), deeds }))
+            }
+            Frame::Deeds { room, entries } => {
+                let entries = entries.iter().map(|entry| entry.clone().into()).collect();
+                (DEEDS, to_cbor(&EntriesBody { room: room.0.into(), entries }))
             }
             Frame::Entries { room, entries } => {
                 let entries = entries.iter().map(|entry| entry.clone().into()).collect();
@@ -136,7 +152,8 @@ impl Frame {
                 let said: HaveBody = from_cbor(body)?;
                 let logs = at_most(said.logs, MAX_LOGS)?.into_iter().map(Head::from).collect();
                 let (ask, digest) = (said.ask == Some(true), said.digest.into());
-                Frame::Have(Have { room: RoomId(said.room.into()), logs, ask, digest })
+                let deeds = said.deeds.map(Into::into);
+                Frame::Have(Have { room: RoomId(said.room.into()), logs, ask, digest, deeds })
             }
             WANT => {
                 let said: WantBody = from_cbor(body)?;
@@ -144,8 +161,14 @@ impl Frame {
                 let ranges = ranges.map(|range| {
                     (LogId(range.log.into()), Span { after: Seq(range.after), to: Seq(range.to) })
                 });
-                let more = said.more == Some(true);
-                Frame::Want { room: RoomId(said.room.into()), ranges: ranges.collect(), more }
+                let (more, ranges) = (said.more == Some(true), ranges.collect());
+                let deeds = said.deeds.map(|known| known_deeds(&known)).transpose()?;
+                Frame::Want { room: RoomId(said.room.into()), ranges, more, deeds }
+            }
+            DEEDS => {
+                let said: EntriesBody = from_cbor(body)?;
+                let entries = at_most(said.entries, MAX_ENTRIES)?.into_iter().map(Vec::from).collect();
+                Frame::Deeds { room: RoomId(said.room.into()), entries }
             }
             ENTRIES => {
                 let said: EntriesBody = from_cbor(body)?;
@@ -180,6 +203,11 @@ impl Frame {
             kind => return Ok(Door::decode(kind, body)?.map(Frame::Door)),
         }))
     }
+}
+
+fn known_deeds(bytes: &[u8]) -> Result<KnownDeeds, DecodeError> {
+    let (known, []) = bytes.as_chunks() else { return Err(DecodeError::Malformed) };
+    if known.len() > MAX_DEEDS { Err(DecodeError::TooLong) } else { Ok(known.iter().copied().collect()) }
 }
 
 impl From<Hello> for HelloBody {
@@ -218,6 +246,8 @@ struct HaveBody {
     ask: Option<bool>,
     #[n(3)]
     digest: ByteArray<16>,
+    #[n(4)]
+    deeds: Option<ByteArray<16>>,
 }
 
 #[derive(Encode, Decode)]
@@ -229,6 +259,9 @@ struct WantBody {
     ranges: Vec<RangeBody>,
     #[n(2)]
     more: Option<bool>,
+    /// One behind the other.
+    #[n(3)]
+    deeds: Option<ByteVec>,
 }
 
 #[derive(Encode, Decode)]
@@ -304,9 +337,16 @@ const PING: u8 = 6;
 const WANT: u8 = 7;
 const LOOK: u8 = 8;
 const ROOMS: u8 = 9;
+/// Behind those of [`Door`].
+const DEEDS: u8 = 37;
 
 /// Bytes of a frame that carries several entries: enough to keep a link busy, little enough to answer quickly.
 pub const ENTRIES_BYTES: usize = 64 * 1024;
+/// Most deeds of a private room: each of its members let in, put out and let in again, and the keys of years. More would
+/// make each new one cost more than a moment to fold.
+pub const MAX_DEEDS: usize = 16_384;
+/// By so much of its id a deed is named that is here: nobody finds one that is taken for another.
+pub const KNOWN_BYTES: usize = 8;
 /// Most entries in one frame.
 pub const MAX_ENTRIES: usize = 512;
 /// Most logs of one room.
@@ -326,11 +366,27 @@ mod tests {
     #[test]
     fn frames_read_back() {
         let room = RoomId([4; 32]);
+        let known: KnownDeeds = (0..MAX_DEEDS as u64).map(u64::to_be_bytes).collect();
         let head = Head { log: LogId([1; 8]), seq: Seq(9), base: Seq(3), check: Some(7) };
         let frames = [
             Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true }),
-            Frame::Have(Have { room, logs: vec![head; 100], ask: true, digest: [3; 16] }),
-            Frame::Want { room, ranges: vec![(LogId([1; 8]), head.span()); MAX_WANTED], more: true },
+            Frame::Have(Have {
+                room,
+                logs: vec![head; 100],
+                ask: true,
+                digest: [3; 16],
+                deeds: Some([5; 16]),
+            }),
+            Frame::Have(Have { room, logs: vec![], ask: false, digest: [3; 16], deeds: None }),
+            Frame::Want {
+                room,
+                ranges: vec![(LogId([1; 8]), head.span()); MAX_WANTED],
+                more: true,
+                deeds: None,
+            },
+            Frame::Want { room, ranges: vec![], more: false, deeds: Some(known.clone()) },
+            Frame::Want { room, ranges: vec![], more: false, deeds: Some(KnownDeeds::new()) },
+            Frame::Deeds { room, entries: vec![vec![7; 300]; 20] },
             Frame::Entries { room, entries: vec![vec![7; 300]; 20] },
             Frame::Done { room },
             Frame::Announcements(vec![
@@ -350,6 +406,9 @@ mod tests {
         }
         assert_eq!(Frame::decode(&[200, 1, 2]), Ok(None));
         assert_eq!(Frame::decode(&[]), Err(DecodeError::Truncated));
+        let more = (0..=MAX_DEEDS as u64).map(u64::to_be_bytes).collect();
+        let beyond = Frame::Want { room, ranges: vec![], more: false, deeds: Some(more) };
+        assert_eq!(Frame::decode(&beyond.encode()), Err(DecodeError::TooLong));
     }
 
     proptest! {

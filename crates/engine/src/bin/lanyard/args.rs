@@ -40,8 +40,14 @@ pub enum Verb {
     )]
     Up(Up),
     /// This device and its network.
-    #[command(after_help = "Example:\n  lanyard status")]
-    Status,
+    #[command(
+        after_help = "Examples:\n  lanyard status\n  lanyard status --settled     after a copy of this profile was ended"
+    )]
+    Status {
+        /// No copy of this profile runs any more: forget that there was one.
+        #[arg(long)]
+        settled: bool,
+    },
     /// Who is on the network.
     #[command(
         after_help = "Examples:\n  lanyard peers --wait 5      exits with 3 if nobody comes within 5 seconds\n  \

@@ -153,6 +153,7 @@ mod tests {
             to_me: false,
             pinned: true,
             late: false,
+            disputed: false,
             note: None,
             transfer: None,
             cursor: String::new(),

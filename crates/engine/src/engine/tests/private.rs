@@ -1,7 +1,14 @@
 //! Private rooms from one node to others and over restarts.
 
+use lanyard_proto::model::{PeerId, TransferId, UnixMillis};
+use lanyard_proto::wire::file::Frame;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
 use super::*;
 use crate::api::{Member, Membership, Message, MessageKind, NoteKind, Role, Room, RoomKind};
+use crate::net::stream::dial;
+use crate::net::tls::{Credentials, Purpose};
+use crate::store::{Limits, Store, profile};
 
 #[tokio::test]
 async fn people_come_by_an_invite_talk_and_one_is_put_out() {
@@ -65,6 +72,100 @@ async fn people_come_by_an_invite_talk_and_one_is_put_out() {
 }
 
 #[tokio::test]
+async fn who_is_put_out_is_cut_off_from_what_was_offered_and_who_is_let_in_fetches_it() {
+    let home = tempfile::tempdir().unwrap();
+    let homes = ["ann", "bob", "cyd"].map(|name| home.path().join(name));
+    let ann = up(&homes[0], "ann").await;
+    let bob = up(&homes[1], "bob").await;
+    meet(&bob, &ann).await;
+    ann.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap();
+    let member = |room: &Room| room.name == "Board" && room.role == Some(Role::Member);
+    ann.handle().call(changing(true, "bob")).await.unwrap();
+    room(&bob, member).await;
+    let file = home.path().join("plan.pdf");
+    std::fs::write(&file, vec![7; 3_000_000]).unwrap();
+    let id = offer(&ann, "#Board", &file).await;
+    until(&bob, |transfer| transfer.id == id).await;
+
+    // Bob's program asks, and is in no hurry.
+    let mut fetching = Fetching::begin(&ann, &homes[1], &id).await;
+    assert!(matches!(fetching.next().await, Some(Said::Manifest)));
+    ann.handle().call(changing(false, "bob")).await.unwrap();
+    while let Some(said) = fetching.next().await {
+        assert!(matches!(said, Said::Manifest), "the connection ends without a byte of the file");
+    }
+    let mut again = Fetching::begin(&ann, &homes[1], &id).await;
+    assert!(matches!(again.next().await, Some(Said::Refused)));
+    down(ann).await;
+    let ann = up(&homes[0], "ann").await;
+    let mut again = Fetching::begin(&ann, &homes[1], &id).await;
+    assert!(matches!(again.next().await, Some(Said::Refused)), "also after a restart");
+
+    let cyd = up(&homes[2], "cyd").await;
+    meet(&cyd, &ann).await;
+    ann.handle().call(changing(true, "cyd")).await.unwrap();
+    room(&cyd, member).await;
+    until(&cyd, |transfer| transfer.id == id).await;
+    cyd.handle().call(Command::Accept { transfer: id, into: None }).await.unwrap();
+    until(&cyd, |transfer| transfer.state == TransferState::Done).await;
+    for engine in [ann, bob, cyd] {
+        down(engine).await;
+    }
+}
+
+#[tokio::test]
+async fn who_joins_a_room_whose_history_was_given_up_has_the_same_members_and_talks_with_them() {
+    let home = tempfile::tempdir().unwrap();
+    let homes = ["ann", "bob", "cyd"].map(|name| home.path().join(name));
+    let ann = up(&homes[0], "ann").await;
+    let bob = up(&homes[1], "bob").await;
+    meet(&bob, &ann).await;
+    ann.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap();
+    ann.handle().call(changing(true, "bob")).await.unwrap();
+    room(&bob, |room| room.name == "Board" && room.role == Some(Role::Member)).await;
+    for n in 0..20 {
+        say(&ann, "#Board", &format!("long ago {n}")).await;
+    }
+    heard(&bob, "long ago 19").await;
+    down(ann).await;
+    down(bob).await;
+    for profile in &homes[..2] {
+        let database = Config::database(profile);
+        let (store, _) = Store::open(&database, UnixMillis(1)).unwrap();
+        let limits = Limits { days: 0, bytes: 0, now: UnixMillis(1) };
+        while store.prune(limits).await.unwrap().more {}
+        store.close().await.unwrap();
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        let left: i64 = connection.query_row("SELECT count(*) FROM entry", [], |row| row.get(0)).unwrap();
+        assert_eq!(left, 0);
+    }
+
+    let (ann, bob, cyd) =
+        (up(&homes[0], "ann").await, up(&homes[1], "bob").await, up(&homes[2], "cyd").await);
+    meet(&bob, &ann).await;
+    meet(&cyd, &ann).await;
+    let link = invite(&ann).await;
+    cyd.handle().call(Command::JoinRoom { name: link }).await.unwrap();
+    room(&cyd, |room| room.name == "Board" && room.members == 3).await;
+    let roles: Vec<_> =
+        members(&cyd).await.into_iter().map(|member| (member.name, member.role, member.me)).collect();
+    let expected = [("ann", Role::Creator, false), ("bob", Role::Member, false), ("cyd", Role::Member, true)];
+    assert_eq!(roles, expected.map(|(name, role, me)| (name.to_owned(), role, me)));
+    say(&cyd, "#Board", "hello").await;
+    heard(&ann, "hello").await;
+    heard(&bob, "hello").await;
+    say(&bob, "#Board", "welcome").await;
+    heard(&cyd, "welcome").await;
+    assert_eq!(texts(&cyd).await, ["hello", "welcome"]);
+    down(cyd).await;
+    let cyd = up(&homes[2], "cyd").await;
+    assert_eq!(members(&cyd).await.len(), 3, "what came without its log is there after a restart");
+    for engine in [ann, bob, cyd] {
+        down(engine).await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_invite_is_told_apart_from_a_room() {
     let home = tempfile::tempdir().unwrap();
     let ann = up(&home.path().join("ann"), "ann").await;
@@ -112,6 +213,53 @@ async fn only_the_owner_of_a_profile_can_read_its_keys() {
         assert_eq!(mode & 0o077, 0, "{}", name.display());
     }
     down(ann).await;
+}
+
+fn changing(add: bool, peer: &str) -> Command {
+    let (room, peer) = ("#Board".to_owned(), peer.to_owned());
+    if add {
+        Command::AddMember { room, peer: format!("@{peer}") }
+    } else {
+        Command::RemoveMember { room, peer }
+    }
+}
+
+/// A connection on which a device fetches by hand.
+struct Fetching(crate::net::stream::Stream);
+
+/// What the other side answers.
+#[derive(Debug)]
+enum Said {
+    Manifest,
+    Refused,
+    Other,
+}
+
+impl Fetching {
+    /// With the key of the device whose profile this is.
+    async fn begin(from: &Engine, profile: &Path, transfer: &str) -> Fetching {
+        let credentials = Credentials::new(&profile::identity(profile).unwrap());
+        let to = snapshot(from).await;
+        let holder = PeerId::parse(&to.me.id).unwrap();
+        let address = format!("127.0.0.1:{}", to.network.tcp_port).parse().unwrap();
+        let mut stream = dial(&credentials, holder, &[address], Purpose::File).await.unwrap().stream;
+        let mut get = Vec::new();
+        Frame::Get { transfer: TransferId::parse(transfer).unwrap() }.encode(&mut get);
+        stream.write_all(&get).await.unwrap();
+        Fetching(stream)
+    }
+
+    /// The next frame; `None` at the end of the connection.
+    async fn next(&mut self) -> Option<Said> {
+        let length = tokio::time::timeout(SOON, self.0.read_u32()).await.expect("something comes").ok()?;
+        let mut frame = vec![0; length as usize];
+        self.0.read_exact(&mut frame).await.ok()?;
+        Some(match Frame::decode(&frame).unwrap() {
+            Frame::Manifest { .. } | Frame::ManifestEnd => Said::Manifest,
+            Frame::Refused(_) => Said::Refused,
+            _ => Said::Other,
+        })
+    }
 }
 
 async fn invite(engine: &Engine) -> String {

@@ -1,20 +1,23 @@
 //! What others may try, and what comes of it.
 
 use std::fs;
+use std::future::ready;
 
-use lanyard_proto::model::PeerId;
+use lanyard_proto::effects::Audience;
+use lanyard_proto::model::{PeerId, RoomId};
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::file::{Frame, Item, Span, Want};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWriteExt, duplex};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::lan::{Holder, Lan, MIB, TRANSFER, Wire, file, folder, forged, sample};
+use super::lan::{BOB, Holder, Lan, MIB, TRANSFER, Wire, file, folder, forged, sample};
 use crate::files::names::{folded, safe};
 use crate::files::plan::Planner;
 use crate::files::stream::Frames;
-use crate::files::{ServeError, discard, serve, turn_away};
+use crate::files::{ServeError, Shelf, Verdict, discard, serve, survey, turn_away};
 
 #[tokio::test]
 async fn somebody_else_is_refused() {
@@ -22,12 +25,42 @@ async fn somebody_else_is_refused() {
     let offer = lan.offers(&[lan.has("secret", b"data")]).await;
     let (wire, holder) = duplex(MIB);
     let shelf = lan.shelf.clone();
-    let (eve, asked, stop) = (PeerId([3; 32]), |_| std::future::ready(()), CancellationToken::new());
+    let (eve, asked, stop) = (PeerId([3; 32]), |_| ready(Verdict::MayFetch), CancellationToken::new());
     let served = tokio::spawn(serve(holder, eve, shelf, asked, |_, _| {}, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)));
     assert!(matches!(served.await.unwrap(), Err(ServeError::NotOffered)));
     lan.assert_downloads(&[]);
+}
+
+#[tokio::test]
+async fn who_was_put_out_of_a_room_is_refused_what_was_offered_there_and_a_new_member_is_not() {
+    let lan = Lan::new().await;
+    let room = RoomId([5; 32]);
+    let survey = survey(vec![lan.has("plan", &sample(2 * MIB))]).await.unwrap();
+    let offer = survey.offer.clone();
+    lan.shelf.put(TRANSFER, survey, Audience::Members(room)).await.unwrap();
+    // As after a restart.
+    let shelf = Shelf::open(lan.profile.path()).unwrap();
+    assert_eq!(shelf.load(TRANSFER).await.unwrap().unwrap().audience, Audience::Members(room));
+    for verdict in [Verdict::MayNot, Verdict::MayFetch] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (dialled, accepted) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let asked = move |_| ready(verdict);
+        let (holder, stop) = (accepted.unwrap().0, CancellationToken::new());
+        let served = tokio::spawn(serve(holder, BOB, shelf.clone(), asked, |_, _| {}, stop));
+        let pulled = lan.pulls_over(dialled.unwrap(), &offer).await;
+        let served = served.await.unwrap();
+        if verdict == Verdict::MayNot {
+            assert_eq!(pulled.unwrap_err().end(), Some(PullEnd::Failed(Failure::Refused)));
+            assert!(matches!(served, Err(ServeError::NotOffered)));
+            lan.assert_downloads(&[]);
+        } else {
+            assert_eq!(served.unwrap().digest, Some(pulled.unwrap().digest));
+        }
+    }
+    lan.assert_downloads(&["plan"]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, dup
 use tokio_util::sync::CancellationToken;
 
 use crate::files::stream::Frames;
-use crate::files::{PullError, Received, ServeError, Served, Shelf, pull, serve, survey};
+use crate::files::{PullError, Received, ServeError, Served, Shelf, Verdict, pull, serve, survey};
 
 pub(super) const BOB: PeerId = PeerId([2; 32]);
 pub(super) const TRANSFER: TransferId = TransferId([7; 16]);
@@ -83,7 +83,7 @@ impl Lan {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let asked = |_| std::future::ready(());
+        let asked = |_| std::future::ready(Verdict::MayFetch);
         tokio::spawn(serve(stream, BOB, self.shelf.clone(), asked, progress, CancellationToken::new()))
     }
 

@@ -1,6 +1,7 @@
 //! Transfers that end before they are done, and how they go on.
 
 use std::fs;
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex};
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lan::{BOB, Lan, MIB, TRANSFER, Wire, sample};
 use crate::files::journal::Record;
-use crate::files::{PullError, ServeError, discard, pull, serve};
+use crate::files::{PullError, ServeError, Verdict, discard, pull, serve};
 
 #[tokio::test]
 async fn a_file_that_changed_since_it_was_offered_is_not_sent() {
@@ -70,7 +71,7 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
         }
     };
     let served =
-        tokio::spawn(serve(holder, BOB, lan.shelf.clone(), |_| std::future::ready(()), progress, stop));
+        tokio::spawn(serve(holder, BOB, lan.shelf.clone(), |_| ready(Verdict::MayFetch), progress, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Lost));
     assert!(matches!(served.await.unwrap(), Err(ServeError::Stopped)));

@@ -291,7 +291,8 @@ async fn a_database_of_an_older_version_learns_what_is_in_it() {
             "DROP TRIGGER entry_gone; DROP TRIGGER room_gone; DROP TABLE unopened; DROP TABLE message; DROP TABLE mark;
              DROP TABLE reaction; DROP TABLE topic; DROP TABLE draft; DROP TABLE found; DROP TABLE search;
              DROP TABLE standing; DROP TABLE room_key; DROP TABLE deed; ALTER TABLE room DROP COLUMN private;
-             UPDATE entry SET message = 1; PRAGMA user_version = 2;",
+             ALTER TABLE fork DROP COLUMN author; ALTER TABLE fork DROP COLUMN seq; ALTER TABLE node DROP COLUMN cloned;
+             DROP INDEX transfer_of_entry; UPDATE entry SET message = 1; PRAGMA user_version = 2;",
         )
         .unwrap();
     drop(older);

@@ -3,7 +3,7 @@ use lanyard_proto::model::{Hlc, SecretKey};
 use lanyard_proto::rooms::{Invite, Standing, Why};
 use zeroize::Zeroizing;
 
-use super::super::private;
+use super::super::{Limits, private};
 use super::*;
 
 fn board() -> Vec<Record> {
@@ -118,4 +118,64 @@ async fn entries_whose_key_comes_later_are_found_by_their_epoch() {
         .unwrap()
         .join("\n");
     assert!(!plan.contains("SCAN entry"), "{plan}");
+}
+
+#[tokio::test]
+async fn of_a_private_room_what_people_said_is_given_up_and_who_is_in_is_not() {
+    let home = Home::new();
+    let (store, _) = home.open();
+    let mut ann = Pen::new(1, 1);
+    let kinds = [kind::GENESIS, kind::TEXT, kind::ADD, kind::TEXT, kind::GRANT, kind::TEXT, kind::TEXT];
+    let entries = kinds.map(|kind| ann.write(kind, b"sealed", at(5)));
+    let mut records = board();
+    records.push(key(0, 1));
+    records.extend(entries.iter().map(received));
+    write(&store, records).await.unwrap();
+    let limits = Limits { days: 0, bytes: 0, now: NOW };
+    while store.prune(limits).await.unwrap().more {}
+    assert_eq!(home.peek::<i64>("SELECT count(*) FROM entry"), 0);
+    let before = Limits { days: 1, bytes: u64::MAX, now: UnixMillis(NOW.0 + 3 * 24 * 3_600_000) };
+    write(&store, vec![received(&ann.write(kind::TEXT, b"sealed", at(6)))]).await.unwrap();
+    while store.prune(before).await.unwrap().more {}
+    assert_eq!(home.peek::<i64>("SELECT count(*) FROM entry"), 0, "by age as well");
+    let ids: Vec<EntryId> = entries.iter().map(|entry| entry.id()).collect();
+    let (given, looked) = store.deeds(TEA, ids.clone(), 1 << 20).await.unwrap();
+    let expected: Vec<_> = [0, 2, 4].map(|at: usize| entries[at].encode_in_room()).into();
+    assert_eq!((given, looked), (expected.clone(), ids.len()), "in the order in which they are asked for");
+    let (given, looked) = store.deeds(TEA, ids, 1).await.unwrap();
+    assert_eq!((given, looked), (expected[..1].to_vec(), 2), "one at least; the rest is asked for again");
+    let elsewhere = store.deeds(RoomId([9; 32]), vec![entries[0].id()], 1 << 20).await.unwrap();
+    assert_eq!(elsewhere, (vec![], 1), "the deeds of a room are nobody's elsewhere");
+    store.close().await.unwrap();
+    let private = loaded(&home);
+    assert_eq!((private.deeds.len(), private.keys.len()), (3, 1));
+}
+
+#[tokio::test]
+async fn a_deed_that_came_without_its_log_stays_until_it_is_let_go() {
+    let home = Home::new();
+    let (store, _) = home.open();
+    let mut pen = Pen::new(2, 7);
+    let deeds: Vec<_> = (0..3).map(|n| pen.write(kind::ADD, b"sealed", at(n))).collect();
+    let mut records = board();
+    records.extend(deeds.iter().map(|entry| Record::Deed { room: TEA, entry: entry.clone() }));
+    records.push(Record::Deed { room: TEA, entry: deeds[0].clone() });
+    records.push(Record::DeedsGone { room: TEA, entries: vec![deeds[1].id(), EntryId([9; 32])] });
+    write(&store, records).await.unwrap();
+    store.close().await.unwrap();
+    let mut expected = vec![deeds[0].clone(), deeds[2].clone()];
+    expected.sort_by_key(|entry| entry.id());
+    assert_eq!(loaded(&home).deeds, expected);
+    assert_eq!(home.peek::<i64>("SELECT count(*) FROM log"), 0, "and is no part of a log");
+}
+
+#[test]
+fn a_deed_is_found_by_its_id_alone() {
+    let home = Home::new();
+    drop(home.open());
+    let connection = rusqlite::Connection::open(home.database()).unwrap();
+    let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {}", private::DEED)).unwrap();
+    let plan = statement.query_map([None::<i64>, None], |row| row.get::<_, String>(3)).unwrap();
+    let plan = plan.collect::<Result<Vec<_>, _>>().unwrap().join("\n");
+    assert!(plan.contains("SEARCH deed USING PRIMARY KEY") && !plan.contains("SCAN"), "{plan}");
 }

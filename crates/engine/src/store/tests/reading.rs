@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use lanyard_proto::model::LogId;
 
 use super::super::{
-    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, messages, prune, reader,
-    search,
+    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, messages, offers, prune,
+    reader, search,
 };
 use super::*;
 
@@ -245,12 +245,14 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         messages::TOPIC,
         messages::DRAFT,
         messages::NEWEST_OF,
+        offers::OFFERS,
         search::ROOM,
         prune::OLDEST,
         prune::BEGINNING,
         prune::NAMED,
         history::OLDER,
         &by_id,
+        &offers::by_entry(),
     ];
     for question in questions {
         let plan = plan(&connection, question);

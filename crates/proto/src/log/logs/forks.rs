@@ -1,5 +1,6 @@
 //! Logs that contradict themselves: how that is noticed, and what is known of them from then on.
 
+use crate::effects::Fork;
 use crate::log::logs::{Accepted, Contradicting, Log, Logs, MAX_CONTRADICTIONS, MAX_LOGS, cost};
 use crate::model::{EntryId, LogId, Seq};
 use crate::wire::datagram::Head;
@@ -31,10 +32,12 @@ impl Logs {
     }
 
     /// It is proven that a log contradicts itself. Whether that is news.
-    pub fn fork(&mut self, id: LogId) -> bool {
-        if self.forked.len() >= MAX_LOGS || !self.forked.insert(id) {
+    pub fn fork(&mut self, fork: Fork) -> bool {
+        let id = fork.log;
+        if self.forked.len() >= MAX_LOGS || self.forked.contains_key(&id) {
             return false;
         }
+        self.forked.insert(id, fork);
         self.claims.remove(&id);
         self.holed.remove(&id);
         if let Some(log) = self.logs.get_mut(&id) {
@@ -48,7 +51,17 @@ impl Logs {
     }
 
     pub fn is_forked(&self, id: LogId) -> bool {
-        self.forked.contains(&id)
+        self.forked.contains_key(&id)
+    }
+
+    /// Logs that contradict themselves.
+    pub fn forks(&self) -> impl Iterator<Item = &Fork> {
+        self.forked.values()
+    }
+
+    /// Whether others may have another entry at a place of a log.
+    pub fn is_disputed(&self, id: LogId, seq: Seq) -> bool {
+        self.forked.get(&id).is_some_and(|fork| fork.from.is_some_and(|from| from <= seq))
     }
 
     /// Whether somebody ends a log at the same place with another entry.

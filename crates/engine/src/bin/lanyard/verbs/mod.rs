@@ -61,7 +61,7 @@ fn ended(node: &Node, until_interrupted: bool) -> Result<(), Failure> {
 async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Up(_) => up::run(node, out).await,
-        Verb::Status => status::run(node, out).await,
+        Verb::Status { settled } => status::run(node, out, settled).await,
         Verb::Peers { watch: true, .. } => peers::watch(node, out).await,
         Verb::Peers { wait, .. } => peers::list(node, out, wait).await,
         Verb::Rooms => rooms::list(node, out).await,

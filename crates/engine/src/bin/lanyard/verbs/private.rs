@@ -150,7 +150,16 @@ fn member_words(member: &Member) -> String {
     };
     let name = text::line(&member.name);
     let role = if role.is_empty() { String::new() } else { format!("  {}", paint(QUIET, role)) };
-    format!("{here} {}  {}{role}", member.short, paint(STRONG, &name))
+    let forked = match (member.forked, member.me) {
+        (false, _) => "",
+        (true, true) => {
+            "  there are two versions of what this device wrote: a copy of its profile writes, too"
+        }
+        (true, false) => {
+            "  there are two versions of what it wrote: a copied profile, or fraud; ask in person"
+        }
+    };
+    format!("{here} {}  {}{role}{forked}", member.short, paint(STRONG, &name))
 }
 
 #[cfg(test)]

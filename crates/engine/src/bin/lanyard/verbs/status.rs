@@ -1,6 +1,6 @@
 //! `lanyard status`: this device and its network.
 
-use lanyard_engine::api::{Snapshot, TransferState};
+use lanyard_engine::api::{Command, Snapshot, TransferState};
 use lanyard_engine::control::Node;
 
 use super::snapshot;
@@ -8,9 +8,12 @@ use crate::failure::Failure;
 use crate::output::{Output, STRONG, paint};
 use crate::text;
 
-pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
+pub async fn run(node: &Node, out: Output, settled: bool) -> Result<(), Failure> {
     if node.is_ours() {
         out.note("No node is running for this profile. This is what one that starts right now sees.");
+    }
+    if settled {
+        node.call(Command::SettleClone {}).await?;
     }
     out.item(&snapshot(node).await?, words)
 }
@@ -19,7 +22,15 @@ fn words(snapshot: &Snapshot) -> String {
     let Snapshot { me, network, peers, rooms, transfers } = snapshot;
     let online = peers.iter().filter(|peer| peer.online).count() as u64;
     let open = transfers.iter().filter(|transfer| is_open(transfer.state)).count() as u64;
-    let mut lines = vec![
+    let mut lines = Vec::new();
+    if let Some(since) = me.cloned {
+        lines.push(format!(
+            "This profile also runs on another machine, known since {}. Others cannot tell the two apart: end one of \
+             them and let it begin with a profile of its own, then: lanyard status --settled",
+            text::moment(since)
+        ));
+    }
+    lines.extend([
         format!(
             "{} ({}), Lanyard {}",
             paint(STRONG, &text::line(&me.name)),
@@ -33,7 +44,7 @@ fn words(snapshot: &Snapshot) -> String {
             network.tcp_port,
             if network.multicast { "on" } else { "off" }
         ),
-    ];
+    ]);
     for interface in &network.interfaces {
         lines.push(format!(
             "{}: {}",
