@@ -10,6 +10,7 @@
 //!   messages   what they write
 //!   private    who is in private rooms, and their keys; members and joining are what is done about it
 //!   errands    what is to be said to a certain device
+//!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
 
 mod absorb;
@@ -19,13 +20,16 @@ mod errands;
 mod forks;
 mod joining;
 mod links;
+mod mailbox;
 mod members;
 mod membership;
 mod messages;
+mod posting;
 mod private;
 mod retry;
 mod roster;
 mod tags;
+mod taking;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -54,6 +58,7 @@ pub use roster::KnownRoom;
 
 use errands::Errands;
 use joining::Knocks;
+use mailbox::Mailbox;
 use private::Private;
 use tags::Tags;
 
@@ -83,6 +88,7 @@ pub struct Node {
     remind_at: Option<Instant>,
     transfers: Transfers,
     errands: Errands,
+    mail: Mailbox,
     knocks: Knocks,
     /// Headers that contradict what the store is being asked for.
     contradictions: BTreeMap<(RoomId, LogId), Signed>,
@@ -156,6 +162,7 @@ impl Node {
             remind_at: None,
             transfers: Transfers::new(me),
             errands: Errands::default(),
+            mail: Mailbox::new(me, now.instant),
             knocks: Knocks::default(),
             contradictions: BTreeMap::new(),
             cloned: false,
@@ -174,6 +181,7 @@ impl Node {
                 effects.extend(node.transfers.load(record, kind, now.instant));
             }
         }
+        effects.extend(node.load_mail(loaded.mail));
         let lobby = rooms::open_room_id(&node.profile.network, LOBBY);
         if !node.rooms.contains_key(&lobby) {
             effects.extend(node.add_room(lobby, RoomKind::Open, LOBBY, now));
@@ -187,6 +195,7 @@ impl Node {
         for room in self.rooms.values_mut() {
             room.replica.verified_by(verifier.clone());
         }
+        self.mail.holding.verified_by(verifier.clone());
         self.verifier = verifier;
         self
     }
@@ -227,6 +236,9 @@ impl Node {
                 Effects::default()
             }
             Input::Reread { room, entries } => self.reread(room, entries, now),
+            Input::Collected { conn, stock, room, log, entries } => {
+                self.collected(conn, stock, (room, log), &entries, now)
+            }
         };
         // What was dropped changes nothing: a flood must not make every machine look at its clock.
         if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
@@ -242,7 +254,7 @@ impl Node {
         let timers =
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
-        let machines = earliest(machines, self.private_deadline());
+        let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
         self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
@@ -292,7 +304,7 @@ impl Node {
     /// What every machine wants now: timers first, then whatever may be sent.
     fn advance(&mut self, now: Now) -> Effects {
         let (mut effects, due) = self.presence.timer(now, &mut self.dice);
-        self.notice_departures(&effects);
+        self.notice_departures(&effects, now.instant);
         if let Some(due) = due {
             effects.extend(self.forget_rooms(now.instant));
             effects.extend(self.announce(due.query, due.reach));
@@ -306,6 +318,7 @@ impl Node {
             room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
         }
         effects.extend(self.tend_private(now));
+        effects.extend(self.tend_mail(now));
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
         effects.extend(self.look(now));
@@ -404,9 +417,10 @@ impl Node {
         }
     }
 
-    fn notice_departures(&mut self, effects: &Effects) {
+    fn notice_departures(&mut self, effects: &Effects, now: Instant) {
         for event in &effects.tell {
             if let Event::PeerOffline(peer) = event {
+                self.mail_peer_left(now);
                 for room in self.rooms.values_mut() {
                     room.replica.somebody_left(*peer);
                 }

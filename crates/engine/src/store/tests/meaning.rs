@@ -291,6 +291,8 @@ async fn a_database_of_an_older_version_learns_what_is_in_it() {
             "DROP TRIGGER entry_gone; DROP TRIGGER room_gone; DROP TABLE unopened; DROP TABLE message; DROP TABLE mark;
              DROP TABLE reaction; DROP TABLE topic; DROP TABLE draft; DROP TABLE found; DROP TABLE search;
              DROP TABLE standing; DROP TABLE room_key; DROP TABLE deed; ALTER TABLE room DROP COLUMN private;
+             DROP TABLE held_entry; DROP TABLE held; DROP TABLE taken; DROP TABLE kept;
+             ALTER TABLE setting DROP COLUMN hold; ALTER TABLE setting DROP COLUMN hold_bytes;
              UPDATE entry SET message = 1; PRAGMA user_version = 2;",
         )
         .unwrap();
