@@ -1,5 +1,8 @@
 //! The terminal program on several hosts, over real sockets.
 
+#[path = "hosts/mail.rs"]
+mod mail;
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -90,6 +90,7 @@ const PROTOCOL: &[Row] = &[
     // A message can be a receipt.
     ("rooms", &["transfer::Failure", "transfer::Receipt"]),
     ("transfer", &[]),
+    ("mail", &[]),
     ("node", &[]),
 ];
 

@@ -170,7 +170,7 @@ fn docs() -> Result<()> {
 
 fn stories() -> Result<()> {
     let mut test = cargo(["test", "--workspace"]);
-    for name in ["stories", "directory", "forks", "history", "private", "walks"] {
+    for name in ["stories", "directory", "forks", "history", "mailbox", "private", "walks"] {
         test.args(["--test", name]);
     }
     run(&mut test)

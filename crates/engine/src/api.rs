@@ -179,9 +179,17 @@ pub enum Command {
         /// How many bytes of history are kept in all.
         #[cfg_attr(test, ts(optional, type = "number"))]
         history_bytes: Option<u64>,
+        /// Keep sealed messages for others who are away. Off, those that are here are given up.
+        #[cfg_attr(test, ts(optional))]
+        hold_for_others: Option<bool>,
+        /// How many bytes of them at the most.
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        hold_bytes: Option<u64>,
     },
     /// No copy of this profile runs any more, see [`Me::cloned`]; answered by [`Reply::Me`].
     SettleClone {},
+    /// What this device keeps for others who are away; answered by [`Reply::Mailbox`].
+    Mailbox {},
     /// Look for a peer at `host`, `host:port`, `ip` or `ip:port`; answered by [`Reply::Done`].
     AddPeer { address: String },
 }
@@ -209,6 +217,7 @@ pub enum Reply {
     Transfer(Transfer),
     Transfers(Vec<Transfer>),
     Files(Files),
+    Mailbox(Mailbox),
 }
 
 /// Something happened. One JSON object each, told apart by `event`.
@@ -265,6 +274,16 @@ pub enum Event {
         message: String,
         delivered: Delivery,
     },
+    /// A message of ours is kept by others than before, for somebody who is away. It is not delivered by that.
+    Kept {
+        room: String,
+        message: String,
+        delivered: Delivery,
+    },
+    /// What this device keeps for others is more or less than before.
+    MailboxChanged {
+        mailbox: Mailbox,
+    },
     /// Somebody offers us files.
     Offer {
         transfer: Transfer,
@@ -306,6 +325,22 @@ pub struct Snapshot {
     pub peers: Vec<Peer>,
     pub rooms: Vec<Room>,
     pub transfers: Vec<Transfer>,
+    pub mailbox: Mailbox,
+}
+
+/// Sealed messages that this device keeps for others who are away. It cannot read them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Mailbox {
+    /// Messages, and what was done with messages.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub entries: u64,
+    #[cfg_attr(test, ts(type = "number"))]
+    pub bytes: u64,
+    /// For how many devices.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub people: u64,
 }
 
 /// This device.
@@ -331,6 +366,11 @@ pub struct Me {
     /// Since when it is known that a copy of this profile runs elsewhere, in milliseconds since 1970, if one does.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub cloned: Option<u64>,
+    /// Whether sealed messages are kept for others who are away.
+    pub hold_for_others: bool,
+    /// How many bytes of them at the most.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub hold_bytes: u64,
 }
 
 /// What a file of exported history is.

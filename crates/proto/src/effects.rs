@@ -13,6 +13,7 @@ use crate::model::{
 use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
 use crate::wire::entry::Entry;
+use crate::wire::mail::Receipt as Taken;
 
 /// Everything a machine wants done, in the order in which it must be done.
 #[derive(Debug, Default)]
@@ -81,6 +82,8 @@ pub enum Input<'a> {
     Sent { transfer: TransferId, to: PeerId, digest: [u8; 32] },
     /// What [`Job::Reread`] found: entries and when they arrived, in no order. It may come in parts.
     Reread { room: RoomId, entries: Vec<(Arc<Entry>, UnixMillis)> },
+    /// What [`Job::Collect`] found: consecutive entries, the oldest first; none if there are none any more.
+    Collected { conn: ConnId, stock: Stock, room: RoomId, log: LogId, entries: Vec<Arc<Entry>> },
 }
 
 /// Who opened a connection.
@@ -124,6 +127,32 @@ pub enum Record {
     DeedsGone { room: RoomId, entries: Vec<EntryId> },
     /// A key of a private room. Must survive power loss like the entries that are sealed with it.
     Key { room: RoomId, epoch: u32, key: SecretKey },
+    /// Sealed entries that this device keeps for somebody who is away: consecutive, and right behind what is kept of their
+    /// log. Must survive power loss before their author hears that they are kept: it may leave then.
+    Hold { recipient: PeerId, entries: Vec<Arc<Entry>>, arrived: UnixMillis },
+    /// What is kept of a log for somebody, up to this place, is kept no longer.
+    Unhold { room: RoomId, log: LogId, to: Seq },
+    /// Whoever a log was kept for has signed to hold it; in place of what it signed before. For the author, when it asks.
+    Taken { room: RoomId, log: LogId, taken: Taken, at: UnixMillis },
+    /// It was long enough here for the author to ask.
+    TakenForgotten { room: RoomId, log: LogId },
+    /// `holder` says that it keeps these places of this device's log for the other side of a direct conversation, in place
+    /// of what it said before. Empty: nothing.
+    Kept(KeptBy),
+    /// Whatever stands in this batch or before must survive power loss, also what others wrote: those who kept it are told
+    /// next that they need not any more.
+    Outlast,
+}
+
+/// What somebody says to keep of this device's log in a direct conversation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptBy {
+    pub room: RoomId,
+    pub holder: PeerId,
+    pub log: LogId,
+    pub held: Span,
+    /// When it last took something.
+    pub at: UnixMillis,
 }
 
 /// A log of which it is proven that it contradicts itself.
@@ -246,6 +275,18 @@ pub enum Job {
     Recheck { room: RoomId },
     /// Read the entries of these epochs from the store: their keys came. Ends in `Reread`.
     Reread { room: RoomId, epochs: Vec<u32> },
+    /// Read these entries from the store, the oldest first, as many as a frame holds but one at least. Ends in
+    /// `Collected`.
+    Collect { conn: ConnId, stock: Stock, room: RoomId, log: LogId, span: Span },
+}
+
+/// Where entries lie in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stock {
+    /// In a room of this device.
+    Room,
+    /// Among what it keeps for others.
+    Mailbox,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,6 +328,11 @@ pub enum Event {
         room: RoomId,
         peer: PeerId,
     },
+    /// Others keep more or less of what this device wrote in a direct conversation than before. That is not to say that
+    /// the other side has it.
+    Kept(RoomId),
+    /// What this device keeps for others is more or less than before.
+    Holding,
     /// A transfer is new or in another state.
     Transfer(TransferId),
     /// It is proven that a log contradicts itself: nothing more is taken of it.
@@ -329,6 +375,35 @@ pub struct Loaded {
     /// Those that are not over, the newest of this device's own offers that were not withdrawn, and the newest that were
     /// declined or failed: they can still be accepted.
     pub transfers: Vec<TransferRecord>,
+    pub mail: LoadedMail,
+}
+
+/// What is kept for others, and by others.
+#[derive(Clone, Debug, Default)]
+pub struct LoadedMail {
+    pub held: Vec<LoadedBundle>,
+    pub taken: Vec<(RoomId, LogId, Taken, UnixMillis)>,
+    pub kept: Vec<KeptBy>,
+}
+
+/// What this device keeps of one log for somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedBundle {
+    pub room: RoomId,
+    pub log: LogId,
+    pub author: PeerId,
+    pub recipient: PeerId,
+    /// The id of the last entry.
+    pub head_id: EntryId,
+    /// Each entry, in their order.
+    pub entries: Vec<HeldEntry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldEntry {
+    pub seq: Seq,
+    pub bytes: u64,
+    pub arrived: UnixMillis,
 }
 
 #[derive(Clone, Debug)]

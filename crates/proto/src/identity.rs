@@ -54,6 +54,8 @@ impl Identity {
 pub enum Purpose {
     Datagram,
     Entry,
+    /// What the recipient of entries that were kept for it says to hold.
+    Receipt,
 }
 
 impl Purpose {
@@ -61,6 +63,7 @@ impl Purpose {
         let context: &[u8] = match self {
             Purpose::Datagram => b"LNY1 dgram v1\0",
             Purpose::Entry => b"LNY1 entry v1\0",
+            Purpose::Receipt => b"LNY1 taken v1\0",
         };
         [context].iter().chain(parts).copied().flatten().copied().collect()
     }

@@ -10,6 +10,7 @@ pub mod effects;
 pub mod expiring;
 pub mod identity;
 pub mod log;
+pub mod mail;
 pub mod model;
 pub mod node;
 pub mod pacing;

@@ -14,6 +14,7 @@ use lanyard_proto::wire::datagram::{
 use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, Chunk, Data, FileDone, Item, ItemKind, Span, Want};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
+use lanyard_proto::wire::mail::{self, Mail};
 
 const ROOM: RoomId = RoomId([9; 32]);
 const TRANSFER: TransferId = TransferId([5; 16]);
@@ -130,7 +131,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let head = Head { log: LogId([1; 8]), seq: Seq(3), base: Seq(1), check: Some(5) };
     let relayed = Relayed { datagram: vec![1; 40], from: Some([10, 0, 0, 7].into()) };
     let listed = Listed { name: "design".to_owned(), members: 3, active: 1, age: 60 };
-    vec![
+    let mut seeds = vec![
         ("hello", Frame::Hello(hello).encode()),
         ("have", Frame::Have(Have { room: ROOM, logs: vec![head], ask: true, digest: [2; 16], deeds: Some([3; 16]) }).encode()),
         (
@@ -145,6 +146,26 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("done", Frame::Done { room: ROOM }.encode()),
         ("announcements", Frame::Announcements(vec![relayed]).encode()),
         ("ping", Frame::Ping.encode()),
+    ];
+    seeds.extend(mail().into_iter().map(|(name, mail)| (name, Frame::Mail(mail).encode())));
+    seeds
+}
+
+fn mail() -> Vec<(&'static str, Mail)> {
+    let (author, recipient, log) = (PeerId([1; 32]), PeerId([2; 32]), LogId([1; 8]));
+    let entries = vec![entry(b"tea?", 0).encode_in_room()];
+    let span = lanyard_proto::model::Span { after: Seq(2), to: Seq(9) };
+    let receipt = Some(mail::Receipt { span, signature: [7; 64] });
+    let kept = mail::Kept { recipient, log, span, refused: Some(mail::Why::Full), receipt };
+    vec![
+        ("deposit", Mail::Deposit { recipient, entries: entries.clone() }),
+        ("kept", Mail::Kept(kept)),
+        ("ask", Mail::Ask { recipient, log }),
+        ("release", Mail::Release { recipient, log, to: Seq(9) }),
+        ("waiting", Mail::Waiting { bundles: vec![mail::Waiting { author, log, span }] }),
+        ("fetch", Mail::Fetch { author, log, span }),
+        ("bundle", Mail::Bundle { author, log, entries }),
+        ("taken", Mail::Taken { author, log, span, signature: Some([8; 64]) }),
     ]
 }
 
@@ -250,6 +271,36 @@ fn days() -> Vec<(&'static str, Vec<u8>)> {
                 deadlines(5),
                 vec![13, 4, 0, 1],
                 vec![12, 4, 9, 0, 1, b'x', 4],
+            ]
+            .concat(),
+        ),
+        (
+            // The first one gives this device something to keep for the second, which comes, fetches and takes it.
+            "kept-for-somebody",
+            [
+                announce(0),
+                connect(0, 0),
+                [&[6, 0, 8, 1, 0, 1], written(0, 0, &text).as_slice()].concat(),
+                announce(1),
+                connect(1, 1),
+                vec![6, 1, 8, 0, 5, 0, 0, 9],
+                vec![6, 1, 8, 0, 7, 0, 0, 1, 1],
+                vec![6, 0, 8, 1, 2, 0],
+            ]
+            .concat(),
+        ),
+        (
+            // What this device writes to the second is given to the first, which says to keep it.
+            "kept-by-somebody",
+            [
+                announce(0),
+                vec![11, 2, 1],
+                wait(21),
+                say(1),
+                deadlines(3),
+                connect(0, 1),
+                vec![6, 0, 8, 1, 1, 3, 0, 1, 0, 0],
+                deadlines(20),
             ]
             .concat(),
         ),

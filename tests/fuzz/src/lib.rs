@@ -1,4 +1,5 @@
 //! What the fuzz targets share.
 
 pub mod feed;
+pub mod mail;
 pub mod node;

@@ -27,6 +27,7 @@ use lanyard_proto::wire::entry::{Entry, Header, Unverified, log_id};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 
 use crate::feed::Feed;
+use crate::mail::Stock;
 
 /// Plays one input.
 ///
@@ -48,7 +49,7 @@ pub fn play(bytes: &[u8]) {
     }
 }
 
-struct World {
+pub struct World {
     node: Node,
     now: Instant,
     unix: u64,
@@ -59,6 +60,7 @@ struct World {
     next_conn: u64,
     transfers: Vec<TransferId>,
     committed: BTreeMap<(RoomId, LogId), (Seq, EntryId)>,
+    stock: Stock,
 }
 
 impl World {
@@ -82,6 +84,7 @@ impl World {
             next_conn: 0,
             transfers: Vec::new(),
             committed: BTreeMap::new(),
+            stock: Stock::default(),
         };
         world.check(&effects);
         world
@@ -213,7 +216,7 @@ impl World {
 
     fn frame(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         let (conn, who) = self.conn(feed)?;
-        let bytes = match feed.one_of(10)? {
+        let bytes = match feed.one_of(13)? {
             0 => {
                 let room = self.room(feed)?;
                 let (ask, digest) = (feed.byte()? & 1 == 1, [feed.byte()?; 16]);
@@ -255,6 +258,7 @@ impl World {
                 standing: feed.byte()? & 1 == 1,
             })
             .encode(),
+            8 | 10 | 11 => self.mail(who, feed)?,
             _ => feed.bytes()?.to_vec(),
         };
         self.input(Input::Frame { conn, bytes: &bytes });
@@ -390,7 +394,7 @@ impl World {
     }
 
     /// Entries that somebody wrote: continuing their log, beyond a gap, against it, or no entries at all.
-    fn entries(&mut self, who: usize, room: RoomId, feed: &mut Feed<'_>) -> Option<Vec<Vec<u8>>> {
+    pub fn entries(&mut self, who: usize, room: RoomId, feed: &mut Feed<'_>) -> Option<Vec<Vec<u8>>> {
         (0..feed.one_of(5)?).map(|_| self.entry(who, room, feed)).collect()
     }
 
@@ -456,6 +460,10 @@ impl World {
         Some(self.conns.get(which).copied().unwrap_or((ConnId(u64::MAX), 0)))
     }
 
+    pub fn me(&self) -> PeerId {
+        self.node.me()
+    }
+
     fn time(&self) -> Now {
         Now { instant: self.now, unix: UnixMillis(self.unix) }
     }
@@ -472,11 +480,15 @@ impl World {
         for _ in effects.run.iter().filter(|job| matches!(job, Job::Recall { .. })) {
             self.input(Input::Recalled { entry: None });
         }
+        for collected in effects.run.iter().filter_map(|job| self.stock.collected(job)).collect::<Vec<_>>() {
+            self.input(collected);
+        }
     }
 
     fn check(&mut self, effects: &Effects) {
         let count = effects.commit.len() + effects.send.len() + effects.run.len() + effects.tell.len();
         assert!(count <= MAX_EFFECTS, "{count} effects of one input");
+        self.stock.check(self.node.me(), effects);
         for record in &effects.commit {
             match record {
                 Record::Entry { room, entry, .. } => {
@@ -556,12 +568,12 @@ fn packed(room: RoomId, sender: PeerId, entries: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
     [packer.finish(), nonsense].concat()
 }
 
-fn other(who: usize) -> &'static Identity {
+pub fn other(who: usize) -> &'static Identity {
     static OTHER: OnceLock<[Identity; OTHERS]> = OnceLock::new();
     &OTHER.get_or_init(|| core::array::from_fn(|n| Identity::from_seed(&[n as u8 + 2; 32])))[who % OTHERS]
 }
 
-fn id(who: usize) -> PeerId {
+pub fn id(who: usize) -> PeerId {
     static IDS: OnceLock<[PeerId; OTHERS]> = OnceLock::new();
     IDS.get_or_init(|| core::array::from_fn(|n| other(n).peer_id()))[who % OTHERS]
 }
@@ -583,7 +595,7 @@ fn address(who: usize) -> SocketAddr {
 const NETWORK: &str = "default";
 const ROOM_NAME: &str = "design";
 /// Other devices on the network.
-const OTHERS: usize = 3;
+pub const OTHERS: usize = 3;
 /// 2026-11-20T00:00:00Z.
 const START_MS: u64 = 1_795_132_800_000;
 const MAX_OPERATIONS: usize = 256;

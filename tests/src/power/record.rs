@@ -190,7 +190,14 @@ impl Workload<'_> {
         let name = Some("Annabel".to_owned());
         self.call(
             &ann,
-            Command::Configure { name, downloads: None, history_days: None, history_bytes: None },
+            Command::Configure {
+                name,
+                downloads: None,
+                history_days: None,
+                history_bytes: None,
+                hold_for_others: None,
+                hold_bytes: None,
+            },
         );
         self.talk(&ann, 60);
         self.say(&ann, "#attic");

@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use lanyard_proto::effects::{
     Fork, Interval, Loaded, LoadedLog, LoadedPrivate, LoadedRoom, PeerRecord, Place, Record, RoomRecord,
-    TransferRecord,
+    TransferRecord, Trust,
 };
 use lanyard_proto::model::{
     EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
 };
 use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
 use lanyard_proto::wire::entry::{Entry, log_id};
+
+use super::mail::{Shelf, a_frame_of};
 
 /// The entries of a log by their place, and when each arrived.
 #[derive(Clone, Default)]
@@ -40,10 +42,12 @@ pub struct Disk {
     forked: BTreeMap<(RoomId, LogId), Fork>,
     cloned: Option<UnixMillis>,
     clock: Hlc,
+    pub(super) mail: Shelf,
 }
 
 impl Disk {
     pub fn commit(&mut self, record: &Record) {
+        self.mail.commit(record);
         match record {
             Record::Room(room) => {
                 self.rooms.insert(room.id, room.clone());
@@ -119,6 +123,12 @@ impl Disk {
                 }
             }
             Record::Key { room, epoch, key } => self.keys.push((*room, *epoch, key.clone())),
+            Record::Hold { .. }
+            | Record::Unhold { .. }
+            | Record::Taken { .. }
+            | Record::TakenForgotten { .. }
+            | Record::Kept(_)
+            | Record::Outlast => {}
         }
     }
 
@@ -159,6 +169,7 @@ impl Disk {
             rooms: rooms.collect(),
             peers: self.peers.values().cloned().collect(),
             transfers: self.transfers.values().cloned().collect(),
+            mail: self.mail.load(),
         }
     }
 
@@ -226,6 +237,19 @@ impl Disk {
     pub fn entry(&self, room: RoomId, log: LogId, seq: Seq) -> Option<Arc<Entry>> {
         let log = self.logs.get(&(room, log))?;
         log.entries.get(&seq.0).map(|(entry, _)| entry.clone())
+    }
+
+    /// From the next start on nothing is wanted of this device.
+    pub fn block(&mut self, peer: PeerId) {
+        if let Some(record) = self.peers.get_mut(&peer) {
+            record.trust = Trust::Blocked;
+        }
+    }
+
+    /// The beginning of a span of a log, as much as a frame holds.
+    pub fn beginning(&self, room: RoomId, log: LogId, span: Span) -> Vec<Arc<Entry>> {
+        let log = self.logs.get(&(room, log));
+        a_frame_of(log.into_iter().flat_map(|log| log.entries.values().map(|(e, _)| e.clone())), span)
     }
 
     /// As they are served: each range from its end to its beginning in frames of so many, each in its order.

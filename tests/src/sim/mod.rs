@@ -6,6 +6,7 @@ mod air;
 mod conns;
 mod disk;
 mod ledger;
+mod mail;
 mod memory;
 mod private;
 mod world;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use lanyard_proto::effects::{Effects, Input};
 use lanyard_proto::identity::{Identity, Verifier};
 use lanyard_proto::model::{
-    ConnId, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis,
+    ConnId, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, Span, TransferId, UnixMillis,
 };
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::pacing::Dice;
@@ -117,6 +118,7 @@ enum Planning {
     Recalled { who: Who, room: RoomId, log: LogId, seq: Seq },
     Pulled { who: Who, from: Who, transfer: TransferId },
     Reread { who: Who, room: RoomId, epochs: Vec<u32> },
+    Collected { conn: ConnId, mailbox: bool, room: RoomId, log: LogId, span: Span },
 }
 
 impl Lan {

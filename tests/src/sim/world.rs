@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Direction, Effects, Event, Input, Job, Reach, Transmit};
+use lanyard_proto::effects::{Direction, Effects, Event, Input, Job, Reach, Stock, Transmit};
 use lanyard_proto::model::{Instant, PeerId};
 use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
@@ -52,6 +52,16 @@ impl Lan {
             Planning::Reread { who, room, epochs } => {
                 let entries = self.hosts[who.0].disk.of_epochs(room, &epochs);
                 self.input(who, Input::Reread { room, entries });
+            }
+            Planning::Collected { conn, mailbox, room, log, span } => {
+                let Some(owner) = self.conns.get(&conn).map(|c| c.owner) else { return };
+                let disk = &self.hosts[owner.0].disk;
+                let (stock, entries) = if mailbox {
+                    (Stock::Mailbox, disk.mail.read(room, log, span))
+                } else {
+                    (Stock::Room, disk.beginning(room, log, span))
+                };
+                self.input(owner, Input::Collected { conn, stock, room, log, entries });
             }
             Planning::Recalled { who, room, log, seq } => {
                 let entry = self.hosts[who.0].disk.entry(room, log, seq);
@@ -159,6 +169,10 @@ impl Lan {
                 }
                 let at = self.conns.get(&conn).map_or(self.now, |c| c.busy_until);
                 self.plan(at, Planning::Served { conn });
+            }
+            Job::Collect { conn, stock, room, log, span } => {
+                let mailbox = stock == Stock::Mailbox;
+                self.plan(self.now, Planning::Collected { conn, mailbox, room, log, span });
             }
             Job::Recall { room, log, seq } => {
                 self.plan(self.now, Planning::Recalled { who, room, log, seq });

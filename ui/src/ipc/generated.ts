@@ -70,7 +70,15 @@ historyDays?: number,
 /**
  * How many bytes of history are kept in all.
  */
-historyBytes?: number, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
+historyBytes?: number,
+/**
+ * Keep sealed messages for others who are away. Off, those that are here are given up.
+ */
+holdForOthers?: boolean,
+/**
+ * How many bytes of them at the most.
+ */
+holdBytes?: number, } } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
 
 /**
  * Signed by others, so it never overstates.
@@ -83,7 +91,12 @@ to: Array<string>,
 /**
  * How many other devices are known to take part.
  */
-of: number, };
+of: number,
+/**
+ * Ids of devices that say to keep it for the other side of a direct conversation, which is away: at most three. They
+ * cannot read it, and nothing is delivered by that.
+ */
+keptBy: Array<string>, };
 
 export type Dropped = { reason: string, count: number, };
 
@@ -95,7 +108,7 @@ export type ErrorCode = "invalid" | "not-found" | "refused" | "timed-out" | "sto
 /**
  * Something happened. One JSON object each, told apart by `event`.
  */
-export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
+export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
 
 /**
  * History that was written into a file.
@@ -179,6 +192,19 @@ members: number, joined: boolean,
 active: number, };
 
 /**
+ * Sealed messages that this device keeps for others who are away. It cannot read them.
+ */
+export type Mailbox = {
+/**
+ * Messages, and what was done with messages.
+ */
+entries: number, bytes: number,
+/**
+ * For how many devices.
+ */
+people: number, };
+
+/**
  * This device.
  */
 export type Me = {
@@ -207,9 +233,13 @@ historyDays: number,
  */
 historyBytes: number,
 /**
- * Since when it is known that a copy of this profile runs elsewhere, in milliseconds since 1970, if one does.
+ * Whether sealed messages are kept for others who are away.
  */
-cloned: number | null, };
+holdForOthers: boolean,
+/**
+ * How many bytes of them at the most.
+ */
+holdBytes: number, };
 
 /**
  * Somebody who takes part in a room.
@@ -394,7 +424,7 @@ export type Receiver = { peer: string, name: string, state: TransferState, moved
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "mailbox", "value": Mailbox };
 
 /**
  * What a member of a private room may do.
@@ -453,13 +483,7 @@ forked: Array<string>, };
 
 export type RoomKind = "lobby" | "open" | "direct" | "private";
 
-export type RoomOffer = { message: Message,
-/**
- * Absent where it cannot be read yet, or was one too many.
- */
-transfer: Transfer | null, };
-
-export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, };
+export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, mailbox: Mailbox, };
 
 export type Transfer = { id: string, room: string, direction: TransferDirection,
 /**

@@ -189,6 +189,9 @@ pub struct Delivery {
     pub to: Vec<String>,
     /// How many other devices are known to take part.
     pub of: u32,
+    /// Ids of devices that say to keep it for the other side of a direct conversation, which is away: at most three. They
+    /// cannot read it, and nothing is delivered by that.
+    pub kept_by: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

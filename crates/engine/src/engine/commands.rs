@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::links::check_address;
+use crate::engine::mailbox::choose_holding;
 use crate::engine::messages::{Action, Wanted, cursor as cursor_of};
 use crate::engine::run::{Report, Run};
 use crate::files::{SurveyError, survey};
@@ -146,9 +147,8 @@ impl Run {
                 let effects = self.node.cancel(transfer, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Transfer(transfer)))
             }
-            Command::Configure { name, downloads, history_days, history_bytes } => {
-                self.configure(name, downloads, history_days, history_bytes).await
-            }
+            configure @ Command::Configure { .. } => self.configure(configure).await,
+            Command::Mailbox {} => Ok(Outcome::Now(Reply::Mailbox(self.mailbox()))),
             Command::SettleClone {} => {
                 let effects = self.node.settle_clone();
                 Ok(Outcome::After(effects, Answering::Me(Box::new(self.me()))))
@@ -267,13 +267,12 @@ impl Run {
         Ok(())
     }
 
-    async fn configure(
-        &mut self,
-        name: Option<String>,
-        downloads: Option<String>,
-        history_days: Option<u32>,
-        history_bytes: Option<u64>,
-    ) -> Result<Outcome, ApiError> {
+    async fn configure(&mut self, chosen: Command) -> Result<Outcome, ApiError> {
+        let Command::Configure { name, downloads, history_days, history_bytes, hold_for_others, hold_bytes } =
+            chosen
+        else {
+            return Err(ApiError::new(ErrorCode::Internal, "This is no choice of settings."));
+        };
         let mut settings = self.settings.clone();
         if let Some(name) = &name {
             let clean = clean_line(name, MAX_NAME);
@@ -293,11 +292,12 @@ impl Run {
             }
             settings.history_bytes = Some(bytes);
         }
+        choose_holding(&mut settings, hold_for_others, hold_bytes)?;
         self.settings = settings.clone();
         if history_days.is_some() || history_bytes.is_some() {
             self.keep_history();
         }
-        let mut effects = Effects::default();
+        let mut effects = self.limit_holding();
         if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
             effects.extend(self.node.rename(name, self.clock.now()));
         }

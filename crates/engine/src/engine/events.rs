@@ -30,6 +30,8 @@ impl Run {
                 self.recount(room);
             }
             Fact::Covered { room, .. } => self.tell_of_delivery(room),
+            Fact::Kept(room) => self.tell_of_kept(room),
+            Fact::Holding => self.tell(Event::MailboxChanged { mailbox: self.mailbox() }),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
             Fact::Members(room) => self.tell_of_members(room),
             Fact::Unsealed { room, entry, .. } => self.tell_of_unsealed(room, &entry),
@@ -70,15 +72,15 @@ impl Run {
     fn tell_of_delivery(&mut self, room: RoomId) {
         let Some(held) = self.node.room(room) else { return };
         let mut more = Vec::new();
-        for (seq, id, told) in &mut self.view.room(room).sent {
-            let holders = held.holders_of(*seq);
-            if holders.len() > *told {
-                *told = holders.len();
-                more.push((*id, holders));
+        for sent in &mut self.view.room(room).sent {
+            let holders = held.holders_of(sent.seq);
+            if holders.len() > sent.told {
+                sent.told = holders.len();
+                more.push((sent.id, sent.seq, holders));
             }
         }
-        for (id, holders) in more {
-            let delivered = self.delivery(room, &holders);
+        for (id, seq, holders) in more {
+            let delivered = self.delivery(room, seq, &holders);
             self.tell(Event::Delivered { room: room.to_string(), message: id.to_string(), delivered });
         }
     }

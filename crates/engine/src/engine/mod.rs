@@ -15,6 +15,7 @@ pub(crate) mod handle;
 mod history;
 mod links;
 mod lock;
+mod mailbox;
 mod messages;
 mod news;
 mod offers;

@@ -12,7 +12,7 @@ use lanyard_proto::wire::entry::Entry;
 
 use crate::api::Event;
 use crate::engine::run::{Report, Run};
-use crate::engine::view::SENT_WATCHED;
+use crate::engine::view::{SENT_WATCHED, Sent};
 use crate::store::{About, Change, Changed, Counts, Cursor, Shown};
 
 /// What is to be told, oldest first.
@@ -178,7 +178,8 @@ impl Run {
         let told = self.node.room(room).map_or(0, |held| held.holders_of(shown.entry.header.seq).len());
         let view = self.view.room(room);
         if mine {
-            view.sent.push_back((shown.entry.header.seq, shown.entry.id(), told));
+            let (seq, id) = (shown.entry.header.seq, shown.entry.id());
+            view.sent.push_back(Sent { seq, id, told, kept: Vec::new() });
             if view.sent.len() > SENT_WATCHED {
                 view.sent.pop_front();
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Effects, Input, Job, Transmit};
-use lanyard_proto::model::{ConnId, EntryId, Instant, Now, PeerId, RoomId, TransferId};
+use lanyard_proto::effects::{Effects, Input, Job, Stock, Transmit};
+use lanyard_proto::model::{ConnId, EntryId, Instant, LogId, Now, PeerId, RoomId, TransferId};
 use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -108,6 +108,13 @@ pub enum Report {
     Disputed {
         room: RoomId,
         found: Vec<EntryId>,
+    },
+    Collected {
+        conn: ConnId,
+        stock: Stock,
+        room: RoomId,
+        log: LogId,
+        entries: Vec<Arc<Entry>>,
     },
     AcceptByRule(TransferId),
     /// Entries of a private room whose key came.
@@ -314,6 +321,7 @@ impl Run {
             Job::Serve { conn, room, wanted, deeds } => self.serve_entries(conn, room, wanted, deeds),
             Job::Reread { room, epochs } => self.reread(room, epochs),
             Job::Recall { room, log, seq } => self.recall(room, log, seq),
+            Job::Collect { conn, stock, room, log, span } => self.collect(conn, stock, room, log, span),
             Job::Pull { transfer, holder, addresses } => self.start_pull(transfer, holder, addresses),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
             // The shelf knows the audience since before the offer was written.
@@ -364,6 +372,9 @@ impl Run {
             Report::Disputed { room, found } => {
                 self.tell_of_disputed(room, found);
                 Ok(())
+            }
+            Report::Collected { conn, stock, room, log, entries } => {
+                self.handle(Input::Collected { conn, stock, room, log, entries }).await
             }
             Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::Reread { room, found } => self.reread_found(room, found).await,

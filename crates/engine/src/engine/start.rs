@@ -22,7 +22,7 @@ use crate::engine::lock::ProfileLock;
 use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
-use crate::engine::view::{RoomView, SENT_WATCHED, TransferView, View};
+use crate::engine::view::{RoomView, SENT_WATCHED, Sent, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
@@ -125,6 +125,8 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         _lock: lock,
     };
     run.enter(effects, None).await?;
+    let limited = run.limit_holding();
+    run.enter(limited, None).await?;
     run.clear_away(strays);
     run.accept_offers_by_rule();
     run.dial_configured_peers();
@@ -199,7 +201,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
             last: store.last(id).await?,
             topic: store.topic(id).await?,
             draft: store.draft(id).await?,
-            sent: sent.map(|(seq, id)| (seq, id, holders(seq))).collect(),
+            sent: sent.map(|(seq, id)| Sent { seq, id, told: holders(seq), kept: Vec::new() }).collect(),
             keep_days: kept.get(&id).copied(),
         };
         rooms.insert(id, view);

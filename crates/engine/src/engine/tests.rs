@@ -36,7 +36,14 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
     for name in ["Annabel", "Annemarie"] {
         let name = Some(name.to_owned());
         ann.handle()
-            .call(Command::Configure { name, downloads: None, history_days: None, history_bytes: None })
+            .call(Command::Configure {
+                name,
+                downloads: None,
+                history_days: None,
+                history_bytes: None,
+                hold_for_others: None,
+                hold_bytes: None,
+            })
             .await
             .unwrap();
     }
@@ -56,7 +63,14 @@ async fn a_new_name_is_told_only_once_it_is_kept() {
     let other = rusqlite::Connection::open(Config::database(&profile)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let name = Some("Annabel".to_owned());
-    let renamed = Command::Configure { name, downloads: None, history_days: None, history_bytes: None };
+    let renamed = Command::Configure {
+        name,
+        downloads: None,
+        history_days: None,
+        history_bytes: None,
+        hold_for_others: None,
+        hold_bytes: None,
+    };
     let named = tokio::spawn(async move { handle.call(renamed).await });
     while snapshot(&ann).await.me.name != "Annabel" {}
     while let Ok(event) = tokio::time::timeout(Duration::ZERO, events.next()).await {

@@ -35,10 +35,20 @@ pub struct RoomView {
     pub topic: Option<(Cursor, String)>,
     /// What was begun here and not sent.
     pub draft: String,
-    /// The newest messages of ours, and of how many holders was told.
-    pub sent: VecDeque<(Seq, EntryId, usize)>,
+    /// The newest messages of ours.
+    pub sent: VecDeque<Sent>,
     /// For how many days history is kept; as the settings say if absent.
     pub keep_days: Option<u32>,
+}
+
+/// A message of ours, and what was told of it.
+pub struct Sent {
+    pub seq: Seq,
+    pub id: EntryId,
+    /// Of how many devices that hold it.
+    pub told: usize,
+    /// Of which devices that keep it for the other side.
+    pub kept: Vec<PeerId>,
 }
 
 #[derive(Default)]
@@ -70,6 +80,7 @@ impl Run {
             peers: self.peers(),
             rooms: self.rooms(),
             transfers: self.transfers(),
+            mailbox: self.mailbox(),
         }
     }
 
@@ -90,6 +101,8 @@ impl Run {
             history_days: self.history_days(),
             history_bytes: self.history_bytes(),
             cloned: self.node.cloned().map(|since| since.0),
+            hold_for_others: self.holds_for_others(),
+            hold_bytes: self.hold_bytes(),
         }
     }
 

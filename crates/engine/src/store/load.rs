@@ -14,7 +14,7 @@ use super::columns::{self, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
 use super::history::{self, interval};
 use super::witness::Witness;
-use super::{Cursor, private, reader, schema};
+use super::{Cursor, mailbox, private, reader, schema};
 
 /// Opens the database and begins a run. The connection writes with `synchronous=FULL`.
 pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loaded), StoreError> {
@@ -133,6 +133,7 @@ fn load(connection: &Connection, node: &Node) -> Result<Loaded, StoreError> {
         rooms: rooms(connection, node.nonce)?,
         peers: reader::peers(connection)?,
         transfers: transfers(connection)?,
+        mail: mailbox::load(connection)?,
     })
 }
 

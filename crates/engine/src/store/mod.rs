@@ -16,6 +16,7 @@ mod error;
 pub mod folder;
 mod history;
 mod load;
+mod mailbox;
 mod meaning;
 mod messages;
 mod offers;
@@ -39,8 +40,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use lanyard_proto::effects::{Loaded, PeerRecord, Record, TransferRecord};
-use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::effects::{Loaded, PeerRecord, Record, Stock, TransferRecord};
+use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
@@ -80,6 +81,10 @@ pub struct Settings {
     pub history_days: Option<u32>,
     /// How many bytes of history are kept in all.
     pub history_bytes: Option<u64>,
+    /// Whether mail is kept for others.
+    pub hold: Option<bool>,
+    /// How many bytes of it.
+    pub hold_bytes: Option<u64>,
 }
 
 /// What only this device knows of a transfer.
@@ -178,6 +183,25 @@ impl Store {
         seq: Seq,
     ) -> Result<Option<Arc<Entry>>, StoreError> {
         self.reader.ask(move |connection| reader::entry_at(connection, room, log, seq)).await
+    }
+
+    /// The beginning of a span of a log: consecutive entries, the oldest first, as many as fit `max_bytes`, but one at
+    /// least.
+    pub async fn collect(
+        &self,
+        stock: Stock,
+        room: RoomId,
+        log: LogId,
+        span: Span,
+        max_bytes: usize,
+    ) -> Result<Vec<Arc<Entry>>, StoreError> {
+        let question = match stock {
+            Stock::Room => mailbox::OF_ROOM,
+            Stock::Mailbox => mailbox::OF_MAILBOX,
+        };
+        self.reader
+            .ask(move |connection| mailbox::beginning(connection, question, (room, log), span, max_bytes))
+            .await
     }
 
     /// The transfers that are over, newest first.

@@ -146,15 +146,18 @@ pub(super) fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreErr
 }
 
 pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> {
-    let sql = "SELECT name, downloads, named, history_days, history_bytes FROM setting";
+    let sql = "SELECT name, downloads, named, history_days, history_bytes, hold, hold_bytes FROM setting";
     Ok(connection.query_row(sql, [], |row| {
         let (downloads, bytes): (Option<Vec<u8>>, Option<i64>) = (row.get(1)?, row.get(4)?);
+        let hold_bytes: Option<i64> = row.get(6)?;
         Ok(Settings {
             name: row.get(0)?,
             downloads: downloads.map(columns::path),
             named: row.get(2)?,
             history_days: row.get(3)?,
             history_bytes: bytes.map(i64::cast_unsigned),
+            hold: row.get(5)?,
+            hold_bytes: hold_bytes.map(i64::cast_unsigned),
         })
     })?)
 }

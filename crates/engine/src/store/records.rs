@@ -11,7 +11,7 @@ use super::columns::{
 };
 use super::error::StoreError;
 use super::history::{self, LogRow};
-use super::{Cursor, Openings, Settings, TransferNote, meaning, private};
+use super::{Cursor, Openings, Settings, TransferNote, mailbox, meaning, private};
 
 /// `openings` has what the entries say, as far as they could be opened.
 pub(super) fn write(
@@ -48,6 +48,15 @@ pub(super) fn write(
         Record::Deed { room, entry } => private::note_deeds(transaction, *room, std::iter::once(entry)),
         Record::DeedsGone { room, entries } => private::forget_deeds(transaction, *room, entries),
         Record::Key { room, epoch, key } => private::write_key(transaction, *room, *epoch, key),
+        Record::Hold { recipient, entries, arrived } => {
+            mailbox::hold(transaction, *recipient, entries, *arrived)
+        }
+        Record::Unhold { room, log, to } => mailbox::unhold(transaction, *room, *log, *to),
+        Record::Taken { room, log, taken, at } => mailbox::taken(transaction, *room, *log, taken, *at),
+        Record::TakenForgotten { room, log } => mailbox::forget_taken(transaction, *room, *log),
+        Record::Kept(kept) => mailbox::kept(transaction, kept),
+        // It says how the transaction is to be written.
+        Record::Outlast => Ok(()),
     }
 }
 
@@ -331,13 +340,16 @@ pub(super) fn note_transfer(
 
 pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Result<(), StoreError> {
     transaction.execute(
-        "UPDATE setting SET name = ?, downloads = ?, named = ?, history_days = ?, history_bytes = ?",
+        "UPDATE setting SET name = ?, downloads = ?, named = ?, history_days = ?, history_bytes = ?, hold = ?,
+         hold_bytes = ?",
         params![
             settings.name,
             settings.downloads.as_deref().map(path_blob),
             settings.named,
             settings.history_days,
             settings.history_bytes.map(bits),
+            settings.hold,
+            settings.hold_bytes.map(bits),
         ],
     )?;
     Ok(())

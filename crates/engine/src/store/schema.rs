@@ -90,6 +90,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("private.sql"),
     include_str!("copies.sql"),
     include_str!("offers.sql"),
+    include_str!("mailbox.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

@@ -200,7 +200,10 @@ fn gather(first: Request, queue: &mut mpsc::Receiver<Request>) -> (Vec<(Write, A
 }
 
 fn rows_of(record: &Record) -> usize {
-    if let Record::Run { entries, .. } = record { entries.len() } else { 1 }
+    match record {
+        Record::Run { entries, .. } | Record::Hold { entries, .. } => entries.len(),
+        _ => 1,
+    }
 }
 
 fn durability_of(write: &Write) -> Durability {
@@ -227,7 +230,9 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::LogNonce(_)
         | Record::Cloned(_)
         | Record::Standing { .. }
-        | Record::Key { .. } => Durability::PowerLoss,
+        | Record::Key { .. }
+        | Record::Hold { .. }
+        | Record::Outlast => Durability::PowerLoss,
         Record::Entry { own: false, .. }
         | Record::Run { .. }
         | Record::Forget { .. }
@@ -235,7 +240,11 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Deed { .. }
         | Record::DeedsGone { .. }
         | Record::Peer(_)
-        | Record::Covered { .. } => Durability::ProgramEnd,
+        | Record::Covered { .. }
+        | Record::Unhold { .. }
+        | Record::Taken { .. }
+        | Record::TakenForgotten { .. }
+        | Record::Kept(_) => Durability::ProgramEnd,
     }
 }
 
@@ -249,7 +258,7 @@ const MAX_ROWS: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_proto::model::{LogId, PeerId, Span};
+    use lanyard_proto::model::{LogId, PeerId, Span, UnixMillis};
 
     #[test]
     fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {
@@ -258,9 +267,14 @@ mod tests {
             Record::Covered { room, peer: PeerId([2; 32]), log: LogId([3; 8]), held: Span::default() };
         let records = |records| Write::Records(records, Openings::default());
         let told = records(vec![covered.clone(), covered.clone()]);
-        let left = records(vec![covered.clone(), Record::RoomLeft(room), covered]);
+        let left = records(vec![covered.clone(), Record::RoomLeft(room), covered.clone()]);
         assert!(durability_of(&told) == Durability::ProgramEnd);
         assert!(durability_of(&left) == Durability::PowerLoss);
+        // What is kept for others may be nowhere else, and what was kept for this device will be nowhere else.
+        let hold = Record::Hold { recipient: PeerId([2; 32]), entries: Vec::new(), arrived: UnixMillis(0) };
+        for lasting in [hold, Record::Outlast] {
+            assert!(durability_of(&records(vec![covered.clone(), lasting])) == Durability::PowerLoss);
+        }
         assert!(durability_of(&Write::Settings(Settings::default())) == Durability::PowerLoss);
         assert!(durability_of(&records(vec![])) == Durability::ProgramEnd);
     }

@@ -27,6 +27,14 @@ impl Replica {
         received
     }
 
+    /// Entries that others kept while this device was away.
+    pub fn delivered(&mut self, entries: Vec<Unverified>, now: Instant, dice: &mut Dice) -> Received {
+        let received = self.entries(entries.into_iter().map(Ok).collect(), Way::Mail, now);
+        let group = self.group();
+        self.repair.check_gaps(&self.logs, group, now, dice);
+        received
+    }
+
     /// From whom to catch up now, best first; empty if there is no reason to.
     pub fn pull_candidates(&mut self, now: Instant, dice: &mut Dice) -> Vec<PeerId> {
         if self.pull.running.is_some() || self.pull.at.is_none_or(|at| at > now) {

@@ -323,6 +323,17 @@ impl Logs {
         }
     }
 
+    /// Whether all of these places are here.
+    pub fn holds(&self, id: LogId, span: Span) -> bool {
+        let around = self.logs.get(&id).and_then(|log| log.here.around(span.to));
+        around.is_some_and(|here| here.base <= span.after)
+    }
+
+    /// Whether something is missing below the head of a log.
+    pub fn is_holed(&self, id: LogId) -> bool {
+        self.holed.contains(&id)
+    }
+
     /// The clock of the oldest entry above the newest hole of a log; zero if nothing is known of it.
     pub fn oldest(&self, id: LogId) -> Hlc {
         self.logs.get(&id).map_or(Hlc(0), |log| log.oldest)

@@ -302,6 +302,30 @@ impl Replica {
         if self.logs.differs(theirs) { None } else { self.cover(peer, theirs.span()) }
     }
 
+    /// What somebody has signed to hold of this device's log, passed on by others, if it is more than before.
+    pub fn covered_by_receipt(&mut self, peer: PeerId, held: Span) -> Option<Span> {
+        if self.members.len() < MAX_MEMBERS {
+            self.members.entry(peer).or_default();
+        }
+        self.cover(peer, held)
+    }
+
+    /// What of this device's log a device has not said to hold.
+    pub fn uncovered(&self, peer: PeerId) -> Span {
+        let after = self.members.get(&peer).map_or(Seq(0), |member| member.covered.to);
+        Span { after, to: self.logs.head(self.own) }
+    }
+
+    /// What of these places of a log is not here and wanted, the lowest first.
+    pub fn lacking(&self, log: LogId, span: Span) -> Vec<Span> {
+        self.logs.lacking(&Head { log, seq: span.to, base: span.after, check: None })
+    }
+
+    /// Whether all of these places of a log are here.
+    pub fn holds(&self, log: LogId, span: Span) -> bool {
+        self.logs.holds(log, span)
+    }
+
     /// How far logs are here, those of one author before others, the most recently active ones first.
     pub fn heads_for_removal(&self, author: PeerId, most: usize) -> Vec<(LogId, Seq)> {
         let mut heads: Vec<(LogId, Seq)> = self.logs.heads_of(author).collect();
@@ -339,9 +363,12 @@ impl Replica {
             let (log, seq, id, count) = (last.log(), last.header().seq, last.id(), run.len() as u32);
             let plan = match way {
                 Way::Tcp(from) => self.pull.running_from(from).and_then(|running| running.plan.as_ref()),
-                Way::Multicast => None,
+                Way::Multicast | Way::Mail => None,
             };
-            let holes = if plan.is_some_and(|plan| plan.covers(log)) { Holes::Allowed } else { Holes::Not };
+            // Whoever kept something has only the end of a log. One hole is all that comes of it.
+            let kept = way == Way::Mail && !self.logs.is_holed(log);
+            let planned = plan.is_some_and(|plan| plan.covers(log));
+            let holes = if kept || planned { Holes::Allowed } else { Holes::Not };
             match self.logs.accept(run, holes) {
                 Accepted::Known => {}
                 Accepted::Held => continue,
@@ -514,6 +541,8 @@ impl Replica {
 pub(super) enum Way {
     Multicast,
     Tcp(PeerId),
+    /// Others kept it for this device, which asked them for it.
+    Mail,
 }
 
 /// A newcomer is told what is here after this and up to a tenth of a second for each device,

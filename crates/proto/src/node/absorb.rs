@@ -21,14 +21,20 @@ impl Node {
         for found in received.contradicting {
             effects.extend(self.contradicted(room, found));
         }
+        let came = !received.runs.is_empty();
         for Heard { run, news } in received.runs {
             effects.extend(self.absorb_run(room, from, run, news, now));
+        }
+        let other_side = self.rooms.get(&room).and_then(|held| held.record.kind.other_side());
+        if let Some(author) = other_side.filter(|_| came) {
+            effects.extend(self.mail_came_otherwise(author, now));
         }
         effects.extend(self.absorb_strange(room, received.strange, now));
         if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
             let log = room_held.replica.own_log();
             effects.commit.push(Record::Covered { room, peer: from, log, held });
             effects.tell.push(Event::Covered { room, peer: from });
+            self.mail.wake(now.instant);
         }
         effects.extend(self.settle_private(room, now));
         effects

@@ -225,6 +225,9 @@ impl Node {
         let written = held.replica.wrote(entry, now.instant);
         let entry = written.first().expect("an own entry continues its log").clone();
         self.clock = hlc;
+        if matches!(held.record.kind, RoomKind::Direct(_)) {
+            self.mail.wake(now.instant);
+        }
         let mut effects = Effects::default();
         effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived: now.unix });
         effects.extend(self.pass_on(room, &written, None));

@@ -61,7 +61,7 @@ impl Node {
             },
             kind::BYE => {
                 let effects = self.presence.left(&envelope);
-                self.notice_departures(&effects);
+                self.notice_departures(&effects, now.instant);
                 effects
             }
             kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT | kind::TYPING => {
@@ -70,7 +70,7 @@ impl Node {
                     self.air.nacked();
                 }
                 let mut effects = self.presence.heard(&envelope, now);
-                self.notice_arrivals(&effects, now);
+                effects.extend(self.notice_arrivals(&effects, now));
                 effects.extend(self.room_packet(&envelope, body, now));
                 effects
             }
@@ -86,8 +86,8 @@ impl Node {
         from: Heard,
         now: Now,
     ) -> Effects {
-        let effects = self.presence.announced(envelope, said, from, now, &mut self.dice);
-        self.notice_arrivals(&effects, now);
+        let mut effects = self.presence.announced(envelope, said, from, now, &mut self.dice);
+        effects.extend(self.notice_arrivals(&effects, now));
         if let Heard::From(from) = from {
             self.roster.heard(envelope.sender, datagram, from.ip(), now.instant);
         }
@@ -95,14 +95,17 @@ impl Node {
         effects
     }
 
-    fn notice_arrivals(&mut self, effects: &Effects, now: Now) {
+    fn notice_arrivals(&mut self, effects: &Effects, now: Now) -> Effects {
+        let mut more = Effects::default();
         for event in &effects.tell {
             if let Event::PeerOnline(peer) = event {
                 self.transfers.peer_came(*peer, now.instant);
                 self.private_peer_came(*peer, now);
                 self.greet_rooms(Some(*peer), now);
+                more.extend(self.mail_peer_came(*peer, now));
             }
         }
+        more
     }
 
     fn another_address(&mut self, datagram: Unverified<'_>, from: SocketAddr) -> Effects {

@@ -15,6 +15,14 @@ pub(super) enum Errand {
     Keys(RoomId),
     /// Tell a device that it was let into a private room.
     Welcome(RoomId),
+    /// Give a device what it is to keep for the other side of a direct conversation.
+    Deposit(RoomId, PeerId),
+    /// Ask it what of that it still keeps.
+    AskKept(RoomId, PeerId),
+    /// Tell it that it need not keep that any more.
+    Release(RoomId, PeerId),
+    /// Tell a device what is kept for it.
+    HandOver(PeerId),
 }
 
 #[derive(Default)]
@@ -43,6 +51,15 @@ impl Errands {
         done
     }
 
+    /// Nothing comes of it any more. The connections that it was said on.
+    pub(super) fn abandon(&mut self, errand: Errand) -> Vec<ConnId> {
+        for errands in self.waiting.values_mut() {
+            errands.remove(&errand);
+        }
+        let conns: Vec<ConnId> = self.under_way.keys().copied().collect();
+        conns.into_iter().filter(|conn| self.done(*conn, errand)).collect()
+    }
+
     pub(super) fn is_under_way(&self, errand: Errand) -> bool {
         self.waiting.values().chain(self.under_way.values()).any(|errands| errands.contains(&errand))
     }
@@ -59,10 +76,10 @@ impl Errands {
 
 impl Node {
     /// Goes about it now, or as soon as the device is connected; `None` if it cannot be reached.
-    pub(super) fn go(&mut self, peer: PeerId, errand: Errand) -> Option<Effects> {
+    pub(super) fn go(&mut self, peer: PeerId, errand: Errand, now: Now) -> Option<Effects> {
         let connected = self.sessions.values().find(|session| session.peer == peer && !session.ending);
         if let Some(conn) = connected.map(|session| session.conn) {
-            return Some(self.begin_errand(conn, peer, errand));
+            return Some(self.begin_errand(conn, peer, errand, now));
         }
         let addresses = reachable(&self.presence, peer)?;
         let dialled = self.dialling.contains_key(&peer);
@@ -72,10 +89,10 @@ impl Node {
         Some(Effects { run, ..Effects::default() })
     }
 
-    pub(super) fn errands_connected(&mut self, conn: ConnId, peer: PeerId) -> Effects {
+    pub(super) fn errands_connected(&mut self, conn: ConnId, peer: PeerId, now: Now) -> Effects {
         let mut effects = Effects::default();
         for errand in self.errands.waiting.remove(&peer).unwrap_or_default() {
-            effects.extend(self.begin_errand(conn, peer, errand));
+            effects.extend(self.begin_errand(conn, peer, errand, now));
         }
         effects
     }
@@ -93,12 +110,16 @@ impl Node {
         }
     }
 
-    fn begin_errand(&mut self, conn: ConnId, peer: PeerId, errand: Errand) -> Effects {
+    fn begin_errand(&mut self, conn: ConnId, peer: PeerId, errand: Errand, now: Now) -> Effects {
         let said = match errand {
             Errand::Join(room) => self.ask_to_join(conn, room),
             Errand::Keys(room) => self.ask_for_keys(conn, room),
             // Nothing is answered to a welcome: what the device then asks for is the answer.
             Errand::Welcome(room) => return self.welcome_unasked(conn, peer, room),
+            Errand::Deposit(room, holder) => self.begin_deposit(conn, room, holder),
+            Errand::AskKept(room, holder) => self.begin_asking(conn, room, holder, false),
+            Errand::Release(room, holder) => self.begin_asking(conn, room, holder, true),
+            Errand::HandOver(recipient) => self.begin_handing_over(conn, recipient, now),
         };
         if !said.is_empty() {
             self.errands.under_way.entry(conn).or_default().insert(errand);
@@ -107,7 +128,13 @@ impl Node {
     }
 
     fn errand_failed(&mut self, errand: Errand, now: Now) {
-        let (Errand::Join(room) | Errand::Keys(room) | Errand::Welcome(room)) = errand;
-        self.wake_private(room, now);
+        match errand {
+            Errand::Join(room) | Errand::Keys(room) | Errand::Welcome(room) => self.wake_private(room, now),
+            Errand::Deposit(room, holder) | Errand::AskKept(room, holder) | Errand::Release(room, holder) => {
+                self.mail.posting.failed(room, holder, now.instant);
+                self.mail.wake(now.instant);
+            }
+            Errand::HandOver(recipient) => self.handing_failed(recipient, now),
+        }
     }
 }

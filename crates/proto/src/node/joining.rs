@@ -70,7 +70,8 @@ impl Node {
             let others = self.presence.peers().map(|peer| peer.id).filter(|peer| *peer != inviter);
             let candidates: Vec<PeerId> =
                 [inviter].into_iter().chain(others).filter(|peer| !asked.contains(peer)).collect();
-            let gone = candidates.into_iter().find_map(|peer| Some((peer, self.go(peer, Errand::Join(id))?)));
+            let gone =
+                candidates.into_iter().find_map(|peer| Some((peer, self.go(peer, Errand::Join(id), now)?)));
             match gone {
                 Some((peer, said)) if asked.len() < MAX_ASKED => {
                     asked.insert(peer);

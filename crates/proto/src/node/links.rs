@@ -43,7 +43,7 @@ impl Node {
         {
             effects.extend(self.look_on(conn));
         }
-        effects.extend(self.errands_connected(conn, peer));
+        effects.extend(self.errands_connected(conn, peer, now));
         if standing {
             effects.extend(self.begin_standing(conn, now));
         }
@@ -69,6 +69,7 @@ impl Node {
             }
         }
         self.errands_closed(conn, now);
+        effects.extend(self.mail_closed(conn, now));
         if !self.sessions.values().any(|session| session.standing) {
             self.remind_at = None;
         }
@@ -144,6 +145,7 @@ impl Node {
                 effects
             }
             Frame::Door(door) => self.door(conn, peer, door, now),
+            Frame::Mail(mail) => self.mail(conn, peer, mail, now),
             Frame::Hello(_) | Frame::Ping => Effects::default(),
         }
     }
@@ -419,11 +421,11 @@ impl Node {
 
     pub(super) fn hang_up_if_idle(&mut self, conn: ConnId) -> Effects {
         let done = self.sessions.get(&conn).is_some_and(|s| s.direction == Direction::Dialled && s.is_idle());
-        let done = done && !self.errands.keep(conn);
+        let done = done && !self.errands.keep(conn) && !self.mail.taking.is_offered_on(conn);
         if done { self.hang_up(conn) } else { Effects::default() }
     }
 
-    fn hang_up(&mut self, conn: ConnId) -> Effects {
+    pub(super) fn hang_up(&mut self, conn: ConnId) -> Effects {
         if let Some(session) = self.sessions.get_mut(&conn) {
             session.ending = true;
         }

@@ -210,7 +210,7 @@ impl Node {
         for peer in wanted {
             let retry = self.retry_of(id, peer);
             if retry.is_due(now.instant) {
-                effects.extend(self.go(peer, Errand::Welcome(id)).unwrap_or_default());
+                effects.extend(self.go(peer, Errand::Welcome(id), now).unwrap_or_default());
             }
             let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) else { break };
             let retry = private.welcomes.entry(peer).or_default();
@@ -299,6 +299,7 @@ impl Node {
 
     pub(super) fn forget_room(&mut self, id: RoomId) -> Effects {
         self.rooms.remove(&id);
+        self.mail.posting.leave(id);
         self.tags.forget();
         // Whoever comes back does not know where their log ended: it must be another log.
         self.log_nonce = u64::from_be_bytes(self.dice.bytes());

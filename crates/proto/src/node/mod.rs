@@ -11,6 +11,7 @@
 //!   private    who is in private rooms, and their keys; members and joining are what is done about it
 //!   deeds      what says who is in a private room, apart from the logs that it stands in
 //!   errands    what is to be said to a certain device
+//!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
 
 mod absorb;
@@ -21,13 +22,16 @@ mod errands;
 mod forks;
 mod joining;
 mod links;
+mod mailbox;
 mod members;
 mod membership;
 mod messages;
+mod posting;
 mod private;
 mod retry;
 mod roster;
 mod tags;
+mod taking;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -58,6 +62,7 @@ pub use roster::KnownRoom;
 
 use errands::Errands;
 use joining::Knocks;
+use mailbox::Mailbox;
 use private::Private;
 use tags::Tags;
 
@@ -87,6 +92,7 @@ pub struct Node {
     remind_at: Option<Instant>,
     transfers: Transfers,
     errands: Errands,
+    mail: Mailbox,
     knocks: Knocks,
     /// Headers that contradict what the store is being asked for.
     contradictions: BTreeMap<(RoomId, LogId), Signed>,
@@ -160,6 +166,7 @@ impl Node {
             remind_at: None,
             transfers: Transfers::new(me),
             errands: Errands::default(),
+            mail: Mailbox::new(me, now.instant),
             knocks: Knocks::default(),
             contradictions: BTreeMap::new(),
             cloned: loaded.cloned,
@@ -178,6 +185,7 @@ impl Node {
                 effects.extend(node.transfers.load(record, kind, now.instant));
             }
         }
+        effects.extend(node.load_mail(loaded.mail));
         let lobby = rooms::open_room_id(&node.profile.network, LOBBY);
         if !node.rooms.contains_key(&lobby) {
             effects.extend(node.add_room(lobby, RoomKind::Open, LOBBY, now));
@@ -191,6 +199,7 @@ impl Node {
         for room in self.rooms.values_mut() {
             room.replica.verified_by(verifier.clone());
         }
+        self.mail.holding.verified_by(verifier.clone());
         self.verifier = verifier;
         self
     }
@@ -231,6 +240,9 @@ impl Node {
                 Effects::default()
             }
             Input::Reread { room, entries } => self.reread(room, entries, now),
+            Input::Collected { conn, stock, room, log, entries } => {
+                self.collected(conn, stock, (room, log), &entries, now)
+            }
         };
         // What was dropped changes nothing: a flood must not make every machine look at its clock.
         if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
@@ -246,7 +258,7 @@ impl Node {
         let timers =
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
-        let machines = earliest(machines, self.private_deadline());
+        let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
         self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
@@ -308,7 +320,7 @@ impl Node {
     /// What every machine wants now: timers first, then whatever may be sent.
     fn advance(&mut self, now: Now) -> Effects {
         let (mut effects, due) = self.presence.timer(now, &mut self.dice);
-        self.notice_departures(&effects);
+        self.notice_departures(&effects, now.instant);
         if let Some(due) = due {
             effects.extend(self.forget_rooms(now.instant));
             effects.extend(self.announce(due.query, due.reach));
@@ -322,6 +334,7 @@ impl Node {
             room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
         }
         effects.extend(self.tend_private(now));
+        effects.extend(self.tend_mail(now));
         effects.extend(self.start_pulls(now));
         effects.extend(self.remind(now));
         effects.extend(self.look(now));
@@ -420,9 +433,10 @@ impl Node {
         }
     }
 
-    fn notice_departures(&mut self, effects: &Effects) {
+    fn notice_departures(&mut self, effects: &Effects, now: Instant) {
         for event in &effects.tell {
             if let Event::PeerOffline(peer) = event {
+                self.mail_peer_left(now);
                 for room in self.rooms.values_mut() {
                     room.replica.somebody_left(*peer);
                 }

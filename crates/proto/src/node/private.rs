@@ -482,8 +482,10 @@ impl Node {
         if is_due && !self.errands.is_under_way(Errand::Keys(id)) {
             let count = here.len();
             let candidates = (0..count).map(|n| here[(n + tries) % count]);
-            effects =
-                candidates.into_iter().find_map(|peer| self.go(peer, Errand::Keys(id))).unwrap_or_default();
+            effects = candidates
+                .into_iter()
+                .find_map(|peer| self.go(peer, Errand::Keys(id), now))
+                .unwrap_or_default();
             if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
                 private.keys.rest(KEYS_RETRY, MAX_KEYS_RETRY, now.instant);
                 let at = private.keys.at();

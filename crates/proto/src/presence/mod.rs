@@ -251,6 +251,11 @@ impl Presence {
         self.leases.contains(&id)
     }
 
+    /// Whether nothing of a device is wanted.
+    pub fn is_blocked(&self, id: PeerId) -> bool {
+        self.peers.get(&id).is_some_and(|peer| peer.record.trust == Trust::Blocked)
+    }
+
     /// Those who are here, without this device, in the order of their keys.
     pub fn online(&self) -> impl Iterator<Item = PeerId> {
         self.leases.keys().copied()

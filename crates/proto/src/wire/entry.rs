@@ -151,6 +151,11 @@ impl Unverified {
         &self.0.body
     }
 
+    /// Bytes of [`Entry::encode_in_room`].
+    pub fn len_in_room(&self) -> usize {
+        self.0.len_in_room()
+    }
+
     /// Whether the other claims to come right behind this one in the same log.
     pub fn precedes(&self, other: &Unverified) -> bool {
         let (one, next) = (self.header(), other.header());

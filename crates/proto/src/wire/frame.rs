@@ -11,6 +11,7 @@ use crate::model::{LogId, RoomId, Seq, Span};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::{Head, HeldBody};
 use crate::wire::door::Door;
+use crate::wire::mail::Mail;
 
 /// What two devices say to each other over a sync connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub enum Frame {
     Ping,
     /// About being let into a private room, and its keys.
     Door(Door),
+    /// About what is kept for somebody who is away.
+    Mail(Mail),
 }
 
 /// What the sender holds of a room: all of it, or what changed since it last said so on this connection.
@@ -136,6 +139,7 @@ impl Frame {
             }
             Frame::Ping => (PING, Vec::new()),
             Frame::Door(door) => door.encode(),
+            Frame::Mail(mail) => mail.encode(),
         };
         [&[kind], body.as_slice()].concat()
     }
@@ -200,7 +204,12 @@ impl Frame {
                 Frame::Rooms(rooms.collect())
             }
             PING => Frame::Ping,
-            kind => return Ok(Door::decode(kind, body)?.map(Frame::Door)),
+            kind => {
+                return Ok(match Door::decode(kind, body)? {
+                    Some(door) => Some(Frame::Door(door)),
+                    None => Mail::decode(kind, body)?.map(Frame::Mail),
+                });
+            }
         }))
     }
 }

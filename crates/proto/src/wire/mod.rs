@@ -7,4 +7,5 @@ pub mod door;
 pub mod entry;
 pub mod file;
 pub mod frame;
+pub mod mail;
 pub mod text;

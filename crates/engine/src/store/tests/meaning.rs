@@ -292,7 +292,10 @@ async fn a_database_of_an_older_version_learns_what_is_in_it() {
              DROP TABLE reaction; DROP TABLE topic; DROP TABLE draft; DROP TABLE found; DROP TABLE search;
              DROP TABLE standing; DROP TABLE room_key; DROP TABLE deed; ALTER TABLE room DROP COLUMN private;
              ALTER TABLE fork DROP COLUMN author; ALTER TABLE fork DROP COLUMN seq; ALTER TABLE node DROP COLUMN cloned;
-             DROP INDEX transfer_of_entry; UPDATE entry SET message = 1; PRAGMA user_version = 2;",
+             DROP INDEX transfer_of_entry;
+             DROP TABLE held_entry; DROP TABLE held; DROP TABLE taken; DROP TABLE kept;
+             ALTER TABLE setting DROP COLUMN hold; ALTER TABLE setting DROP COLUMN hold_bytes;
+             UPDATE entry SET message = 1; PRAGMA user_version = 2;",
         )
         .unwrap();
     drop(older);

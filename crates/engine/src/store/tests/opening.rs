@@ -14,7 +14,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 6);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 7);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -257,7 +257,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 9").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 9, known: 6 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 9, known: 7 });
 }
 
 #[test]
@@ -326,7 +326,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../intervals.sql"),
         include_str!("../schema_messages.sql"),
         include_str!("../private.sql"),
-        include_str!("../copies.sql")
+        include_str!("../copies.sql"),
+        include_str!("../mailbox.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -345,6 +346,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "folder",
             "history_bytes",
             "history_days",
+            "hold",
+            "hold_bytes",
             "inviter",
             "keep_days",
             "mentions",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lanyard_proto::model::LogId;
 
 use super::super::{
-    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, messages, offers, prune,
+    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, mailbox, messages, offers, prune,
     reader, search,
 };
 use super::*;
@@ -183,6 +183,8 @@ async fn settings_are_kept_even_where_a_folder_has_a_strange_name() {
         named: true,
         history_days: Some(90),
         history_bytes: Some(u64::MAX),
+        hold: Some(false),
+        hold_bytes: Some(1 << 20),
     };
     store.set_settings(settings.clone()).await.unwrap().await.unwrap();
     store.close().await.unwrap();
@@ -251,6 +253,10 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         prune::BEGINNING,
         prune::NAMED,
         history::OLDER,
+        mailbox::OF_MAILBOX,
+        mailbox::OF_ROOM,
+        mailbox::SIZES,
+        mailbox::LAST,
         &by_id,
         &offers::by_entry(),
     ];

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use lanyard_engine::Events;
-use lanyard_engine::api::{ApiError, Command, Event, Message, Reply};
+use lanyard_engine::api::{ApiError, Command, Delivery, Event, Message, Reply};
 use lanyard_engine::control::Node;
 use tokio::time::{Instant, timeout_at};
 
@@ -12,15 +12,28 @@ use super::{LINGER, ask, call_when_found, misunderstood, next};
 use crate::args::Say;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::text;
 
 pub async fn say(node: &Node, out: Output, words_of: Say) -> Result<(), Failure> {
     let mut events = node.subscribe();
     let command = command(words_of).await?;
     let says = matches!(command, Command::Say { .. });
-    let message = ask!(call_when_found(node, command) => Message)?;
+    let mut message = ask!(call_when_found(node, command) => Message)?;
     // Only what was said just now is told to be delivered; what is done with a message goes the same way.
-    if node.is_ours() && says && !reaches_somebody(&mut events, &message).await {
-        out.note("It is kept, but nobody has it yet. It goes out whenever a node runs for this profile: lanyard up");
+    if node.is_ours() && says {
+        let reached = reaches_somebody(&mut events, &message).await;
+        let kept = reached.as_ref().map_or(0, |delivered| delivered.kept_by.len() as u64);
+        if kept > 0 {
+            let devices = text::count(kept, "other device keeps", "other devices keep");
+            out.note(&format!(
+                "It is not delivered yet. {devices} it, sealed, until whoever it is for is back."
+            ));
+        } else if reached.is_none() {
+            out.note(
+                "It is kept, but nobody has it yet. It goes out whenever a node runs for this profile: lanyard up",
+            );
+        }
+        message.delivered = reached.or(message.delivered);
     }
     if node.is_ours() && !says {
         tokio::time::sleep(LINGER).await;
@@ -69,20 +82,34 @@ async fn read_standard_input() -> Result<String, Failure> {
     }
 }
 
-/// A node that ends with this verb stays until one other device has the message, or for [`LINGER`].
-async fn reaches_somebody(events: &mut Events, said: &Message) -> bool {
-    let reached = async {
+/// A node that ends with this verb stays until one other device has the message, or as many keep it for whoever it is for
+/// as may, or for [`LINGER`]. What became of it, if anything did.
+async fn reaches_somebody(events: &mut Events, said: &Message) -> Option<Delivery> {
+    let mut reached = None;
+    let reaching = async {
         loop {
-            if let Event::Delivered { message, delivered, .. } = next(events).await
-                && message == said.id
-                && !delivered.to.is_empty()
-            {
+            let (Event::Delivered { message, delivered, .. } | Event::Kept { message, delivered, .. }) =
+                next(events).await
+            else {
+                continue;
+            };
+            if message != said.id {
+                continue;
+            }
+            let done = !delivered.to.is_empty() || delivered.kept_by.len() >= MAX_HOLDERS;
+            reached = Some(delivered);
+            if done {
                 return;
             }
         }
     };
-    timeout_at(Instant::now() + LINGER, reached).await.is_ok()
+    // Whatever was reached up to then counts.
+    let _ = timeout_at(Instant::now() + LINGER, reaching).await;
+    reached
 }
+
+/// Devices that keep a message at the most.
+const MAX_HOLDERS: usize = 3;
 
 /// More than any message may be, so that the node and not this says what is too long.
 const LONGEST_INPUT: u64 = 512 * 1024;

@@ -19,7 +19,7 @@ pub async fn run(node: &Node, out: Output, settled: bool) -> Result<(), Failure>
 }
 
 fn words(snapshot: &Snapshot) -> String {
-    let Snapshot { me, network, peers, rooms, transfers } = snapshot;
+    let Snapshot { me, network, peers, rooms, transfers, mailbox } = snapshot;
     let online = peers.iter().filter(|peer| peer.online).count() as u64;
     let open = transfers.iter().filter(|transfer| is_open(transfer.state)).count() as u64;
     let mut lines = Vec::new();
@@ -52,6 +52,19 @@ fn words(snapshot: &Snapshot) -> String {
             text::line(&interface.addresses.join(", "))
         ));
     }
+    lines.push(match (me.hold_for_others, mailbox.entries) {
+        (false, _) => "Keeps no messages for others".to_owned(),
+        (true, 0) => {
+            format!("Keeps up to {} of sealed messages for others, none now", text::bytes(me.hold_bytes))
+        }
+        (true, entries) => format!(
+            "Keeps {} ({}) for {}, sealed, up to {}",
+            text::count(entries, "message", "messages"),
+            text::bytes(mailbox.bytes),
+            text::count(mailbox.people, "person who is away", "people who are away"),
+            text::bytes(me.hold_bytes),
+        ),
+    });
     for dropped in &network.dropped {
         let datagrams = text::count(dropped.count, "datagram", "datagrams");
         lines.push(format!("{datagrams} not taken: {}", text::line(&dropped.reason)));

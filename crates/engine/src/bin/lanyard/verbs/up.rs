@@ -107,6 +107,8 @@ impl Teller {
             | Event::DirectoryChanged {}
             | Event::RoomChanged { .. }
             | Event::Delivered { .. }
+            | Event::Kept { .. }
+            | Event::MailboxChanged { .. }
             | Event::TransferChanged { .. }
             | Event::Progress { .. }
             | Event::MeChanged { .. }
