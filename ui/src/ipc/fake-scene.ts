@@ -11,6 +11,8 @@ export const ME: Me = {
   named: true,
   historyDays: 365,
   historyBytes: 1_000_000_000,
+  holdForOthers: true,
+  holdBytes: 64_000_000,
 };
 
 const PEOPLE: [string, Platform, boolean][] = [
