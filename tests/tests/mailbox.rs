@@ -363,6 +363,13 @@ fn a_holder_that_sees_bob_although_ann_does_not_hands_it_over_at_once() {
     assert!(!lan.sees(ann, bob) && lan.sees(cyd, bob));
     lan.say_to(ann, bob, "can you hear me?");
     lan.run_until(30 * SECOND, |lan| chat(lan, bob, ann) == "ann: can you hear me?\n");
+    // Nor does it matter that more comes while it is being handed over.
+    for n in 0..40 {
+        lan.say_to(ann, bob, &format!("{n}"));
+        lan.run_for(Duration::from_millis(150));
+    }
+    lan.run_until(10 * SECOND, |lan| chat(lan, bob, ann).ends_with("ann: 39\n"));
+    lan.run_until(10 * SECOND, |lan| lan.holds_for(cyd, bob) == 0);
 }
 
 #[test]

@@ -236,6 +236,14 @@ fn a_receipt_that_bob_did_not_sign_delivers_nothing() {
         lan.run_for(SECOND);
         assert!(!lan.is_delivered(ann, bob));
     }
+    // Nor does one for the end alone, where nobody said that bob has the beginning: others keep that, too.
+    lan.say_in(ann, room, "two");
+    lan.run_until(10 * SECOND, |lan| lan.kept_by(ann, bob) == ["eve"]);
+    let end = span(1, 2);
+    lan.say_mail(eve, ann, signed(&bob_key, room, log, end, end));
+    lan.run_for(SECOND);
+    assert!(!lan.is_delivered(ann, bob));
+    let all = span(0, 2);
     let genuine = signed(&bob_key, room, log, all, all);
     lan.say_mail(eve, ann, genuine);
     lan.run_for(SECOND);

@@ -138,6 +138,16 @@ export const en = {
   historyDays: 'Keep history',
   historyHelp: 'What is older, or too much, is removed from this device. Others keep theirs.',
   historyHelpPrivate: 'What was said and is older, or too much, is removed from this device. Who is in the room stays known. Others keep theirs.',
+  hold: 'Keep messages for others',
+  holdBytes: 'Space for messages of others',
+  holdHelp: 'When two people write to each other and one is away, this device keeps the sealed message until they are back, for thirty days at most. It cannot read it, but sees who wrote to whom.',
+  holdNothing: 'Nothing is kept right now.',
+  holdNow: (entries: number, size: string, people: number) =>
+    people === 1
+      ? one(entries, `1 message (${size}) is kept for 1 person.`, `${entries} messages (${size}) are kept for 1 person.`)
+      : `${entries} messages (${size}) are kept for ${people} people.`,
+  holdOff: 'Off',
+  holdOn: 'On',
   hours: (count: number) => one(count, '1 hour', `${count} hours`),
   invite: 'Invite',
   inviteBy: (name: string, until: string) => `By ${name}, until ${until}`,
@@ -161,6 +171,9 @@ export const en = {
   keepAsSettings: 'As in the settings',
   keepForDays: (count: number) => one(count, 'For 1 day', `For ${count} days`),
   keepForever: 'For ever',
+  keptFor: (count: number, name: string) =>
+    one(count, `Sent · kept by 1, will be delivered when ${name} is back`, `Sent · kept by ${count}, will be delivered when ${name} is back`),
+  keptNames: (names: string) => `Kept by ${names}, who cannot read it`,
   keepRoom: 'Keep the history of this room',
   language: 'Language',
   lastSeen: (when: string) => `Last seen ${when}`,

@@ -67,7 +67,7 @@ export class FakeLog {
       note: note ?? null,
       transfer: transfer ?? null,
       cursor: String(this.count * 10).padStart(11, '0'),
-      delivered: author === null && !note ? { to: [], of: Math.max(0, room.members - 1) } : null,
+      delivered: author === null && !note ? { to: [], of: Math.max(0, room.members - 1), keptBy: [] } : null,
     };
     this.of(room.id).push(message);
     room.last = message;

@@ -12,6 +12,8 @@ export const ME: Me = {
   historyDays: 365,
   historyBytes: 1_000_000_000,
   cloned: null,
+  holdForOthers: true,
+  holdBytes: 64_000_000,
 };
 
 const PEOPLE: [string, Platform, boolean][] = [

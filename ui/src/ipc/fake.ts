@@ -52,6 +52,7 @@ export class FakeBackend implements Backend {
       peers: options.world === 'lonely' ? [] : people(options.people),
       rooms: rooms(options.world === 'lonely'),
       transfers: [],
+      mailbox: { entries: 3, bytes: 1_240, people: 2 },
     };
     const emit = (...events: Event[]) => this.emit(...events);
     this.log = new FakeLog(this.scene, emit);
@@ -189,9 +190,26 @@ export class FakeBackend implements Backend {
     const room = this.room(roomName);
     const message = this.log.of(room.id).findLast((message) => message.mine);
     if (!message) throw new Error('nothing of ours is there to deliver');
-    const delivered: Delivery = { to: to.map((name) => this.peer(name).id), of: room.members - 1 };
+    const delivered: Delivery = { to: to.map((name) => this.peer(name).id), of: room.members - 1, keptBy: [] };
     message.delivered = delivered;
     this.emit({ event: 'delivered', room: room.id, message: message.id, delivered });
+  }
+
+  /** These devices now keep our newest message for the other side, which is away. */
+  keep(roomName: string, by: string[]): void {
+    const room = this.room(roomName);
+    const message = this.log.of(room.id).findLast((message) => message.mine);
+    if (!message) throw new Error('nothing of ours is there to keep');
+    const delivered: Delivery = { to: [], of: room.members - 1, keptBy: by.map((name) => this.peer(name).id) };
+    message.delivered = delivered;
+    this.emit({ event: 'kept', room: room.id, message: message.id, delivered });
+  }
+
+  /** This device now keeps so much for others. */
+  holds(entries: number, bytes: number, people: number): void {
+    const mailbox = { entries, bytes, people };
+    this.scene.mailbox = mailbox;
+    this.emit({ event: 'mailbox-changed', mailbox });
   }
 
   private answer(command: Command): Reply {
@@ -282,6 +300,8 @@ export class FakeBackend implements Backend {
         return { reply: 'transfer', value: files.end(command.params.transfer, 'cancelled') };
       case 'configure':
         return this.configure(command.params);
+      case 'mailbox':
+        return { reply: 'mailbox', value: scene.mailbox };
       case 'typing':
       case 'add-peer':
         return { reply: 'done' };

@@ -13,6 +13,9 @@ export class Conversation extends History {
   edge = $derived(this.loaded && !this.more ? (this.missing ? ('missing' as const) : ('beginning' as const)) : null);
   rows = $derived.by(() => rowsOf(this.messages, this.pending, this.seen, this.me(), this.edge));
 
+  /** The last message of one's own that is shown. */
+  newestOwn = $derived(this.messages.findLast(({ mine }) => mine)?.id ?? null);
+
   private sent = 0;
   private readonly me: () => string | null;
 

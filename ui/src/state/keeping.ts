@@ -3,9 +3,13 @@ const DAYS = [0, 7, 30, 90, 365, 1095];
 /** How many bytes of history can be kept. */
 const BYTES = [100_000_000, 500_000_000, 1_000_000_000, 5_000_000_000, 20_000_000_000];
 
+/** How many bytes of messages can be kept for others. */
+const HELD = [16_000_000, 64_000_000, 256_000_000, 1_000_000_000];
+
 /** The choices, with what was chosen elsewhere among them. */
 export const daysToKeep = (current: number | null) => withCurrent(DAYS, current);
 export const bytesToKeep = (current: number) => withCurrent(BYTES, current);
+export const bytesToHold = (current: number) => withCurrent(HELD, current);
 
 function withCurrent(choices: number[], current: number | null): number[] {
   if (current === null || choices.includes(current)) return choices;

@@ -309,6 +309,7 @@ export class Session {
         if (event.peer !== this.world.me?.id) this.typing.heard(event.room, event.peer);
         break;
       case 'delivered':
+      case 'kept':
         this.conversations.get(event.room)?.delivered(event.message, event.delivered);
         break;
       case 'room-changed':

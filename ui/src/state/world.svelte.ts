@@ -1,10 +1,12 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Event, Me, Network, Peer, Progress, Room, Snapshot, Transfer } from '../ipc/contract';
+import type { Event, Mailbox, Me, Network, Peer, Progress, Room, Snapshot, Transfer } from '../ipc/contract';
 
 /** What the engine says there is: a snapshot, kept current by events. Nothing is decided here. */
 export class World {
   me = $state.raw<Me | null>(null);
   network = $state.raw<Network | null>(null);
+  /** What this device keeps for others who are away. */
+  mailbox = $state.raw<Mailbox | null>(null);
   readonly peers = new SvelteMap<string, Peer>();
   readonly rooms = new SvelteMap<string, Room>();
   readonly transfers = new SvelteMap<string, Transfer>();
@@ -51,6 +53,7 @@ export class World {
   apply(snapshot: Snapshot): void {
     this.me = snapshot.me;
     this.network = snapshot.network;
+    this.mailbox = snapshot.mailbox;
     replace(this.peers, snapshot.peers);
     replace(this.rooms, snapshot.rooms);
     replace(this.transfers, snapshot.transfers);
@@ -68,6 +71,9 @@ export class World {
         break;
       case 'network-changed':
         this.network = event.network;
+        break;
+      case 'mailbox-changed':
+        this.mailbox = event.mailbox;
         break;
       case 'peer-online':
       case 'peer-offline':

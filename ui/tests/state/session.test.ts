@@ -68,6 +68,26 @@ test('what one says is shown at once as sending, then once as sent, then as deli
   expect(design.messages.at(-1)?.delivered?.to).toHaveLength(2);
 });
 
+test('what one writes to somebody who is away is sent, and kept by others, and delivered only when they have it', async () => {
+  const { session, fake } = await started();
+  await session.openPerson(fake.peer('Cai').id);
+  const direct = session.conversation!;
+  await direct.say('see you on Monday');
+  expect(direct.messages.at(-1)?.delivered).toEqual({ to: [], of: 1, keptBy: [] });
+  fake.keep('Cai', ['Bo', '小美']);
+  expect(direct.messages.at(-1)?.delivered).toMatchObject({ to: [], keptBy: [fake.peer('Bo').id, fake.peer('小美').id] });
+  expect(direct.newestOwn).toBe(direct.messages.at(-1)?.id);
+  fake.deliver('Cai', ['Cai']);
+  expect(direct.messages.at(-1)?.delivered).toMatchObject({ to: [fake.peer('Cai').id], keptBy: [] });
+});
+
+test('how much is kept for others is known from the start and stays true', async () => {
+  const { session, fake } = await started();
+  expect(session.world.mailbox).toEqual({ entries: 3, bytes: 1_240, people: 2 });
+  fake.holds(0, 0, 0);
+  expect(session.world.mailbox).toEqual({ entries: 0, bytes: 0, people: 0 });
+});
+
 test('what could not be said stays, says why, and can be said again', async () => {
   const { session, fake } = await started();
   await session.openRoom(fake.room('design').id);

@@ -36,6 +36,24 @@ test('text is sent with Enter, broken with Shift+Enter, and shows its delivery',
   await sent.getByText('Held by Bo and 小美').waitFor();
 });
 
+test('what is written to somebody who is away says who keeps it, and never that it is delivered', async () => {
+  const page = await open();
+  await page.locator('[data-testid=person][data-name=Cai]').click();
+  await page.getByTestId('title').getByText('Cai').waitFor();
+  await page.getByTestId('composer').fill('one');
+  await page.getByTestId('composer').press('Enter');
+  await page.getByTestId('message').filter({ hasText: 'one' }).waitFor();
+  await page.evaluate(() => window.lanyardFake.keep('Cai', ['Bo', '小美']));
+  await page.getByTestId('kept').getByText('Sent · kept by 2, will be delivered when Cai is back').waitFor();
+  const mark = page.locator('[data-testid=delivery][data-delivered="0"][data-kept="2"]');
+  await mark.hover();
+  await page.getByTestId('kept-by').getByText('Kept by Bo and 小美, who cannot read it').waitFor();
+  expect(await page.getByText(/Delivered to/).count()).toBe(0);
+  await page.evaluate(() => window.lanyardFake.deliver('Cai', ['Cai']));
+  await page.getByTestId('kept').waitFor({ state: 'detached' });
+  await page.locator('[data-testid=delivery][data-delivered="1"]').waitFor();
+});
+
 test('what could not be sent says so and can be sent again', async () => {
   const page = await open();
   await openRoom(page, 'design');

@@ -141,6 +141,20 @@ test('how much history is kept is a setting', async () => {
   await expect.poll(() => lastCall(page, 'configure')).toEqual({ historyBytes: 5_000_000_000 });
 });
 
+test('keeping messages for others is a switch with a limit, and says what is kept', async () => {
+  const page = await open();
+  await page.getByTestId('settings').click();
+  const hold = page.getByTestId('hold');
+  await hold.getByText('3 messages (1.2 kB) are kept for 2 people.').waitFor();
+  await page.getByTestId('hold-bytes').selectOption({ label: 'Up to 256 MB' });
+  await expect.poll(() => lastCall(page, 'configure')).toEqual({ holdBytes: 256_000_000 });
+  await page.evaluate(() => window.lanyardFake.holds(0, 0, 0));
+  await hold.getByText('Nothing is kept right now.').waitFor();
+  await hold.getByRole('radio', { name: 'Off' }).check();
+  await expect.poll(() => lastCall(page, 'configure')).toEqual({ holdForOthers: false });
+  await page.getByTestId('hold-bytes').waitFor({ state: 'detached' });
+});
+
 async function create(page: Page, name: string): Promise<void> {
   await page.getByTestId('join-room').click();
   await page.getByTestId('tab-open').press('ArrowRight');

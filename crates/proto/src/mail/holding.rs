@@ -425,7 +425,7 @@ fn size_of(entry: &Unverified) -> u64 {
 }
 
 /// Bytes that are kept for others where nobody chose a number: some ten thousand messages of a hundred people.
-pub const HELD_BYTES: u64 = 64 << 20;
+pub const HELD_BYTES: u64 = 64_000_000;
 /// The least that can be chosen: less would hold no long message of anybody.
 pub const MIN_HELD_BYTES: u64 = 1 << 20;
 /// Entries kept in all: what is known of each in memory while they are loaded, some hundred bytes, stays within 4 MiB.

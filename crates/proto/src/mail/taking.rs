@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::model::{ConnId, Instant, LogId, PeerId, Seq, Span};
 use crate::pacing::earliest;
-use crate::wire::mail::Waiting;
+use crate::wire::mail::{MAX_WAITING, Waiting};
 
 /// A log of somebody.
 pub type Place = (PeerId, LogId);
@@ -49,6 +49,11 @@ impl Taking {
         if waiting.span.is_empty()
             || (self.offered.len() >= MAX_OFFERED && !self.offered.contains_key(&place))
         {
+            return false;
+        }
+        let on_conn = |offered: &&Offered| offered.by.contains_key(&conn);
+        let known = self.offered.get(&place).is_some_and(|offered| on_conn(&offered));
+        if !known && self.offered.values().filter(on_conn).count() >= MAX_WAITING {
             return false;
         }
         let offered = self.offered.entry(place).or_default();
@@ -169,8 +174,8 @@ pub fn begins(asked: Span, places: impl Iterator<Item = Seq>) -> bool {
 
 /// How long a device whose mail is here waits for its author, if that one is here too.
 pub const AUTHOR_FIRST: Duration = Duration::from_secs(2);
-/// Logs of which others say that they keep something: four times what one of them may say.
-const MAX_OFFERED: usize = 1024;
+/// Logs of which others say that they keep something: sixteen times what one of them may say.
+const MAX_OFFERED: usize = 4096;
 /// Devices that keep the same: three, those that took the place of others, and no crowd.
 const MAX_OFFERERS: usize = 16;
 /// Whoever brings nothing for so long is given up.

@@ -356,6 +356,19 @@ fn what_several_keep_is_fetched_from_one_and_from_the_next_where_that_one_fails(
 }
 
 #[test]
+fn one_connection_offers_no_more_logs_than_one_device_may_keep() {
+    let mut taking = Taking::default();
+    let waiting = |n: u64| Waiting { author: BOB, log: LogId(n.to_be_bytes()), span: span(0, 1) };
+    for n in 0..MAX_WAITING as u64 {
+        assert!(taking.offered(ConnId(1), &waiting(n), None));
+    }
+    assert!(!taking.offered(ConnId(1), &waiting(9999), None));
+    assert!(taking.offered(ConnId(1), &waiting(0), None), "that is known");
+    assert!(taking.offered(ConnId(2), &waiting(9999), None), "others may still come");
+    assert!(!taking.offered(ConnId(2), &Waiting { span: span(4, 4), ..waiting(1) }, None), "of nothing");
+}
+
+#[test]
 fn a_bundle_begins_where_it_was_asked_for_and_goes_no_further() {
     let places = |places: &[u64]| places.iter().map(|n| Seq(*n)).collect::<Vec<_>>().into_iter();
     assert!(begins(span(3, 9), places(&[4, 5, 6])));

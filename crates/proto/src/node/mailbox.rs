@@ -15,7 +15,7 @@ use crate::pacing::earliest;
 use crate::rooms::direct_room_id;
 use crate::wire::entry::Unverified;
 use crate::wire::frame::Frame;
-use crate::wire::mail::{Kept, Mail, Receipt, Why};
+use crate::wire::mail::{Kept, Mail, Receipt, Waiting, Why};
 
 pub(super) struct Mailbox {
     pub(super) holding: Holding,
@@ -153,8 +153,28 @@ impl Node {
         // It is here although its author does not see it.
         if refused.is_none() && self.presence.is_online(recipient) {
             effects.extend(self.hand_over(recipient, now));
+            effects.extend(self.hand_over_more(recipient, author, (room, log), now));
         }
         effects
+    }
+
+    /// More came for a device that is being told what there is.
+    fn hand_over_more(
+        &mut self,
+        recipient: PeerId,
+        author: PeerId,
+        (room, log): (RoomId, LogId),
+        now: Now,
+    ) -> Effects {
+        let span = self.mail.holding.span(room, log);
+        let bytes = self.mail.holding.bytes_for(recipient);
+        let Some(handing) = self.mail.handing.get_mut(&recipient).filter(|_| !span.is_empty()) else {
+            return Effects::default();
+        };
+        handing.until = now.instant + SILENT;
+        handing.left = handing.left.max(2 * bytes + SLACK);
+        let bundles = vec![Waiting { author, log, span }];
+        Effects { send: vec![say(handing.conn, Mail::Waiting { bundles })], ..Effects::default() }
     }
 
     fn say_what_is_kept(

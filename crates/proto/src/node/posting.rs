@@ -200,8 +200,11 @@ impl Node {
         let (peer, log) = (said.recipient, said.log);
         let Some(receipt) = &said.receipt else { return effects };
         let Some(held) = self.rooms.get_mut(&room) else { return effects };
-        // What says nothing new is not worth the check of its signature.
-        if receipt.span.to <= held.replica.uncovered(peer).after
+        let known = held.replica.uncovered(peer).after;
+        // What says nothing new is not worth the check of its signature. And a holder that brought the recipient only the
+        // end of what it was given must not have the beginning forgotten elsewhere.
+        if receipt.span.to <= known
+            || receipt.span.after > known
             || !receipt.is_genuine(peer, room, log, &self.verifier)
         {
             return effects;
