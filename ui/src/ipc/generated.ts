@@ -78,7 +78,7 @@ holdForOthers?: boolean,
 /**
  * How many bytes of them at the most.
  */
-holdBytes?: number, } } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
+holdBytes?: number, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
 
 /**
  * Signed by others, so it never overstates.
@@ -232,6 +232,10 @@ historyDays: number,
  * How many bytes of history are kept in all.
  */
 historyBytes: number,
+/**
+ * Since when it is known that a copy of this profile runs elsewhere, in milliseconds since 1970, if one does.
+ */
+cloned: number | null,
 /**
  * Whether sealed messages are kept for others who are away.
  */
@@ -424,7 +428,7 @@ export type Receiver = { peer: string, name: string, state: TransferState, moved
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "mailbox", "value": Mailbox };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files } | { "reply": "mailbox", "value": Mailbox };
 
 /**
  * What a member of a private room may do.
@@ -482,6 +486,12 @@ members: number,
 forked: Array<string>, };
 
 export type RoomKind = "lobby" | "open" | "direct" | "private";
+
+export type RoomOffer = { message: Message,
+/**
+ * Absent where it cannot be read yet, or was one too many.
+ */
+transfer: Transfer | null, };
 
 export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, mailbox: Mailbox, };
 
