@@ -104,7 +104,11 @@ impl Run {
     pub fn delivery(&self, room: RoomId, holders: &[PeerId]) -> Delivery {
         let members = self.node.room(room).map_or(0, |held| held.members().len());
         let of = u32::try_from(members.max(holders.len())).unwrap_or(u32::MAX);
-        Delivery { to: holders.iter().map(ToString::to_string).collect(), of }
+        Delivery {
+            to: holders.iter().map(ToString::to_string).collect(),
+            names: holders.iter().map(|holder| self.name_of(*holder)).collect(),
+            of,
+        }
     }
 }
 

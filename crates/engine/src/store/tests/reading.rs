@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use lanyard_proto::model::LogId;
 
 use super::super::{
-    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, messages, prune, reader,
-    search,
+    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, arrivals, history, messages, prune,
+    reader, search,
 };
 use super::*;
 
@@ -245,6 +245,10 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         messages::TOPIC,
         messages::DRAFT,
         messages::NEWEST_OF,
+        arrivals::ARRIVED,
+        arrivals::ARRIVED_IN,
+        arrivals::NUMBERED,
+        arrivals::KNOWN_BY,
         search::ROOM,
         prune::OLDEST,
         prune::BEGINNING,
