@@ -167,7 +167,7 @@ async fn join(folder: &Path, keeper: u32, entries: u64, bytes: u64) -> Outcome {
 
 async fn newest(engine: &Engine) -> Outcome<usize> {
     let (to, limit) = ("#lobby".to_owned(), 200);
-    let command = Command::Log { to, before: None, after: None, at: None, around: None, limit };
+    let command = Command::Log { to, before: None, after: None, at: None, around: None, until: None, limit };
     match engine.handle().call(command).await? {
         Reply::Page(page) => Ok(page.messages.len()),
         other => Err(format!("{other:?}").into()),

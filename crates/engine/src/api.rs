@@ -15,8 +15,8 @@ pub use files::{
     FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferState,
 };
 pub use rooms::{
-    Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note, NoteKind,
-    Page, Quote, Reaction, Role, Room, RoomKind,
+    Arrived, Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note,
+    NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
 };
 
 /// What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
@@ -88,6 +88,22 @@ pub enum Command {
         /// The message of this id in the middle.
         #[cfg_attr(test, ts(optional))]
         around: Option<String>,
+        /// Only what had arrived by this [`Arrived::next`].
+        #[cfg_attr(test, ts(optional))]
+        until: Option<String>,
+        /// At most this many, 500 at the most.
+        limit: u32,
+    },
+    /// What arrived on this device, in the order in which it did: older messages that come later are among it. Whoever asks
+    /// on from each [`Arrived::next`], after every event that says of messages or of [`Event::Lagged`], gets every message
+    /// once. Answered by [`Reply::Arrived`].
+    Arrived {
+        /// Only in this room.
+        #[cfg_attr(test, ts(optional))]
+        to: Option<String>,
+        /// Only behind this [`Arrived::next`]; all since the node started if it is absent.
+        #[cfg_attr(test, ts(optional))]
+        since: Option<String>,
         /// At most this many, 500 at the most.
         limit: u32,
     },
@@ -207,6 +223,7 @@ pub enum Reply {
     Rooms(Vec<Room>),
     Message(Message),
     Page(Page),
+    Arrived(Arrived),
     Found(Found),
     Exported(Export),
     Members(Vec<Member>),
@@ -253,7 +270,8 @@ pub enum Event {
     MessageChanged {
         message: Message,
     },
-    /// Older messages of a room arrived: pages before what is shown may have more now.
+    /// Older messages of a room arrived, or history was given up: pages may read otherwise now. They are not told one by
+    /// one: ask what [`Command::Arrived`].
     History {
         room: String,
     },

@@ -1,6 +1,8 @@
 //! The terminal program against a node that is played by the test: what it asks, prints and exits with.
 #![cfg(unix)]
 
+#[path = "terminal/delivery.rs"]
+mod delivery;
 #[path = "terminal/private.rs"]
 mod private;
 
@@ -135,12 +137,19 @@ fn following_a_room_prints_each_message_of_it_once_and_ends_well_on_a_signal() {
         event["message"]["room"] = "other".into();
         event
     };
-    let node = FakeNode::start(move |method, _| match method {
-        "open" => ok("room", room("design", "open")),
-        _ => ok("page", page(&[message("old", "old", 0)], false))
-            .then(told("old"))
-            .then(elsewhere.clone())
-            .then(told("new")),
+    let node = FakeNode::start(move |method, params| match (method, params["since"].as_str()) {
+        ("open", _) => ok("room", room("design", "open")),
+        ("arrived", None) => arrived(&[], &[], "7"),
+        ("arrived", Some("7")) => arrived(&[], &[], "8"),
+        ("arrived", Some("8")) => arrived(&[message("new", "new", 0)], &[], "9"),
+        ("arrived", _) => arrived(&[], &[], "9"),
+        _ => {
+            assert_eq!(params["until"], "7", "what arrives behind it is printed as it arrives");
+            ok("page", page(&[message("old", "old", 0)], false))
+                .then(told("old"))
+                .then(elsewhere.clone())
+                .then(told("new"))
+        }
     });
     let mut child = node.spawn(&["--json", "log", "#design", "--follow"]);
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -224,6 +233,7 @@ fn following_a_room_prints_what_changes_in_it() {
     ];
     let node = FakeNode::start(move |method, _| match method {
         "open" => ok("room", room("design", "open")),
+        "arrived" => arrived(&[], &[], "7"),
         _ => events.iter().fold(ok("page", page(&[message("m1", "tea?", 0)], false)), |answer, event| {
             answer.then(event.clone())
         }),
@@ -504,6 +514,12 @@ fn message(id: &str, text: &str, time: u64) -> Value {
 
 fn page(messages: &[Value], more: bool) -> Value {
     json!({ "messages": messages, "more": more, "newer": false, "missing": false })
+}
+
+fn arrived(messages: &[Value], changed: &[Value], next: &str) -> Answer {
+    let arrived =
+        json!({ "messages": messages, "changed": changed, "next": next, "more": false, "newest": next });
+    ok("arrived", arrived)
 }
 
 fn transfer(direction: &str, state: &str) -> Value {

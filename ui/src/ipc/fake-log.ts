@@ -1,4 +1,4 @@
-import type { ApiError, Command, Event, Found, Message, Note, Page, Peer, Quote, Room } from './contract';
+import type { ApiError, Arrived, Command, Delivery, Event, Found, Message, Note, Page, Peer, Quote, Room } from './contract';
 import { ME, type Scene } from './fake-scene';
 
 type Emit = (...events: Event[]) => void;
@@ -67,7 +67,7 @@ export class FakeLog {
       note: note ?? null,
       transfer: transfer ?? null,
       cursor: String(this.count * 10).padStart(11, '0'),
-      delivered: author === null && !note ? { to: [], of: Math.max(0, room.members - 1), keptBy: [] } : null,
+      delivered: author === null && !note ? heldBy([], Math.max(0, room.members - 1)) : null,
     };
     this.of(room.id).push(message);
     room.last = message;
@@ -116,6 +116,20 @@ export class FakeLog {
       end = Math.min(none, start + limit);
     }
     return { messages: log.slice(start, end), more: start > 0, newer: end < none, missing: start === 0 && this.missing.has(to) };
+  }
+
+  /** Messages in the order in which they were made up. */
+  arrived({ to, since, limit }: Params<'arrived'>): Arrived {
+    const number = ({ id }: Message) => Number(id.slice(1));
+    const behind = [...this.rooms]
+      .filter(([room]) => to === undefined || room === to)
+      .flatMap(([, log]) => log)
+      .filter((message) => number(message) > Number(since ?? 0))
+      .sort((a, b) => number(a) - number(b));
+    const messages = behind.slice(0, limit);
+    const last = messages.at(-1);
+    const more = behind.length > limit;
+    return { messages, changed: [], next: String(more && last ? number(last) : this.count), more, newest: String(this.count) };
   }
 
   search({ text, to, from, before, limit }: Params<'search'>): Found {
@@ -169,6 +183,11 @@ export class FakeLog {
   private mentioned(text: string): string[] {
     return [this.scene.me, ...this.scene.peers].filter(({ name }) => text.includes(`@${name}`)).map(({ id }) => id);
   }
+}
+
+/** Who holds a message, of how many. */
+export function heldBy(peers: Peer[], of: number): Delivery {
+  return { to: peers.map(({ id }) => id), names: peers.map(({ name }) => name), of, keptBy: [] };
 }
 
 function quote({ id, author, name, text, deleted }: Message): Quote {

@@ -1,5 +1,6 @@
 import type { Peer, Room } from './contract';
 import type { FakeBackend } from './fake';
+import { heldBy } from './fake-log';
 import { ME } from './fake-scene';
 
 const MINUTE = 60_000;
@@ -45,7 +46,7 @@ function inDesign(fake: FakeBackend, design: Room): void {
   log.write(design, ana, { text: 'The new build is up. Could someone on Windows try the installer?', time: now - 34 * MINUTE });
   log.write(design, ana, { text: 'Notes are here: https://wiki.example.lan/builds/412', time: now - 33 * MINUTE });
   const own = log.write(design, null, { text: 'On it.', time: now - 30 * MINUTE });
-  own.delivered = { to: [ana.id, bo.id], of: 4, keptBy: [] };
+  own.delivered = heldBy([ana, bo], 4);
   const build = fake.files.add(design, ana, ['setup-0.9.412.exe'], 48_200_000, 1, now - 29 * MINUTE);
   Object.assign(build, { state: 'running', moved: 39_500_000, folder: fake.scene.me.downloads });
   log.write(design, ana, { text: 'setup-0.9.412.exe', time: now - 29 * MINUTE, transfer: build.id });
@@ -85,7 +86,7 @@ function inTheBoard(fake: FakeBackend): void {
   late.late = true;
   log.write(board, grace, { text: '', time: at(120), kind: 'sealed' });
   note(ana, 'keys-renewed', 100);
-  log.write(board, null, { text: 'Thank you, @Ana. Two questions tomorrow.', time: at(60), reply: figures.id }).delivered = { to: [ana.id, bo.id, grace.id], of: 3, keptBy: [] };
+  log.write(board, null, { text: 'Thank you, @Ana. Two questions tomorrow.', time: at(60), reply: figures.id }).delivered = heldBy([ana, bo, grace], 3);
 }
 
 function withAna(fake: FakeBackend): void {
@@ -94,11 +95,11 @@ function withAna(fake: FakeBackend): void {
   const at = (minutes: number) => Date.now() - minutes * MINUTE;
   const direct = fake.rooms.add({ kind: 'direct', name: ana.name, peer: ana.id, members: 2 });
   log.write(direct, ana, { text: 'Do you have the photos from Saturday?', time: at(65) });
-  log.write(direct, null, { text: 'Yes, all of them. Sending.', time: at(64) }).delivered = { to: [ana.id], of: 1, keptBy: [] };
+  log.write(direct, null, { text: 'Yes, all of them. Sending.', time: at(64) }).delivered = heldBy([ana], 1);
   const photos = fake.files.add(direct, null, ['saturday'], 1_240_000_000, 86, at(63));
   const receivers = [{ peer: ana.id, name: ana.name, state: 'done', moved: photos.bytes }];
   Object.assign(photos, { state: 'done', moved: photos.bytes, receivers });
-  log.write(direct, null, { text: 'saturday', time: at(63), transfer: photos.id }).delivered = { to: [ana.id], of: 1, keptBy: [] };
+  log.write(direct, null, { text: 'saturday', time: at(63), transfer: photos.id }).delivered = heldBy([ana], 1);
   log.write(direct, ana, { text: 'Got them, thank you!', time: at(50) });
 }
 

@@ -1,7 +1,7 @@
 import type { Backend, DropSignal } from './client';
 import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Transfer } from './contract';
 import { FakeFiles, handle, nameOf, remember } from './fake-files';
-import { FakeLog } from './fake-log';
+import { FakeLog, heldBy } from './fake-log';
 import { FakeRooms } from './fake-rooms';
 import { ME, people, rooms, type Scene } from './fake-scene';
 import { live, script } from './fake-script';
@@ -190,7 +190,7 @@ export class FakeBackend implements Backend {
     const room = this.room(roomName);
     const message = this.log.of(room.id).findLast((message) => message.mine);
     if (!message) throw new Error('nothing of ours is there to deliver');
-    const delivered: Delivery = { to: to.map((name) => this.peer(name).id), of: room.members - 1, keptBy: [] };
+    const delivered = heldBy(to.map((name) => this.peer(name)), room.members - 1);
     message.delivered = delivered;
     this.emit({ event: 'delivered', room: room.id, message: message.id, delivered });
   }
@@ -200,7 +200,7 @@ export class FakeBackend implements Backend {
     const room = this.room(roomName);
     const message = this.log.of(room.id).findLast((message) => message.mine);
     if (!message) throw new Error('nothing of ours is there to keep');
-    const delivered: Delivery = { to: [], of: room.members - 1, keptBy: by.map((name) => this.peer(name).id) };
+    const delivered: Delivery = { to: [], names: [], of: room.members - 1, keptBy: by.map((name) => this.peer(name).id) };
     message.delivered = delivered;
     this.emit({ event: 'kept', room: room.id, message: message.id, delivered });
   }
@@ -252,6 +252,8 @@ export class FakeBackend implements Backend {
         return { reply: 'done' };
       case 'log':
         return { reply: 'page', value: log.page({ ...command.params, to: this.find(command.params.to).id }) };
+      case 'arrived':
+        return { reply: 'arrived', value: log.arrived(command.params) };
       case 'search':
         return { reply: 'found', value: log.search(command.params) };
       case 'export':

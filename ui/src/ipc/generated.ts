@@ -6,6 +6,27 @@
 export type ApiError = { code: ErrorCode, message: string, };
 
 /**
+ * Messages in the order in which they arrived on this device.
+ */
+export type Arrived = { messages: Array<Message>,
+/**
+ * Those that had arrived before and read otherwise since: somebody edited them, took them back, pinned them or reacted.
+ */
+changed: Array<Message>,
+/**
+ * Where to go on.
+ */
+next: string,
+/**
+ * Whether there is more behind by now.
+ */
+more: boolean,
+/**
+ * Where whoever only wants what arrives from now on begins.
+ */
+newest: string, };
+
+/**
  * What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
  */
 export type Command = { "method": "snapshot", "params": Record<symbol, never> } | { "method": "peers", "params": Record<symbol, never> } | { "method": "rooms", "params": Record<symbol, never> } | { "method": "join-room", "params": { name: string, } } | { "method": "create-room", "params": { name: string, } } | { "method": "leave-room", "params": { room: string, } } | { "method": "open", "params": { to: string, } } | { "method": "say", "params": { to: string, text: string,
@@ -31,6 +52,22 @@ at?: number,
  * The message of this id in the middle.
  */
 around?: string,
+/**
+ * Only what had arrived by this [`Arrived::next`].
+ */
+until?: string,
+/**
+ * At most this many, 500 at the most.
+ */
+limit: number, } } | { "method": "arrived", "params": {
+/**
+ * Only in this room.
+ */
+to?: string,
+/**
+ * Only behind this [`Arrived::next`]; all since the node started if it is absent.
+ */
+since?: string,
 /**
  * At most this many, 500 at the most.
  */
@@ -88,6 +125,10 @@ export type Delivery = {
  * Ids of the devices that hold it.
  */
 to: Array<string>,
+/**
+ * What they call themselves, as known now, in the same order.
+ */
+names: Array<string>,
 /**
  * How many other devices are known to take part.
  */
@@ -428,7 +469,7 @@ export type Receiver = { peer: string, name: string, state: TransferState, moved
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files } | { "reply": "mailbox", "value": Mailbox };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files } | { "reply": "mailbox", "value": Mailbox };
 
 /**
  * What a member of a private room may do.

@@ -11,23 +11,21 @@ export class Conversation extends History {
   readonly composition: Composition;
 
   edge = $derived(this.loaded && !this.more ? (this.missing ? ('missing' as const) : ('beginning' as const)) : null);
-  rows = $derived.by(() => rowsOf(this.messages, this.pending, this.seen, this.me(), this.edge));
+  rows = $derived.by(() => rowsOf(this.shown(), this.pending, this.seen, this.me(), this.edge));
 
   /** The last message of one's own that is shown. */
   newestOwn = $derived(this.messages.findLast(({ mine }) => mine)?.id ?? null);
 
   private sent = 0;
+  /** What the engine has taken of the messages that are or were under way together; the newest before they were. */
+  private taken = $state.raw<string[]>([]);
+  private before = '';
   private readonly me: () => string | null;
 
   constructor(backend: Backend, room: string, me: () => string | null, draft = '') {
     super(backend, room);
     this.me = me;
     this.composition = new Composition(draft);
-  }
-
-  override receive(message: Message): void {
-    if (message.mine) this.settle(message.text);
-    super.receive(message);
   }
 
   /** Says it at the end of the conversation, wherever one reads now. */
@@ -37,13 +35,15 @@ export class Conversation extends History {
     const key = `pending-${(this.sent += 1)}`;
     const entry: Pending = { key, text, reply, time: Date.now(), error: null };
     this.prepended = false;
+    this.setOff();
     this.pending = [...this.pending, entry];
     await this.send(entry);
   }
 
   async retry(key: string): Promise<void> {
     const entry = this.pending.find((pending) => pending.key === key);
-    if (!entry) return;
+    if (!entry || entry.error === null) return;
+    this.setOff();
     this.pending = this.pending.map((pending) => (pending.key === key ? { ...pending, error: null } : pending));
     await this.send(entry);
   }
@@ -84,6 +84,7 @@ export class Conversation extends History {
     try {
       const params = { to: this.room, text, ...(reply ? { reply: reply.id } : {}) };
       const message = await ask(this.backend, { method: 'say', params }, 'message');
+      this.taken = [...this.taken, message.id];
       this.receive(message);
       this.discard(key);
     } catch (thrown) {
@@ -92,9 +93,24 @@ export class Conversation extends History {
     }
   }
 
-  /** The event about our own message may come before the answer to `say`: it must not be shown twice. */
-  private settle(text: string): void {
-    const index = this.pending.findIndex((pending) => pending.error === null && pending.text === text);
-    if (index >= 0) this.pending = this.pending.toSpliced(index, 1);
+  /** Something is about to be sent. */
+  private setOff(): void {
+    if (this.underWay()) return;
+    this.taken = [];
+    this.before = this.messages.at(-1)?.cursor ?? '';
+  }
+
+  private underWay(): boolean {
+    return this.pending.some(({ error }) => error === null);
+  }
+
+  /**
+   * The event about a message of ours may come before the answer to `say`, and only the answer tells which of those that
+   * are under way it is: until then it stands among these, and not twice.
+   */
+  private shown(): Message[] {
+    if (!this.underWay()) return this.messages;
+    const waits = ({ mine, kind, id, cursor }: Message) => mine && kind === 'text' && cursor > this.before && !this.taken.includes(id);
+    return this.messages.some(waits) ? this.messages.filter((message) => !waits(message)) : this.messages;
   }
 }

@@ -5,9 +5,9 @@ const SETTLE_MS = 600;
 export class Drafts {
   private readonly waiting = new Map<string, { text: string; timer: ReturnType<typeof setTimeout> }>();
   private readonly kept = new Map<string, string>();
-  private readonly keep: (room: string, text: string) => Promise<void>;
+  private readonly keep: (room: string, text: string) => Promise<boolean>;
 
-  constructor(keep: (room: string, text: string) => Promise<void>) {
+  constructor(keep: (room: string, text: string) => Promise<boolean>) {
     this.keep = keep;
   }
 
@@ -24,7 +24,10 @@ export class Drafts {
       this.waiting.delete(id);
       if (this.kept.get(id) === text) continue;
       this.kept.set(id, text);
-      void this.keep(id, text);
+      void this.keep(id, text).then((kept) => {
+        // It is worth another try.
+        if (!kept && this.kept.get(id) === text) this.kept.delete(id);
+      });
     }
   }
 }

@@ -1,11 +1,17 @@
 import { ask, type Backend } from '../ipc/client';
-import type { Command, Delivery, Message, Page } from '../ipc/contract';
+import { asApiError, type Command, type Delivery, type Message, type Page } from '../ipc/contract';
 
 /** How many messages a page of history holds: a few screens, fetched in one breath. */
 export const PAGE = 100;
 
 /** The engine's limit for one page. */
 const LARGEST_PAGE = 500;
+
+/** How many messages that are here are read again at least, if there are so many. */
+const REREAD = 1000;
+
+/** What may come while a page is under way, as the engine bounds what it keeps for a slow reader. */
+const MEANWHILE = 4096;
 
 /** A place in a room's past: a message, or a time in milliseconds since 1970. */
 export type Place = { around: string } | { at: number };
@@ -34,24 +40,28 @@ export class History {
 
   protected readonly backend: Backend;
   readonly room: string;
-  /** What came in while pages were under way to a stretch of the past that may end with them. */
-  private arrived: Message[] = [];
+  /** Pages that are under way or wait for their turn. */
+  private turns = 0;
+  private lastTurn: Promise<void> = Promise.resolve();
+  /** What came while a page is under way, which may have been read before it. */
+  private meanwhile: (() => void)[] = [];
+  /** Whether what is here has to be read again, and whether that goes on. */
   private stale = false;
+  private refreshing: Promise<void> | null = null;
 
   constructor(backend: Backend, room: string) {
     this.backend = backend;
     this.room = room;
   }
 
-  /**
-   * Fetches the newest page, anew if there was one: after a gap only the newest is known to be whole. What came in
-   * meanwhile stays. Whoever reads in the past is left there.
-   */
+  /** Fetches the newest page, or anew what is here already. */
   async load(): Promise<void> {
-    if (this.newer) return this.reread();
-    await this.page({ limit: PAGE }, (page) => {
+    if (this.loaded) return this.refresh();
+    await this.turn(async () => {
+      if (this.loaded) return;
+      const page = await this.page({ limit: PAGE });
       this.prepended = false;
-      this.messages = union(page.messages, after(this.messages, page.messages.at(-1)));
+      this.messages = page.messages;
       this.more = page.more;
       this.missing = page.missing;
       this.loaded = true;
@@ -59,22 +69,26 @@ export class History {
   }
 
   async loadOlder(): Promise<void> {
-    const oldest = this.messages[0];
-    if (!oldest || !this.more || this.loading) return;
-    await this.page({ before: oldest.cursor, limit: PAGE }, (page) => {
+    if (this.messages.length === 0 || !this.more || this.loading) return;
+    await this.turn(async () => {
+      const oldest = this.messages[0];
+      if (!oldest || !this.more) return;
+      const page = await this.page({ before: oldest.cursor, limit: PAGE });
       this.prepended = true;
-      this.messages = union(page.messages, this.messages);
+      this.messages = [...page.messages, ...this.messages];
       this.more = page.more;
       this.missing = page.missing;
     });
   }
 
   async loadNewer(): Promise<void> {
-    const newest = this.messages.at(-1);
-    if (!newest || !this.newer || this.loading) return;
-    await this.page({ after: newest.cursor, limit: PAGE }, (page) => {
+    if (!this.newer || this.loading) return;
+    await this.turn(async () => {
+      const newest = this.messages.at(-1);
+      if (!newest || !this.newer) return;
+      const page = await this.page({ after: newest.cursor, limit: PAGE });
       this.prepended = false;
-      this.messages = union(this.messages, page.messages);
+      this.messages = [...this.messages, ...page.messages];
       this.newer = page.newer;
     });
   }
@@ -85,67 +99,83 @@ export class History {
       this.show(place.around);
       return true;
     }
-    let found = false;
-    await this.page({ ...place, limit: PAGE }, (page) => {
+    return this.turn(async () => {
+      const page = await this.page({ ...place, limit: PAGE });
       const id = 'around' in place ? place.around : (page.messages.find(({ time }) => time >= place.at)?.id ?? page.messages[0]?.id);
-      found = page.messages.some((message) => message.id === id);
-      if (!found || id === undefined) return;
+      if (id === undefined || !page.messages.some((message) => message.id === id)) return false;
       this.replace(page);
       this.show(id);
+      return true;
     });
-    return found;
   }
 
   /** Leaves the past. */
   async toLatest(): Promise<void> {
     this.following = true;
     if (!this.newer) return;
-    await this.page({ limit: PAGE }, (page) => {
+    await this.turn(async () => {
+      if (!this.newer) return;
+      const page = await this.page({ limit: PAGE });
       this.target = null;
       this.replace(page);
     });
   }
 
-  /** Older messages arrived: some may belong into this stretch, others come before it. */
-  async refresh(): Promise<void> {
-    if (this.loading) {
-      this.stale = true;
-      return;
-    }
-    if (!this.loaded || this.newer) {
-      this.more = true;
-      return;
-    }
-    const limit = Math.min(LARGEST_PAGE, Math.max(PAGE, this.messages.length));
-    await this.page({ limit }, (page) => {
-      const known = this.messages;
-      const first = page.messages[0];
-      const before = first ? known.filter(({ cursor }) => cursor < first.cursor) : known;
-      const merged = union(union(before, page.messages), after(known, page.messages.at(-1)));
-      const front = merged.findIndex(({ id }) => id === known[0]?.id);
-      this.prepended = front > 0 && merged.length - known.length === front;
-      this.messages = merged;
-      this.more = page.more || before.length > 0;
-      this.missing = page.missing;
-    });
+  /**
+   * Something arrived that was not told one by one, or was missed: what is here is read again, from its newest message to
+   * its oldest. Once is enough for all who want it before it begins.
+   */
+  refresh(): Promise<void> {
+    this.stale = true;
+    this.refreshing ??= this.untilFresh().finally(() => (this.refreshing = null));
+    return this.refreshing;
+  }
+
+  /** Whether reading again what is here failed. */
+  get outdated(): boolean {
+    return this.stale;
   }
 
   /** Takes a message that is on disk: a new one, or a newer state of a known one. */
   receive(message: Message): void {
+    this.now(() => {
+      if (!this.replaceKnown(message)) this.insert(message);
+    });
+  }
+
+  /** Takes the newer state of a message, here and where it is quoted. */
+  change(message: Message): void {
+    this.now(() => void this.replaceKnown(message));
+  }
+
+  delivered(id: string, delivered: Delivery): void {
+    this.now(() => {
+      const index = this.messages.findLastIndex((message) => message.id === id);
+      const message = this.messages[index];
+      if (message) this.messages = this.messages.with(index, { ...message, delivered });
+    });
+  }
+
+  /** Does it, and again behind a page that is under way: that may have been read before. */
+  private now(act: () => void): void {
     this.prepended = false;
-    if (this.change(message)) return;
+    act();
+    if (!this.loading) return;
+    if (this.meanwhile.length < MEANWHILE) this.meanwhile.push(act);
+    // More than anybody could say in this time was: it is read instead.
+    else this.stale = true;
+  }
+
+  private insert(message: Message): void {
     const at = this.messages.findLastIndex(({ cursor }) => cursor < message.cursor) + 1;
     // Before the oldest that was fetched it belongs to a page that is still to come, and so it does after a past.
     if (at === 0 && this.more && this.messages.length > 0) return;
-    if (at === this.messages.length && this.newer) {
-      if (this.loading) this.arrived.push(message);
-      return;
-    }
+    if (at === this.messages.length && this.newer) return;
     this.messages = this.messages.toSpliced(at, 0, message);
   }
 
-  /** Takes the newer state of a message, here and where it is quoted; whether it is in this stretch. */
-  change(message: Message): boolean {
+  /** Whether it is in this stretch. */
+  private replaceKnown(message: Message): boolean {
     const { id, text, deleted } = message;
     let known = false;
     const read = (one: Message): Message => {
@@ -157,12 +187,6 @@ export class History {
     };
     if (this.messages.some((one) => one.id === id || one.reply?.id === id)) this.messages = this.messages.map(read);
     return known;
-  }
-
-  delivered(id: string, delivered: Delivery): void {
-    const index = this.messages.findLastIndex((message) => message.id === id);
-    const message = this.messages[index];
-    if (message) this.messages = this.messages.with(index, { ...message, delivered });
   }
 
   private show(id: string): void {
@@ -180,34 +204,78 @@ export class History {
     this.loaded = true;
   }
 
-  /** What is shown of the past may read otherwise by now; it stays where it is. */
-  private async reread(): Promise<void> {
-    const middle = this.messages[this.messages.length >> 1];
-    if (!middle) return;
-    await this.page({ around: middle.id, limit: LARGEST_PAGE }, (page) => {
-      const now = new Map(page.messages.map((message) => [message.id, message]));
-      this.prepended = false;
-      this.messages = this.messages.map((message) => now.get(message.id) ?? message);
-      this.more = true;
-    });
+  private async untilFresh(): Promise<void> {
+    while (this.stale) {
+      await this.turn(async () => {
+        this.stale = false;
+        if (!this.loaded) return;
+        try {
+          await this.reread();
+        } catch (error) {
+          this.stale = true;
+          throw error;
+        }
+      });
+    }
   }
 
-  private async page(asked: Asked, place: (page: Page) => void): Promise<void> {
-    const stretch = this.stretch;
+  private async reread(): Promise<void> {
+    const last = this.newer ? this.messages.at(-1) : undefined;
+    const limit = last ? LARGEST_PAGE : Math.min(LARGEST_PAGE, Math.max(PAGE, this.messages.length));
+    const end = await this.page({ ...(last ? { around: last.id } : {}), limit }).catch(unlessGone);
+    // Its last message was given up: there is no such place any more.
+    if (!end) return this.replace(await this.page({ limit: PAGE }));
+    let { messages, more, missing } = end;
+    const first = this.messages[0];
+    // What arrived in between may be more than anybody wants to have here: the rest is fetched when it is read.
+    const most = Math.max(this.messages.length, REREAD);
+    while (first && more && messages.length < most && messages[0] && messages[0].cursor > first.cursor) {
+      const page = await this.page({ before: messages[0].cursor, limit: LARGEST_PAGE });
+      messages = [...page.messages, ...messages];
+      ({ more, missing } = page);
+    }
+    this.placeReread(messages, more, missing, first, last);
+    if (last) this.newer = end.newer || messages.some(({ cursor }) => cursor > last.cursor);
+  }
+
+  /** Keeps the stretch where it was, and a page of it at least. */
+  private placeReread(messages: Message[], more: boolean, missing: boolean, first?: Message, last?: Message): void {
+    const fitting = last ? messages.filter(({ cursor }) => cursor <= last.cursor) : messages;
+    const begin = first ? fitting.findIndex(({ cursor }) => cursor >= first.cursor) : 0;
+    const from = Math.max(0, Math.min(begin < 0 ? fitting.length : begin, fitting.length - PAGE));
+    const known = this.messages;
+    const read = fitting.slice(from);
+    const front = read.findIndex(({ id }) => id === known[0]?.id);
+    this.prepended = front > 0 && read.length - known.length === front;
+    this.messages = read;
+    this.more = more || from > 0;
+    this.missing = missing;
+  }
+
+  private page(asked: Asked): Promise<Page> {
+    return ask(this.backend, { method: 'log', params: { to: this.room, ...asked } }, 'page');
+  }
+
+  /** One at a time: what a page is joined to must not become another stretch while it is under way. */
+  private async turn<T>(act: () => Promise<T>): Promise<T> {
+    const before = this.lastTurn;
+    let end!: () => void;
+    this.lastTurn = new Promise((resolve) => (end = resolve));
+    this.turns += 1;
     this.loading = true;
+    await before;
+    this.meanwhile = [];
     try {
-      const page = await ask(this.backend, { method: 'log', params: { to: this.room, ...asked } }, 'page');
-      // Pages that were on their way to a stretch that is gone have no place any more.
-      if (stretch !== this.stretch) return;
-      place(page);
-      if (!this.newer) this.messages = union(this.messages, after(this.arrived, this.messages.at(-1)));
-      this.arrived = [];
+      const result = await act();
+      for (const again of this.meanwhile) again();
+      return result;
     } finally {
-      this.loading = false;
-      if (this.stale) {
-        this.stale = false;
-        await this.refresh();
-      }
+      this.meanwhile = [];
+      this.turns -= 1;
+      this.loading = this.turns > 0;
+      end();
+      // Too much came to be kept.
+      if (this.stale && !this.refreshing) void this.refresh().catch(() => undefined);
     }
   }
 }
@@ -219,16 +287,7 @@ export function quoted(text: string): string {
   return [...text].slice(0, QUOTED).join('');
 }
 
-/** What sorts after a message; all of it if there is none. */
-function after(messages: Message[], last: Message | undefined): Message[] {
-  return last ? messages.filter(({ cursor }) => cursor > last.cursor) : messages;
-}
-
-/** Two stretches as one; where both have a message the later list has its newer state. */
-function union(earlier: Message[], later: Message[]): Message[] {
-  const last = earlier.at(-1);
-  const first = later[0];
-  if (!last || !first || last.cursor < first.cursor) return [...earlier, ...later];
-  const all = new Map([...earlier, ...later].map((message) => [message.id, message]));
-  return [...all.values()].sort((a, b) => (a.cursor < b.cursor ? -1 : 1));
+/** Nothing, where a page was wanted around a message that is gone. */
+function unlessGone(thrown: unknown): undefined {
+  if (asApiError(thrown).code !== 'not-found') throw thrown;
 }

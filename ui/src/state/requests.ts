@@ -9,3 +9,28 @@ export interface Requests {
   /** Whether it was done. */
   done(command: Command): Promise<boolean>;
 }
+
+/** Of several questions about one thing only the answer to the last counts: earlier ones may be late and old. */
+export class Latest {
+  private readonly asked = new Map<string, Map<string, symbol>>();
+
+  async answer<T>(room: string, what: string, ask: () => Promise<T | undefined>, place: (answer: T) => void): Promise<void> {
+    const turn = Symbol(what);
+    const here = this.asked.get(room) ?? new Map<string, symbol>();
+    this.asked.set(room, here.set(what, turn));
+    const answer = await ask();
+    if (here.get(what) !== turn || this.asked.get(room) !== here) return;
+    here.delete(what);
+    if (answer !== undefined) place(answer);
+  }
+
+  /** Whether an answer is under way. */
+  waits(room: string, what: string): boolean {
+    return this.asked.get(room)?.has(what) ?? false;
+  }
+
+  /** Answers about this room are of no use any more. */
+  forget(room: string): void {
+    this.asked.delete(room);
+  }
+}

@@ -1,6 +1,6 @@
 import { SvelteMap } from 'svelte/reactivity';
 import type { Command, Event, Files, Invite, ListedRoom, Member, Message, Role, Room } from '../ipc/contract';
-import type { Requests } from './requests';
+import { Latest, type Requests } from './requests';
 
 /** How every invite begins. */
 export const INVITE_PREFIX = 'lanyard:v1:inv:';
@@ -20,6 +20,7 @@ export class Rooms {
   directory = $state.raw<ListedRoom[] | null>(null);
 
   private readonly watched = new Set<string>();
+  private readonly latest = new Latest();
   private readonly requests: Requests;
   private readonly onChanged: (room: Room) => void;
 
@@ -48,9 +49,12 @@ export class Rooms {
         break;
       case 'history':
         if (this.files.has(event.room)) void this.loadFiles(event.room);
+        // What arrived without a word may be pinned or not any more.
+        if (this.pins.has(event.room)) void this.loadPins(event.room);
         break;
       case 'room-left':
         this.watched.delete(event.room);
+        this.latest.forget(event.room);
         this.members.delete(event.room);
         this.pins.delete(event.room);
         this.invites.delete(event.room);
@@ -66,13 +70,13 @@ export class Rooms {
   }
 
   async loadMembers(room: string): Promise<void> {
-    const members = await this.requests.look({ method: 'members', params: { room } }, 'members');
-    if (members) this.members.set(room, members);
+    const asked = () => this.requests.look({ method: 'members', params: { room } }, 'members');
+    await this.latest.answer(room, 'members', asked, (members) => this.members.set(room, members));
   }
 
   async loadPins(room: string): Promise<void> {
-    const page = await this.requests.ask({ method: 'pins', params: { room } }, 'page');
-    if (page) this.pins.set(room, page.messages);
+    const asked = () => this.requests.ask({ method: 'pins', params: { room } }, 'page');
+    await this.latest.answer(room, 'pins', asked, ({ messages }) => this.pins.set(room, messages));
   }
 
   /** The newest of what was offered; what was shown beyond them is let go. */
@@ -92,12 +96,13 @@ export class Rooms {
   }
 
   async loadInvites(room: string): Promise<void> {
-    const invites = await this.requests.ask({ method: 'invites', params: { room } }, 'invites');
-    if (invites) this.invites.set(room, invites);
+    const asked = () => this.requests.ask({ method: 'invites', params: { room } }, 'invites');
+    await this.latest.answer(room, 'invites', asked, (invites) => this.invites.set(room, invites));
   }
 
   async loadDirectory(): Promise<void> {
-    this.directory = (await this.requests.ask({ method: 'directory', params: {} }, 'directory')) ?? this.directory;
+    const asked = () => this.requests.ask({ method: 'directory', params: {} }, 'directory');
+    await this.latest.answer('', 'directory', asked, (directory) => (this.directory = directory));
   }
 
   create(name: string): Promise<Room | undefined> {
@@ -139,6 +144,14 @@ export class Rooms {
     await this.loadInvites(room);
   }
 
+  /** Events were missed: whatever is shown is asked for anew. */
+  refresh(): void {
+    for (const room of this.members.keys()) void this.loadMembers(room);
+    for (const room of this.pins.keys()) void this.loadPins(room);
+    for (const room of this.invites.keys()) void this.loadInvites(room);
+    if (this.directory) void this.loadDirectory();
+  }
+
   private async changeTo(command: Command): Promise<void> {
     const room = await this.requests.ask(command, 'room');
     if (room) this.onChanged(room);
@@ -162,6 +175,8 @@ export class Rooms {
     if (files && message.deleted) {
       this.files.set(message.room, { ...files, offers: files.offers.filter((offer) => offer.message.id !== message.id) });
     }
+    // A list that is under way may be older than this.
+    if (this.latest.waits(message.room, 'pins')) void this.loadPins(message.room);
     const pins = this.pins.get(message.room);
     if (!pins) return;
     const known = pins.some(({ id }) => id === message.id);

@@ -45,6 +45,9 @@ export interface Proposal {
 /** More than this in one drop is offered only after a question. */
 const ASK_ABOVE_BYTES = 1_000_000_000;
 
+/** Events that wait for a snapshot at the most. */
+const WAITING = 4096;
+
 /** Notices that are shown together; older ones give way. */
 const NOTICES = 3;
 
@@ -71,7 +74,10 @@ export class Session {
 
   private readonly conversations = new Map<string, Conversation>();
   private readonly backend: Backend;
+  /** Events that wait for the snapshot that is under way, and whether there has to be another behind it. */
   private waiting: Event[] | null = [];
+  private refreshing = false;
+  private again = false;
   private noticed = 0;
 
   private readonly requests: Requests = {
@@ -114,6 +120,7 @@ export class Session {
     if (place) return this.goTo(place);
     if (!conversation.loaded) await this.attempt(() => conversation.load());
     else if (conversation.newer) await this.attempt(() => conversation.toLatest());
+    else if (conversation.outdated) await this.attempt(() => conversation.refresh());
     await this.markRead();
   }
 
@@ -288,8 +295,10 @@ export class Session {
   }
 
   private receive(events: Event[]): void {
-    if (this.waiting) this.waiting.push(...events);
-    else for (const event of events) this.handle(event);
+    if (!this.waiting) for (const event of events) this.handle(event);
+    else if (this.waiting.length + events.length <= WAITING) this.waiting.push(...events);
+    // As the engine does with whoever reads too slowly: what is lost is in the next snapshot.
+    else this.again = true;
   }
 
   private handle(event: Event): void {
@@ -349,13 +358,24 @@ export class Session {
     return this.attentive() && conversation !== undefined && conversation.following && !conversation.newer;
   }
 
-  /** Events that come while the snapshot is under way are newer than what it replaces: they wait for it. */
+  /**
+   * Events that come while the snapshot is under way are newer than what it replaces: they wait for it. One snapshot is
+   * under way at a time, or an older one might come behind a newer one and the events that were let go by then.
+   */
   private async refresh(): Promise<void> {
+    this.again = true;
+    if (this.refreshing) return;
+    this.refreshing = true;
     this.waiting ??= [];
     try {
-      this.world.apply(await this.ask({ method: 'snapshot', params: {} }, 'snapshot'));
-      await Promise.all([...this.conversations.values()].filter(({ loaded }) => loaded).map((one) => one.load()));
+      while (this.again) {
+        this.again = false;
+        this.world.apply(await this.ask({ method: 'snapshot', params: {} }, 'snapshot'));
+        this.rooms.refresh();
+        await Promise.all([...this.conversations.values()].map((one) => one.refresh()));
+      }
     } finally {
+      this.refreshing = false;
       const events = this.waiting ?? [];
       this.waiting = null;
       for (const event of events) this.handle(event);
@@ -390,10 +410,11 @@ export class Session {
   }
 
   /** The sidebar shows it before the engine speaks of the room again. */
-  private async keepDraft(id: string, text: string): Promise<void> {
-    if (!(await this.requests.done({ method: 'set-draft', params: { room: id, text } }))) return;
+  private async keepDraft(id: string, text: string): Promise<boolean> {
+    const kept = await this.requests.done({ method: 'set-draft', params: { room: id, text } });
     const room = this.world.rooms.get(id);
-    if (room) this.world.rooms.set(id, { ...room, draft: text });
+    if (kept && room) this.world.rooms.set(id, { ...room, draft: text });
+    return kept;
   }
 
   private ask<K extends ReplyKind>(command: Command, kind: K): Promise<ReplyValue<K>> {

@@ -73,7 +73,7 @@ test('what one writes to somebody who is away is sent, and kept by others, and d
   await session.openPerson(fake.peer('Cai').id);
   const direct = session.conversation!;
   await direct.say('see you on Monday');
-  expect(direct.messages.at(-1)?.delivered).toEqual({ to: [], of: 1, keptBy: [] });
+  expect(direct.messages.at(-1)?.delivered).toEqual({ to: [], names: [], of: 1, keptBy: [] });
   fake.keep('Cai', ['Bo', '小美']);
   expect(direct.messages.at(-1)?.delivered).toMatchObject({ to: [], keptBy: [fake.peer('Bo').id, fake.peer('小美').id] });
   expect(direct.newestOwn).toBe(direct.messages.at(-1)?.id);

@@ -187,6 +187,8 @@ pub enum MessageKind {
 pub struct Delivery {
     /// Ids of the devices that hold it.
     pub to: Vec<String>,
+    /// What they call themselves, as known now, in the same order.
+    pub names: Vec<String>,
     /// How many other devices are known to take part.
     pub of: u32,
     /// Ids of devices that say to keep it for the other side of a direct conversation, which is away: at most three. They
@@ -206,6 +208,22 @@ pub struct Page {
     pub newer: bool,
     /// Whether there was more before the first of them that is not on this device: not fetched yet, or no longer kept.
     pub missing: bool,
+}
+
+/// Messages in the order in which they arrived on this device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Arrived {
+    pub messages: Vec<Message>,
+    /// Those that had arrived before and read otherwise since: somebody edited them, took them back, pinned them or reacted.
+    pub changed: Vec<Message>,
+    /// Where to go on.
+    pub next: String,
+    /// Whether there is more behind by now.
+    pub more: bool,
+    /// Where whoever only wants what arrives from now on begins.
+    pub newest: String,
 }
 
 /// The message that another one answers, as it reads now.

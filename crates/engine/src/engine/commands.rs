@@ -39,8 +39,12 @@ pub enum Outcome {
 impl Run {
     pub async fn command(&mut self, command: Command, to: To) -> Result<(), StoreError> {
         match command {
-            Command::Log { to: whose, before, after, at, around, limit } => {
-                self.read_page(&whose, Wanted { before, after, at, around }, limit, to);
+            Command::Log { to: whose, before, after, at, around, until, limit } => {
+                self.read_page(&whose, Wanted { before, after, at, around, until }, limit, to);
+                Ok(())
+            }
+            Command::Arrived { to: whose, since, limit } => {
+                self.read_arrivals(whose.as_deref(), since.as_deref(), limit, to);
                 Ok(())
             }
             Command::Pins { room } => {
@@ -159,6 +163,7 @@ impl Run {
                 Ok(Outcome::Now(Reply::Done))
             }
             Command::Log { .. }
+            | Command::Arrived { .. }
             | Command::Offer { .. }
             | Command::Edit { .. }
             | Command::Delete { .. }

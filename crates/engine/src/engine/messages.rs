@@ -6,11 +6,12 @@ use lanyard_proto::rooms::{Content, MAX_TEXT, RoomKind, mentioned};
 use lanyard_proto::wire::text::{clean_text, cut};
 
 use crate::api::{ApiError, ErrorCode, Found as FoundMessages, Message, Page, Reply};
+use crate::engine::arrivals::number;
 use crate::engine::commands::{MAX_PAGE, MIN_ID_PREFIX, Outcome, To, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::engine::show::is_taken_back;
-use crate::store::{Cursor, Search, Shown, StoreError, Stretch};
+use crate::store::{Cursor, Number, Search, Shown, StoreError, Stretch};
 
 /// What is to be done with a message.
 pub enum Action {
@@ -204,8 +205,11 @@ impl Run {
     }
 
     pub fn read_page(&self, whose: &str, from: Wanted, limit: u32, answer: To) {
-        let asked = self.find_room(whose).and_then(|room| Ok((room, from.parse()?)));
-        let (room, parsed) = match asked {
+        let asked = self.find_room(whose).and_then(|room| {
+            let until = from.until.as_deref().map_or(Ok(Number(i64::MAX)), number)?;
+            Ok((room, from.parse()?, until))
+        });
+        let (room, parsed, until) = match asked {
             Ok(asked) => asked,
             Err(error) => return drop(answer.send(Err(error))),
         };
@@ -219,7 +223,7 @@ impl Run {
                         Stretch::Around(one(&wanted, found, Some(room))?.cursor)
                     }
                 };
-                Ok(store.part(room, stretch, limit.clamp(1, MAX_PAGE)).await?)
+                Ok(store.part_of(room, stretch, limit.clamp(1, MAX_PAGE), until).await?)
             };
             let part: Result<_, ApiError> = part.await;
             let show = move |run: &Run| {
@@ -322,6 +326,7 @@ pub struct Wanted {
     pub after: Option<String>,
     pub at: Option<u64>,
     pub around: Option<String>,
+    pub until: Option<String>,
 }
 
 enum Parsed {
@@ -332,17 +337,21 @@ enum Parsed {
 impl Wanted {
     fn parse(self) -> Result<Parsed, ApiError> {
         Ok(match self {
-            Wanted { before: None, after: None, at: None, around: None } => Parsed::Stretch(Stretch::Newest),
-            Wanted { before: Some(before), after: None, at: None, around: None } => {
+            Wanted { before: None, after: None, at: None, around: None, .. } => {
+                Parsed::Stretch(Stretch::Newest)
+            }
+            Wanted { before: Some(before), after: None, at: None, around: None, .. } => {
                 Parsed::Stretch(Stretch::Before(cursor(&before)?))
             }
-            Wanted { before: None, after: Some(after), at: None, around: None } => {
+            Wanted { before: None, after: Some(after), at: None, around: None, .. } => {
                 Parsed::Stretch(Stretch::After(cursor(&after)?))
             }
-            Wanted { before: None, after: None, at: Some(at), around: None } => {
+            Wanted { before: None, after: None, at: Some(at), around: None, .. } => {
                 Parsed::Stretch(Stretch::At(UnixMillis(at)))
             }
-            Wanted { before: None, after: None, at: None, around: Some(around) } => Parsed::Message(around),
+            Wanted { before: None, after: None, at: None, around: Some(around), .. } => {
+                Parsed::Message(around)
+            }
             _ => return Err(invalid("A page is before, after, at or around something: only one of them.")),
         })
     }

@@ -6,6 +6,7 @@
 //!
 //! The task never waits for a disk or a peer: what takes long is a task of its own that reports back as a cause.
 
+mod arrivals;
 mod bulk;
 mod commands;
 mod events;

@@ -154,7 +154,7 @@ impl Run {
         let shown = &changed.message;
         let room = shown.entry.header.room;
         let Some(held) = self.node.room(room) else { return };
-        if !counts(held, heard, shown) {
+        if !counts(held, heard.by, heard.kind, shown) {
             return;
         }
         let Some(message) = self.message(room, shown) else { return };
@@ -191,11 +191,11 @@ impl Run {
 }
 
 /// Whether what somebody did changes how a message reads: what strangers made of it does not.
-fn counts(held: &Room, heard: Heard, message: &Shown) -> bool {
+pub fn counts(held: &Room, by: PeerId, kind: u8, message: &Shown) -> bool {
     let author = message.entry.header.author;
-    match heard.kind {
-        rooms::kind::EDIT => Room::may_edit(heard.by, author),
-        rooms::kind::DELETE => held.may_delete(heard.by, author),
+    match kind {
+        rooms::kind::EDIT => Room::may_edit(by, author),
+        rooms::kind::DELETE => held.may_delete(by, author),
         _ => true,
     }
 }

@@ -106,7 +106,12 @@ impl Run {
         let members = self.node.room(room).map_or(0, |held| held.members().len());
         let of = u32::try_from(members.max(holders.len())).unwrap_or(u32::MAX);
         let kept_by = self.node.kept_by(room, seq).iter().map(ToString::to_string).collect();
-        Delivery { to: holders.iter().map(ToString::to_string).collect(), of, kept_by }
+        Delivery {
+            to: holders.iter().map(ToString::to_string).collect(),
+            names: holders.iter().map(|holder| self.name_of(*holder)).collect(),
+            of,
+            kept_by,
+        }
     }
 }
 

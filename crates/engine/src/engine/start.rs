@@ -221,7 +221,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
             view.insert(TransferView { note, told: Some(record.state), ..TransferView::default() });
         }
     }
-    Ok(View { rooms, transfers })
+    Ok(View { began: store.newest_arrival().await?, rooms, transfers })
 }
 
 /// Wall-clock milliseconds, or zero on a device whose clock stands before 1970.

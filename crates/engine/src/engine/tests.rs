@@ -1,5 +1,6 @@
 //! Stories of whole nodes in one process, without multicast: they know each other by address.
 
+mod arrivals;
 mod facts;
 mod messages;
 mod private;

@@ -17,11 +17,13 @@ use crate::config::Multicast;
 use crate::engine::private::{api_role, membership};
 use crate::engine::run::Run;
 use crate::files::shown;
-use crate::store::{Counts, Cursor, Shown, TransferNote};
+use crate::store::{Counts, Cursor, Number, Shown, TransferNote};
 
 /// What the node does not keep and user interfaces want to see.
 #[derive(Default)]
 pub struct View {
+    /// The newest that had arrived when this run began.
+    pub began: Number,
     pub rooms: BTreeMap<RoomId, RoomView>,
     pub transfers: BTreeMap<TransferId, TransferView>,
 }

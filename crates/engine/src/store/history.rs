@@ -10,6 +10,7 @@ use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Openings;
+use super::arrivals;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
 use super::records::{insert, room_row};
@@ -155,6 +156,7 @@ pub(super) fn forget(transaction: &Transaction, room: RoomId, log: LogId, to: Se
     let size: i64 = transaction
         .prepare_cached("SELECT coalesce(sum(length(bytes)), 0) FROM entry WHERE log = ? AND seq <= ?")?
         .query_row(params![log.id, bits(to.0)], |row| row.get(0))?;
+    arrivals::give_up(transaction)?;
     transaction
         .prepare_cached("DELETE FROM entry WHERE log = ? AND seq <= ?")?
         .execute(params![log.id, bits(to.0)])?;

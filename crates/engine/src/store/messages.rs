@@ -13,7 +13,7 @@ use super::columns::{array, bits, unsigned};
 use super::meaning;
 use super::reader::{collect, cursor, entry_from};
 use super::writer::Write;
-use super::{Cursor, Durable, Store, StoreError};
+use super::{Cursor, Durable, Number, Store, StoreError};
 
 /// An entry with what this device knows of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,6 +158,18 @@ impl Store {
 
     /// A page of a room, of `limit` messages at the most.
     pub async fn part(&self, room: RoomId, stretch: Stretch, limit: u32) -> Result<Part, StoreError> {
+        self.part_of(room, stretch, limit, Number(i64::MAX)).await
+    }
+
+    /// The same of what had arrived by a number.
+    pub async fn part_of(
+        &self,
+        room: RoomId,
+        stretch: Stretch,
+        limit: u32,
+        until: Number,
+    ) -> Result<Part, StoreError> {
+        let room = Arrived { room, until };
         self.reader.ask(move |connection| part(connection, room, stretch, limit)).await
     }
 
@@ -251,7 +263,14 @@ impl Store {
     }
 }
 
-fn part(connection: &Connection, room: RoomId, stretch: Stretch, limit: u32) -> Result<Part, StoreError> {
+/// What had arrived of a room by a number.
+#[derive(Clone, Copy)]
+struct Arrived {
+    room: RoomId,
+    until: Number,
+}
+
+fn part(connection: &Connection, room: Arrived, stretch: Stretch, limit: u32) -> Result<Part, StoreError> {
     // One more than asked for tells whether there are more.
     let forwards = |sql: &str, cursor: Cursor, limit: u32| -> Result<(Vec<Shown>, bool), StoreError> {
         let mut messages = along(connection, sql, room, cursor, i64::from(limit) + 1)?;
@@ -293,15 +312,15 @@ fn part(connection: &Connection, room: RoomId, stretch: Stretch, limit: u32) -> 
 fn along(
     connection: &Connection,
     sql: &str,
-    room: RoomId,
+    Arrived { room, until }: Arrived,
     Cursor { place, author, seq, nonce }: Cursor,
     most: i64,
 ) -> Result<Vec<Shown>, StoreError> {
-    let params = params![room.0, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes(), most];
+    let params = params![room.0, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes(), until.0, most];
     described(connection, sql, params)
 }
 
-fn exists(connection: &Connection, sql: &str, room: RoomId, cursor: Cursor) -> Result<bool, StoreError> {
+fn exists(connection: &Connection, sql: &str, room: Arrived, cursor: Cursor) -> Result<bool, StoreError> {
     Ok(!along(connection, sql, room, cursor, 1)?.is_empty())
 }
 
@@ -465,21 +484,21 @@ pub(super) use columns;
 pub(super) const BEFORE: &str = columns!(
     "entry LEFT JOIN message USING (id)
     WHERE entry.room = (SELECT id FROM room WHERE room = ?) AND entry.message = 1
-    AND (entry.place, entry.author, entry.seq, entry.nonce) < (?, ?, ?, ?)
+    AND (entry.place, entry.author, entry.seq, entry.nonce) < (?, ?, ?, ?) AND entry.id <= ?
     ORDER BY entry.place DESC, entry.author DESC, entry.seq DESC, entry.nonce DESC LIMIT ?"
 );
 
 pub(super) const AFTER: &str = columns!(
     "entry LEFT JOIN message USING (id)
     WHERE entry.room = (SELECT id FROM room WHERE room = ?) AND entry.message = 1
-    AND (entry.place, entry.author, entry.seq, entry.nonce) > (?, ?, ?, ?)
+    AND (entry.place, entry.author, entry.seq, entry.nonce) > (?, ?, ?, ?) AND entry.id <= ?
     ORDER BY entry.place, entry.author, entry.seq, entry.nonce LIMIT ?"
 );
 
 pub(super) const FROM: &str = columns!(
     "entry LEFT JOIN message USING (id)
     WHERE entry.room = (SELECT id FROM room WHERE room = ?) AND entry.message = 1
-    AND (entry.place, entry.author, entry.seq, entry.nonce) >= (?, ?, ?, ?)
+    AND (entry.place, entry.author, entry.seq, entry.nonce) >= (?, ?, ?, ?) AND entry.id <= ?
     ORDER BY entry.place, entry.author, entry.seq, entry.nonce LIMIT ?"
 );
 

@@ -10,6 +10,7 @@
 //! Neither thread is ever waited for on the engine's task: both are asked over bounded channels. A failed commit ends
 //! the store, so that memory never runs ahead of disk.
 
+mod arrivals;
 mod columns;
 mod cursor;
 mod error;
@@ -45,6 +46,7 @@ use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, Span, TransferId, UnixMi
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
+pub use arrivals::{Arrivals, Number};
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
 pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};

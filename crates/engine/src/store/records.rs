@@ -6,6 +6,7 @@ use lanyard_proto::rooms::{self, RoomKind};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::arrivals::{self, next_number};
 use super::columns::{
     bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number,
 };
@@ -93,6 +94,7 @@ fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError
         [id],
     )?;
     transaction.execute("DELETE FROM log_interval WHERE log IN (SELECT id FROM log WHERE room = ?)", [id])?;
+    arrivals::give_up(transaction)?;
     for rows in ["entry", "read_mark", "covered", "fork", "log"] {
         transaction.execute(&format!("DELETE FROM {rows} WHERE room = ?"), [id])?;
     }
@@ -179,10 +181,11 @@ pub(super) fn insert(
     let header = &entry.header;
     let cursor = Cursor::of(header, arrived);
     let id = transaction
-        .prepare_cached(
-            "INSERT INTO entry (room, log, seq, entry, place, author, nonce, message, arrived, bytes)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        )?
+        .prepare_cached(concat!(
+            "INSERT INTO entry (id, room, log, seq, entry, place, author, nonce, message, arrived, bytes) VALUES (",
+            next_number!(),
+            ", ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        ))?
         .insert(params![
             room_id,
             log_row,

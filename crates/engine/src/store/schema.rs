@@ -91,6 +91,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("copies.sql"),
     include_str!("offers.sql"),
     include_str!("mailbox.sql"),
+    include_str!("arrivals.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

@@ -73,7 +73,8 @@ pub enum Verb {
                             make 2>&1 | tail -20 | lanyard say '#build' -\n  \
                             lanyard say '#lobby' --reply 3fa9c01b 'Yes, at noon'\n  \
                             lanyard say '#lobby' --react 3fa9c01b 👍\n  \
-                            lanyard say '#lobby' --delete 3fa9c01b\n\n\
+                            lanyard say '#lobby' --delete 3fa9c01b\n  \
+                            lanyard say '#lobby' --wait=10 'Fire drill' || echo 'not everybody here has it'\n\n\
                             Messages are meant by the first characters of their ids: lanyard log TO --ids"
     )]
     Say(Say),
@@ -323,6 +324,16 @@ pub struct Say {
     /// Unpin it.
     #[arg(long, value_name = "ID")]
     pub unpin: Option<String>,
+    /// End only when everybody of the room who is here has it, after so many seconds at the most.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "30",
+        conflicts_with_all = ["edit", "delete", "react", "unreact", "pin", "unpin"]
+    )]
+    pub wait: Option<u32>,
 }
 
 #[derive(Debug, ClapArgs)]

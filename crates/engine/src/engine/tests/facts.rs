@@ -122,6 +122,7 @@ async fn log_of(engine: &Engine) -> Vec<Message> {
         after: None,
         at: None,
         around: None,
+        until: None,
         limit: 100,
     };
     match engine.handle().call(command).await.unwrap() {

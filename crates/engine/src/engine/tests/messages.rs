@@ -146,7 +146,9 @@ async fn a_page_is_asked_for_by_one_thing_only_and_jumps_to_a_message() {
     let page = |around: Option<&str>, at: Option<u64>, limit| {
         let (to, around) = ("#lobby".to_owned(), around.map(str::to_owned));
         let handle = ann.handle();
-        async move { handle.call(Command::Log { to, before: None, after: None, at, around, limit }).await }
+        async move {
+            handle.call(Command::Log { to, before: None, after: None, at, around, until: None, limit }).await
+        }
     };
     match page(Some(&said[4].id[..10]), None, 3).await.unwrap() {
         Reply::Page(Page { messages, more: true, newer: true, missing: false }) => {
@@ -237,6 +239,7 @@ async fn history(engine: &Engine, like: impl Fn(&Page) -> bool) -> Page {
         after: None,
         at: None,
         around: None,
+        until: None,
         limit: 50,
     };
     let mut news = engine.handle().subscribe();

@@ -292,6 +292,7 @@ async fn log(engine: &Engine) -> Vec<Message> {
         after: None,
         at: None,
         around: None,
+        until: None,
         limit: 100,
     };
     match engine.handle().call(command).await.unwrap() {

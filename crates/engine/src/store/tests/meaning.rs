@@ -288,7 +288,8 @@ async fn a_database_of_an_older_version_learns_what_is_in_it() {
     let older = rusqlite::Connection::open(home.database()).unwrap();
     older
         .execute_batch(
-            "DROP TRIGGER entry_gone; DROP TRIGGER room_gone; DROP TABLE unopened; DROP TABLE message; DROP TABLE mark;
+            "DROP TABLE arrival; DROP INDEX entry_arrived; DROP TRIGGER entry_gone; DROP TRIGGER room_gone;
+             DROP TABLE unopened; DROP TABLE message; DROP TABLE mark;
              DROP TABLE reaction; DROP TABLE topic; DROP TABLE draft; DROP TABLE found; DROP TABLE search;
              DROP TABLE standing; DROP TABLE room_key; DROP TABLE deed; ALTER TABLE room DROP COLUMN private;
              ALTER TABLE fork DROP COLUMN author; ALTER TABLE fork DROP COLUMN seq; ALTER TABLE node DROP COLUMN cloned;

@@ -1,5 +1,6 @@
 //! Stories of the store. What they share stands here: a home for a database, and a pen that writes a log.
 
+mod arrivals;
 mod committing;
 mod crashing;
 mod history;

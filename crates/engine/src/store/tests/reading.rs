@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use lanyard_proto::model::LogId;
 
 use super::super::{
-    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, history, mailbox, messages, offers, prune,
-    reader, search,
+    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, arrivals, history, mailbox, messages,
+    offers, prune, reader, search,
 };
 use super::*;
 
@@ -248,6 +248,10 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         messages::DRAFT,
         messages::NEWEST_OF,
         offers::OFFERS,
+        arrivals::ARRIVED,
+        arrivals::ARRIVED_IN,
+        arrivals::NUMBERED,
+        arrivals::KNOWN_BY,
         search::ROOM,
         prune::OLDEST,
         prune::BEGINNING,

@@ -1,12 +1,14 @@
 //! `lanyard say`: writing a message, and doing something with one.
 
 use std::io::Read as _;
+use std::time::Duration;
 
 use lanyard_engine::Events;
 use lanyard_engine::api::{ApiError, Command, Delivery, Event, Message, Reply};
 use lanyard_engine::control::Node;
 use tokio::time::{Instant, timeout_at};
 
+use super::delivery;
 use super::log::words;
 use super::{LINGER, ask, call_when_found, misunderstood, next};
 use crate::args::Say;
@@ -16,9 +18,13 @@ use crate::text;
 
 pub async fn say(node: &Node, out: Output, words_of: Say) -> Result<(), Failure> {
     let mut events = node.subscribe();
+    let patience = words_of.wait.map(|seconds| Duration::from_secs(u64::from(seconds)));
     let command = command(words_of).await?;
     let says = matches!(command, Command::Say { .. });
     let mut message = ask!(call_when_found(node, command) => Message)?;
+    if let Some(patience) = patience {
+        return delivery::wait(node, out, &mut events, message, patience).await;
+    }
     // Only what was said just now is told to be delivered; what is done with a message goes the same way.
     if node.is_ours() && says {
         let reached = reaches_somebody(&mut events, &message).await;
@@ -45,7 +51,7 @@ pub async fn say(node: &Node, out: Output, words_of: Say) -> Result<(), Failure>
 }
 
 async fn command(said: Say) -> Result<Command, Failure> {
-    let Say { to, text, reply, edit, delete, react, unreact, pin, unpin } = said;
+    let Say { to, text, reply, edit, delete, react, unreact, pin, unpin, wait: _ } = said;
     let text = match text.as_deref() {
         Some("-") => Some(read_standard_input().await?),
         _ => text,

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use lanyard_engine::Events;
 use lanyard_engine::api::{
-    ApiError, Command, Event, Found, Message, MessageKind, NoteKind, Page, Reply, Room, RoomKind,
+    ApiError, Arrived, Command, Delivery, Event, Found, Message, MessageKind, NoteKind, Page, Reply, Room,
+    RoomKind,
 };
 use lanyard_engine::control::Node;
 
+use super::arrivals::{Arrivals, Told};
 use super::{all_rooms, ask, call_when_found, misunderstood, next};
 use crate::args::Log;
 use crate::failure::{Exit, Failure};
@@ -19,7 +21,7 @@ pub async fn run(node: &Node, out: Output, wanted: Log) -> Result<(), Failure> {
     let mut events = node.subscribe();
     let since = wanted.since.as_deref().map(since).transpose()?;
     let room: Room = ask!(call_when_found(node, Command::Open { to: wanted.to }) => Room)?;
-    let mut printer = Printer { out, ids: wanted.ids, printed: BTreeMap::new() };
+    let mut printer = Printer { out, ids: wanted.ids, told: Told::default() };
     if let Some(words) = wanted.search {
         let mut found = found(node, words, Some(room.id), None, wanted.limit).await?;
         found.reverse();
@@ -29,11 +31,17 @@ pub async fn run(node: &Node, out: Output, wanted: Log) -> Result<(), Failure> {
         let page: Page = ask!(node.call(Command::Pins { room: room.id }) => Page)?;
         return printer.print(page.messages.into_iter().take(wanted.limit as usize));
     }
+    // What has arrived by now is printed first, in the order of the room; what arrives from here on behind it.
+    let arrivals = if wanted.follow { Some(Arrivals::from_now(node, &room.id).await?) } else { None };
+    let until = arrivals.as_ref().and_then(Arrivals::read);
     match since {
-        Some(since) => print_since(node, &room.id, since, &mut printer).await?,
-        None => printer.print(latest(node, &room.id, wanted.limit).await?)?,
+        Some(since) => print_since(node, &room.id, since, until.as_ref(), &mut printer).await?,
+        None => printer.print(latest(node, &room.id, wanted.limit, until.as_ref()).await?)?,
     }
-    if wanted.follow { follow(node, &room, &mut events, &mut printer).await } else { Ok(()) }
+    match arrivals {
+        Some(arrivals) => Follower { node, room: &room, arrivals, printer }.follow(&mut events).await,
+        None => Ok(()),
+    }
 }
 
 pub async fn search(
@@ -81,68 +89,124 @@ async fn found(
     Ok(messages)
 }
 
-async fn follow(node: &Node, room: &Room, events: &mut Events, printer: &mut Printer) -> Result<(), Failure> {
-    loop {
-        match next(events).await {
-            Event::Message { message } | Event::MessageChanged { message } if message.room == room.id => {
-                printer.print([message])?;
+/// Goes on with what arrives in a room, in the order in which it does, and with what changes there.
+struct Follower<'a> {
+    node: &'a Node,
+    room: &'a Room,
+    arrivals: Arrivals,
+    printer: Printer,
+}
+
+impl Follower<'_> {
+    async fn follow(mut self, events: &mut Events) -> Result<(), Failure> {
+        loop {
+            self.catch_up().await?;
+            match self.next(events).await {
+                Event::MessageChanged { message } => {
+                    // It may be one that was not told when it arrived.
+                    self.catch_up().await?;
+                    self.printer.changed([message])?;
+                }
+                Event::Lagged { .. } => {
+                    self.catch_up().await?;
+                    // A key that came lets messages read otherwise although nothing arrived.
+                    let until = self.arrivals.read();
+                    self.printer.changed(latest(self.node, &self.room.id, PAGE, until.as_ref()).await?)?;
+                }
+                _ => {}
             }
-            Event::Lagged { .. } => printer.print(latest(node, &room.id, PAGE).await?)?,
-            _ => {}
+        }
+    }
+
+    async fn catch_up(&mut self) -> Result<(), Failure> {
+        let printer = &mut self.printer;
+        let print = |arrived: Arrived| {
+            printer.print(arrived.messages)?;
+            printer.changed(arrived.changed)
+        };
+        self.arrivals.take(self.node, print).await
+    }
+
+    /// The next event that says that there may be something to print.
+    async fn next(&self, events: &mut Events) -> Event {
+        let here = &self.room.id;
+        loop {
+            let event = next(events).await;
+            let counts = match &event {
+                Event::Message { message } => {
+                    message.room == *here && self.printer.told.get(&message.id).is_none()
+                }
+                Event::MessageChanged { message } => message.room == *here,
+                Event::History { room } => room == here,
+                Event::Lagged { .. } | Event::Ready { .. } => true,
+                _ => false,
+            };
+            if counts {
+                return event;
+            }
         }
     }
 }
 
-/// Prints each message once, and again when it reads otherwise.
+/// Prints messages, and again when they read otherwise.
 struct Printer {
     out: Output,
     ids: bool,
-    /// How messages read that were printed.
-    printed: BTreeMap<String, Message>,
+    told: Told,
 }
 
 impl Printer {
     fn print(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), Failure> {
         for message in messages {
-            let before = self.printed.get(&message.id);
-            if before.is_some_and(|before| reads_alike(before, &message)) {
-                continue;
-            }
-            let ids = self.ids;
-            self.out.item(&message, |message| {
-                let line = match before {
-                    Some(before) => changed(before, message),
-                    None => words(message),
-                };
-                if ids { format!("{}  {line}", paint(QUIET, text::short(&message.id))) } else { line }
-            })?;
-            self.printed.insert(message.id.clone(), message);
-            if self.printed.len() > MAX_PRINTED {
-                self.forget_oldest();
-            }
+            self.line(&message, words)?;
+            self.told.note(&message);
         }
         Ok(())
     }
 
-    fn forget_oldest(&mut self) {
-        let oldest = self.printed.values().min_by(|one, other| one.cursor.cmp(&other.cursor));
-        if let Some(id) = oldest.map(|message| message.id.clone()) {
-            self.printed.remove(&id);
+    /// Prints those that do not read as they did.
+    fn changed(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), Failure> {
+        for message in messages {
+            if self.told.reads_so(&message) {
+                continue;
+            }
+            match self.told.get(&message.id) {
+                Some(before) => self.line(&message, |message| changed(before, message))?,
+                None => {
+                    self.line(&message, |message| format!("{} {}", paint(QUIET, "changed:"), words(message)))?
+                }
+            }
+            self.told.note(&message);
         }
+        Ok(())
+    }
+
+    fn line(&self, message: &Message, words: impl FnOnce(&Message) -> String) -> Result<(), Failure> {
+        self.out.item(message, |message| {
+            let line = words(message);
+            if self.ids { format!("{}  {line}", paint(QUIET, text::short(&message.id))) } else { line }
+        })
     }
 }
 
-/// Whether nothing changed that is printed; who holds a message is not.
-fn reads_alike(one: &Message, other: &Message) -> bool {
-    let bare = |message: &Message| Message { delivered: None, name: String::new(), ..message.clone() };
-    bare(one) == bare(other)
-}
-
-async fn print_since(node: &Node, room: &str, since: u64, printer: &mut Printer) -> Result<(), Failure> {
+async fn print_since(
+    node: &Node,
+    room: &str,
+    since: u64,
+    until: Option<&String>,
+    printer: &mut Printer,
+) -> Result<(), Failure> {
     let (mut at, mut after) = (Some(since), None);
     loop {
-        let command =
-            Command::Log { to: room.to_owned(), before: None, after, at, around: None, limit: PAGE };
+        let command = Command::Log {
+            to: room.to_owned(),
+            before: None,
+            after,
+            at,
+            around: None,
+            until: until.cloned(),
+            limit: PAGE,
+        };
         let page: Page = ask!(node.call(command) => Page)?;
         after = page.messages.last().map(|message| message.cursor.clone());
         at = None;
@@ -153,8 +217,13 @@ async fn print_since(node: &Node, room: &str, since: u64, printer: &mut Printer)
     }
 }
 
-/// The newest messages, oldest first.
-async fn latest(node: &Node, room: &str, limit: u32) -> Result<Vec<Message>, ApiError> {
+/// The newest messages, oldest first; of those that had arrived by a place, if that is given.
+async fn latest(
+    node: &Node,
+    room: &str,
+    limit: u32,
+    until: Option<&String>,
+) -> Result<Vec<Message>, ApiError> {
     let mut messages: Vec<Message> = Vec::new();
     let mut left = limit;
     while left > 0 {
@@ -165,6 +234,7 @@ async fn latest(node: &Node, room: &str, limit: u32) -> Result<Vec<Message>, Api
             after: None,
             at: None,
             around: None,
+            until: until.cloned(),
             limit: left.min(PAGE),
         };
         let page: Page = ask!(node.call(command) => Page)?;
@@ -246,7 +316,7 @@ fn happened(message: &Message) -> String {
     }
 }
 
-/// What stands behind a message: marks and reactions.
+/// What stands behind a message: marks, reactions, and who has it.
 fn beside(message: &Message) -> String {
     let marks = [
         message.edited.filter(|_| !message.deleted).map(|_| "edited".to_owned()),
@@ -260,7 +330,23 @@ fn beside(message: &Message) -> String {
             .iter()
             .map(|reaction| format!("{} {}", text::line(&reaction.emoji), reaction.by.len())),
     );
+    marks.extend(message.delivered.as_ref().filter(|delivered| delivered.of > 0).map(delivery));
     if marks.is_empty() { String::new() } else { paint(QUIET, &format!("  ({})", marks.join(", "))) }
+}
+
+/// To how many a message of ours was delivered, and to whom.
+pub fn delivery(delivered: &Delivery) -> String {
+    let count = format!("delivered to {} of {}", delivered.to.len(), delivered.of);
+    if delivered.names.is_empty() { count } else { format!("{count}: {}", names(&delivered.names)) }
+}
+
+/// Names one behind the other, as far as somebody would read them.
+pub fn names(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(NAMES).map(|name| text::line(name)).collect();
+    match names.len().saturating_sub(NAMES) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// What changed about a message that was printed before.
@@ -283,5 +369,5 @@ const PAGE: u32 = 500;
 /// The most that one search may ask for.
 const FOUND: u32 = 200;
 
-/// Messages of a followed room whose changes are told in words.
-const MAX_PRINTED: usize = 10_000;
+/// Names that are written out.
+const NAMES: usize = 12;

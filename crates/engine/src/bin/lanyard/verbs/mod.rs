@@ -1,6 +1,8 @@
 //! The verbs: each asks the node, prints what it answers, and ends with the exit code that fits.
 
+mod arrivals;
 mod chat;
+mod delivery;
 mod files;
 mod history;
 mod log;

@@ -3,9 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_engine::Config;
-use lanyard_engine::api::{Event, Message, Room, RoomKind, Transfer, TransferDirection, TransferState};
+use lanyard_engine::api::{
+    Arrived, Event, Message, Room, RoomKind, Transfer, TransferDirection, TransferState,
+};
 use lanyard_engine::control::Node;
 
+use super::arrivals::{Arrivals, Told};
 use super::{log, next, snapshot, transfers};
 use crate::args::Up;
 use crate::failure::Failure;
@@ -37,12 +40,50 @@ pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
     for peer in now.peers.into_iter().filter(|peer| peer.online) {
         teller.tell(out, &Event::PeerOnline { peer })?;
     }
+    let mut arrivals = Arrivals::since_start();
+    catch_up(node, out, &mut arrivals, &mut teller).await?;
     loop {
         let event = next(&mut events).await;
+        if says_of_messages(&event) {
+            catch_up(node, out, &mut arrivals, &mut teller).await?;
+        }
         if !teller.was_told(&event) {
             teller.tell(out, &event)?;
         }
     }
+}
+
+/// Tells every message that arrived meanwhile, each once, and what was done with those that were here.
+async fn catch_up(
+    node: &Node,
+    out: Output,
+    arrivals: &mut Arrivals,
+    teller: &mut Teller,
+) -> Result<(), Failure> {
+    let tell = |arrived: Arrived| {
+        for message in arrived.messages {
+            teller.tell(out, &Event::Message { message })?;
+        }
+        for message in arrived.changed {
+            let changed = Event::MessageChanged { message };
+            if !teller.was_told(&changed) {
+                teller.tell(out, &changed)?;
+            }
+        }
+        Ok(())
+    };
+    arrivals.take(node, tell).await
+}
+
+fn says_of_messages(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::Message { .. }
+            | Event::MessageChanged { .. }
+            | Event::History { .. }
+            | Event::Lagged { .. }
+            | Event::Ready { .. }
+    )
 }
 
 /// Tells events, each once although the state at the start and the first events overlap.
@@ -50,12 +91,15 @@ pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
 struct Teller {
     online: BTreeSet<String>,
     rooms: BTreeMap<String, Room>,
+    messages: Told,
 }
 
 impl Teller {
     fn was_told(&self, event: &Event) -> bool {
         match event {
-            Event::Ready { .. } => true,
+            // What arrived was told by then.
+            Event::Ready { .. } | Event::Message { .. } => true,
+            Event::MessageChanged { message } => self.messages.reads_so(message),
             Event::PeerOnline { peer } => self.online.contains(&peer.id),
             _ => false,
         }
@@ -65,6 +109,7 @@ impl Teller {
         match event {
             Event::PeerOnline { peer } => drop(self.online.insert(peer.id.clone())),
             Event::PeerOffline { peer } => drop(self.online.remove(&peer.id)),
+            Event::Message { message } | Event::MessageChanged { message } => self.messages.note(message),
             Event::RoomChanged { room } => drop(self.rooms.insert(room.id.clone(), room.clone())),
             _ => {}
         }
@@ -98,7 +143,9 @@ impl Teller {
             Event::TransferFinished { transfer } => finished(transfer),
             Event::RoomLeft { room } => format!("You have left {}", self.room(room)),
             Event::Notice { error } => paint(BAD, &text::line(&error.message)),
-            Event::Lagged { missed } => format!("{missed} events came too fast to be shown"),
+            Event::Lagged { missed } => {
+                format!("{missed} events came too fast to be shown; no message is among them")
+            }
             Event::PeerChanged { .. }
             | Event::MessageChanged { .. }
             | Event::History { .. }

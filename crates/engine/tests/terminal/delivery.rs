@@ -1,0 +1,90 @@
+//! To whom what one says was delivered.
+
+use super::*;
+
+#[test]
+fn what_oneself_said_is_printed_with_who_has_it() {
+    let node = FakeNode::start(|method, _| match method {
+        "open" => ok("room", room("design", "open")),
+        _ => {
+            let alone = own("m1", "anybody?", &[], 0);
+            let nobody = own("m2", "nobody?", &[], 2);
+            let two = own("m3", "tea?", &["Bob", "C\u{1b}[2Jyd"], 3);
+            ok("page", page(&[alone, nobody, two], false))
+        }
+    });
+    let output = node.lanyard(&["log", "#design"]);
+    assert_eq!(
+        stdout(&output),
+        "1970-01-01 00:00  Ann: anybody?\n\
+         1970-01-01 00:00  Ann: nobody?  (delivered to 0 of 2)\n\
+         1970-01-01 00:00  Ann: tea?  (delivered to 2 of 3: Bob, C\u{fffd}[2Jyd)\n"
+    );
+    let output = node.lanyard(&["--json", "log", "#design"]);
+    assert_eq!(objects(&output)[2]["delivered"]["names"][0], "Bob");
+}
+
+#[test]
+fn waiting_for_a_delivery_ends_when_everybody_who_is_here_has_it() {
+    let looks = Mutex::new(0);
+    let node = FakeNode::start(move |method, _| match method {
+        "say" => ok("message", own("m1", "tea?", &[], 3)),
+        "members" => {
+            ok("members", json!([me(), member("Bob", true), member("Cyd", true), member("Dan", false)]))
+        }
+        _ => {
+            let mut looks = looks.lock().expect("no panic before");
+            *looks += 1;
+            let (holders, more): (&[&str], _) = match *looks {
+                1 => (&["Bob"], json!({ "to": ["BobBobBob"], "names": ["Bob"], "of": 3 })),
+                _ => (&["Bob", "Cyd"], json!({ "to": [], "names": [], "of": 3 })),
+            };
+            let told =
+                json!({ "event": "delivered", "room": "room-design", "message": "m1", "delivered": more });
+            ok("page", page(&[own("m1", "tea?", holders, 3)], false)).then(told)
+        }
+    });
+    let output = node.lanyard(&["say", "#design", "tea?", "--wait=600"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, "delivered to 2 of 3: Bob, Cyd\n"));
+    let output = node.lanyard(&["--json", "say", "#design", "tea?", "--wait"]);
+    assert_eq!(objects(&output), [own("m1", "tea?", &["Bob", "Cyd"], 3)]);
+}
+
+#[test]
+fn waiting_for_a_delivery_in_vain_says_who_lacks_it_and_exits_with_five_or_with_three_where_nobody_is() {
+    let answer = |here: bool| {
+        move |method: &str, _: &Value| match method {
+            "say" => ok("message", own("m1", "tea?", &[], 2)),
+            "members" => ok("members", json!([me(), member("Bob", here), member("Cyd", here)])),
+            _ => ok("page", page(&[own("m1", "tea?", if here { &["Bob"] } else { &[] }, 2)], false)),
+        }
+    };
+    let node = FakeNode::start(answer(true));
+    let output = node.lanyard(&["say", "#design", "tea?", "--wait=0"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (5, "delivered to 1 of 2: Bob\n"));
+    assert!(stderr(&output).contains("on its way to Cyd"), "{}", stderr(&output));
+    let node = FakeNode::start(answer(false));
+    let output = node.lanyard(&["say", "#design", "tea?", "--wait=600"]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert_eq!(code(&node.lanyard(&["say", "#design", "--delete", "m1", "--wait"])), 2);
+}
+
+fn own(id: &str, text: &str, holders: &[&str], of: u32) -> Value {
+    let mut message = message(id, text, 0);
+    message["author"] = "ann".into();
+    message["name"] = "Ann".into();
+    message["mine"] = true.into();
+    let to: Vec<String> = holders.iter().map(|name| name.repeat(3)).collect();
+    message["delivered"] = json!({ "to": to, "names": holders, "of": of });
+    message
+}
+
+fn member(name: &str, online: bool) -> Value {
+    json!({
+        "peer": name.repeat(3), "short": name, "name": name, "me": false, "online": online, "role": "member",
+    })
+}
+
+fn me() -> Value {
+    json!({ "peer": "ann", "short": "ann", "name": "Ann", "me": true, "online": true, "role": "member" })
+}
