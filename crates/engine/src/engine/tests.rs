@@ -1,5 +1,6 @@
 //! Stories of whole nodes in one process, without multicast: they know each other by address.
 
+mod mailbox;
 mod messages;
 mod private;
 
