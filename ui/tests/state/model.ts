@@ -71,7 +71,7 @@ export class Model implements Backend {
   deliver(index: number): void {
     const known = this.log[index];
     if (!known?.delivered) return;
-    const delivered = { to: [...known.delivered.to, 'peer'], names: [...known.delivered.names, 'Peer'], of: known.delivered.of };
+    const delivered = { to: [...known.delivered.to, 'peer'], names: [...known.delivered.names, 'Peer'], of: known.delivered.of, keptBy: [] };
     this.log = this.log.with(index, { ...known, delivered });
     this.events.push({ event: 'delivered', room: ROOM, message: known.id, delivered });
   }
@@ -227,6 +227,6 @@ function said(id: string, cursor: string, mine: boolean, text: string): Message 
     note: null,
     transfer: null,
     cursor,
-    delivered: mine ? { to: [], names: [], of: 1 } : null,
+    delivered: mine ? { to: [], names: [], of: 1, keptBy: [] } : null,
   };
 }

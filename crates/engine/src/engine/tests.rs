@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod facts;
+mod mailbox;
 mod messages;
 mod private;
 
