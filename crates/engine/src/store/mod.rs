@@ -15,6 +15,7 @@ mod cursor;
 mod error;
 pub mod folder;
 mod history;
+mod judging;
 mod load;
 mod meaning;
 mod messages;
@@ -32,6 +33,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -39,12 +41,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lanyard_proto::effects::{Loaded, PeerRecord, Record, TransferRecord};
-use lanyard_proto::model::{LogId, RoomId, Seq, TransferId, UnixMillis};
+use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
+pub use judging::Judged;
 pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
 pub use private::Arrived;
 pub use prune::{Limits, Pruned, Pruning};
@@ -226,6 +229,22 @@ impl Store {
         let (told, pruning) = oneshot::channel();
         self.writer.queue(Write::Prune(limits, told)).await?.await?;
         pruning.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Judges again, a bounded part at a time, by whose word messages of others are taken back in a room: the first part, or
+    /// what is behind the delete that was told last. Behind everything that was queued before.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn judge(
+        &self,
+        room: RoomId,
+        moderators: Arc<BTreeSet<PeerId>>,
+        after: Option<(PeerId, EntryId)>,
+    ) -> Result<Judged, StoreError> {
+        let (told, judged) = oneshot::channel();
+        self.writer.queue(Write::Judge(room, moderators, after, told)).await?.await?;
+        judged.await.map_err(|_| StoreError::Closed)
     }
 
     /// Checks the structure of the whole database, which takes a second for each few hundred megabytes.

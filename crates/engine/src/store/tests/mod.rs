@@ -3,6 +3,7 @@
 mod committing;
 mod crashing;
 mod history;
+mod judging;
 mod meaning;
 mod opening;
 mod private;
