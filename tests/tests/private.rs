@@ -2,6 +2,8 @@
 
 #[path = "private/hostile.rs"]
 mod hostile;
+#[path = "private/planted.rs"]
+mod planted;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

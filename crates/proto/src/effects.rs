@@ -118,6 +118,8 @@ pub enum Record {
     Standing { room: RoomId, standing: Standing },
     /// A key of a private room. Must survive power loss like the entries that are sealed with it.
     Key { room: RoomId, epoch: u32, key: SecretKey },
+    /// A key that somebody sent, and that is none of the room's.
+    KeyGone { room: RoomId, epoch: u32, key: SecretKey },
 }
 
 /// Where consecutive entries stand in their log.

@@ -107,6 +107,9 @@ impl Disk {
                 self.standing.insert(*room, standing.clone());
             }
             Record::Key { room, epoch, key } => self.keys.push((*room, *epoch, key.clone())),
+            Record::KeyGone { room, epoch, key } => {
+                self.keys.retain(|(of, at, kept)| (of, at, &kept.0) != (room, epoch, &key.0));
+            }
         }
     }
 
@@ -145,10 +148,9 @@ impl Disk {
     }
 
     fn private(&self, room: RoomId) -> LoadedPrivate {
-        let keys = self.keys.iter().filter(|(of, ..)| *of == room);
         LoadedPrivate {
             standing: self.standing.get(&room).cloned().unwrap_or(Standing::Inside),
-            keys: keys.map(|(_, epoch, key)| (*epoch, key.clone())).collect(),
+            keys: self.keys_of(room),
             deeds: self.entries(room).into_iter().filter(|entry| is_deed(entry.header.kind)).collect(),
         }
     }
@@ -158,6 +160,11 @@ impl Disk {
         let logs =
             self.logs.iter().filter(|((of, _), _)| *of == room).flat_map(|(_, log)| log.entries.values());
         logs.filter(|(entry, _)| epochs.contains(&entry.header.epoch)).cloned().collect()
+    }
+
+    pub fn keys_of(&self, room: RoomId) -> Vec<(u32, SecretKey)> {
+        let keys = self.keys.iter().filter(|(of, ..)| *of == room);
+        keys.map(|(_, epoch, key)| (*epoch, key.clone())).collect()
     }
 
     /// All entries of a room in the order in which they are shown.

@@ -42,6 +42,7 @@ pub(super) fn write(
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
         Record::Standing { room, standing } => private::write_standing(transaction, *room, standing),
         Record::Key { room, epoch, key } => private::write_key(transaction, *room, *epoch, key),
+        Record::KeyGone { room, epoch, key } => private::forget_key(transaction, *room, *epoch, key),
     }
 }
 

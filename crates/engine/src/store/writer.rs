@@ -245,6 +245,7 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Forget { .. }
         | Record::Forked { .. }
         | Record::Peer(_)
+        | Record::KeyGone { .. }
         | Record::Covered { .. } => Durability::ProgramEnd,
     }
 }

@@ -8,7 +8,8 @@
 //!   roster     who is here and which rooms there are, over TCP
 //!   forks      logs that contradict themselves
 //!   messages   what they write
-//!   private    who is in private rooms, and their keys; members and joining are what is done about it
+//!   private    who is in private rooms; members and joining are what is done about it
+//!   keyring    the keys of private rooms
 //!   errands    what is to be said to a certain device
 //! ```
 
@@ -18,6 +19,7 @@ mod datagrams;
 mod errands;
 mod forks;
 mod joining;
+mod keyring;
 mod links;
 mod members;
 mod membership;
@@ -351,6 +353,8 @@ impl Node {
     fn load_room(&mut self, loaded: &LoadedRoom) -> Effects {
         let Some(mut room) = self.make_room(loaded.record.clone()) else { return Effects::default() };
         room.replica.load(loaded);
+        // Whoever was known to belong here before goes on to.
+        loaded.logs.iter().for_each(|log| room.replica.name(log.author));
         room.active = loaded.recent.last().map_or(UnixMillis(0), |newest| newest.header.hlc.unix());
         self.rooms.insert(loaded.record.id, room);
         match &loaded.private {
