@@ -2,6 +2,8 @@
 
 #[path = "private/hostile.rs"]
 mod hostile;
+#[path = "private/planted.rs"]
+mod planted;
 #[path = "private/retention.rs"]
 mod retention;
 

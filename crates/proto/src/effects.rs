@@ -127,6 +127,8 @@ pub enum Record {
     DeedsGone { room: RoomId, entries: Vec<EntryId> },
     /// A key of a private room. Must survive power loss like the entries that are sealed with it.
     Key { room: RoomId, epoch: u32, key: SecretKey },
+    /// A key that somebody sent, and that is none of the room's.
+    KeyGone { room: RoomId, epoch: u32, key: SecretKey },
     /// Sealed entries that this device keeps for somebody who is away: consecutive, and right behind what is kept of their
     /// log. Must survive power loss before their author hears that they are kept: it may leave then.
     Hold { recipient: PeerId, entries: Vec<Arc<Entry>>, arrived: UnixMillis },

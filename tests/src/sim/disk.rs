@@ -123,6 +123,9 @@ impl Disk {
                 }
             }
             Record::Key { room, epoch, key } => self.keys.push((*room, *epoch, key.clone())),
+            Record::KeyGone { room, epoch, key } => {
+                self.keys.retain(|(of, at, kept)| (of, at, &kept.0) != (room, epoch, &key.0));
+            }
             Record::Hold { .. }
             | Record::Unhold { .. }
             | Record::Taken { .. }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use lanyard_proto::effects::Input;
+use lanyard_proto::effects::{Input, Record};
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{RoomId, SecretKey};
+use lanyard_proto::model::{Hlc, RoomId, SecretKey, Seq, UnixMillis};
 use lanyard_proto::node::{Membership, Refusal};
-use lanyard_proto::rooms::{Epochs, Invite, Role, RoomKeys, key_id};
+use lanyard_proto::rooms::{Content, Epochs, Invite, Role, RoomKeys, key_id};
 use lanyard_proto::wire::datagram::{Envelope, NetworkTag, RoomPacket};
-use lanyard_proto::wire::entry::Header;
+use lanyard_proto::wire::entry::{Entry, Header};
+use lanyard_proto::wire::frame::Frame;
 
 use super::{Lan, Who};
 
@@ -81,12 +82,63 @@ impl Lan {
         let (epoch, key) =
             self.hosts[who.0].disk.keys_of(header.room).into_iter().find(of_epoch).expect("has the key");
         epochs.insert(epoch, key.0.clone());
-        epochs.set_current(Some((epoch, key_id(&key.0))));
+        epochs.set_current(Some((epoch, key_id(&key.0))), Vec::new());
         RoomKeys::Epochs(epochs).seal_body(header, [7; 24], plain).expect("has the key")
     }
 
     pub fn identity(&self, who: Who) -> Identity {
         Identity::from_seed(&self.hosts[who.0].seed)
+    }
+
+    /// Entries that somebody makes with a program of his own, one log of them, sealed with the oldest key that he has of the
+    /// epoch; as they travel in the room.
+    pub fn forge(&self, who: Who, room: RoomId, epoch: u32, contents: &[Content]) -> Vec<Vec<u8>> {
+        let keys = self.hosts[who.0].disk.keys_of(room);
+        let (_, key) = keys.into_iter().find(|(of, _)| *of == epoch).expect("has the key");
+        let mut epochs = Epochs::default();
+        epochs.insert(epoch, key.0.clone());
+        epochs.set_current(Some((epoch, key_id(&key.0))), Vec::new());
+        let keys = RoomKeys::Epochs(epochs);
+        let identity = Identity::from_seed(&self.hosts[who.0].seed);
+        let mut prev = [0; 32];
+        let entries = (1..).zip(contents).map(|(seq, content)| {
+            let (author, hlc) = (identity.peer_id(), Hlc::at(UnixMillis(self.now_of(who).unix.0 + seq)));
+            let (seq, kind) = (Seq(seq), content.kind());
+            let header =
+                Header { room, author, nonce: FORGED_LOG, epoch, seq, prev, hlc, deps: vec![], kind };
+            let body = keys.seal_body(&header, [7; 24], &content.encode("forged")).expect("has the key");
+            let entry = Entry::write(&identity, header, body);
+            prev = entry.id().0;
+            entry.encode_in_room()
+        });
+        entries.collect()
+    }
+
+    /// Sends forged entries over a link, the newest first as a catching up device would want them.
+    pub fn plant_entries(&mut self, who: Who, to: Who, room: RoomId, entries: &[Vec<u8>]) {
+        for part in entries.chunks(256) {
+            self.say_on_link(who, to, Frame::Entries { room, entries: part.to_vec() }.encode());
+        }
+    }
+
+    /// Keys that somebody has on disk, by whatever way they came there.
+    pub fn put_keys(&mut self, who: Who, room: RoomId, keys: &[(u32, [u8; 32])]) {
+        for (epoch, key) in keys {
+            let key = SecretKey((*key).into());
+            self.hosts[who.0].disk.commit(&Record::Key { room, epoch: *epoch, key });
+        }
+    }
+
+    pub fn keys_on_disk(&self, who: Who, room: RoomId) -> Vec<(u32, [u8; 32])> {
+        self.hosts[who.0].disk.keys_of(room).into_iter().map(|(epoch, key)| (epoch, *key.0)).collect()
+    }
+
+    /// The epochs of the keys of a room that somebody has on disk.
+    pub fn key_epochs(&self, who: Who, room: RoomId) -> Vec<u32> {
+        let mut epochs: Vec<u32> =
+            self.hosts[who.0].disk.keys_of(room).into_iter().map(|(epoch, _)| epoch).collect();
+        epochs.sort_unstable();
+        epochs
     }
 
     /// Hosts of one segment hear each other, and nobody else.
@@ -155,3 +207,6 @@ impl Lan {
         seen.into_iter().next().unwrap_or_default()
     }
 }
+
+/// Names the log of what somebody forges.
+const FORGED_LOG: u64 = 0xF06;

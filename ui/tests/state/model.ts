@@ -223,6 +223,7 @@ function said(id: string, cursor: string, mine: boolean, text: string): Message 
     mentions: [],
     toMe: false,
     pinned: false,
+    disputed: false,
     late: false,
     note: null,
     transfer: null,

@@ -443,7 +443,11 @@ pub fn refused(refusal: Refusal) -> ApiError {
     let code = match refusal {
         Refusal::NoRoom | Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NotFound,
         Refusal::NoMember | Refusal::NoInvite => ErrorCode::NotFound,
-        Refusal::NotMember | Refusal::NotAdmin | Refusal::NotCreator => ErrorCode::Refused,
+        Refusal::NotMember
+        | Refusal::NotAdmin
+        | Refusal::NotCreator
+        | Refusal::Flooding
+        | Refusal::TooManyDeeds => ErrorCode::Refused,
         Refusal::Transfer(lanyard_proto::transfer::Refusal::Over)
         | Refusal::NotYourMessage
         | Refusal::NotYoursToDelete => ErrorCode::Refused,

@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lanyard_proto::effects::{Effects, Record};
+use lanyard_proto::model::{PeerId, RoomId};
+use lanyard_proto::rooms::RoomKind;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
+use crate::api::Event;
 use crate::engine::run::{Report, Run};
 use crate::store::{Opened, Openings, StoreError};
 
@@ -53,9 +56,59 @@ impl Run {
                 }
             }
             for room in rooms {
-                let _ = reports.send(Report::Recount(room)).await;
+                let _ = reports.send(Report::Opened(room)).await;
             }
         });
+    }
+
+    /// Has the store judge deletes in a private room again if others moderate it than it was told last.
+    pub fn judge(&mut self, room: RoomId) {
+        let Some(held) = self.node.room(room).filter(|held| held.record().kind == RoomKind::Private) else {
+            return;
+        };
+        let moderators = held.roles().map(|(peer, _)| peer).filter(|peer| held.moderates(*peer));
+        let moderators = Arc::new(moderators.collect::<BTreeSet<PeerId>>());
+        let judging = &mut self.view.room(room).judging;
+        if judging.is_busy || judging.told.as_ref() == Some(&moderators) {
+            return;
+        }
+        judging.is_busy = true;
+        judging.told = Some(moderators.clone());
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let (mut changed, mut after) = (false, None);
+            let report = loop {
+                match store.judge(room, moderators.clone(), after).await {
+                    Ok(judged) => {
+                        changed |= judged.changed;
+                        after = judged.last;
+                        if after.is_none() {
+                            break Report::Judged { room, changed };
+                        }
+                    }
+                    Err(error) => break Report::Failed(error),
+                }
+            };
+            // The engine's task may have ended.
+            let _ = reports.send(report).await;
+        });
+    }
+
+    /// As [`Run::judge`], whoever moderates.
+    pub fn judge_anew(&mut self, room: RoomId) {
+        self.view.room(room).judging.told = None;
+        self.judge(room);
+    }
+
+    /// The store has judged.
+    pub fn judged(&mut self, room: RoomId, changed: bool) {
+        self.view.room(room).judging.is_busy = false;
+        if changed {
+            self.tell(Event::History { room: room.to_string() });
+            self.recount(room);
+            self.open_what_can_be_opened();
+        }
+        self.judge(room);
     }
 
     fn opened<'a>(&self, entries: impl Iterator<Item = &'a Arc<Entry>>) -> Openings {

@@ -231,6 +231,7 @@ impl Run {
     pub(super) fn tell_of_members(&mut self, room: RoomId) {
         self.tell(Event::MembersChanged { room: room.to_string() });
         self.tell_of_room(room);
+        self.judge(room);
     }
 
     /// Reads entries whose keys came.

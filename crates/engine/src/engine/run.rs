@@ -124,6 +124,13 @@ pub enum Report {
     },
     /// Those were all: what lies in the store unopened can be opened.
     Unsealed,
+    /// What was opened in a private room may have been judged by whoever moderated it before.
+    Opened(RoomId),
+    /// The store judged all deletes of a room, and some otherwise than before.
+    Judged {
+        room: RoomId,
+        changed: bool,
+    },
     Failed(StoreError),
 }
 
@@ -380,6 +387,15 @@ impl Run {
             Report::Reread { room, found } => self.reread_found(room, found).await,
             Report::Unsealed => {
                 self.open_what_can_be_opened();
+                Ok(())
+            }
+            Report::Opened(room) => {
+                self.recount(room);
+                self.judge_anew(room);
+                Ok(())
+            }
+            Report::Judged { room, changed } => {
+                self.judged(room, changed);
                 Ok(())
             }
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,

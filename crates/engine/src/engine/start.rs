@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use lanyard_proto::effects::Loaded;
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{Platform, Seq, UnixMillis};
+use lanyard_proto::model::{Platform, RoomId, Seq, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::wire::datagram::MAX_NAME;
 use lanyard_proto::wire::entry::log_id;
@@ -22,7 +22,7 @@ use crate::engine::lock::ProfileLock;
 use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
-use crate::engine::view::{RoomView, SENT_WATCHED, Sent, TransferView, View};
+use crate::engine::view::{Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
@@ -131,6 +131,9 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     run.accept_offers_by_rule();
     run.dial_configured_peers();
     run.open_what_can_be_opened();
+    // The last run may have ended before it had judged by what it learned.
+    let rooms: Vec<RoomId> = run.node.rooms().map(|room| room.record().id).collect();
+    rooms.into_iter().for_each(|room| run.judge(room));
     Ok((run, handle))
 }
 
@@ -203,6 +206,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
             draft: store.draft(id).await?,
             sent: sent.map(|(seq, id)| Sent { seq, id, told: holders(seq), kept: Vec::new() }).collect(),
             keep_days: kept.get(&id).copied(),
+            judging: Judging::default(),
         };
         rooms.insert(id, view);
     }

@@ -1,7 +1,8 @@
 //! What user interfaces see: the node's state and the store's, as values of the API.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
 use lanyard_proto::model::{self, EntryId, PeerId, RoomId, Seq, TransferId};
@@ -41,6 +42,16 @@ pub struct RoomView {
     pub sent: VecDeque<Sent>,
     /// For how many days history is kept; as the settings say if absent.
     pub keep_days: Option<u32>,
+    pub judging: Judging,
+}
+
+/// By whose word the store takes back what others wrote in a private room.
+#[derive(Default)]
+pub struct Judging {
+    /// Whoever moderated when it was last told. Absent: it has to be told in any case.
+    pub told: Option<Arc<BTreeSet<PeerId>>>,
+    /// Whether it is at it.
+    pub is_busy: bool,
 }
 
 /// A message of ours, and what was told of it.

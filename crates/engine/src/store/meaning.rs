@@ -22,10 +22,10 @@ pub(super) struct Row<'a> {
 }
 
 /// A message that a mark speaks about.
-struct Target {
-    id: i64,
-    author: PeerId,
-    kind: u8,
+pub(super) struct Target {
+    pub(super) id: i64,
+    pub(super) author: PeerId,
+    pub(super) kind: u8,
     cursor: Cursor,
 }
 
@@ -316,7 +316,12 @@ fn say(
 }
 
 /// Leaves nothing of a message but the signed entries.
-fn take_back(transaction: &Transaction, room: i64, id: EntryId, target: &Target) -> Result<(), StoreError> {
+pub(super) fn take_back(
+    transaction: &Transaction,
+    room: i64,
+    id: EntryId,
+    target: &Target,
+) -> Result<(), StoreError> {
     if !matches!(target.kind, kind::TEXT | kind::OFFER) {
         return Ok(());
     }
@@ -335,7 +340,7 @@ fn take_back(transaction: &Transaction, room: i64, id: EntryId, target: &Target)
 }
 
 /// Only messages of the same room can be spoken about.
-fn find(transaction: &Transaction, room: i64, id: EntryId) -> Result<Option<Target>, StoreError> {
+pub(super) fn find(transaction: &Transaction, room: i64, id: EntryId) -> Result<Option<Target>, StoreError> {
     Ok(transaction
         .prepare_cached(
             "SELECT message.id, message.author, kind, message.place, message.seq, message.nonce
@@ -353,7 +358,7 @@ fn find(transaction: &Transaction, room: i64, id: EntryId) -> Result<Option<Targ
         .optional()?)
 }
 
-fn is_taken_back(
+pub(super) fn is_taken_back(
     transaction: &Transaction,
     room: i64,
     id: EntryId,

@@ -16,6 +16,7 @@ mod cursor;
 mod error;
 pub mod folder;
 mod history;
+mod judging;
 mod load;
 mod mailbox;
 mod meaning;
@@ -35,6 +36,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -42,13 +44,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lanyard_proto::effects::{Loaded, PeerRecord, Record, Stock, TransferRecord};
-use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, Span, TransferId, UnixMillis};
+use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
 pub use arrivals::{Arrivals, Number};
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
+pub use judging::Judged;
 pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
 pub use offers::Offered;
 pub use private::Arrived;
@@ -265,6 +268,22 @@ impl Store {
         let (told, pruning) = oneshot::channel();
         self.writer.queue(Write::Prune(limits, told)).await?.await?;
         pruning.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// Judges again, a bounded part at a time, by whose word messages of others are taken back in a room: the first part, or
+    /// what is behind the delete that was told last. Behind everything that was queued before.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn judge(
+        &self,
+        room: RoomId,
+        moderators: Arc<BTreeSet<PeerId>>,
+        after: Option<(PeerId, EntryId)>,
+    ) -> Result<Judged, StoreError> {
+        let (told, judged) = oneshot::channel();
+        self.writer.queue(Write::Judge(room, moderators, after, told)).await?.await?;
+        judged.await.map_err(|_| StoreError::Closed)
     }
 
     /// Checks the structure of the whole database, which takes a second for each few hundred megabytes.

@@ -58,6 +58,20 @@ pub(super) fn write_key(
     Ok(())
 }
 
+pub(super) fn forget_key(
+    transaction: &Transaction,
+    room: RoomId,
+    epoch: u32,
+    key: &SecretKey,
+) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "DELETE FROM room_key WHERE room = (SELECT id FROM room WHERE room = ?) AND epoch = ? AND key = ?",
+        )?
+        .execute(params![room.0, epoch, key.0.as_slice()])?;
+    Ok(())
+}
+
 /// Keeps those of the entries at hand that say who is in a private room.
 pub(super) fn note_deeds<'a>(
     transaction: &Transaction,

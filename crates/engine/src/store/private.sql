@@ -30,3 +30,6 @@ CREATE TABLE deed (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX deed_of_room ON deed (room);
+
+-- Deletes are judged again when others moderate the room.
+CREATE INDEX mark_deletes ON mark (room, whose, target) WHERE kind = 3;

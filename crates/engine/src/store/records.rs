@@ -49,6 +49,7 @@ pub(super) fn write(
         Record::Deed { room, entry } => private::note_deeds(transaction, *room, std::iter::once(entry)),
         Record::DeedsGone { room, entries } => private::forget_deeds(transaction, *room, entries),
         Record::Key { room, epoch, key } => private::write_key(transaction, *room, *epoch, key),
+        Record::KeyGone { room, epoch, key } => private::forget_key(transaction, *room, *epoch, key),
         Record::Hold { recipient, entries, arrived } => {
             mailbox::hold(transaction, *recipient, entries, *arrived)
         }

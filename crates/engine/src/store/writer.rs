@@ -1,16 +1,19 @@
 //! The thread that owns the writing connection. Whatever is queued when it looks becomes one transaction.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use lanyard_proto::effects::Record;
-use lanyard_proto::model::{RoomId, TransferId};
+use lanyard_proto::model::{EntryId, PeerId, RoomId, TransferId};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
 use super::{
-    Cursor, Durable, Limits, Openings, Pruning, Settings, TransferNote, meaning, prune, records, schema,
+    Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, TransferNote, judging, meaning, prune,
+    records, schema,
 };
 
 /// Something to be written.
@@ -25,6 +28,8 @@ pub(super) enum Write {
     /// Entries that were stored before and could be opened now.
     Opened(Openings),
     Draft(RoomId, String),
+    /// By whose word others' messages are taken back, from which delete on, and whom to tell what came of it.
+    Judge(RoomId, Arc<BTreeSet<PeerId>>, Option<(PeerId, EntryId)>, oneshot::Sender<Judged>),
 }
 
 /// Reaches the writing thread.
@@ -127,7 +132,7 @@ impl Thread {
         let Some(durability) = writes.iter().map(durability_of).max() else { return Ok(()) };
         self.set_durability(durability)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut pruned = Vec::new();
+        let (mut pruned, mut judged) = (Vec::new(), Vec::new());
         for write in writes {
             match write {
                 Write::Records(batch, openings) => {
@@ -143,12 +148,19 @@ impl Thread {
                 Write::Draft(room, text) => meaning::set_draft(&transaction, room, &text)?,
                 Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
                 Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
+                Write::Judge(room, moderators, after, told) => {
+                    judged.push((told, judging::judge(&transaction, room, &moderators, after)?));
+                }
             }
         }
         transaction.commit()?;
         for (told, pruning) in pruned {
             // An error only says that nobody waits for it.
             let _ = told.send(pruning);
+        }
+        for (told, judged) in judged {
+            // As above.
+            let _ = told.send(judged);
         }
         Ok(())
     }
@@ -217,6 +229,7 @@ fn durability_of(write: &Write) -> Durability {
         | Write::Keep(..)
         | Write::Prune(..)
         | Write::Opened(_)
+        | Write::Judge(..)
         | Write::Draft(..) => Durability::ProgramEnd,
     }
 }
@@ -240,6 +253,7 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Deed { .. }
         | Record::DeedsGone { .. }
         | Record::Peer(_)
+        | Record::KeyGone { .. }
         | Record::Covered { .. }
         | Record::Unhold { .. }
         | Record::Taken { .. }

@@ -42,6 +42,10 @@ pub enum Refusal {
     AlreadyMember,
     #[error("a room has at most {} members", rooms::MAX_MEMBERS)]
     TooManyMembers,
+    #[error("this device flooded the room, and is out for good")]
+    Flooding,
+    #[error("this device has done as much in this room as one device may: another admin can go on")]
+    TooManyDeeds,
     #[error("this room has no such invite")]
     NoInvite,
     #[error("this room has {MAX_INVITES} invites that hold: let some hold no longer first")]

@@ -14,13 +14,13 @@ use crate::node::private::Private;
 use crate::node::{Dropped, Node, Room};
 use crate::rooms::{self, Deed, Done, digest_of};
 use crate::wire::entry::{Entry, Unverified};
-use crate::wire::frame::{KNOWN_BYTES, KnownDeeds};
+use crate::wire::frame::{KNOWN_BYTES, KnownDeeds, MAX_DEEDS};
 
 /// Entries that cannot be taken yet.
 #[derive(Default)]
 pub(super) struct Waiting {
     pub(super) entries: VecDeque<Unverified>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 impl Waiting {
@@ -97,9 +97,9 @@ impl Room {
         may
     }
 
-    /// What is here, so that only the others are sent.
+    /// What is here, so that only the others are sent; no more than can be named, which is all once the genesis is here.
     pub(super) fn known_deeds(&self) -> KnownDeeds {
-        self.private.iter().flat_map(|private| private.deeds.ids()).map(known_by).collect()
+        self.private.iter().flat_map(|private| private.deeds.ids()).map(known_by).take(MAX_DEEDS).collect()
     }
 
     /// Those that a device may have and does not know.
@@ -220,7 +220,7 @@ const MAX_ROUNDS: usize = 64;
 const MAX_UNREAD: usize = 1024;
 /// Entries of authors who are not known to have been let in, per room: their addition is on its way, or comes with the
 /// next pull, and brings them again.
-const MAX_WAITING: usize = 1024;
-const MAX_WAITING_BYTES: usize = 1 << 20;
+pub(super) const MAX_WAITING: usize = 1024;
+pub(super) const MAX_WAITING_BYTES: usize = 1 << 20;
 /// What an entry takes in memory beside its body, about.
-const ENTRY_OVERHEAD: usize = 400;
+pub(super) const ENTRY_OVERHEAD: usize = 400;

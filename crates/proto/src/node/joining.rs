@@ -10,7 +10,10 @@ use crate::node::membership::Membership;
 use crate::node::retry::Retry;
 use crate::node::{MAX_ROOMS, Node, Refusal, Room};
 use crate::pacing::earliest;
-use crate::rooms::{self, Invite, RoomKind, Standing, What, Why, join_proof, refusal_proof, welcome_proof};
+use crate::rooms::{
+    self, Giver, Invite, MAX_MEMBERS_BY_INVITES, PLAIN_IS_MUCH, RoomKind, Sort, Standing, What, Why,
+    join_proof, refusal_proof, welcome_proof,
+};
 use crate::wire::door::{Door, MAX_WRITERS, Welcome};
 use crate::wire::frame::Frame;
 
@@ -25,7 +28,9 @@ impl Knocks {
     fn allow(&mut self, peer: PeerId, now: Instant) -> bool {
         self.counts.retain(|_, (since, _)| now.since(*since) < KNOCK_SPAN);
         if self.counts.len() >= MAX_KNOCKERS && !self.counts.contains_key(&peer) {
-            return false;
+            // Nobody keeps others out by knocking under many names.
+            let longest = self.counts.iter().min_by_key(|(_, (since, _))| *since).map(|(peer, _)| *peer);
+            longest.map(|peer| self.counts.remove(&peer));
         }
         let (_, count) = self.counts.entry(peer).or_insert((now, 0));
         *count += 1;
@@ -182,6 +187,13 @@ impl Node {
         }
         let mut effects = Effects::default();
         if private.fold.role(peer).is_none() {
+            let full = private.fold.members.len() >= MAX_MEMBERS_BY_INVITES;
+            if full
+                || private.deeds.is_flooding(peer)
+                || private.deeds.written(self.me, Sort::Plain) >= PLAIN_IS_MUCH
+            {
+                return say(conn, nothing);
+            }
             let name = self.presence.peer(peer).map(|peer| peer.name.clone()).unwrap_or_default();
             let after = private.fold.removals_of(peer);
             let what = What::Add { device: peer, admin: false, invite: Some(invite), after, name };
@@ -211,28 +223,12 @@ impl Node {
         let id = welcome.room;
         let mut effects = Effects::default();
         let room = self.rooms.get(&id);
-        let believed = match room.and_then(|room| room.private.as_ref()) {
-            Some(private) => match &private.standing {
-                Standing::Joining(invite) => {
-                    let exporter = self.errands.exporter(conn);
-                    let proof =
-                        exporter.map(|exporter| welcome_proof(&invite.secret, &exporter, self.me, id));
-                    proof.is_some_and(|proof| welcome.proof.is_some_and(|said| same(&said, &proof)))
-                }
-                // Somebody who was in when this device was put out lets it in again.
-                Standing::Inside | Standing::Refused(_) => {
-                    private.fold.members.contains_key(&peer) || private.fold.creator.is_none()
-                }
-                Standing::Leaving => false,
-            },
-            // Somebody lets this device in of his own accord. Strangers cannot fill all places with rooms of theirs.
-            None => room.is_none() && self.rooms.len() < MAX_ROOMS / 2,
-        };
+        let giver = self.believes(conn, peer, welcome);
         self.errands.done(conn, Errand::Join(id));
-        if !believed || welcome.keys.is_empty() {
+        let Some(giver) = giver.filter(|_| !welcome.keys.is_empty()) else {
             effects.extend(self.hang_up_if_idle(conn));
             return effects;
-        }
+        };
         let name = rooms::private_name(&welcome.name).unwrap_or_default();
         if room.is_none() {
             effects.extend(self.add_room(id, RoomKind::Private, &name, now));
@@ -240,19 +236,42 @@ impl Node {
         if let Some(held) = self.rooms.get_mut(&id)
             && let Some(private) = &mut held.private
         {
-            private.welcomed.extend(welcome.writers.iter().take(MAX_WRITERS));
-            private.welcomed.insert(peer);
-            welcome.writers.iter().chain([&peer]).for_each(|writer| held.replica.name(*writer));
+            let writers = private.note_writers([peer].into_iter().chain(welcome.writers.iter().copied()));
+            writers.into_iter().for_each(|writer| held.replica.name(writer));
             if held.record.name.is_empty() && !name.is_empty() {
                 held.record.name = name;
                 effects.commit.push(Record::Room(held.record.clone()));
             }
         }
         effects.extend(self.stand(id, Standing::Inside, now));
-        effects.extend(self.take_keys(id, &welcome.keys, now));
+        effects.extend(self.keep_keys(id, giver, &welcome.keys, now));
         effects.extend(self.ask(conn, id));
         effects.extend(self.hang_up_if_idle(conn));
         effects
+    }
+
+    /// Whether somebody's word is taken that this device is in, and how far.
+    fn believes(&self, conn: ConnId, peer: PeerId, welcome: &Welcome) -> Option<Giver> {
+        let id = welcome.room;
+        let room = self.rooms.get(&id);
+        let Some(private) = room.and_then(|room| room.private.as_ref()) else {
+            // Somebody lets this device in of his own accord. Strangers cannot fill all places with rooms of theirs.
+            return (room.is_none() && self.rooms.len() < MAX_ROOMS / 2).then_some(Giver::Word(peer));
+        };
+        match &private.standing {
+            Standing::Joining(invite) => {
+                let proof = welcome_proof(&invite.secret, &self.errands.exporter(conn)?, self.me, id);
+                welcome.proof.is_some_and(|said| same(&said, &proof)).then_some(Giver::Proven)
+            }
+            // Whoever is in has what it needs, and can ask for what it lacks: nobody plants anything here.
+            Standing::Inside if private.fold.members.contains_key(&self.me) => None,
+            // Somebody who was in when this device was put out lets it in again.
+            Standing::Inside | Standing::Refused(_) => {
+                let known = private.fold.creator.is_none() || private.fold.members.contains_key(&peer);
+                known.then_some(Giver::Word(peer))
+            }
+            Standing::Leaving => None,
+        }
     }
 
     fn was_refused(
@@ -321,7 +340,7 @@ fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
 /// A device may try to come in this often in a minute; with 128 bits of secret this only saves work.
 const MAX_KNOCKS: u32 = 10;
 const KNOCK_SPAN: Duration = Duration::from_secs(60);
-/// Devices whose tries are counted at a time. Of more than that at once none is let in for a minute.
+/// Devices whose tries are counted at a time.
 const MAX_KNOCKERS: usize = 1024;
 /// How long a device that was asked has to answer before the next one is.
 const JOIN_PATIENCE: Duration = Duration::from_secs(5);
@@ -350,14 +369,14 @@ mod tests {
     }
 
     #[test]
-    fn the_table_of_those_who_knock_has_an_end() {
+    fn the_table_of_those_who_knock_has_an_end_and_keeps_nobody_out() {
         let mut knocks = Knocks::default();
-        for n in 0..MAX_KNOCKERS {
+        for n in 0..=MAX_KNOCKERS as u64 {
             let mut id = [0; 32];
             id[..8].copy_from_slice(&n.to_be_bytes());
-            assert!(knocks.allow(PeerId(id), Instant(0)));
+            assert!(knocks.allow(PeerId(id), Instant(n)));
         }
-        assert!(!knocks.allow(PeerId([255; 32]), Instant(0)));
         assert_eq!(knocks.counts.len(), MAX_KNOCKERS);
+        assert!(!knocks.counts.contains_key(&PeerId([0; 32])), "who knocked first makes place");
     }
 }

@@ -10,7 +10,7 @@ use crate::node::private::Private;
 use crate::node::retry::Retry;
 use crate::node::{MAX_ROOMS, Node, Refusal, Room};
 use crate::rooms::{
-    self, Content, Deed, Invite, KnownInvite, MAX_BOXES, MAX_MEMBERS, MAX_NAMED_HEADS, Role, RoomKind,
+    self, Content, Deed, Invite, KnownInvite, MAX_BOXES, MAX_MEMBERS, MAX_NAMED_HEADS, Role, RoomKind, Sort,
     Standing, What, grant_box,
 };
 
@@ -29,8 +29,9 @@ impl Node {
         let mut effects = self.add_room(id, RoomKind::Private, &name, now);
         let key: [u8; 32] = self.dice.bytes();
         effects.commit.push(Record::Standing { room: id, standing: Standing::Inside });
-        effects.extend(self.take_keys(id, &[(0, key)], now));
-        effects.extend(self.do_deed(id, What::Genesis { salt, name }, now)?);
+        effects.extend(self.begin_keys(id, key));
+        let genesis = What::Genesis { salt, name, key: rooms::key_id(&key) };
+        effects.extend(self.do_deed(id, genesis, now)?);
         effects.extend(self.advance(now));
         Ok((id, effects))
     }
@@ -46,6 +47,9 @@ impl Node {
         }
         if private.fold.members.len() >= MAX_MEMBERS {
             return Err(Refusal::TooManyMembers);
+        }
+        if private.deeds.is_flooding(peer) {
+            return Err(Refusal::Flooding);
         }
         let after = private.fold.removals_of(peer);
         self.identity.agree(peer).ok_or(Refusal::BadKey)?;
@@ -226,9 +230,12 @@ impl Node {
     pub(super) fn do_deed(&mut self, id: RoomId, what: What, now: Now) -> Result<Effects, Refusal> {
         let private =
             self.rooms.get(&id).and_then(|room| room.private.as_ref()).ok_or(Refusal::NotPrivate)?;
+        if !private.deeds.has_place(self.me, Sort::of(self.me, &what), 1) {
+            return Err(Refusal::TooManyDeeds);
+        }
         let height = match what {
             What::Genesis { .. } => 0,
-            _ => private.fold.height.saturating_add(1),
+            _ => private.fold.next_height(),
         };
         let deed = Deed { height, what };
         let (entry, mut effects) = self.write(id, &Content::Deed(deed.clone()), now)?;
@@ -247,10 +254,6 @@ impl Node {
             return Effects::default();
         };
         let Some(epoch) = keys.epoch().checked_add(1) else { return Effects::default() };
-        // A later epoch, of which the key is not here, would not give way to this one.
-        if private.fold.grants.contains_key(&epoch) {
-            return Effects::default();
-        }
         let boxes: Vec<_> = private
             .fold
             .members
@@ -258,16 +261,19 @@ impl Node {
             .filter(|peer| **peer != me)
             .filter_map(|peer| Some((*peer, grant_box(&self.identity, *peer, id, epoch, &key)?)))
             .collect();
-        let height = private.fold.height.saturating_add(1);
-        let mut effects = Effects::default();
-        if let Some(epochs) = keys.epochs_mut().filter(|epochs| !epochs.reads(epoch)) {
-            epochs.insert(epoch, key.into());
-            effects.commit.push(Record::Key { room: id, epoch, key: SecretKey(key.into()) });
-        }
         let id_of_key = rooms::key_id(&key);
         let mut parts: Vec<Vec<_>> = boxes.chunks(MAX_BOXES).map(<[_]>::to_vec).collect();
         if parts.is_empty() {
             parts.push(Vec::new());
+        }
+        if !private.deeds.has_place(me, Sort::Ruling, parts.len()) {
+            return Effects::default();
+        }
+        let height = private.fold.next_height();
+        let mut effects = Effects::default();
+        if let Some(epochs) = keys.epochs_mut() {
+            epochs.insert(epoch, key.into());
+            effects.commit.push(Record::Key { room: id, epoch, key: SecretKey(key.into()) });
         }
         // All parts are sealed with the old key: the new one counts once they are folded.
         for boxes in parts {

@@ -1,7 +1,5 @@
 //! What a room knows of those who are in it, where it is a private one.
 
-use std::collections::BTreeSet;
-
 use crate::model::{LogId, PeerId, RoomId, Span};
 use crate::node::Room;
 use crate::rooms::{self, Deed, Role, RoomKeys, Standing, What, Why, private_room_id};
@@ -20,7 +18,14 @@ pub enum Membership {
 impl Room {
     /// How this device stands to the room; it is a member of every room that is not private.
     pub fn membership(&self) -> Membership {
-        self.private.as_ref().map_or(Membership::Member, |private| private.membership(self.me))
+        let Some(private) = &self.private else { return Membership::Member };
+        match private.membership(self.me) {
+            // Somebody let it in, and what the room's own entries say of it is on its way.
+            Membership::Member if self.keys.epochs().is_none_or(|keys| keys.current().is_none()) => {
+                Membership::Joining
+            }
+            membership => membership,
+        }
     }
 
     /// Who is in a private room, in which role.
@@ -80,12 +85,10 @@ impl Room {
         open.collect()
     }
 
-    /// Epochs of which keys are missing.
+    /// Epochs of which keys are missing that deeds name.
     pub(super) fn wanted_epochs(&self) -> Vec<u32> {
         let (Some(private), Some(epochs)) = (&self.private, self.keys.epochs()) else { return Vec::new() };
-        let mut wanted: BTreeSet<u32> =
-            private.fold.lacking(|epoch, key| epochs.holds(epoch, key)).into_iter().collect();
-        wanted.extend(private.sealed.iter().filter(|epoch| !epochs.reads(**epoch)));
+        let wanted = private.fold.lacking(&private.sealed, |epoch, key| epochs.holds(epoch, key));
         wanted.into_iter().take(crate::wire::door::MAX_EPOCHS).collect()
     }
 

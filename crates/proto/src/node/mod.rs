@@ -8,8 +8,9 @@
 //!   roster     who is here and which rooms there are, over TCP
 //!   forks      logs that contradict themselves
 //!   messages   what they write
-//!   private    who is in private rooms, and their keys; members and joining are what is done about it
+//!   private    who is in private rooms; members and joining are what is done about it
 //!   deeds      what says who is in a private room, apart from the logs that it stands in
+//!   keyring    the keys of private rooms
 //!   errands    what is to be said to a certain device
 //!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
@@ -21,6 +22,7 @@ mod deeds;
 mod errands;
 mod forks;
 mod joining;
+mod keyring;
 mod links;
 mod mailbox;
 mod members;
@@ -380,6 +382,8 @@ impl Node {
     fn load_room(&mut self, loaded: &LoadedRoom) -> Effects {
         let Some(mut room) = self.make_room(loaded.record.clone()) else { return Effects::default() };
         room.replica.load(loaded);
+        // Whoever was known to belong here before goes on to.
+        loaded.logs.iter().for_each(|log| room.replica.name(log.author));
         room.active = loaded.recent.last().map_or(UnixMillis(0), |newest| newest.header.hlc.unix());
         self.rooms.insert(loaded.record.id, room);
         match &loaded.private {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use crate::effects::{Effects, Event, Job, LoadedPrivate, Record};
 use crate::model::{EntryId, Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::deeds::Waiting;
-use crate::node::errands::Errand;
+use crate::node::keyring::{choose_key, keys_came, sort_keys};
 use crate::node::membership::{Membership, begins_room};
 use crate::node::retry::Retry;
 use crate::node::{Entries, Node, Room};
 use crate::pacing::earliest;
-use crate::rooms::{Content, Deeds, Epochs, Fold, Role, Standing, What, open_box};
+use crate::rooms::{Content, Deeds, Fold, Giver, Role, Standing, What, kind, open_box};
+use crate::wire::door::MAX_WRITERS;
 use crate::wire::entry::{Entry, Unverified};
 
 /// What a private room has that others have not.
@@ -42,7 +43,7 @@ pub(super) struct Private {
     /// When to look at all of this again.
     pub(super) due: Option<Instant>,
     /// When datagrams follow the current key.
-    follow_at: Option<Instant>,
+    pub(super) follow_at: Option<Instant>,
     pub(super) leave_at: Option<Instant>,
     /// When to renew the keys, if it is still due then.
     renew_at: Option<Instant>,
@@ -114,7 +115,8 @@ impl Private {
         }
     }
 
-    fn is_complete(&self) -> bool {
+    /// Whether all deeds are here, as far as anybody can tell.
+    pub(super) fn is_complete(&self) -> bool {
         self.fold.creator.is_some() && !self.fold.incomplete
     }
 
@@ -153,13 +155,24 @@ impl Private {
         new && self.suspects.insert(peer)
     }
 
+    /// Of too many the highest goes: nobody can count further than the room did.
     pub(super) fn note_sealed(&mut self, epoch: u32) {
-        if self.sealed.len() < MAX_SEALED_EPOCHS {
-            self.sealed.insert(epoch);
+        self.sealed.insert(epoch);
+        if self.sealed.len() > MAX_SEALED_EPOCHS {
+            self.sealed.pop_last();
         }
     }
 
-    fn wake(&mut self, at: Instant) {
+    /// Devices whose entries are in the room, by somebody's word. Those that are new.
+    pub(super) fn note_writers(&mut self, writers: impl Iterator<Item = PeerId>) -> BTreeSet<PeerId> {
+        let free = MAX_WELCOMED.saturating_sub(self.welcomed.len());
+        let new: BTreeSet<PeerId> =
+            writers.filter(|writer| !self.welcomed.contains(writer)).take(free).collect();
+        self.welcomed.extend(&new);
+        new
+    }
+
+    pub(super) fn wake(&mut self, at: Instant) {
         self.due = earliest(self.due, Some(at));
     }
 }
@@ -171,11 +184,15 @@ impl Node {
         };
         private.standing = loaded.standing.clone();
         if let Some(epochs) = keys.epochs_mut() {
+            // Which of them count, the deeds say.
             for (epoch, key) in &loaded.keys {
-                epochs.insert(*epoch, key.0.clone());
+                epochs.keep_apart(Giver::Proven, *epoch, key.0.clone());
             }
         }
-        for entry in &loaded.deeds {
+        // The genesis first: by it the others are sorted.
+        let (genesis, others): (Vec<_>, Vec<_>) =
+            loaded.deeds.iter().partition(|entry| entry.header.kind == kind::GENESIS);
+        for entry in genesis.into_iter().chain(others) {
             self.understand_deed(id, entry);
         }
         let mut effects = self.fold_private(id, Now::default());
@@ -227,10 +244,11 @@ impl Node {
     /// What came in makes a difference to who is in, or cannot be read.
     pub(super) fn settle_private(&mut self, id: RoomId, now: Now) -> Effects {
         let mut effects = Effects::default();
-        let Some(Room { private: Some(private), keys, .. }) = self.rooms.get_mut(&id) else { return effects };
-        let unreadable =
-            keys.epochs().is_some_and(|keys| private.sealed.iter().any(|epoch| !keys.reads(*epoch)));
-        if unreadable {
+        let lacks_keys = self.rooms.get(&id).is_some_and(|room| !room.wanted_epochs().is_empty());
+        let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) else {
+            return effects;
+        };
+        if lacks_keys {
             private.wake(now.instant);
         }
         effects.extend(private.let_go(id));
@@ -252,9 +270,11 @@ impl Node {
         };
         let Some(epochs) = keys.epochs_mut() else { return effects };
         private.unfolded = false;
-        private.deeds.named().chain([me]).for_each(|author| replica.name(author));
         let (before, was) = (private.fold.members.clone(), private.membership(me));
+        let could_write = epochs.current().is_some();
         private.fold = private.deeds.fold();
+        private.deeds.named().chain([me]).for_each(|author| replica.name(author));
+        effects.extend(sort_keys(id, me, private, epochs));
         let mut came = Vec::new();
         for (epoch, grants) in &private.fold.grants {
             for grant in grants {
@@ -268,7 +288,9 @@ impl Node {
         }
         effects.extend(keys_came(id, private, came));
         choose_key(private, epochs, now.instant);
-        let changed = before != private.fold.members || was != private.membership(me);
+        let changed = before != private.fold.members
+            || was != private.membership(me)
+            || could_write != epochs.current().is_some();
         if before.keys().any(|member| !private.fold.members.contains_key(member)) {
             effects.run.push(Job::Recheck { room: id });
         }
@@ -282,26 +304,6 @@ impl Node {
         private.suspects.retain(|peer| !private.fold.members.contains_key(peer));
         private.wake(now.instant);
         self.tags.forget();
-        effects
-    }
-
-    /// Keys that somebody gave this device. Which of them counts, deeds say.
-    pub(super) fn take_keys(&mut self, id: RoomId, given: &[(u32, [u8; 32])], now: Now) -> Effects {
-        let Some(Room { keys, private: Some(private), .. }) = self.rooms.get_mut(&id) else {
-            return Effects::default();
-        };
-        let Some(epochs) = keys.epochs_mut() else { return Effects::default() };
-        let keys = given.iter().map(|(epoch, key)| (*epoch, SecretKey((*key).into())));
-        let came: Vec<_> = keys.filter(|(epoch, key)| epochs.insert(*epoch, key.0.clone())).collect();
-        if came.is_empty() {
-            return Effects::default();
-        }
-        let mut effects = keys_came(id, private, came);
-        choose_key(private, epochs, now.instant);
-        private.wake(now.instant);
-        self.tags.forget();
-        effects.extend(self.admit_waiting(id, now));
-        effects.extend(self.admit_strays(id, now));
         effects
     }
 
@@ -372,10 +374,15 @@ impl Node {
     pub(super) fn suspected(&mut self, id: RoomId, peer: PeerId, now: Now) {
         let me = self.me;
         let Some(Room { private: Some(private), keys, .. }) = self.rooms.get_mut(&id) else { return };
-        if private.membership(me) == Membership::Member && private.suspect(peer) {
-            let knew = (private.deeds.len(), keys.epoch());
-            private.puzzle =
-                Puzzle { by: Some(peer), at: Some(now.instant + PUZZLE_WAIT), knew, ..Puzzle::default() };
+        let knew = (private.deeds.len(), keys.epoch());
+        if private.suspect(peer) || private.puzzle.knew != knew {
+            private.puzzle = Puzzle { knew, ..Puzzle::default() };
+        }
+        let rested = private.puzzle.not_before.is_none_or(|at| at <= now.instant);
+        let follows = private.membership(me) == Membership::Member && private.suspects.contains(&peer);
+        if follows && rested && private.puzzle.at.is_none() {
+            private.puzzle.by = Some(peer);
+            private.puzzle.at = Some(now.instant + PUZZLE_WAIT);
             private.wake(now.instant + PUZZLE_WAIT);
         }
     }
@@ -451,8 +458,8 @@ impl Node {
             return Effects::default();
         }
         puzzle.at = None;
-        // What cleared itself up meanwhile is no puzzle any more.
-        if puzzle.knew != (private.deeds.len(), keys.epoch()) {
+        // What cleared itself up meanwhile is no puzzle any more. Whoever cannot be asked yet will be heard again.
+        if puzzle.knew != (private.deeds.len(), keys.epoch()) || !self.presence.is_online(by) {
             return Effects::default();
         }
         if replica.is_pulling() {
@@ -464,37 +471,6 @@ impl Node {
         puzzle.tries = puzzle.tries.saturating_add(1);
         // Of that one and no other: the others know no more than this device.
         self.start_pull(id, &[by], now)
-    }
-
-    /// Keys that are missing are asked for, of one member after the other.
-    fn tend_keys(&mut self, id: RoomId, now: Now) -> Effects {
-        let Some(room) = self.rooms.get(&id) else { return Effects::default() };
-        let wanted = room.wanted_epochs();
-        let Some(private) = &room.private else { return Effects::default() };
-        if wanted.is_empty() || private.membership(self.me) != Membership::Member {
-            return Effects::default();
-        }
-        let (tries, is_due, at) =
-            (private.keys.tries() as usize, private.keys.is_due(now.instant), private.keys.at());
-        let here: Vec<PeerId> =
-            private.fold.members.keys().copied().filter(|peer| self.presence.is_online(*peer)).collect();
-        let mut effects = Effects::default();
-        if is_due && !self.errands.is_under_way(Errand::Keys(id)) {
-            let count = here.len();
-            let candidates = (0..count).map(|n| here[(n + tries) % count]);
-            effects = candidates
-                .into_iter()
-                .find_map(|peer| self.go(peer, Errand::Keys(id), now))
-                .unwrap_or_default();
-            if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
-                private.keys.rest(KEYS_RETRY, MAX_KEYS_RETRY, now.instant);
-                let at = private.keys.at();
-                private.due = earliest(private.due, at);
-            }
-        } else if let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) {
-            private.due = earliest(private.due, at.filter(|at| *at > now.instant));
-        }
-        effects
     }
 
     /// Somebody who was put out has the key, or it is old: one of the admins who are here makes a new one.
@@ -513,7 +489,7 @@ impl Node {
             .made(epoch, key)
             .is_some_and(|made| made.unix().0.saturating_add(RENEW_AFTER_MS) <= now.unix.0);
         let newest_held = fold.grants.keys().next_back().is_none_or(|newest| *newest <= epoch);
-        let is_due = (outside || old) && newest_held && self.first_admin_here(fold) == Some(me);
+        let is_due = (outside || old) && self.first_admin_here(fold) == Some(me);
         let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut()) else {
             return Effects::default();
         };
@@ -521,8 +497,10 @@ impl Node {
             private.renew_at = None;
             return Effects::default();
         }
-        // Whoever put somebody out renews at once; this is for when that got lost, or for two who did it apart.
-        let at = *private.renew_at.get_or_insert(now.instant + RENEW_WAIT);
+        // Whoever put somebody out renews at once; this is for when that got lost, or for two who did it apart. A key that was
+        // granted and nobody has is no reason to go on with one that somebody outside has.
+        let wait = if newest_held { RENEW_WAIT } else { RENEW_UNHELD };
+        let at = *private.renew_at.get_or_insert(now.instant + wait);
         if at > now.instant {
             private.wake(at);
             return Effects::default();
@@ -544,33 +522,10 @@ impl Node {
     }
 }
 
-/// Takes the key that counts to write with; datagrams follow later, since others learn of it by datagrams.
-fn choose_key(private: &mut Private, epochs: &mut Epochs, now: Instant) {
-    let granted = private.fold.current(|epoch, key| epochs.holds(epoch, key));
-    let first = private.fold.creator.and_then(|_| epochs.first());
-    epochs.set_current(granted.or(first));
-    if epochs.is_behind() && private.follow_at.is_none() {
-        private.follow_at = Some(now + FOLLOW_AFTER);
-    }
-    private.sealed.retain(|epoch| !epochs.reads(*epoch));
-}
-
-fn keys_came(id: RoomId, private: &mut Private, came: Vec<(u32, SecretKey)>) -> Effects {
-    let mut effects = Effects::default();
-    if came.is_empty() {
-        return effects;
-    }
-    private.keys = Retry::default();
-    let epochs: BTreeSet<u32> = came.iter().map(|(epoch, _)| *epoch).collect();
-    effects.commit.extend(came.into_iter().map(|(epoch, key)| Record::Key { room: id, epoch, key }));
-    effects.run.push(Job::Reread { room: id, epochs: epochs.into_iter().collect() });
-    effects
-}
-
-/// Datagrams are sealed with the old key for so long after the keys changed: by then those who are here have the new one.
-const FOLLOW_AFTER: Duration = Duration::from_secs(10);
 /// Those who put somebody out renew the keys themselves; others do it after this.
 const RENEW_WAIT: Duration = Duration::from_secs(5);
+/// A key that was granted and is not here is asked for, for so long.
+const RENEW_UNHELD: Duration = Duration::from_secs(60);
 /// Keys are renewed after thirty days.
 const RENEW_AFTER_MS: u64 = 30 * 24 * 3600 * 1000;
 /// How often a room is looked at when nothing happens in it.
@@ -579,9 +534,13 @@ const LOOK_AGAIN: Duration = Duration::from_secs(600);
 const PUZZLE_WAIT: Duration = Duration::from_secs(1);
 /// When it did not, and that member knew nothing new either, it speaks to others; doubled each time, up to 64 min.
 const PUZZLE_REST: Duration = Duration::from_secs(120);
-const KEYS_RETRY: Duration = Duration::from_secs(1);
-const MAX_KEYS_RETRY: Duration = Duration::from_secs(120);
 /// Devices per room that have the key and were let in by deeds that are not here.
 const MAX_SUSPECTS: usize = 64;
+/// Devices per room whose entries are kept by the word of those who let this one in: what four of them can say at once.
+const MAX_WELCOMED: usize = 4 * MAX_WRITERS;
 /// Epochs per room of which there are entries and no key.
 const MAX_SEALED_EPOCHS: usize = 1024;
+
+#[cfg(test)]
+#[path = "private_tests.rs"]
+mod tests;

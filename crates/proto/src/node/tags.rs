@@ -54,10 +54,16 @@ impl Node {
     }
 
     /// In private rooms each sender has tags of its own; they are made when it is heard. Also those who are no members:
-    /// one that has the key may be a member that this device has not heard of.
+    /// one that has the key may be a member that this device has not heard of. But strangers, of whom there can be any
+    /// number, leave half of the places to members.
     fn add_private_tags(&mut self, sender: PeerId, now: UnixMillis) {
-        if self.tags.senders.len() >= MAX_PEERS
-            || self.tags.rooms.len() >= MAX_TAGS
+        let share = if self.rooms.values().any(|room| room.private.is_some() && room.is_open_to(sender)) {
+            1
+        } else {
+            2
+        };
+        if self.tags.senders.len() >= MAX_PEERS / share
+            || self.tags.rooms.len() >= MAX_TAGS / share
             || !self.tags.senders.insert(sender)
         {
             return;
@@ -73,3 +79,75 @@ impl Node {
 
 /// Tags known at a time, about 20 MB: six of each sender in each private room, for an hour.
 const MAX_TAGS: usize = 1 << 18;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effects::Loaded;
+    use crate::identity::Identity;
+    use crate::model::{Now, Platform};
+    use crate::node::Profile;
+
+    const NOW: Now = Now { instant: crate::model::Instant(1_000_000), unix: UnixMillis(1_800_000_000_000) };
+
+    fn peer(n: u32) -> PeerId {
+        let mut id = [9; 32];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        PeerId(id)
+    }
+
+    /// A device with a private room in which Bob is.
+    fn node() -> (Node, RoomId, PeerId) {
+        let profile = Profile {
+            name: "Ann".into(),
+            platform: Platform::Linux,
+            tcp_port: 24417,
+            network: "default".into(),
+        };
+        let (mut node, _) =
+            Node::new(Identity::from_seed(&[1; 32]), profile, Loaded::default(), [1; 32], NOW);
+        let bob = Identity::from_seed(&[2; 32]).peer_id();
+        let (room, _) = node.create_room("Board", NOW).unwrap();
+        drop(node.add_member(room, bob, NOW).unwrap());
+        (node, room, bob)
+    }
+
+    #[test]
+    fn strangers_in_any_number_leave_the_tags_of_members_a_place() {
+        let (mut node, room, bob) = node();
+        let tags_of = |node: &Node, of| node.rooms[&room].keys.accepted_tags(room, of, NOW.unix);
+        node.room_of_tag([0; 8], peer(0), NOW.unix);
+        assert_eq!(node.tags.senders.len(), 1);
+        assert_eq!(node.room_of_tag(tags_of(&node, peer(1))[0], peer(1), NOW.unix), Some(room));
+        node.tags.senders.extend((2..MAX_PEERS as u32 / 2).map(peer));
+        let late = peer(u32::MAX);
+        assert_eq!(node.room_of_tag(tags_of(&node, late)[0], late, NOW.unix), None);
+        assert_eq!(node.tags.senders.len(), MAX_PEERS / 2);
+        assert_eq!(node.room_of_tag(tags_of(&node, bob)[0], bob, NOW.unix), Some(room));
+        // An hour later everybody begins anew.
+        let later = UnixMillis(NOW.unix.0 + 3_600_000);
+        let tag = node.rooms[&room].keys.accepted_tags(room, late, later)[0];
+        assert_eq!(node.room_of_tag(tag, late, later), Some(room));
+    }
+
+    #[test]
+    fn the_tags_have_an_end() {
+        let (mut node, room, bob) = node();
+        node.room_of_tag([0; 8], peer(0), NOW.unix);
+        let tag = |n: usize| (n as u64 | 1 << 63).to_be_bytes();
+        let fill = |node: &mut Node, most: usize| {
+            let missing = most - node.tags.rooms.len();
+            let base = node.tags.rooms.len();
+            node.tags.rooms.extend((0..missing).map(|n| (tag(base + n), room)));
+        };
+        fill(&mut node, MAX_TAGS / 2);
+        node.room_of_tag([0; 8], peer(1), NOW.unix);
+        assert_eq!(node.tags.rooms.len(), MAX_TAGS / 2, "no stranger gets more");
+        node.room_of_tag([0; 8], bob, NOW.unix);
+        assert!(node.tags.rooms.len() > MAX_TAGS / 2);
+        fill(&mut node, MAX_TAGS);
+        node.tags.senders.remove(&bob);
+        node.room_of_tag([0; 8], bob, NOW.unix);
+        assert_eq!(node.tags.rooms.len(), MAX_TAGS);
+    }
+}

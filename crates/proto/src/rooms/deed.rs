@@ -25,6 +25,8 @@ pub enum What {
     Genesis {
         salt: [u8; 16],
         name: String,
+        /// Of epoch 0: no grant names that one.
+        key: KeyId,
     },
     /// A device is let in: by an admin, or by any member for an invite.
     Add {
@@ -85,9 +87,10 @@ impl Deed {
     pub fn encode(&self, author: &str) -> Vec<u8> {
         let mut body = Body { height: self.height, author: Some(author.to_owned()), ..Body::default() };
         match &self.what {
-            What::Genesis { salt, name } => {
+            What::Genesis { salt, name, key } => {
                 body.salt = Some((*salt).into());
                 body.name = Some(name.clone());
+                body.key = Some(key.0.into());
             }
             What::Add { device, admin, invite, after, name } => {
                 body.device = Some(device.0.into());
@@ -219,6 +222,7 @@ impl Body {
             kind::GENESIS => What::Genesis {
                 salt: salt.ok_or(lacking)?.into(),
                 name: private_name(&name.unwrap_or_default()).ok_or(lacking)?,
+                key: KeyId(key.ok_or(lacking)?.into()),
             },
             kind::ADD => What::Add {
                 device: device.ok_or(lacking)?,
@@ -292,7 +296,7 @@ mod tests {
     fn every() -> Vec<What> {
         let device = PeerId([3; 32]);
         vec![
-            What::Genesis { salt: [1; 16], name: "design".into() },
+            What::Genesis { salt: [1; 16], name: "design".into(), key: KeyId([2; 16]) },
             What::Add {
                 device,
                 admin: true,
@@ -345,8 +349,11 @@ mod tests {
             let deed = Deed { height: 1, what };
             assert_eq!(Deed::decode(deed.kind(), &deed.encode("Ann")), Err(DecodeError::TooLong));
         }
-        let nameless = Deed { height: 0, what: What::Genesis { salt: [1; 16], name: " # ".into() } };
+        let what = What::Genesis { salt: [1; 16], name: " # ".into(), key: KeyId([2; 16]) };
+        let nameless = Deed { height: 0, what };
         assert_eq!(Deed::decode(kind::GENESIS, &nameless.encode("Ann")), Err(DecodeError::Malformed));
+        let keyless = Body { salt: Some([1; 16].into()), name: Some("design".into()), ..Body::default() };
+        assert_eq!(Deed::decode(kind::GENESIS, &to_cbor(&keyless)), Err(DecodeError::Malformed));
         assert_eq!(Deed::decode(kind::TEXT, b"whatever"), Ok(None));
     }
 

@@ -11,33 +11,78 @@ use zeroize::Zeroizing;
 use crate::identity::Identity;
 use crate::model::{KeyId, PeerId, RoomId};
 use crate::rooms::deed::BOX_BYTES;
+use crate::rooms::fold::MAX_KEYS_OF_EPOCH;
 
-/// The keys of one room that are here.
+/// The keys of one room that are here: those that its deeds name, and apart from them those of which that is not known.
 #[derive(Default)]
 pub struct Epochs {
-    keys: BTreeMap<(u32, KeyId), Zeroizing<[u8; 32]>>,
+    keys: Keys,
+    guests: Guests,
     /// What new entries are sealed with.
     current: Option<(u32, KeyId)>,
     /// What datagrams are sealed with. It stays behind for a moment when the keys change, since the news travels in
     /// datagrams itself.
     air: Option<(u32, KeyId)>,
+    /// What else datagrams may be sealed with.
+    heard: Vec<(u32, KeyId)>,
+}
+
+type Keys = BTreeMap<(u32, KeyId), Zeroizing<[u8; 32]>>;
+
+/// By whose word a key is here that no deed names yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Giver {
+    /// It was made here, came with a proof, or was on disk.
+    Proven,
+    /// Somebody sent it.
+    Word(PeerId),
+}
+
+/// Keys that no deed names yet. They open entries, so that deeds can be read that name them; nothing is sealed with them. Each
+/// giver has a share of his own: a liar crowds out nobody.
+#[derive(Default)]
+struct Guests {
+    of: BTreeMap<Giver, Keys>,
 }
 
 impl Epochs {
-    /// Keeps a key; whether it is new. Of too many the oldest goes.
+    /// Keeps a key that a deed names; whether it is new. Of too many the oldest goes.
     pub fn insert(&mut self, epoch: u32, key: Zeroizing<[u8; 32]>) -> bool {
-        let id = key_id(&key);
-        let of_epoch = self.of(epoch).count();
-        if self.keys.contains_key(&(epoch, id)) || of_epoch >= MAX_KEYS_OF_EPOCH {
-            return false;
-        }
-        self.keys.insert((epoch, id), key);
+        let new = self.keys.insert((epoch, key_id(&key)), key).is_none();
         if self.keys.len() > MAX_KEYS {
             self.keys.pop_first();
         }
-        true
+        new
     }
 
+    /// Keeps a key apart until a deed names it; whether it is new.
+    pub fn keep_apart(&mut self, giver: Giver, epoch: u32, key: Zeroizing<[u8; 32]>) -> bool {
+        let at = (epoch, key_id(&key));
+        let is_here =
+            self.keys.contains_key(&at) || self.guests.of.values().any(|keys| keys.contains_key(&at));
+        !is_here && self.guests.keep(giver, at, key)
+    }
+
+    /// Takes those kept apart that are named by now. Where `all` is known that could name them, the others go, and are told.
+    pub fn sort_out(
+        &mut self,
+        named: impl Fn(u32, KeyId) -> bool,
+        all: bool,
+    ) -> Vec<(u32, Zeroizing<[u8; 32]>)> {
+        let mut gone = Vec::new();
+        for (giver, keys) in std::mem::take(&mut self.guests.of) {
+            for (at, key) in keys {
+                match (named(at.0, at.1), all) {
+                    (true, _) => drop(self.insert(at.0, key)),
+                    (false, true) => gone.push((at.0, key)),
+                    (false, false) => drop(self.guests.of.entry(giver).or_default().insert(at, key)),
+                }
+            }
+        }
+        gone
+    }
+
+    /// Whether a key is here that a deed names.
     pub fn holds(&self, epoch: u32, key: KeyId) -> bool {
         self.keys.contains_key(&(epoch, key))
     }
@@ -51,17 +96,13 @@ impl Epochs {
         self.current
     }
 
-    /// Takes the key to write with. Where nothing says which, it is one of the newest epoch.
-    pub fn set_current(&mut self, current: Option<(u32, KeyId)>) {
-        self.current = current.or_else(|| self.keys.keys().next_back().copied());
+    /// Takes the key to write with, and those that datagrams of others may be sealed with besides. Where there is none,
+    /// nothing is written: a key that somebody sent is no reason to seal with it.
+    pub fn set_current(&mut self, current: Option<(u32, KeyId)>, heard: Vec<(u32, KeyId)>) {
+        (self.current, self.heard) = (current, heard);
         if self.air.is_none_or(|air| !self.keys.contains_key(&air)) {
             self.air = self.current;
         }
-    }
-
-    /// The key that the room began with, if it is here.
-    pub fn first(&self) -> Option<(u32, KeyId)> {
-        self.keys.keys().next().copied().filter(|(epoch, _)| *epoch == 0)
     }
 
     /// From now on datagrams are sealed with the current key, too.
@@ -87,21 +128,55 @@ impl Epochs {
         self.air.and_then(|air| self.keys.get(&air)).map(|key| &**key)
     }
 
-    /// Keys that a datagram may be sealed with: those of the current epoch, the one before, and any later one.
+    /// Keys that a datagram may be sealed with. Before any deed was read, the newest of each giver: it is heard who speaks
+    /// there, and can be asked.
     pub(super) fn accepted(&self) -> impl Iterator<Item = &[u8; 32]> {
-        let from = self.epoch().saturating_sub(1);
-        let newest = self.keys.range((from, KeyId([0; 16]))..).rev();
-        newest.take(MAX_ACCEPTED).map(|(_, key)| &**key)
+        let mut known: Vec<(u32, KeyId)> = Vec::new();
+        for at in self.current.iter().chain(&self.air).chain(&self.heard) {
+            if !known.contains(at) {
+                known.push(*at);
+            }
+        }
+        let guests = self.guests.of.values().filter(|_| self.current.is_none());
+        let newest = guests.flat_map(|keys| keys.values().next_back());
+        known
+            .into_iter()
+            .filter_map(|at| self.keys.get(&at))
+            .chain(newest)
+            .take(MAX_ACCEPTED)
+            .map(|key| &**key)
     }
 
     pub(super) fn of(&self, epoch: u32) -> impl Iterator<Item = &[u8; 32]> {
-        self.keys.range((epoch, KeyId([0; 16]))..=(epoch, KeyId([255; 16]))).map(|(_, key)| &**key)
+        let span = (epoch, KeyId([0; 16]))..=(epoch, KeyId([255; 16]));
+        let apart = self.guests.of.values();
+        std::iter::once(&self.keys)
+            .chain(apart)
+            .flat_map(move |keys| keys.range(span.clone()))
+            .map(|(_, key)| &**key)
     }
 
-    /// All of these epochs, for somebody who may have them; all there are if none is named.
+    /// Those that deeds name of all of these epochs, for somebody who may have them; all there are if none is named.
     pub fn copies(&self, epochs: &[u32]) -> Vec<(u32, [u8; 32])> {
         let wanted = self.keys.iter().filter(|((epoch, _), _)| epochs.is_empty() || epochs.contains(epoch));
         wanted.map(|((epoch, _), key)| (*epoch, **key)).collect()
+    }
+}
+
+impl Guests {
+    fn keep(&mut self, giver: Giver, at: (u32, KeyId), key: Zeroizing<[u8; 32]>) -> bool {
+        if !self.of.contains_key(&giver) && giver != Giver::Proven {
+            let others = self.of.keys().filter(|giver| **giver != Giver::Proven).count();
+            if others >= MAX_GIVERS {
+                return false;
+            }
+        }
+        let keys = self.of.entry(giver).or_default();
+        let span = (at.0, KeyId([0; 16]))..=(at.0, KeyId([255; 16]));
+        // What was on disk may be more: it was bounded when it came.
+        let of_epoch = if giver == Giver::Proven { MAX_KEYS } else { MAX_KEYS_OF_EPOCH };
+        let has_place = keys.len() < MAX_KEYS && keys.range(span).count() < of_epoch;
+        has_place && keys.insert(at, key).is_none()
     }
 }
 
@@ -156,12 +231,13 @@ fn box_cipher(
     XChaCha20Poly1305::new(&Key::from(*key))
 }
 
-/// Keys of one epoch: as many admins as may renew it at the same time, far apart.
-const MAX_KEYS_OF_EPOCH: usize = 8;
 /// Keys of one room: with one a month and one for each removal these are those of a lifetime.
 const MAX_KEYS: usize = 4096;
 /// Keys tried on a datagram.
 const MAX_ACCEPTED: usize = 8;
+/// Devices whose word is kept at a time on a room of which no deed was read. Those who come after them are heard when a deed
+/// was, or after a restart.
+const MAX_GIVERS: usize = 8;
 
 #[cfg(test)]
 mod tests {
@@ -183,40 +259,82 @@ mod tests {
         assert_eq!(open_box(&bob, eve.peer_id(), ROOM, 4, key_id(&key), &sealed), None);
     }
 
+    fn key(n: u32) -> Zeroizing<[u8; 32]> {
+        let mut key = Zeroizing::new([0; 32]);
+        key[..4].copy_from_slice(&n.to_be_bytes());
+        key
+    }
+
+    fn giver(n: u8) -> Giver {
+        Giver::Word(PeerId([n; 32]))
+    }
+
     #[test]
     fn datagrams_follow_the_keys_a_moment_later() {
         let mut epochs = Epochs::default();
         let at = |epoch, key: [u8; 32]| Some((epoch, key_id(&key)));
         epochs.insert(0, Zeroizing::new([1; 32]));
-        epochs.set_current(at(0, [1; 32]));
+        epochs.set_current(at(0, [1; 32]), vec![]);
         epochs.insert(1, Zeroizing::new([2; 32]));
-        epochs.set_current(at(1, [2; 32]));
+        epochs.set_current(at(1, [2; 32]), vec![]);
         assert_eq!((epochs.writing(), epochs.sending()), (Some(&[2; 32]), Some(&[1; 32])));
         assert_eq!(epochs.accepted().count(), 2);
         epochs.follow();
         assert_eq!(epochs.sending(), Some(&[2; 32]));
         epochs.insert(2, Zeroizing::new([3; 32]));
-        epochs.set_current(at(2, [3; 32]));
+        epochs.set_current(at(2, [3; 32]), vec![]);
         let accepted: Vec<_> = epochs.accepted().copied().collect();
         assert_eq!(accepted, [[3; 32], [2; 32]], "the one before the last is over");
     }
 
     #[test]
-    fn keys_are_kept_up_to_their_bounds_and_the_oldest_goes_first() {
+    fn a_key_that_no_deed_names_opens_and_does_nothing_else() {
         let mut epochs = Epochs::default();
-        let key = |n: u32| {
-            let mut key = Zeroizing::new([0; 32]);
-            key[..4].copy_from_slice(&n.to_be_bytes());
-            key
-        };
+        epochs.insert(0, key(1));
+        epochs.set_current(Some((0, key_id(&key(1)))), vec![]);
+        assert!(epochs.keep_apart(giver(1), 7, key(2)) && !epochs.keep_apart(giver(2), 7, key(2)));
+        assert!(!epochs.keep_apart(giver(1), 0, key(1)), "it is here already");
+        assert!(epochs.reads(7) && !epochs.holds(7, key_id(&key(2))));
+        epochs.set_current(None, vec![(7, key_id(&key(2)))]);
+        assert_eq!((epochs.writing(), epochs.copies(&[]).len()), (None, 1));
+        let accepted: Vec<_> = epochs.accepted().copied().collect();
+        assert_eq!(accepted, [*key(1), *key(2)], "only who has no key that counts listens with it");
+        epochs.set_current(Some((0, key_id(&key(1)))), vec![(7, key_id(&key(2)))]);
+        assert_eq!(epochs.accepted().count(), 1);
+        // A deed names it after all; another one is named by none.
+        epochs.keep_apart(giver(1), 8, key(3));
+        assert!(epochs.sort_out(|epoch, _| epoch == 7, false).is_empty());
+        assert!(epochs.holds(7, key_id(&key(2))) && epochs.reads(8));
+        assert_eq!(epochs.sort_out(|_, _| false, true), [(8, key(3))]);
+        assert!(!epochs.reads(8) && epochs.holds(7, key_id(&key(2))));
+    }
+
+    #[test]
+    fn whoever_sends_keys_fills_his_own_share_only() {
+        let mut epochs = Epochs::default();
         for n in 0..MAX_KEYS_OF_EPOCH as u32 {
-            assert!(epochs.insert(1, key(n)));
+            assert!(epochs.keep_apart(giver(1), 5, key(n)));
         }
-        assert!(!epochs.insert(1, key(99)), "an epoch has as many as that");
-        assert!(!epochs.insert(1, key(0)), "it is here already");
-        for n in 2..MAX_KEYS as u32 + 2 {
+        assert!(!epochs.keep_apart(giver(1), 5, key(99)), "an epoch has as many as that");
+        assert!(epochs.keep_apart(giver(2), 5, key(99)), "by anybody");
+        for n in MAX_KEYS_OF_EPOCH as u32..MAX_KEYS as u32 {
+            assert!(epochs.keep_apart(giver(1), 1000 + n, key(n)));
+        }
+        assert!(!epochs.keep_apart(giver(1), 6, key(100_000)));
+        for n in 3..=MAX_GIVERS as u8 {
+            assert!(epochs.keep_apart(giver(n), 6, key(200_000 + u32::from(n))));
+        }
+        assert!(!epochs.keep_apart(giver(100), 6, key(300_000)), "there are no more shares");
+        assert!(epochs.keep_apart(Giver::Proven, 6, key(300_000)), "but for what is proven");
+    }
+
+    #[test]
+    fn of_too_many_keys_the_oldest_goes() {
+        let mut epochs = Epochs::default();
+        for n in 1..MAX_KEYS as u32 + 2 {
             assert!(epochs.insert(n, key(n)));
         }
+        assert!(!epochs.insert(2, key(2)), "it is here already");
         assert_eq!(epochs.keys.len(), MAX_KEYS);
         assert!(!epochs.reads(1) && epochs.reads(2));
         assert_eq!(epochs.copies(&[2, 3]).len(), 2);

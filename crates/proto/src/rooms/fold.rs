@@ -4,6 +4,11 @@
 //! Deeds are sorted by (height, hybrid clock, author, place in the log), and each counts only if its author had the right to
 //! it there. A removal also cuts what its device wrote unseen by the remover. Since that could be further removals, it is
 //! done in three rounds: the creator's removals are final first, then the admins', then everything else is.
+//!
+//! Everybody can write deeds that come to nothing. So nothing that the creator or an admin does rests on what a member did:
+//! heights may leave steps out, and [`Quotas`] say how many deeds of whom are kept.
+
+mod keys;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,10 +16,12 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::model::{EntryId, Hlc, InviteId, KeyId, LogId, PeerId, RoomId, Seq, UnixMillis};
-use crate::rooms::deed::{BOX_BYTES, Deed, DeedMark, MAX_NAMED_DEEDS, What, deed_mark};
+use crate::rooms::deed::{Deed, DeedMark, MAX_AFTER, MAX_NAMED_DEEDS, What, deed_mark};
 use crate::rooms::private_room_id;
+use crate::rooms::quota::{Quotas, Sort};
 use crate::wire::entry::Entry;
-pub use crate::wire::frame::MAX_DEEDS;
+
+pub use keys::{Grant, MAX_KEYS_OF_EPOCH};
 
 /// What a member may do. More is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,40 +53,50 @@ impl Done {
         Done { author, log: entry.log(), seq, id: entry.id(), hlc, epoch, deed }
     }
 
-    fn place(&self) -> Place {
+    pub(super) fn place(&self) -> Place {
         (self.deed.height, self.hlc, self.author, self.seq, self.id)
     }
 }
 
-type Place = (u32, Hlc, PeerId, Seq, EntryId);
+pub(super) type Place = (u32, Hlc, PeerId, Seq, EntryId);
 
 /// All deeds of a room that are here and readable.
 #[derive(Clone, Debug, Default)]
 pub struct Deeds {
     done: BTreeMap<Place, Arc<Done>>,
-    /// Devices that any deed lets in, whether it counts or not: entries of theirs are kept, so that all who have the same
-    /// deeds keep the same entries.
+    quotas: Quotas,
+    /// As of the last fold.
     named: BTreeSet<PeerId>,
 }
 
 impl Deeds {
-    /// Beyond [`MAX_DEEDS`] the last in the order are dropped: what is kept is a function of the set, too.
+    /// Takes a deed in, unless others are kept before it: what is kept is a function of the set, too.
     pub fn insert(&mut self, room: RoomId, done: Done) -> Inserted {
-        let id = done.id;
-        match &done.deed.what {
-            What::Genesis { salt, .. } if private_room_id(done.author, salt) == room => {
-                self.named.insert(done.author);
-            }
-            What::Genesis { .. } => return Inserted { new: false, dropped: Some(id) },
-            What::Add { device, .. } if self.named.len() < MAX_DEEDS => {
-                self.named.insert(*device);
-            }
-            _ => {}
+        let (id, place) = (done.id, done.place());
+        let begins = match &done.deed.what {
+            What::Genesis { salt, .. } if private_room_id(done.author, salt) == room => true,
+            What::Genesis { .. } => return Inserted { new: false, dropped: vec![id] },
+            _ => false,
+        };
+        if self.done.contains_key(&place) {
+            return Inserted::default();
         }
-        let new = self.done.insert(done.place(), Arc::new(done)).is_none();
-        let surplus = if self.done.len() > MAX_DEEDS { self.done.pop_last() } else { None };
-        let dropped = surplus.map(|(_, done)| done.id);
-        Inserted { new: new && dropped != Some(id), dropped }
+        self.quotas.note(&done);
+        self.quotas.note_appointment(&done);
+        let mut authors = BTreeSet::from([done.author]);
+        if begins && self.quotas.creator().is_none() {
+            self.quotas.begin(done.author);
+            self.done.values().for_each(|done| self.quotas.note_appointment(done));
+            authors = self.quotas.authors();
+        }
+        self.done.insert(place, Arc::new(done));
+        let mut dropped = Vec::new();
+        for author in authors {
+            while let Some(place) = self.quotas.take_surplus(author) {
+                dropped.extend(self.done.remove(&place).map(|done| done.id));
+            }
+        }
+        Inserted { new: !dropped.contains(&id), dropped }
     }
 
     /// The entries that they stand in, in the order in which they are folded.
@@ -109,7 +126,7 @@ impl Deeds {
         heads
     }
 
-    /// Whether entries of this author belong into the room.
+    /// Whether entries of this author belong into the room, as of the last fold.
     pub fn names(&self, author: PeerId) -> bool {
         self.named.contains(&author)
     }
@@ -117,6 +134,21 @@ impl Deeds {
     /// Everybody of whom that is so.
     pub fn named(&self) -> impl Iterator<Item = PeerId> {
         self.named.iter().copied()
+    }
+
+    /// How many deeds of a sort somebody wrote, of those that are kept.
+    pub fn written(&self, author: PeerId, sort: Sort) -> usize {
+        self.quotas.written(author, sort)
+    }
+
+    /// Whether so many more of somebody's deeds would be kept.
+    pub fn has_place(&self, author: PeerId, sort: Sort, more: usize) -> bool {
+        self.quotas.has_place(author, sort, more)
+    }
+
+    /// Whether somebody wrote so many deeds that he is out for good.
+    pub fn is_flooding(&self, author: PeerId) -> bool {
+        self.quotas.is_flooding(author)
     }
 
     pub fn len(&self) -> usize {
@@ -128,40 +160,80 @@ impl Deeds {
     }
 
     /// What they come to.
-    pub fn fold(&self) -> Fold {
+    pub fn fold(&mut self) -> Fold {
+        self.named = self.find_named();
         let nothing = Cuts::new();
         let by_creator = self.round(&nothing, Role::Creator).cuts;
         let by_admins = self.round(&by_creator, Role::Admin).cuts;
-        self.round(&by_admins, Role::Member).fold
+        let mut fold = self.round(&by_admins, Role::Member).fold;
+        for author in self.quotas.flooding() {
+            if let Some(role) = fold.members.remove(&author) {
+                let theirs = self.done.values().filter(|done| done.author == author);
+                let epoch = theirs.map(|done| done.epoch).max().unwrap_or_default();
+                fold.former.insert(author, Former { role: Some(role), removals: BTreeMap::new(), epoch });
+            }
+        }
+        fold
     }
 
     /// `least`: removals by this role and above become cuts for the next round.
     fn round(&self, cuts: &Cuts, least: Role) -> Round {
         let mut round = Round { cuts: cuts.clone(), ..Round::default() };
         for done in self.done.values() {
-            let height = done.deed.height;
-            let begun = round.fold.creator.is_some();
-            // A height that nothing leads up to is made up: it would push later deeds out of their order.
-            if (begun && height > round.fold.height.saturating_add(1)) || (!begun && height > 0) {
+            if round.fold.creator.is_none() && done.deed.height > 0 {
                 round.fold.incomplete = true;
                 break;
             }
-            round.fold.height = round.fold.height.max(height);
-            if !round.is_cut(cuts, done) {
-                round.apply(done, least);
+            let rules = self.quotas.is_ruler(done.author);
+            if round.climb(done.deed.height, rules, self.quotas.creator() == Some(done.author)) {
+                if rules && let What::Grant { epoch, key, .. } = &done.deed.what {
+                    round.fold.mentioned.insert((*epoch, *key));
+                }
+                if !round.is_cut(cuts, done) {
+                    round.apply(done, least);
+                }
             }
         }
         round
     }
+
+    /// Devices whose entries are kept: whoever an admin let in, and whoever came by an invite that an admin made, whether it
+    /// counts or not, so that all who have the same deeds keep the same entries.
+    fn find_named(&self) -> BTreeSet<PeerId> {
+        let rules = |author| self.quotas.is_ruler(author);
+        let invites: BTreeSet<InviteId> = self
+            .done
+            .values()
+            .filter(|done| rules(done.author))
+            .filter_map(|done| match &done.deed.what {
+                What::Invite { secret, .. } => Some(super::invite_id(secret)),
+                _ => None,
+            })
+            .collect();
+        let mut named: BTreeSet<PeerId> = self.quotas.creator().into_iter().collect();
+        let mut by_invite = BTreeSet::new();
+        for done in self.done.values() {
+            let What::Add { device, invite, .. } = &done.deed.what else { continue };
+            match invite {
+                None if rules(done.author) => drop(named.insert(*device)),
+                Some(invite) if invites.contains(invite) && by_invite.len() < MAX_NAMED_BY_INVITES => {
+                    by_invite.insert(*device);
+                }
+                _ => {}
+            }
+        }
+        named.extend(by_invite);
+        named
+    }
 }
 
 /// What became of a deed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inserted {
     /// Whether it was not here before, and is now.
     pub new: bool,
-    /// What is not kept: it, or another one for it.
-    pub dropped: Option<EntryId>,
+    /// What is not kept: it, or others for it.
+    pub dropped: Vec<EntryId>,
 }
 
 /// First 16 bytes of SHA-256 over ids in their order.
@@ -183,12 +255,18 @@ pub struct Fold {
     pub invites: BTreeMap<InviteId, KnownInvite>,
     /// By epoch, the one that counts first: that of the lowest entry id.
     pub grants: BTreeMap<u32, Vec<Grant>>,
-    /// The highest of all deeds.
-    pub height: u32,
+    /// The highest of all deeds, but for those that are too high to be true.
+    height: u32,
+    /// The highest of those by admins.
+    ruled: u32,
     /// When the room began, by its creator's clock.
     pub begun: Hlc,
+    /// The key that the room began with.
+    first: Option<KeyId>,
     /// Whether there are deeds above some that are not here.
     pub incomplete: bool,
+    /// Keys that an admin ever spoke of, also where that does not count: something may be sealed with them.
+    mentioned: BTreeSet<(u32, KeyId)>,
     /// What devices called themselves when they were let in, for those who never met them. Claims.
     pub names: BTreeMap<PeerId, String>,
     /// In which epoch each device was last let in.
@@ -216,17 +294,6 @@ pub struct KnownInvite {
     pub expires: UnixMillis,
     pub revoked: bool,
     epoch: u32,
-}
-
-/// A key that an admin made and sealed to others.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    pub key: KeyId,
-    pub by: PeerId,
-    /// The lowest of its entries.
-    pub entry: EntryId,
-    pub at: Hlc,
-    pub boxes: BTreeMap<PeerId, [u8; BOX_BYTES]>,
 }
 
 impl Fold {
@@ -268,47 +335,20 @@ impl Fold {
         self.invites.get(&invite).is_some_and(|known| known.revoked || self.is_void(known))
     }
 
-    /// The epoch and key to write with: the highest epoch, and of several keys the one of the lowest entry. `held` says
-    /// which are here.
-    pub fn current(&self, held: impl Fn(u32, KeyId) -> bool) -> Option<(u32, KeyId)> {
-        self.grants.iter().rev().find_map(|(epoch, grants)| {
-            Some((*epoch, grants.iter().find(|grant| held(*epoch, grant.key))?.key))
-        })
-    }
-
-    /// Whether somebody who is out may have the key of an epoch, so that another one is due.
-    pub fn is_known_outside(&self, epoch: u32, key: KeyId) -> bool {
-        let grant = self.grants.get(&epoch).and_then(|grants| grants.iter().find(|grant| grant.key == key));
-        self.former.iter().filter(|(_, former)| former.role.is_some()).any(|(peer, former)| {
-            epoch <= former.epoch
-                || self.added.get(peer).is_some_and(|added| *added >= epoch)
-                || grant.is_some_and(|grant| grant.by == *peer || grant.boxes.contains_key(peer))
-        })
-    }
-
-    /// When the key of an epoch was made, by its maker's clock.
-    pub fn made(&self, epoch: u32, key: KeyId) -> Option<Hlc> {
-        let grant = self.grants.get(&epoch).and_then(|grants| grants.iter().find(|grant| grant.key == key));
-        grant.map(|grant| grant.at).or((epoch == 0).then_some(self.begun))
-    }
-
-    /// Epochs of which the key that counts is not here.
-    pub fn lacking(&self, held: impl Fn(u32, KeyId) -> bool) -> Vec<u32> {
-        let lacks = |(epoch, grants): (&u32, &Vec<Grant>)| {
-            grants.iter().any(|grant| !held(*epoch, grant.key)).then_some(*epoch)
-        };
-        self.grants.iter().filter_map(lacks).collect()
+    /// The height of whatever is done next.
+    pub fn next_height(&self) -> u32 {
+        self.height.saturating_add(1).min(self.ruled.saturating_add(MAX_STEP))
     }
 }
 
 impl Former {
-    /// Whether an entry was seen by everybody who removed its author.
+    /// Whether an entry was seen by everybody who removed its author. Whoever put himself out has said nothing.
     pub fn covers(&self, log: LogId, seq: Seq) -> bool {
-        self.removals.values().all(|cut| cut.covers(log, seq))
+        !self.removals.is_empty() && self.removals.values().all(|cut| cut.covers(log, seq))
     }
 
     fn covers_deed(&self, done: &Done) -> bool {
-        self.removals.values().all(|cut| cut.covers_deed(done))
+        !self.removals.is_empty() && self.removals.values().all(|cut| cut.covers_deed(done))
     }
 
     /// How far this device may still fetch each log: what all its removers had.
@@ -351,6 +391,21 @@ struct Round {
 }
 
 impl Round {
+    /// Whether a deed may stand at this height. Nobody can push later ones out of their order by a made-up one; but what an
+    /// admin did stands, though something that it was built on is not kept. The creator's word stands in any case.
+    fn climb(&mut self, height: u32, rules: bool, creates: bool) -> bool {
+        let fold = &mut self.fold;
+        fold.incomplete |= height > fold.height.saturating_add(1);
+        if !creates && height > fold.ruled.saturating_add(MAX_STEP) {
+            return false;
+        }
+        fold.height = fold.height.max(height);
+        if rules {
+            fold.ruled = fold.ruled.max(height);
+        }
+        true
+    }
+
     fn is_cut(&self, cuts: &Cuts, done: &Done) -> bool {
         let Some(removals) = cuts.get(&done.author) else { return false };
         removals.iter().any(|(id, cut)| !self.ended.contains(id) && *id != done.id && !cut.covers_deed(done))
@@ -363,9 +418,10 @@ impl Round {
     }
 
     fn apply(&mut self, done: &Done, least: Role) {
-        if let What::Genesis { name, .. } = &done.deed.what {
+        if let What::Genesis { name, key, .. } = &done.deed.what {
             if self.fold.creator.is_none() {
                 self.fold.creator = Some(done.author);
+                self.fold.first = Some(*key);
                 self.fold.name = name.clone();
                 self.fold.begun = done.hlc;
                 self.fold.members.insert(done.author, Role::Creator);
@@ -429,7 +485,8 @@ impl Round {
             .get(&device)
             .is_some_and(|former| former.removals.keys().any(|removal| !after.contains(removal)));
         let is_in = fold.members.contains_key(&device);
-        if !allowed || is_out || (!is_in && fold.members.len() >= MAX_MEMBERS) {
+        let places = if invite.is_some() { MAX_MEMBERS_BY_INVITES } else { MAX_MEMBERS };
+        if !allowed || is_out || (!is_in && fold.members.len() >= places) {
             return false;
         }
         if let Some(former) = fold.former.remove(&device) {
@@ -455,6 +512,10 @@ impl Round {
         if !leaves && (role < Role::Admin || theirs.is_some_and(|theirs| theirs >= role)) {
             return;
         }
+        // More than an addition could end would keep the device out for good.
+        if fold.former.get(&device).is_some_and(|former| former.removals.len() >= MAX_AFTER) {
+            return;
+        }
         if role >= least || leaves {
             self.cuts.entry(device).or_default().insert(done.id, cut.clone());
         }
@@ -466,26 +527,6 @@ impl Round {
         let former = fold.former.entry(device).or_insert(fresh);
         former.removals.insert(done.id, cut);
         former.epoch = former.epoch.max(done.epoch);
-    }
-
-    fn grant(&mut self, done: &Done, epoch: u32, key: KeyId, boxes: &[(PeerId, [u8; BOX_BYTES])]) {
-        let newest = self.fold.grants.keys().next_back().copied().unwrap_or_default();
-        // One after the other: nobody can use up the numbers.
-        if epoch == 0 || Some(epoch) != done.epoch.checked_add(1) || epoch > newest.saturating_add(1) {
-            return;
-        }
-        let grants = self.fold.grants.entry(epoch).or_default();
-        match grants.iter_mut().find(|grant| grant.key == key && grant.by == done.author) {
-            Some(grant) => {
-                grant.entry = grant.entry.min(done.id);
-                grant.boxes.extend(boxes.iter().copied());
-            }
-            None => {
-                let boxes = boxes.iter().copied().collect();
-                grants.push(Grant { key, by: done.author, entry: done.id, at: done.hlc, boxes });
-            }
-        }
-        grants.sort_by_key(|grant| grant.entry);
     }
 }
 
@@ -500,6 +541,12 @@ fn cut_by(done: &Done, heads: &[(LogId, Seq)], deeds: Option<&[DeedMark]>) -> Cu
 
 /// Devices that are in a room at a time.
 pub const MAX_MEMBERS: usize = 4096;
+/// Members beyond which nobody comes in by an invite: an admin always finds room for somebody.
+pub const MAX_MEMBERS_BY_INVITES: usize = 3072;
+/// Devices whose entries are kept because some member let them in.
+const MAX_NAMED_BY_INVITES: usize = 8192;
+/// Between two deeds of admins there may be so many of others, one upon the other.
+const MAX_STEP: u32 = 1024;
 
 #[cfg(test)]
 #[path = "fold_tests.rs"]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::rooms::invite_id;
+use crate::rooms::{BOX_BYTES, invite_id};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -23,7 +23,7 @@ struct History {
 impl History {
     fn begun() -> History {
         let mut history = History::default();
-        history.at(0, 0, 0, What::Genesis { salt: SALT, name: "design".into() });
+        history.at(0, 0, 0, What::Genesis { salt: SALT, name: "design".into(), key: KeyId([0; 16]) });
         history
     }
 
@@ -86,7 +86,7 @@ fn members(fold: &Fold) -> Vec<u8> {
 #[test]
 fn nothing_counts_before_the_genesis_of_this_very_room() {
     let mut history = History::default();
-    history.at(5, 0, 0, What::Genesis { salt: SALT, name: "mine now".into() });
+    history.at(5, 0, 0, What::Genesis { salt: SALT, name: "mine now".into(), key: KeyId([0; 16]) });
     history.at(5, 1, 0, add(6, None, vec![]));
     assert_eq!(history.fold(), Fold { incomplete: true, ..Fold::default() });
     let begun = History::begun().fold();
@@ -259,7 +259,7 @@ fn a_key_that_somebody_outside_has_is_due_to_be_renewed() {
     assert_eq!(fold.current(|_, _| true), Some((1, lower)));
     let other = fold.grants[&1][1].key;
     assert_eq!(fold.current(|_, key| key == other), Some((1, other)));
-    assert_eq!(fold.lacking(|_, key| key == other), [1]);
+    assert_eq!(fold.lacking(&BTreeSet::new(), |epoch, key| epoch == 0 || key == other), BTreeSet::from([1]));
 }
 
 #[test]
@@ -297,12 +297,63 @@ fn what_a_removed_admin_dates_back_counts_for_nothing_where_the_removal_names_wh
 }
 
 #[test]
-fn a_made_up_height_moves_nothing() {
+fn only_the_first_few_keys_of_an_epoch_count_by_their_entries_and_what_an_admin_ever_granted_is_read() {
+    let grant = |n: u8| What::Grant { epoch: 1, key: KeyId([n; 16]), boxes: vec![] };
     let mut history = History::begun();
-    history.at(0, u32::MAX, 0, add(1, None, vec![]));
-    assert_eq!((members(&history.fold()), history.fold().height), (vec![0], 0));
-    history.at(0, 1, 0, add(2, None, vec![]));
-    assert_eq!(members(&history.fold()), [0, 2]);
+    let mut granted: Vec<(EntryId, KeyId)> =
+        (0..20).map(|n| (history.next(0, 0, grant(n)), KeyId([n; 16]))).collect();
+    history.add(0, 1);
+    history.next(1, 0, grant(99));
+    let fold = history.fold();
+    granted.sort();
+    let counting: Vec<KeyId> = fold.keys_of(1).collect();
+    let lowest: Vec<KeyId> = granted.iter().take(MAX_KEYS_OF_EPOCH).map(|(_, key)| *key).collect();
+    assert_eq!(counting, lowest);
+    let beyond = granted[MAX_KEYS_OF_EPOCH].1;
+    assert!(!fold.grants(1, beyond) && fold.reads_with(1, beyond));
+    assert!(!fold.reads_with(1, KeyId([99; 16])), "a member grants nothing");
+    assert!(fold.grants(0, KeyId([0; 16])) && !fold.reads_with(0, KeyId([1; 16])));
+    let held = |epoch, key| epoch == 0 || counting.contains(&key);
+    assert!(fold.lacking(&BTreeSet::new(), held).is_empty());
+    assert_eq!(
+        fold.lacking(&BTreeSet::from([1]), held),
+        BTreeSet::from([1]),
+        "something is sealed with those"
+    );
+    assert_eq!(fold.current(|epoch, _| epoch == 0), Some((0, KeyId([0; 16]))));
+}
+
+#[test]
+fn a_made_up_height_moves_nothing() {
+    for by in [1, 2] {
+        let mut history = History::begun();
+        history.add(0, 1);
+        history.next(0, 0, appoint(1, true));
+        history.add(0, 2);
+        history.at(by, u32::MAX, 0, add(3, None, vec![]));
+        let fold = history.fold();
+        assert_eq!((members(&fold), fold.next_height()), (vec![0, 1, 2], 4));
+        history.at(0, 4, 0, add(4, None, vec![]));
+        assert_eq!(members(&history.fold()), [0, 1, 2, 4]);
+    }
+}
+
+#[test]
+fn nobody_removes_a_device_so_often_that_no_addition_could_name_it_all() {
+    let mut history = History::begun();
+    history.add(0, 1);
+    history.add(0, 2);
+    history.next(0, 0, appoint(1, true));
+    for _ in 0..MAX_AFTER + 4 {
+        history.remove(1, 2);
+    }
+    let removals = history.fold().removals_of(peer(2));
+    assert_eq!(removals.len(), MAX_AFTER);
+    history.next(0, 0, add(2, None, removals));
+    history.add(0, 3);
+    history.next(0, 0, appoint(2, true));
+    history.add(2, 4);
+    assert_eq!(members(&history.fold()), [0, 1, 2, 3, 4], "what it does counts again");
 }
 
 #[test]
@@ -323,26 +374,6 @@ fn a_room_has_so_many_members_and_no_more() {
     }
     assert_eq!(all.fold().members.len(), MAX_MEMBERS);
     assert_eq!(all.named().count(), MAX_MEMBERS + 1);
-}
-
-#[test]
-fn of_too_many_deeds_the_last_in_the_order_go_whenever_they_came() {
-    let genesis = History::begun().deeds.remove(0);
-    let deed = |n: u64| {
-        let mut id = [0; 32];
-        id[..8].copy_from_slice(&n.to_be_bytes());
-        let deed = Deed { height: 1, what: What::Renewed };
-        Done { seq: Seq(n + 2), id: EntryId(id), deed, ..genesis.clone() }
-    };
-    let [mut one, mut other] = [Deeds::default(), Deeds::default()];
-    for n in 0..MAX_DEEDS as u64 + 5 {
-        one.insert(room(), deed(n));
-        other.insert(room(), deed(MAX_DEEDS as u64 + 4 - n));
-    }
-    one.insert(room(), genesis.clone());
-    other.insert(room(), genesis.clone());
-    assert_eq!((one.len(), one.done == other.done), (MAX_DEEDS, true));
-    assert_eq!(one.fold().creator, Some(peer(0)));
 }
 
 /// What people try to do, each knowing of everything before.

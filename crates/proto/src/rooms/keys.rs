@@ -272,7 +272,7 @@ mod tests {
         let mut epochs = Epochs::default();
         epochs.insert(0, Zeroizing::new([1; 32]));
         epochs.insert(1, Zeroizing::new([2; 32]));
-        epochs.set_current(None);
+        epochs.set_current(Some((1, crate::rooms::key_id(&[2; 32]))), vec![]);
         let keys = RoomKeys::Epochs(epochs);
         let in_epoch = |epoch| Header { epoch, ..header(3) };
         let body = keys.seal_body(&in_epoch(1), [8; 24], b"tea?").unwrap();

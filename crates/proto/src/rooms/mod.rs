@@ -7,6 +7,7 @@ mod fold;
 mod invite;
 mod keys;
 mod mentions;
+mod quota;
 
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
@@ -16,13 +17,15 @@ pub use content::{
     Text, emoji, is_message, is_note, kind,
 };
 pub use deed::{BOX_BYTES, Deed, DeedMark, MAX_AFTER, MAX_BOXES, MAX_NAMED_HEADS, What, deed_mark, is_deed};
-pub use epochs::{Epochs, grant_box, key_id, open_box};
+pub use epochs::{Epochs, Giver, grant_box, key_id, open_box};
 pub use fold::{
-    Cut, Deeds, Done, Fold, Former, Grant, Inserted, KnownInvite, MAX_DEEDS, MAX_MEMBERS, Role, digest_of,
+    Cut, Deeds, Done, Fold, Former, Grant, Inserted, KnownInvite, MAX_KEYS_OF_EPOCH, MAX_MEMBERS,
+    MAX_MEMBERS_BY_INVITES, Role, digest_of,
 };
 pub use invite::{BadInvite, Invite, Standing, Why, invite_id, join_proof, refusal_proof, welcome_proof};
 pub use keys::{RoomKeys, RoomTag};
 pub use mentions::mentioned;
+pub use quota::{MAX_DEEDS, MAX_PLAIN_OF_AUTHOR, MAX_RULING_OF_AUTHOR, PLAIN_IS_MUCH, Sort};
 
 use crate::identity::ordered;
 use crate::model::{PeerId, RoomId};

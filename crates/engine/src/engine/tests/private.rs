@@ -72,6 +72,46 @@ async fn people_come_by_an_invite_talk_and_one_is_put_out() {
 }
 
 #[tokio::test]
+async fn what_an_admin_took_back_is_judged_by_who_is_admin_now_in_the_search_and_the_counts_too() {
+    let home = tempfile::tempdir().unwrap();
+    let homes = ["ann", "bob"].map(|name| home.path().join(name));
+    let ann = up(&homes[0], "ann").await;
+    let bob = up(&homes[1], "bob").await;
+    meet(&bob, &ann).await;
+    ann.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap();
+    let role = |role| Command::SetRole { room: "#Board".to_owned(), peer: "@bob".to_owned(), role };
+    let add = Command::AddMember { room: "#Board".to_owned(), peer: "@bob".to_owned() };
+    ann.handle().call(add).await.unwrap();
+    ann.handle().call(role(Role::Admin)).await.unwrap();
+    room(&bob, |room| room.role == Some(Role::Admin)).await;
+    say(&ann, "#Board", "the marzipan recipe").await;
+    heard(&bob, "the marzipan recipe").await;
+    assert_eq!(found(&bob, 1).await.len(), 1);
+    let message = found(&bob, 1).await.remove(0);
+    bob.handle().call(Command::Delete { message: message.clone() }).await.unwrap();
+    found(&ann, 0).await;
+    found(&bob, 0).await;
+    // Whoever is no admin any more has taken nothing back.
+    ann.handle().call(role(Role::Member)).await.unwrap();
+    for engine in [&ann, &bob] {
+        assert_eq!(found(engine, 1).await, std::slice::from_ref(&message));
+        heard(engine, "the marzipan recipe").await;
+    }
+    room(&bob, |room| room.name == "Board" && room.unread == 1).await;
+    down(bob).await;
+    ann.handle().call(role(Role::Admin)).await.unwrap();
+    found(&ann, 0).await;
+    // Also where the news comes with everything else, after a restart.
+    let bob = up(&homes[1], "bob").await;
+    meet(&bob, &ann).await;
+    found(&bob, 0).await;
+    room(&bob, |room| room.name == "Board" && room.unread == 0).await;
+    for engine in [ann, bob] {
+        down(engine).await;
+    }
+}
+
+#[tokio::test]
 async fn who_is_put_out_is_cut_off_from_what_was_offered_and_who_is_let_in_fetches_it() {
     let home = tempfile::tempdir().unwrap();
     let homes = ["ann", "bob", "cyd"].map(|name| home.path().join(name));
@@ -328,4 +368,21 @@ async fn room(engine: &Engine, like: impl Fn(&Room) -> bool) -> Room {
     })
     .await
     .expect("there is such a room")
+}
+
+async fn found(engine: &Engine, many: usize) -> Vec<String> {
+    let mut news = engine.handle().subscribe();
+    let search = async {
+        loop {
+            let text = "marzipan".to_owned();
+            let search = Command::Search { text, to: None, from: None, before: None, limit: 9 };
+            match engine.handle().call(search).await.unwrap() {
+                Reply::Found(found) if found.messages.len() == many => {
+                    return found.messages.into_iter().map(|message| message.id).collect();
+                }
+                _ => drop(news.next().await),
+            }
+        }
+    };
+    tokio::time::timeout(SOON, search).await.unwrap_or_else(|_| panic!("{many} are not found"))
 }

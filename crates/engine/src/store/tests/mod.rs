@@ -4,6 +4,7 @@ mod arrivals;
 mod committing;
 mod crashing;
 mod history;
+mod judging;
 mod mailbox;
 mod meaning;
 mod opening;

@@ -38,6 +38,13 @@ async fn how_we_stand_to_a_private_room_and_its_keys_are_there_after_a_restart()
     let keys: Vec<_> = private.keys.iter().map(|(epoch, key)| (*epoch, key.0[0])).collect();
     assert_eq!(keys, [(0, 1), (0, 3), (u32::MAX, 2)]);
 
+    let (store, _) = home.open();
+    let Record::Key { room, epoch, key } = key(0, 1) else { unreachable!("it is one") };
+    write(&store, vec![Record::KeyGone { room, epoch, key }]).await.unwrap();
+    store.close().await.unwrap();
+    let keys: Vec<_> = loaded(&home).keys.iter().map(|(epoch, key)| (*epoch, key.0[0])).collect();
+    assert_eq!(keys, [(0, 3), (u32::MAX, 2)]);
+
     let expires = UnixMillis(u64::MAX);
     let invite = Invite { room: TEA, secret: [5; 16], inviter: PeerId([6; 32]), expires };
     let all = [
