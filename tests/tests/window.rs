@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lanyard_tests::hosts::Lan;
+use lanyard_tests::hosts::{Host, Lan};
 use lanyard_tests::window::Window;
 
 const TEXT: &str = "[data-testid=message-text]";
@@ -15,6 +15,7 @@ const OFFER: &str = "[data-testid=offer]";
 mod together {
     use super::*;
 
+    mod keep;
     mod talk;
 
     #[tokio::test]
@@ -92,7 +93,11 @@ mod together {
 
     /// Connects a host, opens the program there for the first time, and answers what it asks.
     async fn arrive(lan: &Lan, name: &str) -> Window {
-        let window = Window::on(&lan.host(&name.to_lowercase())).await;
+        window_of(&lan.host(&name.to_lowercase()), name).await
+    }
+
+    async fn window_of(host: &Host, name: &str) -> Window {
+        let window = Window::on(host).await;
         introduce(&window, name).await;
         window
     }

@@ -89,7 +89,7 @@ async fn two_chinese_characters_find_what_was_said() {
 }
 
 /// Points at the message with this text and presses one of its tools.
-async fn begin(window: &Window, text: &str, tool: &str) {
+pub async fn begin(window: &Window, text: &str, tool: &str) {
     window.read(TEXT, text).await;
     let script = "return [...document.querySelectorAll('[data-testid=message]')]
         .find((message) => message.querySelector('[data-testid=message-text]')?.textContent.trim() === arguments[0])
