@@ -93,7 +93,7 @@ pub enum Direction {
 /// Something that must be on disk before anybody is told of it.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// A room that this device takes part in, new or with a changed name.
+    /// A room that this device takes part in, new, under another name, or with another log of this device.
     Room(RoomRecord),
     /// The device left; entries of the room may be forgotten.
     RoomLeft(RoomId),
@@ -105,8 +105,6 @@ pub enum Record {
     Forget { room: RoomId, log: LogId, to: Seq },
     /// It is proven that a log contradicts itself.
     Forked { room: RoomId, log: LogId },
-    /// The logs that this device begins from now on have this nonce.
-    LogNonce(u64),
     /// What is known of another device, new or changed.
     Peer(PeerRecord),
     /// `peer` has signed that it holds these places of `log`; in place of what was known before. Only told for this
@@ -138,6 +136,8 @@ pub struct RoomRecord {
     /// The room's name as typed; empty in a direct conversation.
     pub name: String,
     pub joined: UnixMillis,
+    /// Names this device's log in the room: drawn when it is joined, and again where that log must not go on.
+    pub nonce: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -296,8 +296,6 @@ pub enum Event {
 pub struct Loaded {
     /// This run's number: larger than that of every run before, durable already.
     pub boot: u64,
-    /// Names this database's logs. A database that was copied or restored gets another one.
-    pub log_nonce: u64,
     /// The newest reading that this device ever wrote.
     pub clock: Hlc,
     pub rooms: Vec<LoadedRoom>,

@@ -34,8 +34,6 @@ pub struct Disk {
     standing: BTreeMap<RoomId, Standing>,
     keys: Vec<(RoomId, u32, SecretKey)>,
     boot: u64,
-    log_nonce: u64,
-    forgot: bool,
     forked: BTreeSet<(RoomId, LogId)>,
     clock: Hlc,
 }
@@ -53,7 +51,6 @@ impl Disk {
                 self.covered.retain(|(of, ..), _| of != room);
                 self.standing.remove(room);
                 self.keys.retain(|(of, ..)| of != room);
-                self.forgot = true;
             }
             Record::Entry { room, entry, own, arrived } => {
                 let log = self.logs.entry((*room, entry.log())).or_default();
@@ -72,7 +69,6 @@ impl Disk {
             Record::Forked { room, log } => {
                 assert!(self.forked.insert((*room, *log)), "a fork is found once");
             }
-            Record::LogNonce(nonce) => self.log_nonce = *nonce,
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
@@ -112,10 +108,6 @@ impl Disk {
 
     pub fn load(&mut self, me: PeerId, unix_ms: u64) -> Loaded {
         self.boot = unix_ms.max(self.boot + 1);
-        // Where the logs of a forgotten room ended is not known any more: as the store does, begin others.
-        self.log_nonce += u64::from(std::mem::take(&mut self.forgot));
-        let log_nonce = self.log_nonce;
-        let own = log_id(me, log_nonce);
         let rooms = self.rooms.values().map(|record| LoadedRoom {
             record: record.clone(),
             logs: self
@@ -128,7 +120,7 @@ impl Disk {
             covered: self
                 .covered
                 .iter()
-                .filter(|((room, _, log), _)| *room == record.id && *log == own)
+                .filter(|((room, _, log), _)| *room == record.id && *log == log_id(me, record.nonce))
                 .map(|((_, peer, _), held)| (*peer, *held))
                 .collect(),
             recent: self.entries(record.id).into_iter().rev().take(64).rev().collect(),
@@ -136,7 +128,6 @@ impl Disk {
         });
         Loaded {
             boot: self.boot,
-            log_nonce,
             clock: self.clock,
             rooms: rooms.collect(),
             peers: self.peers.values().cloned().collect(),

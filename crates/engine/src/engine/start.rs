@@ -189,7 +189,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
     let me = identity.peer_id();
     let kept: BTreeMap<_, _> = store.kept().await?.into_iter().collect();
     for room in &loaded.rooms {
-        let (id, own) = (room.record.id, log_id(me, loaded.log_nonce));
+        let (id, own) = (room.record.id, log_id(me, room.record.nonce));
         // Of what was delivered before, this run was told when it was loaded; what comes now is news.
         let holders = |seq: Seq| room.covered.iter().filter(|(_, held)| held.contains(seq)).count();
         let sent = store.newest_of(id, own, SENT_WATCHED as u32).await?.into_iter().rev();

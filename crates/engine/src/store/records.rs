@@ -33,10 +33,6 @@ pub(super) fn write(
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
         Record::Forked { room, log } => history::fork(transaction, *room, *log),
-        Record::LogNonce(nonce) => {
-            transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
-            Ok(())
-        }
         Record::Peer(peer) => write_peer(transaction, peer),
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
@@ -52,8 +48,9 @@ fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreE
     };
     transaction
         .prepare_cached(
-            "INSERT INTO room (room, direct, name, joined, private) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined",
+            "INSERT INTO room (room, direct, name, joined, private, nonce) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined,
+             nonce = excluded.nonce",
         )?
         .execute(params![
             room.id.0,
@@ -61,6 +58,7 @@ fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreE
             room.name,
             bits(room.joined.0),
             room.kind == RoomKind::Private,
+            room.nonce.to_be_bytes(),
         ])?;
     Ok(())
 }
@@ -72,10 +70,6 @@ fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError
         "INSERT INTO forgotten (room, log, head) SELECT ?2, log, head FROM log WHERE room = ?1 AND own = 1
          ON CONFLICT (room, log) DO UPDATE SET head = max(head, excluded.head)",
         params![id, room.0],
-    )?;
-    transaction.execute(
-        "UPDATE node SET renew_nonce = 1 WHERE EXISTS (SELECT 1 FROM log WHERE room = ? AND own = 1)",
-        [id],
     )?;
     transaction.execute("DELETE FROM log_interval WHERE log IN (SELECT id FROM log WHERE room = ?)", [id])?;
     for rows in ["entry", "read_mark", "covered", "fork", "log"] {

@@ -88,6 +88,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("intervals.sql"),
     include_str!("schema_messages.sql"),
     include_str!("private.sql"),
+    include_str!("own_logs.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

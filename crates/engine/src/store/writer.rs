@@ -224,7 +224,6 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Room(_)
         | Record::RoomLeft(_)
         | Record::Transfer(_)
-        | Record::LogNonce(_)
         | Record::Standing { .. }
         | Record::Key { .. } => Durability::PowerLoss,
         Record::Entry { own: false, .. }

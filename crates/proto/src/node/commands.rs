@@ -210,7 +210,7 @@ impl Node {
         let header = Header {
             room,
             author: self.me,
-            nonce: held.nonce,
+            nonce: held.record.nonce,
             epoch: held.keys.epoch(),
             seq,
             prev: prev.0,

@@ -290,8 +290,6 @@ impl Node {
     pub(super) fn forget_room(&mut self, id: RoomId) -> Effects {
         self.rooms.remove(&id);
         self.tags.forget();
-        // Whoever comes back does not know where their log ended: it must be another log.
-        self.log_nonce = u64::from_be_bytes(self.dice.bytes());
         let (commit, tell) = (vec![Record::RoomLeft(id)], vec![Event::RoomLeft(id)]);
         Effects { commit, tell, ..Effects::default() }
     }

@@ -65,7 +65,6 @@ pub struct Node {
     network: NetworkTag,
     boot: u64,
     counter: u64,
-    log_nonce: u64,
     clock: Hlc,
     dice: Dice,
     bucket: TokenBucket,
@@ -111,8 +110,6 @@ pub struct Profile {
 pub struct Room {
     record: RoomRecord,
     me: PeerId,
-    /// Names this device's log in the room.
-    nonce: u64,
     keys: RoomKeys,
     replica: Replica,
     private: Option<Box<Private>>,
@@ -141,7 +138,6 @@ impl Node {
             profile,
             boot: loaded.boot,
             counter: 0,
-            log_nonce: loaded.log_nonce,
             clock: loaded.clock,
             bucket: TokenBucket::new(HOST_LIMIT as u32, HOST_BURST_BYTES, now.instant),
             air: Air::new(now.instant),
@@ -360,7 +356,9 @@ impl Node {
     }
 
     fn add_room(&mut self, id: RoomId, kind: RoomKind, name: &str, now: Now) -> Effects {
-        let record = RoomRecord { id, kind, name: name.to_owned(), joined: now.unix };
+        // Whoever comes back does not know where their log ended: each time it is another one.
+        let nonce = u64::from_be_bytes(self.dice.bytes());
+        let record = RoomRecord { id, kind, name: name.to_owned(), joined: now.unix, nonce };
         let Some(mut room) = self.make_room(record.clone()) else { return Effects::default() };
         room.replica.somebody_came(self.presence.online_count(), now.instant, &mut self.dice);
         self.rooms.insert(id, room);
@@ -382,7 +380,7 @@ impl Node {
         };
         let is_private = record.kind == RoomKind::Private;
         let private = is_private.then(|| Box::new(Private::new(Standing::Inside)));
-        let own = log_id(self.me, self.log_nonce);
+        let own = log_id(self.me, record.nonce);
         let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
         replica.verified_by(self.verifier.clone());
         if private.is_some() {
@@ -391,9 +389,9 @@ impl Node {
         if self.cloned {
             replica.insist();
         }
-        let (me, nonce, kept, active) = (self.me, self.log_nonce, None, UnixMillis(0));
+        let (me, kept, active) = (self.me, None, UnixMillis(0));
         let (history, typing) = (History::default(), messages::Typing::default());
-        Some(Room { record, me, nonce, keys, replica, private, history, kept, active, typing })
+        Some(Room { record, me, keys, replica, private, history, kept, active, typing })
     }
 
     /// Somebody came or the network changed: say in each room what is here.

@@ -23,6 +23,8 @@ use super::{Store, StoreError};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const TEA: RoomId = RoomId([7; 32]);
+/// Names this device's log in a room.
+const MINE: u64 = 1;
 
 /// A profile folder that is thrown away with it.
 struct Home(tempfile::TempDir);
@@ -121,7 +123,7 @@ fn at(milliseconds: u64) -> Hlc {
 }
 
 fn tea_room() -> Record {
-    let room = RoomRecord { id: TEA, kind: RoomKind::Open, name: "tea".to_owned(), joined: NOW };
+    let room = RoomRecord { id: TEA, kind: RoomKind::Open, name: "tea".to_owned(), joined: NOW, nonce: MINE };
     Record::Room(room)
 }
 
