@@ -246,7 +246,7 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         messages::DRAFT,
         messages::NEWEST_OF,
         search::ROOM,
-        prune::OLDEST,
+        prune::WITH_ENTRIES,
         prune::BEGINNING,
         prune::NAMED,
         history::OLDER,
