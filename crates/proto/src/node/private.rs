@@ -367,8 +367,10 @@ impl Node {
     /// Somebody who has the room's key and is no member: there are deeds that are not here, and that one has them.
     pub(super) fn suspected(&mut self, id: RoomId, peer: PeerId, now: Now) {
         let me = self.me;
+        // Whoever cannot be asked yet is suspected when it is heard again.
+        let is_here = self.presence.is_online(peer);
         let Some(Room { private: Some(private), keys, .. }) = self.rooms.get_mut(&id) else { return };
-        if private.membership(me) == Membership::Member && private.suspect(peer) {
+        if is_here && private.membership(me) == Membership::Member && private.suspect(peer) {
             let knew = (private.deeds.len(), keys.epoch());
             private.puzzle =
                 Puzzle { by: Some(peer), at: Some(now.instant + PUZZLE_WAIT), knew, ..Puzzle::default() };
