@@ -103,6 +103,8 @@ pub enum Record {
     Run { room: RoomId, entries: Vec<Arc<Entry>>, place: Place, arrived: UnixMillis },
     /// What a log holds up to this place is no longer wanted here.
     Forget { room: RoomId, log: LogId, to: Seq },
+    /// A log gave way to others: what is here of it stays to be shown, and if the log comes back, it comes anew.
+    Closed { room: RoomId, log: LogId },
     /// It is proven that a log contradicts itself.
     Forked { room: RoomId, log: LogId },
     /// What is known of another device, new or changed.
@@ -260,10 +262,9 @@ pub enum Event {
     },
     /// Older entries came; not told of each, and a few times a second at the most.
     History(RoomId),
-    /// `peer` holds more of this device's entries in the room than before.
+    /// Others hold more of this device's entries in the room than before, or less is certain.
     Covered {
         room: RoomId,
-        peer: PeerId,
     },
     /// A transfer is new or in another state.
     Transfer(TransferId),
@@ -311,8 +312,8 @@ pub struct LoadedRoom {
     pub logs: Vec<LoadedLog>,
     /// Logs of which it is proven that they contradict themselves.
     pub forked: Vec<LogId>,
-    /// What others have signed to hold of this device's log under the current nonce.
-    pub covered: Vec<(PeerId, Span)>,
+    /// What others have signed to hold of this device's logs, of each apart.
+    pub covered: Vec<(PeerId, LogId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.
     pub recent: Vec<Arc<Entry>>,
     /// In private rooms only.
@@ -339,6 +340,8 @@ pub struct LoadedLog {
     pub floor: Seq,
     /// The clock of the oldest entry of the newest interval; zero if it has none.
     pub oldest: Hlc,
+    /// The clock of the newest entry that ever was here.
+    pub newest: Hlc,
 }
 
 impl LoadedLog {

@@ -162,7 +162,9 @@ async fn keeps(store: &Store, loaded: &Loaded, me: PeerId, promises: &Promises<'
                     return Err("the clock goes back".to_owned());
                 }
             }
-            What::Head { room, log, seq } if own_nonce(loaded, *room).is_some_and(|nonce| *log == log_id(me, nonce)) => {
+            What::Head { room, log, seq }
+                if own_nonce(loaded, *room).is_some_and(|nonce| *log == log_id(me, nonce)) =>
+            {
                 let head = logs.get(&(*room, *log)).copied().unwrap_or_default();
                 if head < *seq {
                     return Err(format!("its log was said to have {} entries, and has {}", seq.0, head.0));

@@ -12,7 +12,7 @@ use lanyard_proto::model::{
     EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
 };
 use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
-use lanyard_proto::wire::entry::{Entry, log_id};
+use lanyard_proto::wire::entry::Entry;
 
 /// The entries of a log by their place, and when each arrived.
 #[derive(Clone, Default)]
@@ -22,6 +22,8 @@ struct Log {
     head: Option<Arc<Entry>>,
     /// What is at or below is not wanted.
     floor: Seq,
+    /// It is shown, and nothing else is known of it.
+    closed: bool,
 }
 
 #[derive(Clone, Default)]
@@ -53,7 +55,7 @@ impl Disk {
                 self.keys.retain(|(of, ..)| of != room);
             }
             Record::Entry { room, entry, own, arrived } => {
-                let log = self.logs.entry((*room, entry.log())).or_default();
+                let log = self.open(*room, entry.log());
                 let (seq, id) =
                     log.head.as_ref().map_or((0, [0; 32]), |head| (head.header.seq.0, head.id().0));
                 assert_eq!(
@@ -66,6 +68,11 @@ impl Disk {
                     self.clock = self.clock.max(entry.header.hlc);
                 }
             }
+            Record::Closed { room, log } => {
+                if let Some(log) = self.logs.get_mut(&(*room, *log)) {
+                    log.closed = true;
+                }
+            }
             Record::Forked { room, log } => {
                 assert!(self.forked.insert((*room, *log)), "a fork is found once");
             }
@@ -74,7 +81,7 @@ impl Disk {
             }
             Record::Run { room, entries, place, arrived } => {
                 let (first, last) = (&entries[0], &entries[entries.len() - 1]);
-                let log = self.logs.entry((*room, first.log())).or_default();
+                let log = self.open(*room, first.log());
                 let head = log.head.as_ref().map_or(0, |head| head.header.seq.0);
                 match place {
                     Place::Head => panic!("what continues a log is committed one by one"),
@@ -106,7 +113,16 @@ impl Disk {
         }
     }
 
-    pub fn load(&mut self, me: PeerId, unix_ms: u64) -> Loaded {
+    /// A log that was closed and comes back begins anew.
+    fn open(&mut self, room: RoomId, log: LogId) -> &mut Log {
+        let log = self.logs.entry((room, log)).or_default();
+        if log.closed {
+            *log = Log::default();
+        }
+        log
+    }
+
+    pub fn load(&mut self, unix_ms: u64) -> Loaded {
         self.boot = unix_ms.max(self.boot + 1);
         let rooms = self.rooms.values().map(|record| LoadedRoom {
             record: record.clone(),
@@ -120,8 +136,8 @@ impl Disk {
             covered: self
                 .covered
                 .iter()
-                .filter(|((room, _, log), _)| *room == record.id && *log == log_id(me, record.nonce))
-                .map(|((_, peer, _), held)| (*peer, *held))
+                .filter(|((room, ..), _)| *room == record.id)
+                .map(|((_, peer, log), held)| (*peer, *log, *held))
                 .collect(),
             recent: self.entries(record.id).into_iter().rev().take(64).rev().collect(),
             private: (record.kind == RoomKind::Private).then(|| self.private(record.id)),
@@ -190,7 +206,7 @@ impl Log {
     }
 
     fn load(&self) -> Option<LoadedLog> {
-        let newest = self.head.as_ref()?;
+        let newest = self.head.as_ref().filter(|_| !self.closed)?;
         let mut intervals: Vec<Interval> = Vec::new();
         for (entry, _) in self.entries.values() {
             let (seq, id) = (entry.header.seq, entry.id());
@@ -215,6 +231,7 @@ impl Log {
             intervals,
             floor: self.floor,
             oldest: oldest.map_or(Hlc(0), |(entry, _)| entry.header.hlc),
+            newest: newest.header.hlc,
         })
     }
 }

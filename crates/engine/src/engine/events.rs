@@ -29,7 +29,7 @@ impl Run {
                 self.tell(Event::History { room: room.to_string() });
                 self.recount(room);
             }
-            Fact::Covered { room, .. } => self.tell_of_delivery(room),
+            Fact::Covered { room } => self.tell_of_delivery(room),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
             Fact::Members(room) => self.tell_of_members(room),
             Fact::Unsealed { room, entry, .. } => self.tell_of_unsealed(room, &entry),
@@ -66,13 +66,13 @@ impl Run {
         }
     }
 
-    /// Messages of ours that more devices hold than were told of.
+    /// Messages of ours that more devices hold than were told of, or fewer for certain.
     fn tell_of_delivery(&mut self, room: RoomId) {
         let Some(held) = self.node.room(room) else { return };
         let mut more = Vec::new();
-        for (seq, id, told) in &mut self.view.room(room).sent {
-            let holders = held.holders_of(*seq);
-            if holders.len() > *told {
+        for (log, seq, id, told) in &mut self.view.room(room).sent {
+            let holders = held.holders_of(*log, *seq);
+            if holders.len() != *told {
                 *told = holders.len();
                 more.push((*id, holders));
             }

@@ -1,12 +1,12 @@
 //! From a configuration to a node that runs.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 
-use lanyard_proto::effects::Loaded;
+use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom};
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{Platform, Seq, UnixMillis};
+use lanyard_proto::model::{EntryId, LogId, PeerId, Platform, Seq, Span, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::wire::datagram::MAX_NAME;
 use lanyard_proto::wire::entry::log_id;
@@ -189,17 +189,14 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
     let me = identity.peer_id();
     let kept: BTreeMap<_, _> = store.kept().await?.into_iter().collect();
     for room in &loaded.rooms {
-        let (id, own) = (room.record.id, log_id(me, room.record.nonce));
-        // Of what was delivered before, this run was told when it was loaded; what comes now is news.
-        let holders = |seq: Seq| room.covered.iter().filter(|(_, held)| held.contains(seq)).count();
-        let sent = store.newest_of(id, own, SENT_WATCHED as u32).await?.into_iter().rev();
+        let id = room.record.id;
         let view = RoomView {
             counts: store.counts(id, me).await?,
             read: store.read_mark(id).await?,
             last: store.last(id).await?,
             topic: store.topic(id).await?,
             draft: store.draft(id).await?,
-            sent: sent.map(|(seq, id)| (seq, id, holders(seq))).collect(),
+            sent: sent(store, room, me).await?,
             keep_days: kept.get(&id).copied(),
         };
         rooms.insert(id, view);
@@ -220,6 +217,26 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
         }
     }
     Ok(View { rooms, transfers })
+}
+
+/// The newest messages of this device, of all its logs in a room, and how many hold them: of what was delivered before,
+/// this run was told when it was loaded; what comes now is news.
+async fn sent(
+    store: &Store,
+    room: &LoadedRoom,
+    me: PeerId,
+) -> Result<VecDeque<(LogId, Seq, EntryId, usize)>, StoreError> {
+    let mut own: Vec<&LoadedLog> = room.logs.iter().filter(|log| log.author == me).collect();
+    own.sort_by_key(|log| log.newest);
+    let mut sent = VecDeque::new();
+    for log in own.into_iter().map(|log| log_id(me, log.nonce)) {
+        let holds = |covered: &(PeerId, LogId, Span), seq| covered.1 == log && covered.2.contains(seq);
+        let holders = |seq| room.covered.iter().filter(|covered| holds(covered, seq)).count();
+        let newest = store.newest_of(room.record.id, log, SENT_WATCHED as u32).await?;
+        sent.extend(newest.into_iter().rev().map(|(seq, id)| (log, seq, id, holders(seq))));
+        sent.drain(..sent.len().saturating_sub(SENT_WATCHED));
+    }
+    Ok(sent)
 }
 
 /// Wall-clock milliseconds, or zero on a device whose clock stands before 1970.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
-use lanyard_proto::model::{self, EntryId, PeerId, RoomId, Seq, TransferId};
+use lanyard_proto::model::{self, EntryId, LogId, PeerId, RoomId, Seq, TransferId};
 use lanyard_proto::node::Dropped as NodeDropped;
 use lanyard_proto::rooms::{self, LOBBY};
 use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
@@ -36,7 +36,7 @@ pub struct RoomView {
     /// What was begun here and not sent.
     pub draft: String,
     /// The newest messages of ours, and of how many holders was told.
-    pub sent: VecDeque<(Seq, EntryId, usize)>,
+    pub sent: VecDeque<(LogId, Seq, EntryId, usize)>,
     /// For how many days history is kept; as the settings say if absent.
     pub keep_days: Option<u32>,
 }

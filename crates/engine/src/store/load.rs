@@ -42,19 +42,15 @@ impl Node {
     /// `None` in a database that was just created.
     fn read(connection: &Connection) -> rusqlite::Result<Option<Node>> {
         connection
-            .query_row(
-                "SELECT boot, witness, witness_before, clock, running FROM node",
-                [],
-                |row| {
-                    Ok(Node {
-                        boot: unsigned(row, 0)?,
-                        witness: row.get(1)?,
-                        witness_before: row.get(2)?,
-                        clock: Hlc(unsigned(row, 3)?),
-                        running: row.get(4)?,
-                    })
-                },
-            )
+            .query_row("SELECT boot, witness, witness_before, clock, running FROM node", [], |row| {
+                Ok(Node {
+                    boot: unsigned(row, 0)?,
+                    witness: row.get(1)?,
+                    witness_before: row.get(2)?,
+                    clock: Hlc(unsigned(row, 3)?),
+                    running: row.get(4)?,
+                })
+            })
             .optional()
     }
 
@@ -99,16 +95,10 @@ fn save(connection: &mut Connection, node: &Node, is_another: bool) -> rusqlite:
         "INSERT INTO node (one, boot, witness, witness_before, clock, running) VALUES (1, ?, ?, ?, ?, ?)
          ON CONFLICT (one) DO UPDATE SET boot = excluded.boot, witness = excluded.witness,
          witness_before = excluded.witness_before, clock = excluded.clock, running = excluded.running",
-        params![
-            bits(node.boot),
-            node.witness,
-            node.witness_before,
-            bits(node.clock.0),
-            node.running,
-        ],
+        params![bits(node.boot), node.witness, node.witness_before, bits(node.clock.0), node.running,],
     )?;
     if is_another {
-        transaction.execute("UPDATE room SET nonce = randomblob(8)", [])?;
+        transaction.execute("UPDATE room SET own_nonce = randomblob(8)", [])?;
     }
     transaction.execute("INSERT INTO setting (one, named) VALUES (1, 0) ON CONFLICT (one) DO NOTHING", [])?;
     transaction.commit()
@@ -125,13 +115,13 @@ fn load(connection: &Connection, node: &Node) -> Result<Loaded, StoreError> {
 }
 
 fn rooms(connection: &Connection) -> Result<Vec<LoadedRoom>, StoreError> {
-    let mut statement =
-        connection.prepare("SELECT room, direct, name, joined, id, private, nonce FROM room ORDER BY id")?;
+    let mut statement = connection
+        .prepare("SELECT room, direct, name, joined, id, private, own_nonce FROM room ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok((columns::room(row)?, row.get::<_, i64>(4)?)))?;
     rows.map(|row| {
         let (record, id) = row?;
         let logs = logs(connection, id)?;
-        let covered = covered(connection, id, record.nonce)?;
+        let covered = covered(connection, id)?;
         let forked = forked(connection, id)?;
         let private = record.kind == RoomKind::Private;
         let private = private.then(|| private::load(connection, id, record.id)).transpose()?;
@@ -143,7 +133,7 @@ fn rooms(connection: &Connection) -> Result<Vec<LoadedRoom>, StoreError> {
 fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> {
     let mut statement = connection.prepare_cached(
         "SELECT base, base_id, head, head_id, author, nonce, floor, id, coalesce((SELECT place FROM entry
-         WHERE log = log.id AND seq = base + 1), 0) FROM log WHERE room = ? ORDER BY id",
+         WHERE log = log.id AND seq = base + 1), 0), newest FROM log WHERE room = ? AND closed = 0 ORDER BY id",
     )?;
     let mut older = connection.prepare_cached(history::OLDER)?;
     let rows = statement.query_map([room], |row| {
@@ -156,6 +146,7 @@ fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> 
             intervals,
             floor: Seq(unsigned(row, 6)?),
             oldest: Hlc(unsigned(row, 8)?),
+            newest: Hlc(unsigned(row, 9)?),
         })
     })?;
     rows.collect()
@@ -167,13 +158,13 @@ fn forked(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LogId>> {
     rows.collect()
 }
 
-fn covered(connection: &Connection, room: i64, nonce: u64) -> rusqlite::Result<Vec<(PeerId, Span)>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT peer, covered.base, seq FROM covered JOIN log USING (room, log)
-         WHERE room = ? AND own = 1 AND nonce = ? ORDER BY peer",
-    )?;
-    let rows = statement.query_map(params![room, nonce.to_be_bytes()], |row| {
-        Ok((PeerId(array(row, 0)?), Span { after: Seq(unsigned(row, 1)?), to: Seq(unsigned(row, 2)?) }))
+/// Of all of this device's logs.
+fn covered(connection: &Connection, room: i64) -> rusqlite::Result<Vec<(PeerId, LogId, Span)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT peer, log, base, seq FROM covered WHERE room = ? ORDER BY peer, log")?;
+    let rows = statement.query_map([room], |row| {
+        let held = Span { after: Seq(unsigned(row, 2)?), to: Seq(unsigned(row, 3)?) };
+        Ok((PeerId(array(row, 0)?), LogId(array(row, 1)?), held))
     })?;
     rows.collect()
 }

@@ -32,6 +32,7 @@ pub(super) fn write(
             private::note_deeds(transaction, *room, entries.iter())
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
+        Record::Closed { room, log } => history::close(transaction, *room, *log),
         Record::Forked { room, log } => history::fork(transaction, *room, *log),
         Record::Peer(peer) => write_peer(transaction, peer),
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
@@ -48,9 +49,9 @@ fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreE
     };
     transaction
         .prepare_cached(
-            "INSERT INTO room (room, direct, name, joined, private, nonce) VALUES (?, ?, ?, ?, ?, ?)
+            "INSERT INTO room (room, direct, name, joined, private, own_nonce) VALUES (?, ?, ?, ?, ?, ?)
              ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined,
-             nonce = excluded.nonce",
+             own_nonce = excluded.own_nonce",
         )?
         .execute(params![
             room.id.0,
@@ -125,9 +126,10 @@ fn append(
     let bytes = entry.encode();
     let log_row: i64 = transaction
         .prepare_cached(
-            "INSERT INTO log (room, log, author, nonce, own, head, head_id, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO log (room, log, author, nonce, own, head, head_id, newest, bytes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (room, log) DO UPDATE SET own = max(own, excluded.own), head = excluded.head,
-             head_id = excluded.head_id, bytes = bytes + excluded.bytes
+             head_id = excluded.head_id, newest = excluded.newest, bytes = bytes + excluded.bytes
              RETURNING id",
         )?
         .query_row(
@@ -139,6 +141,7 @@ fn append(
                 writer == Author::ThisDevice,
                 bits(header.seq.0),
                 entry.id().0,
+                bits(header.hlc.0),
                 bytes.len() as i64,
             ],
             |row| row.get(0),

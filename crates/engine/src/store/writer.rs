@@ -229,6 +229,7 @@ fn durability_of_record(record: &Record) -> Durability {
         Record::Entry { own: false, .. }
         | Record::Run { .. }
         | Record::Forget { .. }
+        | Record::Closed { .. }
         | Record::Forked { .. }
         | Record::Peer(_)
         | Record::Covered { .. } => Durability::ProgramEnd,

@@ -225,7 +225,9 @@ impl Node {
         let written = held.replica.wrote(entry, now.instant);
         let entry = written.first().expect("an own entry continues its log").clone();
         self.clock = hlc;
+        let closed = held.replica.take_closed();
         let mut effects = Effects::default();
+        effects.commit.extend(closed.into_iter().map(|log| Record::Closed { room, log }));
         effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived: now.unix });
         effects.extend(self.pass_on(room, &written, None));
         effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });

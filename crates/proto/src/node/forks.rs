@@ -61,6 +61,13 @@ impl Node {
             return effects;
         }
         effects.commit.push(Record::Forked { room, log });
+        let from = headers[0].header.seq.min(headers[1].header.seq);
+        let less = held.replica.uncover(log, from);
+        if !less.is_empty() {
+            let covered = less.into_iter().map(|(peer, held)| Record::Covered { room, peer, log, held });
+            effects.commit.extend(covered);
+            effects.tell.push(Event::Covered { room });
+        }
         effects.tell.push(Event::Forked { room, author });
         if log == held.replica.own_log() {
             effects.extend(self.begin_other_logs(room, log, now));

@@ -172,7 +172,7 @@ impl Node {
             return Effects::default();
         }
         let (said, _) = replica.next_own();
-        let heard = said.0 > 1 && replica.holders(Seq(said.0 - 1)).next().is_some();
+        let heard = said.0 > 1 && replica.holders(replica.own_log(), Seq(said.0 - 1)).next().is_some();
         let at = *private.leave_at.get_or_insert(now.instant + LEAVE_AFTER);
         if heard || at <= now.instant {
             return self.forget_room(id);
@@ -190,14 +190,9 @@ impl Node {
         if private.membership(me) != Membership::Member {
             return Effects::default();
         }
-        // Whoever holds the entry that let it in knows; of an older log of this device, whoever was heard.
-        let knows = |peer: PeerId, log: LogId, seq: Seq| {
-            if log == replica.own_log() {
-                replica.holders(seq).any(|holder| holder == peer)
-            } else {
-                replica.members().any(|member| member == peer)
-            }
-        };
+        // Whoever holds the entry that let it in knows.
+        let knows =
+            |peer: PeerId, log: LogId, seq: Seq| replica.holders(log, seq).any(|holder| holder == peer);
         let mut wanted: Vec<PeerId> = private.fold.members.keys().copied().collect();
         wanted.retain(|peer| match private.fold.adder(*peer) {
             Some((adder, log, seq)) => {

@@ -32,7 +32,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
+use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord, Trust};
 use crate::identity::{Identity, Verifier};
 use crate::log::{Priority, Replica, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
@@ -204,7 +204,7 @@ impl Node {
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
-            Input::Served { conn } => self.served(conn),
+            Input::Served { conn } => self.served(conn, now),
             Input::Closed { conn } => self.closed(conn, now),
             Input::Recalled { entry } => self.recalled(entry, now),
             Input::Pruned { room, log, to, to_id } => {
@@ -238,7 +238,7 @@ impl Node {
         let timers =
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
-        let machines = earliest(machines, self.private_deadline());
+        let machines = earliest(earliest(machines, self.private_deadline()), self.serve_deadline());
         self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
@@ -293,16 +293,22 @@ impl Node {
             effects.extend(self.forget_rooms(now.instant));
             effects.extend(self.announce(due.query, due.reach));
         }
+        let others_wait = self.is_pull_waiting();
+        let presence = &self.presence;
+        let was_met = |peer| presence.peer(peer).is_some_and(|peer| peer.trust >= Trust::Pinned);
+        let is_known = |peer| presence.is_online(peer) || was_met(peer);
         for room in self.rooms.values_mut() {
+            room.replica.esteem(now.instant, is_known);
             let strangers = match room.record.kind {
                 RoomKind::Open => self.presence.online_count(),
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
                 RoomKind::Private => room.roles().filter(|(peer, _)| self.presence.is_online(*peer)).count(),
             };
-            room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
+            room.replica.timer(strangers, others_wait, self.air.conditions(), now.instant, &mut self.dice);
         }
         effects.extend(self.tend_private(now));
         effects.extend(self.start_pulls(now));
+        effects.extend(self.end_long_serves(now));
         effects.extend(self.remind(now));
         effects.extend(self.look(now));
         let presence = &self.presence;
@@ -461,12 +467,12 @@ impl Room {
 
     /// Devices that have signed to hold an entry of this device; `None` for entries of others.
     pub fn holders(&self, entry: &Entry) -> Option<Vec<PeerId>> {
-        (entry.log() == self.replica.own_log()).then(|| self.holders_of(entry.header.seq))
+        (entry.header.author == self.me).then(|| self.holders_of(entry.log(), entry.header.seq))
     }
 
-    /// Devices that have signed to hold the entry of this device's log at `seq`.
-    pub fn holders_of(&self, seq: Seq) -> Vec<PeerId> {
-        self.replica.holders(seq).collect()
+    /// Devices that have signed to hold the entry of a log of this device at `seq`.
+    pub fn holders_of(&self, log: LogId, seq: Seq) -> Vec<PeerId> {
+        self.replica.holders(log, seq).collect()
     }
 
     /// This device's log in the room.

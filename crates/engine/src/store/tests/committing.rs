@@ -115,7 +115,8 @@ async fn what_is_said_again_replaces_what_was_said() {
     let bob = PeerId([2; 32]);
     let log = lanyard_proto::model::LogId([1; 8]);
     let covered = |to| Record::Covered { room: TEA, peer: bob, log, held: span(0, to) };
-    let renamed = RoomRecord { id: TEA, kind: RoomKind::Open, name: "coffee".to_owned(), joined: NOW, nonce: MINE };
+    let renamed =
+        RoomRecord { id: TEA, kind: RoomKind::Open, name: "coffee".to_owned(), joined: NOW, nonce: MINE };
     let declined = TransferRecord { receipts: vec![], ..transfer(1, bob, TransferState::Declined) };
     write(
         &store,

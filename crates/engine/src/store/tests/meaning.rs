@@ -55,7 +55,13 @@ async fn what_its_author_took_back_is_gone_for_good() {
 async fn only_a_message_of_the_same_room_can_be_spoken_about() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
-    let other = RoomRecord { id: RoomId([8; 32]), kind: RoomKind::Open, name: "b".to_owned(), joined: NOW, nonce: MINE };
+    let other = RoomRecord {
+        id: RoomId([8; 32]),
+        kind: RoomKind::Open,
+        name: "b".to_owned(),
+        joined: NOW,
+        nonce: MINE,
+    };
     write(&store, vec![Record::Room(other)]).await.unwrap();
     let (mut bob, mut elsewhere) = (Pen::new(2, 5), Pen::in_room(2, 6, RoomId([8; 32])));
     let said = bob.text("tea?", at(1));
@@ -185,7 +191,8 @@ async fn a_search_is_narrowed_and_goes_on_page_by_page() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
     let other = RoomId([8; 32]);
-    let record = RoomRecord { id: other, kind: RoomKind::Open, name: "b".to_owned(), joined: NOW, nonce: MINE };
+    let record =
+        RoomRecord { id: other, kind: RoomKind::Open, name: "b".to_owned(), joined: NOW, nonce: MINE };
     write(&store, vec![Record::Room(record)]).await.unwrap();
     let mut pens = [Pen::new(2, 5), Pen::new(3, 5), Pen::in_room(2, 6, other)];
     // Many in one moment, and not in the order of their places.
@@ -285,6 +292,7 @@ async fn a_database_of_an_older_version_learns_what_is_in_it() {
     // Nobody opens them, as it was before.
     write(&store, [&said, &delete, &kept].map(received).into()).await.unwrap();
     store.close().await.unwrap();
+    home.undo_own_logs(MINE, false);
     let older = rusqlite::Connection::open(home.database()).unwrap();
     older
         .execute_batch(

@@ -56,6 +56,22 @@ impl Home {
         (store, loaded)
     }
 
+    /// Makes the database what it was before `own_logs.sql`: one nonce for all rooms.
+    fn undo_own_logs(&self, nonce: u64, renewed: bool) {
+        let older = rusqlite::Connection::open(self.database()).unwrap();
+        older
+            .execute_batch(&format!(
+                "ALTER TABLE node ADD COLUMN nonce BLOB NOT NULL DEFAULT x'{nonce:016x}';
+                 ALTER TABLE node ADD COLUMN renew_nonce INTEGER NOT NULL DEFAULT {};
+                 ALTER TABLE room DROP COLUMN own_nonce;
+                 ALTER TABLE log DROP COLUMN newest;
+                 ALTER TABLE log DROP COLUMN closed;
+                 PRAGMA user_version = 4",
+                i32::from(renewed)
+            ))
+            .unwrap();
+    }
+
     /// Looks at the database past the store.
     fn peek<T: rusqlite::types::FromSql>(&self, sql: &str) -> T {
         let connection = rusqlite::Connection::open(self.database()).unwrap();

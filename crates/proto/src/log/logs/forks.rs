@@ -1,6 +1,7 @@
 //! Logs that contradict themselves: how that is noticed, and what is known of them from then on.
 
-use crate::log::logs::{Accepted, Contradicting, Log, Logs, MAX_CONTRADICTIONS, MAX_LOGS, cost};
+use crate::log::logs::places::MAX_LOGS;
+use crate::log::logs::{Accepted, Contradicting, Log, Logs, MAX_CONTRADICTIONS, cost};
 use crate::model::{EntryId, LogId, Seq};
 use crate::wire::datagram::Head;
 use crate::wire::entry::Unverified;
@@ -35,12 +36,11 @@ impl Logs {
         if self.forked.len() >= MAX_LOGS || !self.forked.insert(id) {
             return false;
         }
-        self.claims.remove(&id);
+        self.claims.remove(id);
         self.holed.remove(&id);
         if let Some(log) = self.logs.get_mut(&id) {
             self.held_bytes -= log.held.values().map(cost).sum::<usize>();
             log.held.clear();
-            log.known = log.here.head();
             self.active.remove(&(log.touched, id));
         }
         self.digest = None;
