@@ -54,7 +54,7 @@ impl History {
         let (store, _) = Store::open(&profile.join("lanyard.db"), UnixMillis(now))?;
         let room = rooms::open_room_id(&Config::new(profile).network, LOBBY);
         let joined = UnixMillis(now);
-        let record = RoomRecord { id: room, kind: RoomKind::Open, name: LOBBY.to_owned(), joined };
+        let record = RoomRecord { id: room, kind: RoomKind::Open, name: LOBBY.to_owned(), joined, nonce: 1 };
         store.commit(vec![Record::Room(record)]).await?.await?;
         let mut authors: Vec<_> = (0..self.authors).map(Author::numbered).collect();
         let mut written = Written { payload: 0 };

@@ -137,3 +137,49 @@ fn own_datagrams_that_somebody_repeats_are_no_copy() {
     lan.run_for(SECOND);
     assert_eq!(saw(&lan, ann, "cloned"), 0);
 }
+
+/// By how many devices a line of somebody's is held, as its author's device sees it.
+fn holders(lan: &Lan, author: Who, text: &str) -> usize {
+    let room = lan.node(author).room(lan.lobby()).expect("everybody is in the lobby");
+    let said = |entry: &lanyard_proto::wire::entry::Entry| match room.read(entry) {
+        lanyard_proto::rooms::Content::Text(said) => said.text == text,
+        _ => false,
+    };
+    let entry = lan.entries_in(author, lan.lobby()).into_iter().find(|entry| said(entry)).expect("was said");
+    room.holders(&entry).expect("is its own").len()
+}
+
+#[test]
+fn a_message_is_delivered_to_those_who_hold_it_and_not_to_those_who_hold_another_in_its_place() {
+    for seed in 0..8 {
+        let mut lan = Lan::seeded(seed);
+        let [ann, bob] = lan.join(["ann", "bob"]);
+        lan.run_for(5 * SECOND);
+        for text in ["one", "two", "three"] {
+            lan.say(ann, text);
+        }
+        lan.run_for(10 * SECOND);
+        assert_eq!(holders(&lan, ann, "three"), 1);
+        lan.cut_off(ann);
+        let copy = lan.copy(ann, "ann too");
+        lan.say(ann, "mine");
+        lan.cut_off(ann);
+        lan.reconnect(copy);
+        lan.say(copy, "other");
+        lan.run_for(30 * SECOND);
+        assert!(reads(&lan, bob, "other"));
+        lan.reconnect(ann);
+        lan.run_until(120 * SECOND, |lan| saw(lan, ann, "ann forked") == 1);
+        lan.settle();
+        assert!(!reads(&lan, bob, "mine"));
+        assert_eq!(holders(&lan, ann, "mine"), 0, "bob has another entry in its place (seed {seed})");
+        lan.say(ann, "again");
+        lan.settle();
+        assert_eq!(holders(&lan, ann, "again"), 1, "the first of another log (seed {seed})");
+        assert_eq!(holders(&lan, ann, "mine"), 0);
+        assert_eq!(holders(&lan, ann, "two"), 1, "what was delivered stays so (seed {seed})");
+        lan.kill(ann);
+        lan.start(ann);
+        assert_eq!(["two", "mine", "again"].map(|text| holders(&lan, ann, text)), [1, 0, 1], "seed {seed}");
+    }
+}

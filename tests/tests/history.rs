@@ -35,7 +35,8 @@ fn stretches(lan: &Lan, who: Who, author: Who) -> Vec<(u64, u64)> {
 }
 
 fn holders(lan: &Lan, author: Who, seq: u64) -> Vec<lanyard_proto::model::PeerId> {
-    lan.node(author).room(lan.lobby()).expect("it is in the lobby").holders_of(Seq(seq))
+    let room = lan.node(author).room(lan.lobby()).expect("it is in the lobby");
+    room.holders_of(room.own_log(), Seq(seq))
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn who_comes_back_after_long_and_is_cut_off_again_fills_every_hole_in_the_end() 
 
 #[test]
 fn history_is_had_from_whoever_has_it_though_the_first_who_was_asked_has_only_a_part() {
-    let mut lan = Lan::seeded(4);
+    let mut lan = Lan::seeded(4).latency_ms(20..30);
     let [ann, bob] = lan.join(["ann", "bob"]);
     says_alone(&mut lan, ann, 3000);
     lan.run_until(30 * SECOND, |lan| count(lan, bob) > 0);
@@ -142,4 +143,28 @@ fn two_on_a_link_alone_catch_up_and_then_say_little() {
     lan.run_for(20 * SECOND);
     assert_eq!(lan.chat(bob), lan.chat(ann));
     assert_eq!(holders(&lan, ann, 1), [lan.id(bob)]);
+}
+
+#[test]
+fn a_hole_is_filled_from_whoever_was_lost_while_it_was_asked_and_came_back() {
+    for seed in 0..24 {
+        let mut lan = Lan::seeded(seed);
+        let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+        lan.run_for(5 * SECOND);
+        let lobby = lan.lobby();
+        for n in 0..300 {
+            lan.say(bob, &format!("early {n}"));
+        }
+        lan.run_for(60 * SECOND);
+        for n in 0..6000 {
+            lan.say(bob, &format!("word {n} {}", "x".repeat(200)));
+        }
+        let half = |lan: &Lan| [ann, cyd].iter().all(|who| lan.entries_in(*who, lobby).len() > 800);
+        lan.run_until(60 * SECOND, half);
+        lan.kill(bob);
+        lan.run_for(3 * SECOND);
+        lan.start(bob);
+        let whole = |lan: &Lan| [ann, cyd].iter().all(|who| lan.entries_in(*who, lobby).len() == 6300);
+        lan.run_until(120 * SECOND, whole);
+    }
 }

@@ -317,7 +317,7 @@ impl Walk<'_> {
                     };
                     let (written, has) = (places(*author), places(*reader));
                     let reader_id = self.lan.id(*reader);
-                    let holds = |seq: &Seq| held.holders_of(*seq).contains(&reader_id);
+                    let holds = |seq: &Seq| held.holders_of(log, *seq).contains(&reader_id);
                     let said: BTreeSet<Seq> = written.into_iter().filter(holds).collect();
                     let right = match how {
                         Delivered::Truly => said.is_subset(&has),

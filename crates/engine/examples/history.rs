@@ -32,7 +32,13 @@ async fn main() -> Outcome {
 async fn measure(folder: &std::path::Path, messages: u64) -> Outcome {
     let database = folder.join("lanyard.db");
     let (store, _) = Store::open(&database, NOW)?;
-    let room = RoomRecord { id: ROOM, kind: RoomKind::Open, name: "tea".to_owned(), joined: UnixMillis(0) };
+    let room = RoomRecord {
+        id: ROOM,
+        kind: RoomKind::Open,
+        name: "tea".to_owned(),
+        joined: UnixMillis(0),
+        nonce: 1,
+    };
     store.commit(vec![Record::Room(room)]).await?.await?;
     let entries = written(messages);
     let start = Instant::now();

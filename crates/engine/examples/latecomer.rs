@@ -67,7 +67,7 @@ async fn write(profile: &Path, entries: u64, authors: u64) -> Outcome<u64> {
     let (store, _) = Store::open(&profile.join("lanyard.db"), UnixMillis(start))?;
     let id = open_room_id("default", LOBBY);
     let joined = UnixMillis(start);
-    let room = RoomRecord { id, kind: RoomKind::Open, name: LOBBY.to_owned(), joined };
+    let room = RoomRecord { id, kind: RoomKind::Open, name: LOBBY.to_owned(), joined, nonce: 1 };
     store.commit(vec![Record::Room(room)]).await?.await?;
     let mut pens: Vec<Pen> = (0..authors).map(Pen::new).collect();
     let mut bytes = 0;

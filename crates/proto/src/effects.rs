@@ -96,7 +96,7 @@ pub enum Direction {
 /// Something that must be on disk before anybody is told of it.
 #[derive(Clone, Debug)]
 pub enum Record {
-    /// A room that this device takes part in, new or with a changed name.
+    /// A room that this device takes part in, new, under another name, or with another log of this device.
     Room(RoomRecord),
     /// The device left; entries of the room may be forgotten.
     RoomLeft(RoomId),
@@ -106,12 +106,12 @@ pub enum Record {
     Run { room: RoomId, entries: Vec<Arc<Entry>>, place: Place, arrived: UnixMillis },
     /// What a log holds up to this place is no longer wanted here.
     Forget { room: RoomId, log: LogId, to: Seq },
+    /// A log gave way to others: what is here of it stays to be shown, and if the log comes back, it comes anew.
+    Closed { room: RoomId, log: LogId },
     /// It is proven that a log contradicts itself.
     Forked { room: RoomId, fork: Fork },
     /// A copy of this device runs elsewhere, since this time as far as is known; or does no longer.
     Cloned(Option<UnixMillis>),
-    /// The logs that this device begins from now on have this nonce.
-    LogNonce(u64),
     /// What is known of another device, new or changed.
     Peer(PeerRecord),
     /// `peer` has signed that it holds these places of `log`; in place of what was known before. Only told for this
@@ -185,6 +185,8 @@ pub struct RoomRecord {
     /// The room's name as typed; empty in a direct conversation.
     pub name: String,
     pub joined: UnixMillis,
+    /// Names this device's log in the room: drawn when it is joined, and again where that log must not go on.
+    pub nonce: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -325,10 +327,9 @@ pub enum Event {
     },
     /// Older entries came; not told of each, and a few times a second at the most.
     History(RoomId),
-    /// `peer` holds more of this device's entries in the room than before.
+    /// Others hold more of this device's entries in the room than before, or less is certain.
     Covered {
         room: RoomId,
-        peer: PeerId,
     },
     /// Others keep more or less of what this device wrote in a direct conversation than before. That is not to say that
     /// the other side has it.
@@ -366,8 +367,6 @@ pub enum Event {
 pub struct Loaded {
     /// This run's number: larger than that of every run before, durable already.
     pub boot: u64,
-    /// Names this database's logs. A database that was copied or restored gets another one.
-    pub log_nonce: u64,
     /// The newest reading that this device ever wrote.
     pub clock: Hlc,
     /// Since when a copy of this device is known of.
@@ -413,8 +412,8 @@ pub struct LoadedRoom {
     pub record: RoomRecord,
     pub logs: Vec<LoadedLog>,
     pub forked: Vec<Fork>,
-    /// What others have signed to hold of this device's log under the current nonce.
-    pub covered: Vec<(PeerId, Span)>,
+    /// What others have signed to hold of this device's logs, of each apart.
+    pub covered: Vec<(PeerId, LogId, Span)>,
     /// The newest entries, at most [`RECENT_ENTRIES`], kept at hand for repairs.
     pub recent: Vec<Arc<Entry>>,
     /// In private rooms only.
@@ -441,6 +440,8 @@ pub struct LoadedLog {
     pub floor: Seq,
     /// The clock of the oldest entry of the newest interval; zero if it has none.
     pub oldest: Hlc,
+    /// The clock of the newest entry that ever was here.
+    pub newest: Hlc,
 }
 
 impl LoadedLog {

@@ -131,7 +131,7 @@ impl Air {
 
     /// Datagrams of a sender are numbered: after `newest`, `this` one arrived.
     pub fn counted(&mut self, newest: u64, this: u64) {
-        let Some(missed) = this.checked_sub(newest + 1) else {
+        let Some(missed) = newest.checked_add(1).and_then(|next| this.checked_sub(next)) else {
             // It was overtaken by others, and counted as lost.
             self.loss = (self.loss - LOSS_WEIGHT).max(0.0);
             return;

@@ -71,7 +71,7 @@ impl World {
             tcp_port: 24417,
             network: NETWORK.to_owned(),
         };
-        let loaded = Loaded { boot: 1, log_nonce: 1, ..Loaded::default() };
+        let loaded = Loaded { boot: 1, ..Loaded::default() };
         let start = Now { instant: Instant(1_000_000), unix: UnixMillis(START_MS) };
         let (node, effects) = Node::new(Identity::from_seed(&[1; 32]), profile, loaded, [7; 32], start);
         let mut world = World {

@@ -72,7 +72,7 @@ pub async fn judge(record: &Record, moment: usize) -> Result<Logs, String> {
     let goes_on = record
         .told
         .iter()
-        .any(|told| matches!(told.what, What::Entry { nonce, .. } if nonce == loaded.log_nonce));
+        .any(|told| matches!(told.what, What::Entry { room, nonce, .. } if own_nonce(&loaded, room) == Some(nonce)));
     Ok(if goes_on { Logs::GoOn } else { Logs::BeginAnew })
 }
 
@@ -141,16 +141,20 @@ async fn the_store_keeps_its_word(
     kept.map(|()| loaded)
 }
 
+/// Names the log of this device in a room, if it is in it.
+fn own_nonce(loaded: &Loaded, room: RoomId) -> Option<u64> {
+    loaded.rooms.iter().find(|held| held.record.id == room).map(|held| held.record.nonce)
+}
+
 async fn keeps(store: &Store, loaded: &Loaded, me: PeerId, promises: &Promises<'_>) -> Result<(), String> {
     let (logs, held) = whole_logs(store, loaded).await?;
-    let mine = log_id(me, loaded.log_nonce);
     for what in &promises.all {
         match what {
             What::Boot(boot) if loaded.boot <= *boot => {
                 return Err(format!("run {} comes after run {boot}", loaded.boot));
             }
             What::Entry { room, id, nonce, seq, clock } => {
-                let gone = promises.left.contains(room) && log_id(me, *nonce) != mine;
+                let gone = promises.left.contains(room) && own_nonce(loaded, *room) != Some(*nonce);
                 if !held.contains(id) && !gone {
                     return Err(format!("the acknowledged entry {id}, {} of its log, is lost", seq.0));
                 }
@@ -158,7 +162,9 @@ async fn keeps(store: &Store, loaded: &Loaded, me: PeerId, promises: &Promises<'
                     return Err("the clock goes back".to_owned());
                 }
             }
-            What::Head { room, log, seq } if *log == mine => {
+            What::Head { room, log, seq }
+                if own_nonce(loaded, *room).is_some_and(|nonce| *log == log_id(me, nonce)) =>
+            {
                 let head = logs.get(&(*room, *log)).copied().unwrap_or_default();
                 if head < *seq {
                     return Err(format!("its log was said to have {} entries, and has {}", seq.0, head.0));

@@ -12,7 +12,7 @@ use lanyard_proto::model::{
     EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
 };
 use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
-use lanyard_proto::wire::entry::{Entry, log_id};
+use lanyard_proto::wire::entry::Entry;
 
 use super::mail::{Shelf, a_frame_of};
 
@@ -24,6 +24,8 @@ struct Log {
     head: Option<Arc<Entry>>,
     /// What is at or below is not wanted.
     floor: Seq,
+    /// It is shown, and nothing else is known of it.
+    closed: bool,
 }
 
 #[derive(Clone, Default)]
@@ -37,8 +39,6 @@ pub struct Disk {
     keys: Vec<(RoomId, u32, SecretKey)>,
     deeds: BTreeMap<(RoomId, EntryId), Arc<Entry>>,
     boot: u64,
-    log_nonce: u64,
-    forgot: bool,
     forked: BTreeMap<(RoomId, LogId), Fork>,
     cloned: Option<UnixMillis>,
     clock: Hlc,
@@ -60,10 +60,9 @@ impl Disk {
                 self.standing.remove(room);
                 self.keys.retain(|(of, ..)| of != room);
                 self.deeds.retain(|(of, _), _| of != room);
-                self.forgot = true;
             }
             Record::Entry { room, entry, own, arrived } => {
-                let log = self.logs.entry((*room, entry.log())).or_default();
+                let log = self.open(*room, entry.log());
                 let (seq, id) =
                     log.head.as_ref().map_or((0, [0; 32]), |head| (head.header.seq.0, head.id().0));
                 assert_eq!(
@@ -77,17 +76,21 @@ impl Disk {
                     self.clock = self.clock.max(entry.header.hlc);
                 }
             }
+            Record::Closed { room, log } => {
+                if let Some(log) = self.logs.get_mut(&(*room, *log)) {
+                    log.closed = true;
+                }
+            }
             Record::Forked { room, fork } => {
                 assert!(self.forked.insert((*room, fork.log), *fork).is_none(), "a fork is found once");
             }
             Record::Cloned(since) => self.cloned = *since,
-            Record::LogNonce(nonce) => self.log_nonce = *nonce,
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
             Record::Run { room, entries, place, arrived } => {
                 let (first, last) = (&entries[0], &entries[entries.len() - 1]);
-                let log = self.logs.entry((*room, first.log())).or_default();
+                let log = self.open(*room, first.log());
                 let head = log.head.as_ref().map_or(0, |head| head.header.seq.0);
                 match place {
                     Place::Head => panic!("what continues a log is committed one by one"),
@@ -135,12 +138,17 @@ impl Disk {
         }
     }
 
-    pub fn load(&mut self, me: PeerId, unix_ms: u64) -> Loaded {
+    /// A log that was closed and comes back begins anew.
+    fn open(&mut self, room: RoomId, log: LogId) -> &mut Log {
+        let log = self.logs.entry((room, log)).or_default();
+        if log.closed {
+            *log = Log::default();
+        }
+        log
+    }
+
+    pub fn load(&mut self, unix_ms: u64) -> Loaded {
         self.boot = unix_ms.max(self.boot + 1);
-        // Where the logs of a forgotten room ended is not known any more: as the store does, begin others.
-        self.log_nonce += u64::from(std::mem::take(&mut self.forgot));
-        let log_nonce = self.log_nonce;
-        let own = log_id(me, log_nonce);
         let rooms = self.rooms.values().map(|record| LoadedRoom {
             record: record.clone(),
             logs: self
@@ -158,15 +166,14 @@ impl Disk {
             covered: self
                 .covered
                 .iter()
-                .filter(|((room, _, log), _)| *room == record.id && *log == own)
-                .map(|((_, peer, _), held)| (*peer, *held))
+                .filter(|((room, ..), _)| *room == record.id)
+                .map(|((_, peer, log), held)| (*peer, *log, *held))
                 .collect(),
             recent: self.entries(record.id).into_iter().rev().take(64).rev().collect(),
             private: (record.kind == RoomKind::Private).then(|| self.private(record.id)),
         });
         Loaded {
             boot: self.boot,
-            log_nonce,
             clock: self.clock,
             cloned: self.cloned,
             rooms: rooms.collect(),
@@ -280,7 +287,7 @@ impl Log {
     }
 
     fn load(&self) -> Option<LoadedLog> {
-        let newest = self.head.as_ref()?;
+        let newest = self.head.as_ref().filter(|_| !self.closed)?;
         let mut intervals: Vec<Interval> = Vec::new();
         for (entry, _) in self.entries.values() {
             let (seq, id) = (entry.header.seq, entry.id());
@@ -305,6 +312,7 @@ impl Log {
             intervals,
             floor: self.floor,
             oldest: oldest.map_or(Hlc(0), |(entry, _)| entry.header.hlc),
+            newest: newest.header.hlc,
         })
     }
 }

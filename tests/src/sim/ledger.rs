@@ -1,8 +1,12 @@
 //! Who was told what and when, and what it cost: what a run is judged by.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use lanyard_proto::model::{EntryId, Instant};
+use lanyard_proto::effects::Effects;
+use lanyard_proto::model::{EntryId, Instant, LogId, Now, RoomId, Seq};
+use lanyard_proto::node::{Node, Refusal};
+use lanyard_proto::wire::entry::Entry;
 
 use super::air::FRAMING;
 use super::{Lan, Who};
@@ -25,7 +29,10 @@ pub struct Ledger {
 pub struct Said {
     pub id: EntryId,
     pub author: Who,
-    pub text: String,
+    /// Where it stands.
+    pub room: RoomId,
+    pub log: LogId,
+    pub seq: Seq,
     pub at: Instant,
 }
 
@@ -39,11 +46,6 @@ pub struct Spent {
 }
 
 impl Ledger {
-    /// How often anybody was told of something for the first time.
-    pub fn told_in_all(&self) -> u64 {
-        self.told_once.len() as u64
-    }
-
     pub fn tell(&mut self, who: Who, id: EntryId, now: Instant) {
         if !self.open {
             return;
@@ -88,18 +90,28 @@ impl Spent {
 }
 
 impl Lan {
-    /// Says something in the lobby and enters it in the ledger.
-    pub fn say_for_the_record(&mut self, who: Who, text: &str) {
-        let (room, at) = (self.lobby(), self.now);
-        let mut said = None;
-        // The ledger knows of it before anybody can be told.
+    /// Writes something and enters it in the ledger.
+    pub fn for_the_record(
+        &mut self,
+        who: Who,
+        write: impl FnOnce(&mut Node, Now) -> Result<(Arc<Entry>, Effects), Refusal>,
+    ) -> Arc<Entry> {
+        let mut written = None;
         self.command(who, |node, now| {
-            let (entry, effects) = node.say(room, text, now).expect("can be said");
-            said = Some(entry.id());
+            let (entry, effects) = write(node, now).expect("can be written");
+            written = Some(entry);
             effects
         });
-        let id = said.expect("was said");
-        self.ledger.said.push(Said { id, author: who, text: text.to_owned(), at });
+        let entry = written.expect("was written");
+        let (id, log, at) = (entry.id(), entry.log(), self.now);
+        let (room, seq) = (entry.header.room, entry.header.seq);
+        self.ledger.said.push(Said { id, author: who, room, log, seq, at });
+        entry
+    }
+
+    /// Whether somebody has what was said on disk.
+    pub fn has(&self, who: Who, said: &Said) -> bool {
+        self.hosts[who.0].disk.entry(said.room, said.log, said.seq).is_some_and(|entry| entry.id() == said.id)
     }
 }
 

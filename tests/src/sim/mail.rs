@@ -124,8 +124,8 @@ impl Lan {
     /// Who is said to keep the newest thing that somebody wrote to another, by name.
     pub fn kept_by(&self, who: Who, recipient: Who) -> Vec<String> {
         let room = lanyard_proto::rooms::direct_room_id(self.id(who), self.id(recipient));
-        let Some(newest) = self.own_newest(who, room) else { return Vec::new() };
-        let holders = self.node(who).kept_by(room, newest);
+        let Some((log, newest)) = self.own_newest(who, room) else { return Vec::new() };
+        let holders = self.node(who).kept_by(room, log, newest);
         let mut names: Vec<String> =
             holders.iter().map(|id| self.hosts[self.ids[id].0].name.clone()).collect();
         names.sort();
@@ -136,13 +136,15 @@ impl Lan {
     pub fn is_delivered(&self, who: Who, recipient: Who) -> bool {
         let room = lanyard_proto::rooms::direct_room_id(self.id(who), self.id(recipient));
         let held = self.node(who).room(room).expect("they talk");
-        self.own_newest(who, room).is_some_and(|seq| held.holders_of(seq).contains(&self.id(recipient)))
+        let newest = self.own_newest(who, room);
+        newest.is_some_and(|(log, seq)| held.holders_of(log, seq).contains(&self.id(recipient)))
     }
 
-    fn own_newest(&self, who: Who, room: RoomId) -> Option<Seq> {
+    fn own_newest(&self, who: Who, room: RoomId) -> Option<(LogId, Seq)> {
         let own = self.node(who).room(room)?.own_log();
         let entries = self.entries_in(who, room).into_iter();
-        entries.filter(|entry| entry.log() == own).map(|entry| entry.header.seq).max()
+        let newest = entries.filter(|entry| entry.log() == own).map(|entry| entry.header.seq).max()?;
+        Some((own, newest))
     }
 
     /// What somebody sent to another of mail, since the tape runs.

@@ -218,7 +218,7 @@ impl Lan {
         };
         let mut seed = host.seed;
         seed[31] = host.boots as u8;
-        let loaded = host.disk.load(host.id, now.unix.0);
+        let loaded = host.disk.load(now.unix.0);
         let (node, effects) = Node::new(Identity::from_seed(&host.seed), profile, loaded, seed, now);
         host.node = Some(node.verified_by(self.verifier.clone()));
         self.perform(who, effects);

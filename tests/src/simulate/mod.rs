@@ -3,6 +3,7 @@
 //! ```text
 //!   scenarios  what is played
 //!   play       one run, and the check of what everybody has in the end
+//!   rooms      where people talk, and what everybody there must read
 //!   score      what a run is judged by
 //!   baseline   the scores that are committed, and how much worse is too much
 //!   targets    what is to be reached
@@ -10,6 +11,7 @@
 
 mod baseline;
 mod play;
+mod rooms;
 mod scenarios;
 mod score;
 mod targets;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use lanyard_proto::model::{EntryId, Instant};
 use lanyard_proto::pacing::Dice;
-use lanyard_proto::rooms::Content;
 
+use super::rooms::{Book, Place};
 use super::{Score, Setting};
 use crate::sim::{Lan, Who};
 use crate::simulate::scenarios::Trouble;
@@ -42,11 +42,14 @@ fn anything(setting: &Setting, dice: &mut Dice) -> Setting {
     setting
 }
 
-struct Run<'a> {
-    setting: &'a Setting,
-    lan: Lan,
-    dice: Dice,
-    people: Vec<Who>,
+pub(super) struct Run<'a> {
+    pub(super) setting: &'a Setting,
+    pub(super) lan: Lan,
+    pub(super) dice: Dice,
+    pub(super) people: Vec<Who>,
+    /// The lobby first.
+    pub(super) places: Vec<Place>,
+    pub(super) book: Book,
     skews: Vec<i64>,
     /// When each host was started again.
     starts: BTreeMap<Who, Vec<Instant>>,
@@ -63,8 +66,9 @@ struct Part {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Act {
+pub(super) enum Act {
     Say(usize),
+    SayMuch(usize),
     Kill(usize),
     Start(usize),
     Part,
@@ -80,6 +84,8 @@ impl<'a> Run<'a> {
             lan,
             dice,
             people: Vec::new(),
+            places: Vec::new(),
+            book: Book::default(),
             skews: Vec::new(),
             starts: BTreeMap::new(),
             parts: Vec::new(),
@@ -109,6 +115,7 @@ impl<'a> Run<'a> {
         if setting.trouble != Trouble::Silence {
             run.lan.run_for(setting.starting + ACQUAINTANCE);
         }
+        run.open_places();
         run
     }
 
@@ -162,6 +169,9 @@ impl<'a> Run<'a> {
                 at += self.dice.span(Duration::ZERO..MOST_BETWEEN_CRASHES);
             }
         }
+        if setting.trouble.is_rough() {
+            acts.extend(self.backlogs(end));
+        }
         acts.sort();
         acts
     }
@@ -173,16 +183,8 @@ impl<'a> Run<'a> {
 
     fn act(&mut self, act: Act) {
         match act {
-            Act::Say(n) => {
-                let places = (n..self.people.len()).chain(0..n);
-                let Some(who) = places.map(|n| self.people[n]).find(|who| self.lan.is_running(*who)) else {
-                    return;
-                };
-                let range = &self.setting.length;
-                let length = range.start + (self.dice.fraction() * range.len() as f64) as usize;
-                let text = format!("message {} ", self.lan.ledger.said.len()) + &"x".repeat(length);
-                self.lan.say_for_the_record(who, &text);
-            }
+            Act::Say(n) => self.say_somewhere(n),
+            Act::SayMuch(n) => self.say_much(n),
             Act::Kill(n) if self.lan.is_running(self.people[n]) => self.lan.kill(self.people[n]),
             Act::Start(n) if !self.lan.is_running(self.people[n]) => self.start(self.people[n]),
             Act::Kill(_) | Act::Start(_) => {}
@@ -216,20 +218,32 @@ impl<'a> Run<'a> {
 
     /// Waits until everybody has everything, or patience ends, and a while longer.
     fn finish(&mut self) {
-        let all = (self.lan.ledger.said.len() * self.people.len()) as u64;
         let end = self.lan.now() + self.setting.patience;
-        while self.lan.ledger.told_in_all() < all && self.lan.now() < end {
+        let mut missing = self.missing();
+        while !missing.is_empty() && self.lan.now() < end {
             self.lan.run_for(Duration::from_millis(100));
+            missing.retain(|(who, said)| !self.lan.has(*who, &self.lan.ledger.said[*said]));
         }
         self.lan.run_for(AFTERWARDS);
     }
 
+    /// Who has not got what: older entries are told of all together, so it is looked for on their disks.
+    fn missing(&self) -> Vec<(Who, usize)> {
+        let mut missing = Vec::new();
+        for (n, said) in self.lan.ledger.said.iter().enumerate() {
+            let place = self.places.iter().find(|place| place.room == said.room);
+            let readers = place.into_iter().flat_map(|place| &place.readers);
+            missing.extend(readers.filter(|who| !self.lan.has(**who, said)).map(|who| (*who, n)));
+        }
+        missing
+    }
+
     fn judge(&self) -> Score {
         let said = self.lan.ledger.said.len() as f64;
-        let (mut times, mut undelivered, mut healed) = (Vec::new(), 0, 0.0f64);
+        let undelivered = self.missing().len() as u64;
+        let (mut times, mut healed) = (Vec::new(), 0.0f64);
         for said in &self.lan.ledger.said {
             let told = self.lan.ledger.told.get(&said.id).map_or(&[][..], Vec::as_slice);
-            undelivered += (self.people.len() - told.len()) as u64;
             let taken = told.iter().map(|(who, at)| {
                 let (from, apart) = self.could_know(said.author, *who, said.at, *at);
                 let taken = at.since(from).as_secs_f64();
@@ -249,7 +263,7 @@ impl<'a> Run<'a> {
             messages: said as u64,
             undelivered,
             duplicates: self.lan.ledger.doubled,
-            misordered: self.misordered(),
+            misordered: self.places.iter().map(|place| self.misordered(place)).sum(),
             p50: part(0.5),
             p99: part(0.99),
             worst: part(1.0),
@@ -281,8 +295,8 @@ impl<'a> Run<'a> {
 
     /// Hosts that show something else, or in another order, than the first. Those whose clocks are hopeless may show
     /// another order, and so may everybody of what their owners said.
-    fn misordered(&self) -> u64 {
-        let room = self.lan.lobby();
+    fn misordered(&self, place: &Place) -> u64 {
+        let room = place.room;
         let right = |who: Who| self.skews[self.position(who)].abs() <= FOLLOWED_SKEW_MS;
         let trusted: std::collections::HashMap<EntryId, bool> =
             self.lan.ledger.said.iter().map(|said| (said.id, right(said.author))).collect();
@@ -290,21 +304,11 @@ impl<'a> Run<'a> {
             let ids = self.lan.entries_in(who, room).into_iter().map(|entry| entry.id());
             ids.filter(|id| trusted.get(id) != Some(&false)).collect()
         };
-        let mut readers = self.people.iter().copied().filter(|who| right(*who));
+        let mut readers = place.readers.iter().copied().filter(|who| right(*who));
         let Some(first) = readers.next() else { return 0 };
         let expected = shown(first);
         let different = readers.filter(|who| shown(*who) != expected).count() as u64;
-        different + u64::from(!self.reads_what_was_said(first))
-    }
-
-    fn reads_what_was_said(&self, who: Who) -> bool {
-        let room = self.lan.lobby();
-        let Some(held) = self.lan.node(who).room(room) else { return false };
-        let texts: std::collections::HashMap<EntryId, &str> =
-            self.lan.ledger.said.iter().map(|said| (said.id, said.text.as_str())).collect();
-        self.lan.entries_in(who, room).iter().all(|entry| {
-            matches!(held.read(entry), Content::Text(text) if texts.get(&entry.id()) == Some(&text.text.trim_end()))
-        })
+        different + place.readers.iter().filter(|who| !self.reads_what_was_said(**who, room)).count() as u64
     }
 
     fn position(&self, who: Who) -> usize {

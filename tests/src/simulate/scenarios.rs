@@ -40,6 +40,13 @@ pub enum Trouble {
     Anything,
 }
 
+impl Trouble {
+    /// People talk in several rooms, change what they said, and miss much.
+    pub fn is_rough(self) -> bool {
+        matches!(self, Trouble::Crashes | Trouble::Anything)
+    }
+}
+
 pub struct Scenario {
     pub name: &'static str,
     /// A sentence for people.
@@ -139,14 +146,14 @@ pub const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "crashes",
-        what: "programs that are killed and started again all the time, at 10 % and 10 %",
+        what: "programs that are killed and started again all the time and miss much, at 10 % and 10 %, in several rooms",
         whole: || Setting { nodes: 20, trouble: Trouble::Crashes, ..talk(1500, 0.1) },
         short: Some(|| Setting { nodes: 20, trouble: Trouble::Crashes, ..talk(200, 0.1) }),
         seeds: (4, 1),
     },
     Scenario {
         name: "random",
-        what: "2 to 200 hosts, up to 50 % lost, crashes and partitions, all by chance",
+        what: "2 to 200 hosts, up to 50 % lost, crashes, partitions and backlogs in several rooms, all by chance",
         whole: || Setting { trouble: Trouble::Anything, ..talk(150, 0.0) },
         short: Some(|| Setting { trouble: Trouble::Anything, ..talk(60, 0.0) }),
         seeds: (100, 4),

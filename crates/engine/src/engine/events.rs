@@ -29,7 +29,7 @@ impl Run {
                 self.tell(Event::History { room: room.to_string() });
                 self.recount(room);
             }
-            Fact::Covered { room, .. } => self.tell_of_delivery(room),
+            Fact::Covered { room } => self.tell_of_delivery(room),
             Fact::Kept(room) => self.tell_of_kept(room),
             Fact::Holding => self.tell(Event::MailboxChanged { mailbox: self.mailbox() }),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
@@ -68,19 +68,19 @@ impl Run {
         }
     }
 
-    /// Messages of ours that more devices hold than were told of.
+    /// Messages of ours that more devices hold than were told of, or fewer for certain.
     fn tell_of_delivery(&mut self, room: RoomId) {
         let Some(held) = self.node.room(room) else { return };
         let mut more = Vec::new();
         for sent in &mut self.view.room(room).sent {
-            let holders = held.holders_of(sent.seq);
-            if holders.len() > sent.told {
+            let holders = held.holders_of(sent.log, sent.seq);
+            if holders.len() != sent.told {
                 sent.told = holders.len();
-                more.push((sent.id, sent.seq, holders));
+                more.push((sent.id, sent.log, sent.seq, holders));
             }
         }
-        for (id, seq, holders) in more {
-            let delivered = self.delivery(room, seq, &holders);
+        for (id, log, seq, holders) in more {
+            let delivered = self.delivery(room, log, seq, &holders);
             self.tell(Event::Delivered { room: room.to_string(), message: id.to_string(), delivered });
         }
     }

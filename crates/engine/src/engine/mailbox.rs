@@ -48,14 +48,14 @@ impl Run {
         let Some(held) = self.node.room(room) else { return };
         let mut changed = Vec::new();
         for sent in &mut self.view.room(room).sent {
-            let kept = self.node.kept_by(room, sent.seq);
+            let kept = self.node.kept_by(room, sent.log, sent.seq);
             if kept != sent.kept {
-                changed.push((sent.id, sent.seq, held.holders_of(sent.seq)));
+                changed.push((sent.id, sent.log, sent.seq, held.holders_of(sent.log, sent.seq)));
                 sent.kept = kept;
             }
         }
-        for (id, seq, holders) in changed {
-            let delivered = self.delivery(room, seq, &holders);
+        for (id, log, seq, holders) in changed {
+            let delivered = self.delivery(room, log, seq, &holders);
             self.tell(Event::Kept { room: room.to_string(), message: id.to_string(), delivered });
         }
     }

@@ -175,11 +175,11 @@ impl Run {
     /// What needs no looking up: the newest message, and own ones whose delivery is watched.
     fn take_in(&mut self, room: RoomId, shown: Shown) {
         let mine = shown.entry.header.author == self.node.me();
-        let told = self.node.room(room).map_or(0, |held| held.holders_of(shown.entry.header.seq).len());
+        let (log, seq) = (shown.entry.log(), shown.entry.header.seq);
+        let told = self.node.room(room).map_or(0, |held| held.holders_of(log, seq).len());
         let view = self.view.room(room);
         if mine {
-            let (seq, id) = (shown.entry.header.seq, shown.entry.id());
-            view.sent.push_back(Sent { seq, id, told, kept: Vec::new() });
+            view.sent.push_back(Sent { log, seq, id: shown.entry.id(), told, kept: Vec::new() });
             if view.sent.len() > SENT_WATCHED {
                 view.sent.pop_front();
             }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lanyard_proto::model::{PeerId, RoomId, Seq};
+use lanyard_proto::model::{LogId, PeerId, RoomId, Seq};
 use lanyard_proto::node::Room;
 use lanyard_proto::rooms::{Content, What, kind};
 use lanyard_proto::wire::entry::Entry;
@@ -66,7 +66,9 @@ impl Run {
             note: said.note,
             transfer: said.transfer,
             cursor: message.cursor.to_string(),
-            delivered: held.holders(entry).map(|holders| self.delivery(room, entry.header.seq, &holders)),
+            delivered: held
+                .holders(entry)
+                .map(|holders| self.delivery(room, entry.log(), entry.header.seq, &holders)),
         })
     }
 
@@ -102,10 +104,10 @@ impl Run {
             .unwrap_or_else(|| author.short())
     }
 
-    pub fn delivery(&self, room: RoomId, seq: Seq, holders: &[PeerId]) -> Delivery {
+    pub fn delivery(&self, room: RoomId, log: LogId, seq: Seq, holders: &[PeerId]) -> Delivery {
         let members = self.node.room(room).map_or(0, |held| held.members().len());
         let of = u32::try_from(members.max(holders.len())).unwrap_or(u32::MAX);
-        let kept_by = self.node.kept_by(room, seq).iter().map(ToString::to_string).collect();
+        let kept_by = self.node.kept_by(room, log, seq).iter().map(ToString::to_string).collect();
         Delivery {
             to: holders.iter().map(ToString::to_string).collect(),
             names: holders.iter().map(|holder| self.name_of(*holder)).collect(),

@@ -1,12 +1,12 @@
 //! From a configuration to a node that runs.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 
-use lanyard_proto::effects::Loaded;
+use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom};
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{Platform, RoomId, Seq, UnixMillis};
+use lanyard_proto::model::{LogId, PeerId, Platform, RoomId, Span, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
 use lanyard_proto::wire::datagram::MAX_NAME;
 use lanyard_proto::wire::entry::log_id;
@@ -194,17 +194,14 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
     let me = identity.peer_id();
     let kept: BTreeMap<_, _> = store.kept().await?.into_iter().collect();
     for room in &loaded.rooms {
-        let (id, own) = (room.record.id, log_id(me, loaded.log_nonce));
-        // Of what was delivered before, this run was told when it was loaded; what comes now is news.
-        let holders = |seq: Seq| room.covered.iter().filter(|(_, held)| held.contains(seq)).count();
-        let sent = store.newest_of(id, own, SENT_WATCHED as u32).await?.into_iter().rev();
+        let id = room.record.id;
         let view = RoomView {
             counts: store.counts(id, me).await?,
             read: store.read_mark(id).await?,
             last: store.last(id).await?,
             topic: store.topic(id).await?,
             draft: store.draft(id).await?,
-            sent: sent.map(|(seq, id)| Sent { seq, id, told: holders(seq), kept: Vec::new() }).collect(),
+            sent: sent(store, room, me).await?,
             keep_days: kept.get(&id).copied(),
             judging: Judging::default(),
         };
@@ -226,6 +223,23 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
         }
     }
     Ok(View { began: store.newest_arrival().await?, rooms, transfers })
+}
+
+/// The newest messages of this device, of all its logs in a room, and how many hold them: of what was delivered before,
+/// this run was told when it was loaded; what comes now is news.
+async fn sent(store: &Store, room: &LoadedRoom, me: PeerId) -> Result<VecDeque<Sent>, StoreError> {
+    let mut own: Vec<&LoadedLog> = room.logs.iter().filter(|log| log.author == me).collect();
+    own.sort_by_key(|log| log.newest);
+    let mut sent = VecDeque::new();
+    for log in own.into_iter().map(|log| log_id(me, log.nonce)) {
+        let holds = |covered: &(PeerId, LogId, Span), seq| covered.1 == log && covered.2.contains(seq);
+        let holders = |seq| room.covered.iter().filter(|covered| holds(covered, seq)).count();
+        let newest = store.newest_of(room.record.id, log, SENT_WATCHED as u32).await?;
+        let newest = newest.into_iter().rev();
+        sent.extend(newest.map(|(seq, id)| Sent { log, seq, id, told: holders(seq), kept: Vec::new() }));
+        sent.drain(..sent.len().saturating_sub(SENT_WATCHED));
+    }
+    Ok(sent)
 }
 
 /// Wall-clock milliseconds, or zero on a device whose clock stands before 1970.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
-use lanyard_proto::model::{self, EntryId, PeerId, RoomId, Seq, TransferId};
+use lanyard_proto::model::{self, EntryId, LogId, PeerId, RoomId, Seq, TransferId};
 use lanyard_proto::node::Dropped as NodeDropped;
 use lanyard_proto::rooms::{self, LOBBY};
 use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
@@ -56,6 +56,7 @@ pub struct Judging {
 
 /// A message of ours, and what was told of it.
 pub struct Sent {
+    pub log: LogId,
     pub seq: Seq,
     pub id: EntryId,
     /// Of how many devices that hold it.

@@ -38,6 +38,7 @@ pub(super) fn room(row: &Row) -> rusqlite::Result<RoomRecord> {
         kind,
         name: row.get(2)?,
         joined: UnixMillis(unsigned(row, 3)?),
+        nonce: u64::from_be_bytes(array(row, 6)?),
     })
 }
 

@@ -87,8 +87,8 @@ fn ahead(
     let Some(log) = log else {
         return Ok(transaction
             .prepare_cached(
-                "INSERT INTO log (room, log, author, nonce, own, base, base_id, head, head_id)
-                 VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?) RETURNING id",
+                "INSERT INTO log (room, log, author, nonce, own, base, base_id, head, head_id, newest)
+                 VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?, ?) RETURNING id",
             )?
             .query_row(
                 params![
@@ -100,6 +100,7 @@ fn ahead(
                     run.base_id.0,
                     bits(run.head.0),
                     run.head_id.0,
+                    bits(last.header.hlc.0),
                 ],
                 |row| row.get(0),
             )?);
@@ -108,6 +109,9 @@ fn ahead(
         add_older(transaction, log.id, log.top)?;
     }
     set_top(transaction, log.id, run)?;
+    transaction
+        .prepare_cached("UPDATE log SET newest = ? WHERE id = ?")?
+        .execute(params![bits(last.header.hlc.0), log.id])?;
     Ok(log.id)
 }
 
@@ -147,8 +151,11 @@ fn below(
 /// Gives up what is here of a log up to a place. Its head stays known. Of a room that was left there is nothing to give.
 pub(super) fn forget(transaction: &Transaction, room: RoomId, log: LogId, to: Seq) -> Result<(), StoreError> {
     let Some(room_id) = room_row(transaction, room)? else { return Ok(()) };
-    let Some(log) = LogRow::find(transaction, room_id, log)? else { return Ok(()) };
+    let Some(log) = LogRow::look(transaction, room_id, log)? else { return Ok(()) };
     let to = to.min(log.top.head);
+    if log.closed && to == log.top.head {
+        return drop_log(transaction, log.id);
+    }
     let to_id: Option<[u8; 32]> = transaction
         .prepare_cached("SELECT entry FROM entry WHERE log = ? AND seq = ?")?
         .query_row(params![log.id, bits(to.0)], |row| row.get(0))
@@ -175,6 +182,24 @@ pub(super) fn forget(transaction: &Transaction, room: RoomId, log: LogId, to: Se
     Ok(())
 }
 
+/// Of a room that was left meanwhile there is nothing to close.
+pub(super) fn close(transaction: &Transaction, room: RoomId, log: LogId) -> Result<(), StoreError> {
+    transaction
+        .prepare_cached(
+            "UPDATE log SET closed = 1 WHERE room = (SELECT id FROM room WHERE room = ?) AND log = ?",
+        )?
+        .execute(params![room.0, log.0])?;
+    Ok(())
+}
+
+/// Gives up all of a log that was closed.
+fn drop_log(transaction: &Transaction, log: i64) -> Result<(), StoreError> {
+    for rows in ["log_interval WHERE log", "entry WHERE log", "log WHERE id"] {
+        transaction.prepare_cached(&format!("DELETE FROM {rows} = ?"))?.execute([log])?;
+    }
+    Ok(())
+}
+
 /// Of a room that was left meanwhile there is nothing to remember.
 pub(super) fn fork(transaction: &Transaction, room: RoomId, fork: &Fork) -> Result<(), StoreError> {
     transaction
@@ -196,16 +221,31 @@ pub(super) struct LogRow {
     pub id: i64,
     pub top: Interval,
     pub floor: Seq,
+    /// It gave way to others.
+    closed: bool,
 }
 
 impl LogRow {
+    /// One that was closed comes back: it begins anew.
     pub fn find(transaction: &Transaction, room: i64, log: LogId) -> Result<Option<LogRow>, StoreError> {
+        match LogRow::look(transaction, room, log)? {
+            Some(closed) if closed.closed => drop_log(transaction, closed.id).map(|()| None),
+            found => Ok(found),
+        }
+    }
+
+    fn look(transaction: &Transaction, room: i64, log: LogId) -> Result<Option<LogRow>, StoreError> {
         Ok(transaction
             .prepare_cached(
-                "SELECT base, base_id, head, head_id, id, floor FROM log WHERE room = ? AND log = ?",
+                "SELECT base, base_id, head, head_id, id, floor, closed FROM log WHERE room = ? AND log = ?",
             )?
             .query_row(params![room, log.0], |row| {
-                Ok(LogRow { id: row.get(4)?, top: interval(row)?, floor: Seq(unsigned(row, 5)?) })
+                Ok(LogRow {
+                    id: row.get(4)?,
+                    top: interval(row)?,
+                    floor: Seq(unsigned(row, 5)?),
+                    closed: row.get(6)?,
+                })
             })
             .optional()?)
     }

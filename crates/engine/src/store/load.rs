@@ -32,10 +32,8 @@ pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loa
 /// The row of this installation.
 struct Node {
     boot: u64,
-    nonce: u64,
     witness: Option<[u8; 32]>,
     witness_before: Option<[u8; 32]>,
-    renew_nonce: bool,
     clock: Hlc,
     running: bool,
 }
@@ -44,31 +42,25 @@ impl Node {
     /// `None` in a database that was just created.
     fn read(connection: &Connection) -> rusqlite::Result<Option<Node>> {
         connection
-            .query_row(
-                "SELECT boot, nonce, witness, witness_before, renew_nonce, clock, running FROM node",
-                [],
-                |row| {
-                    Ok(Node {
-                        boot: unsigned(row, 0)?,
-                        nonce: u64::from_be_bytes(array(row, 1)?),
-                        witness: row.get(2)?,
-                        witness_before: row.get(3)?,
-                        renew_nonce: row.get(4)?,
-                        clock: Hlc(unsigned(row, 5)?),
-                        running: row.get(6)?,
-                    })
-                },
-            )
+            .query_row("SELECT boot, witness, witness_before, clock, running FROM node", [], |row| {
+                Ok(Node {
+                    boot: unsigned(row, 0)?,
+                    witness: row.get(1)?,
+                    witness_before: row.get(2)?,
+                    clock: Hlc(unsigned(row, 3)?),
+                    running: row.get(4)?,
+                })
+            })
             .optional()
     }
 
     /// Whether the logs that this database wrote may go on.
     fn continues(&self, seen: Option<[u8; 32]>) -> bool {
-        !self.renew_nonce && seen.is_some() && (self.witness == seen || self.witness_before == seen)
+        seen.is_some() && (self.witness == seen || self.witness_before == seen)
     }
 }
 
-/// Takes the next run's number, and another nonce where the logs must not go on, durable in database and witness.
+/// Takes the next run's number, and begins other logs where these must not go on, durable in database and witness.
 fn claim(
     connection: &mut Connection,
     path: &Path,
@@ -79,47 +71,35 @@ fn claim(
     let witness = Witness::open(path).map_err(unusable)?;
     let seen = witness.proof();
     let mut witness = witness.renewed().map_err(unusable)?;
-    let nonce = match &before {
-        Some(node) if node.continues(seen) => node.nonce,
-        _ => getrandom::u64().map_err(|error| schema::unusable(path, error))?,
-    };
+    let is_another = before.as_ref().is_some_and(|node| !node.continues(seen));
     let boot = before.as_ref().map_or(now.0, |node| now.0.max(node.boot.saturating_add(1)));
     let node = Node {
         boot,
-        nonce,
         witness: witness.proof(),
         witness_before: seen,
-        renew_nonce: false,
         clock: before.as_ref().map_or(Hlc::default(), |node| node.clock),
         running: true,
     };
     // The database first: if the witness is not written after it, it still proves what it proved before.
-    save(connection, &node).map_err(StoreError::opening(path))?;
+    save(connection, &node, is_another).map_err(StoreError::opening(path))?;
     witness.write().map_err(unusable)?;
-    if let Some(before) = before.filter(|before| before.nonce != node.nonce) {
-        tracing::info!(forgot = before.renew_nonce, "this database begins new logs");
+    if is_another {
+        tracing::info!("this database is a copy, or was put back: it begins new logs");
     }
     Ok(node)
 }
 
-fn save(connection: &mut Connection, node: &Node) -> rusqlite::Result<()> {
+fn save(connection: &mut Connection, node: &Node, is_another: bool) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute(
-        "INSERT INTO node (one, boot, nonce, witness, witness_before, renew_nonce, clock, running)
-         VALUES (1, ?, ?, ?, ?, ?, ?, ?)
-         ON CONFLICT (one) DO UPDATE SET boot = excluded.boot, nonce = excluded.nonce, witness = excluded.witness,
-         witness_before = excluded.witness_before, renew_nonce = excluded.renew_nonce, clock = excluded.clock,
-         running = excluded.running",
-        params![
-            bits(node.boot),
-            node.nonce.to_be_bytes(),
-            node.witness,
-            node.witness_before,
-            node.renew_nonce,
-            bits(node.clock.0),
-            node.running,
-        ],
+        "INSERT INTO node (one, boot, witness, witness_before, clock, running) VALUES (1, ?, ?, ?, ?, ?)
+         ON CONFLICT (one) DO UPDATE SET boot = excluded.boot, witness = excluded.witness,
+         witness_before = excluded.witness_before, clock = excluded.clock, running = excluded.running",
+        params![bits(node.boot), node.witness, node.witness_before, bits(node.clock.0), node.running,],
     )?;
+    if is_another {
+        transaction.execute("UPDATE room SET own_nonce = randomblob(8)", [])?;
+    }
     transaction.execute("INSERT INTO setting (one, named) VALUES (1, 0) ON CONFLICT (one) DO NOTHING", [])?;
     transaction.commit()
 }
@@ -127,24 +107,23 @@ fn save(connection: &mut Connection, node: &Node) -> rusqlite::Result<()> {
 fn load(connection: &Connection, node: &Node) -> Result<Loaded, StoreError> {
     Ok(Loaded {
         boot: node.boot,
-        log_nonce: node.nonce,
         clock: node.clock,
         cloned: cloned(connection)?,
-        rooms: rooms(connection, node.nonce)?,
+        rooms: rooms(connection)?,
         peers: reader::peers(connection)?,
         transfers: transfers(connection)?,
         mail: mailbox::load(connection)?,
     })
 }
 
-fn rooms(connection: &Connection, nonce: u64) -> Result<Vec<LoadedRoom>, StoreError> {
-    let mut statement =
-        connection.prepare("SELECT room, direct, name, joined, id, private FROM room ORDER BY id")?;
+fn rooms(connection: &Connection) -> Result<Vec<LoadedRoom>, StoreError> {
+    let mut statement = connection
+        .prepare("SELECT room, direct, name, joined, id, private, own_nonce FROM room ORDER BY id")?;
     let rows = statement.query_map([], |row| Ok((columns::room(row)?, row.get::<_, i64>(4)?)))?;
     rows.map(|row| {
         let (record, id) = row?;
         let logs = logs(connection, id)?;
-        let covered = covered(connection, id, nonce)?;
+        let covered = covered(connection, id)?;
         let forked = forked(connection, id)?;
         let private = record.kind == RoomKind::Private;
         let private = private.then(|| private::load(connection, id, record.id)).transpose()?;
@@ -156,7 +135,7 @@ fn rooms(connection: &Connection, nonce: u64) -> Result<Vec<LoadedRoom>, StoreEr
 fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> {
     let mut statement = connection.prepare_cached(
         "SELECT base, base_id, head, head_id, author, nonce, floor, id, coalesce((SELECT place FROM entry
-         WHERE log = log.id AND seq = base + 1), 0) FROM log WHERE room = ? ORDER BY id",
+         WHERE log = log.id AND seq = base + 1), 0), newest FROM log WHERE room = ? AND closed = 0 ORDER BY id",
     )?;
     let mut older = connection.prepare_cached(history::OLDER)?;
     let rows = statement.query_map([room], |row| {
@@ -169,6 +148,7 @@ fn logs(connection: &Connection, room: i64) -> rusqlite::Result<Vec<LoadedLog>> 
             intervals,
             floor: Seq(unsigned(row, 6)?),
             oldest: Hlc(unsigned(row, 8)?),
+            newest: Hlc(unsigned(row, 9)?),
         })
     })?;
     rows.collect()
@@ -192,13 +172,13 @@ fn cloned(connection: &Connection) -> rusqlite::Result<Option<UnixMillis>> {
     Ok(since.map(|since| UnixMillis(since as u64)))
 }
 
-fn covered(connection: &Connection, room: i64, nonce: u64) -> rusqlite::Result<Vec<(PeerId, Span)>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT peer, covered.base, seq FROM covered JOIN log USING (room, log)
-         WHERE room = ? AND own = 1 AND nonce = ? ORDER BY peer",
-    )?;
-    let rows = statement.query_map(params![room, nonce.to_be_bytes()], |row| {
-        Ok((PeerId(array(row, 0)?), Span { after: Seq(unsigned(row, 1)?), to: Seq(unsigned(row, 2)?) }))
+/// Of all of this device's logs.
+fn covered(connection: &Connection, room: i64) -> rusqlite::Result<Vec<(PeerId, LogId, Span)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT peer, log, base, seq FROM covered WHERE room = ? ORDER BY peer, log")?;
+    let rows = statement.query_map([room], |row| {
+        let held = Span { after: Seq(unsigned(row, 2)?), to: Seq(unsigned(row, 3)?) };
+        Ok((PeerId(array(row, 0)?), LogId(array(row, 1)?), held))
     })?;
     rows.collect()
 }

@@ -4,8 +4,6 @@
 //! themselves. Logs are given up from their beginning; their heads stay known. Of private rooms the deeds stay as well
 //! (`private.rs`), and the keys, since deeds are sealed with them.
 
-use std::collections::BTreeSet;
-
 use lanyard_proto::model::{EntryId, Hlc, LogId, RoomId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -78,32 +76,37 @@ impl Step<'_> {
 
     /// What stands before `before` and arrived before `arrived`: nothing vanishes on the day on which it came.
     fn older_than(&mut self, room: i64, before: Hlc, arrived: UnixMillis) -> Result<(), StoreError> {
-        let mut tried = BTreeSet::new();
-        loop {
-            let mut oldest = self.transaction.prepare_cached(OLDEST)?;
-            let logs: Vec<i64> = oldest
-                .query_map(params![room, bits(before.0), STRETCH], |row| row.get(0))?
-                .collect::<Result<_, _>>()?;
-            let Some(log) = logs.into_iter().find(|log| !tried.contains(log)) else { return Ok(()) };
-            let mut beginning = self.transaction.prepare_cached(BEGINNING)?;
-            let mut rows = beginning.query([log, STRETCH])?;
-            let mut to = None;
-            while let Some(row) = rows.next()? {
-                if unsigned(row, 1)? >= before.0 || unsigned(row, 2)? >= arrived.0 {
-                    break;
+        let mut with_entries = self.transaction.prepare_cached(WITH_ENTRIES)?;
+        let logs: Vec<i64> = with_entries.query_map([room], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        for log in logs {
+            while let Some(to) = self.beginning_older_than(log, before, arrived)? {
+                self.give_up(log, to)?;
+                if self.is_full() {
+                    return Ok(());
                 }
-                to = Some(Seq(unsigned(row, 0)?));
-                self.rows += 1;
-            }
-            drop(rows);
-            match to {
-                Some(to) => self.give_up(log, to)?,
-                None => drop(tried.insert(log)),
-            }
-            if self.is_full() {
-                return Ok(());
             }
         }
+        Ok(())
+    }
+
+    /// How far the beginning of a log is to be given up, as far as that is looked at at once.
+    fn beginning_older_than(
+        &mut self,
+        log: i64,
+        before: Hlc,
+        arrived: UnixMillis,
+    ) -> Result<Option<Seq>, StoreError> {
+        let mut beginning = self.transaction.prepare_cached(BEGINNING)?;
+        let mut rows = beginning.query([log, STRETCH])?;
+        let mut to = None;
+        while let Some(row) = rows.next()? {
+            if unsigned(row, 1)? >= before.0 || unsigned(row, 2)? >= arrived.0 {
+                break;
+            }
+            to = Some(Seq(unsigned(row, 0)?));
+            self.rows += 1;
+        }
+        Ok(to)
     }
 
     fn by_bytes(&mut self, most: u64) -> Result<(), StoreError> {
@@ -162,8 +165,8 @@ const MAX_ROWS: usize = 2048;
 const STRETCH: i64 = 512;
 const DAY_MS: u64 = 24 * 3_600_000;
 
-/// Logs that have the oldest entries of a room.
-pub(super) const OLDEST: &str = "SELECT log FROM entry WHERE room = ? AND place < ? ORDER BY place LIMIT ?";
+/// There are a few thousand logs at the most, and of each only the beginning is looked at.
+pub(super) const WITH_ENTRIES: &str = "SELECT id FROM log WHERE room = ? AND bytes > 0";
 
 /// The first entries of a log that are here.
 pub(super) const BEGINNING: &str =
@@ -172,8 +175,10 @@ pub(super) const BEGINNING: &str =
 pub(super) const NAMED: &str = "SELECT room.room, log.log, entry FROM entry
     JOIN log ON log.id = entry.log JOIN room ON room.id = log.room WHERE entry.log = ? AND seq = ?";
 
-/// There are a few thousand logs at the most, so they are all looked at.
-const TOTAL: &str = "SELECT coalesce(sum(bytes), 0) FROM log";
+/// There are a few thousand logs at the most, so they are all looked at. What is never given up does not count: else large
+/// private rooms would empty all others.
+const TOTAL: &str =
+    "SELECT coalesce(sum(bytes), 0) FROM log JOIN room ON room.id = log.room WHERE private = 0";
 
 /// The first log, with entries, of the author who has most in one room.
 const LARGEST: &str = "SELECT log.id FROM log JOIN

@@ -33,13 +33,10 @@ pub(super) fn write(
             private::note_deeds(transaction, *room, entries.iter())
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
+        Record::Closed { room, log } => history::close(transaction, *room, *log),
         Record::Forked { room, fork } => history::fork(transaction, *room, fork),
         Record::Cloned(since) => {
             transaction.execute("UPDATE node SET cloned = ?", [since.map(|since| bits(since.0))])?;
-            Ok(())
-        }
-        Record::LogNonce(nonce) => {
-            transaction.execute("UPDATE node SET nonce = ?", [nonce.to_be_bytes()])?;
             Ok(())
         }
         Record::Peer(peer) => write_peer(transaction, peer),
@@ -69,8 +66,9 @@ fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreE
     };
     transaction
         .prepare_cached(
-            "INSERT INTO room (room, direct, name, joined, private) VALUES (?, ?, ?, ?, ?)
-             ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined",
+            "INSERT INTO room (room, direct, name, joined, private, own_nonce) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (room) DO UPDATE SET direct = excluded.direct, name = excluded.name, joined = excluded.joined,
+             own_nonce = excluded.own_nonce",
         )?
         .execute(params![
             room.id.0,
@@ -78,6 +76,7 @@ fn write_room(transaction: &Transaction, room: &RoomRecord) -> Result<(), StoreE
             room.name,
             bits(room.joined.0),
             room.kind == RoomKind::Private,
+            room.nonce.to_be_bytes(),
         ])?;
     Ok(())
 }
@@ -89,10 +88,6 @@ fn forget_room(transaction: &Transaction, room: RoomId) -> Result<(), StoreError
         "INSERT INTO forgotten (room, log, head) SELECT ?2, log, head FROM log WHERE room = ?1 AND own = 1
          ON CONFLICT (room, log) DO UPDATE SET head = max(head, excluded.head)",
         params![id, room.0],
-    )?;
-    transaction.execute(
-        "UPDATE node SET renew_nonce = 1 WHERE EXISTS (SELECT 1 FROM log WHERE room = ? AND own = 1)",
-        [id],
     )?;
     transaction.execute("DELETE FROM log_interval WHERE log IN (SELECT id FROM log WHERE room = ?)", [id])?;
     arrivals::give_up(transaction)?;
@@ -149,9 +144,10 @@ fn append(
     let bytes = entry.encode();
     let log_row: i64 = transaction
         .prepare_cached(
-            "INSERT INTO log (room, log, author, nonce, own, head, head_id, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO log (room, log, author, nonce, own, head, head_id, newest, bytes)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (room, log) DO UPDATE SET own = max(own, excluded.own), head = excluded.head,
-             head_id = excluded.head_id, bytes = bytes + excluded.bytes
+             head_id = excluded.head_id, newest = excluded.newest, bytes = bytes + excluded.bytes
              RETURNING id",
         )?
         .query_row(
@@ -163,6 +159,7 @@ fn append(
                 writer == Author::ThisDevice,
                 bits(header.seq.0),
                 entry.id().0,
+                bits(header.hlc.0),
                 bytes.len() as i64,
             ],
             |row| row.get(0),

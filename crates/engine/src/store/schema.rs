@@ -92,6 +92,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("offers.sql"),
     include_str!("mailbox.sql"),
     include_str!("arrivals.sql"),
+    include_str!("own_logs.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

@@ -240,7 +240,6 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Room(_)
         | Record::RoomLeft(_)
         | Record::Transfer(_)
-        | Record::LogNonce(_)
         | Record::Cloned(_)
         | Record::Standing { .. }
         | Record::Key { .. }
@@ -249,6 +248,7 @@ fn durability_of_record(record: &Record) -> Durability {
         Record::Entry { own: false, .. }
         | Record::Run { .. }
         | Record::Forget { .. }
+        | Record::Closed { .. }
         | Record::Forked { .. }
         | Record::Deed { .. }
         | Record::DeedsGone { .. }

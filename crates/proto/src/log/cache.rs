@@ -69,3 +69,41 @@ const REDUNDANT: Duration = Duration::from_secs(3);
 /// Kept at hand per room: what two halves of a room may have said to themselves in half an hour.
 const CACHED_ENTRIES: usize = 2048;
 const CACHED_BYTES: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Identity;
+    use crate::model::{Hlc, RoomId};
+    use crate::wire::entry::Header;
+
+    fn filled(count: u64, size: usize) -> Cache {
+        let (author, mut cache) = (Identity::from_seed(&[1; 32]), Cache::default());
+        for n in 1..=count {
+            let header = Header {
+                room: RoomId([9; 32]),
+                author: author.peer_id(),
+                nonce: 1,
+                epoch: 0,
+                seq: Seq(n),
+                prev: [0; 32],
+                hlc: Hlc(n),
+                deps: vec![],
+                kind: 1,
+            };
+            cache.insert(Arc::new(Entry::write(&author, header, vec![0; size])), None);
+        }
+        cache
+    }
+
+    #[test]
+    fn the_newest_entries_are_at_hand_and_no_more_of_them_than_there_is_room_for() {
+        let many = filled(CACHED_ENTRIES as u64 + 10, 1);
+        assert_eq!((many.entries.len(), many.order.len()), (CACHED_ENTRIES, CACHED_ENTRIES));
+        let log = many.order[0].0;
+        assert!(many.get(log, Seq(10)).is_none() && many.get(log, Seq(11)).is_some());
+        let large = filled(100, 30_000);
+        assert!(large.bytes <= CACHED_BYTES && large.bytes > CACHED_BYTES - 40_000, "{}", large.bytes);
+        assert_eq!(large.entries.len(), large.order.len());
+    }
+}

@@ -16,11 +16,7 @@ impl Replica {
         let read = entries.iter().map(|bytes| Unverified::decode_in_room(self.room, bytes)).collect();
         let received = self.entries(read, Way::Tcp(from), now);
         if let Some(running) = self.pull.running_from(from).filter(|_| !received.runs.is_empty()) {
-            running.alive = now;
-            running.brought = true;
-            if let Some(plan) = &mut running.plan {
-                plan.brought(entries.len(), entries.iter().map(Vec::len).sum());
-            }
+            running.brought(entries.len(), entries.iter().map(Vec::len).sum(), now);
         }
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
@@ -96,6 +92,11 @@ impl Replica {
     /// Whether there is a reason to catch up, and nobody to ask.
     pub fn is_pull_overdue(&self, now: Instant) -> bool {
         self.pull.running.is_none() && self.pull.at.is_some_and(|at| at <= now)
+    }
+
+    /// Whether there is, or will be, a reason to catch up.
+    pub fn waits_to_pull(&self) -> bool {
+        self.pull.running.is_none() && self.pull.at.is_some()
     }
 
     pub fn is_pulling(&self) -> bool {
@@ -193,8 +194,28 @@ impl Replica {
             self.repair.check_gaps(&self.logs, group, now, dice);
             self.repair.want_heads(now);
         } else {
+            // It may well have what is missing.
+            self.pull.hope(from);
             self.pull_postponed(now);
             self.pull.news = true;
+        }
+    }
+
+    /// A partner that brings nothing is given up; one that brings little, or has had long enough, gives way to others.
+    pub(super) fn end_slow_pull(&mut self, others_wait: bool, now: Instant, dice: &mut Dice) {
+        let Some(running) = &mut self.pull.running else { return };
+        let from = running.from;
+        if running.is_stalled(now) {
+            return self.pull_ended(from, false, now, dice);
+        }
+        let should = running.should_give_way(now);
+        let mut others = self
+            .members
+            .iter()
+            .filter(|(peer, member)| member.here && **peer != from && !self.pull.tried.contains(peer));
+        if should && (others_wait || others.next().is_some()) {
+            self.pull_ended(from, false, now, dice);
+            self.pull.tried.insert(from);
         }
     }
 }

@@ -33,6 +33,10 @@ impl Holds {
 
     /// This device asks for it now. `jitter` keeps hosts from asking in step.
     pub fn ask(&mut self, place: Place, jitter: f64, now: Instant) {
+        if self.0.len() >= MAX_HOLDS && !self.0.contains_key(&place) {
+            // What may be asked for again is asked for as if for the first time.
+            self.0.retain(|_, hold| hold.until > now);
+        }
         let hold = self.0.entry(place).or_insert(Hold { until: now, tries: 0 });
         hold.until = now + span_after(hold.tries).mul_f64(jitter);
         hold.tries = hold.tries.saturating_add(1);

@@ -1,6 +1,8 @@
 //! The logs of one room: which entries continue them, which are missing.
 
+mod claims;
 mod forks;
+mod places;
 #[cfg(test)]
 mod tests;
 
@@ -13,19 +15,28 @@ use crate::effects::{Fork, Interval, LoadedLog, Place};
 use crate::identity::Verifier;
 use crate::log::intervals::Intervals;
 use crate::model::{EntryId, Hlc, LogId, PeerId, Seq, Span};
-use crate::wire::datagram::{Head, Wanted};
+use crate::wire::datagram::Head;
 use crate::wire::entry::{Entry, Unverified, log_id};
 
+use claims::Claims;
 use forks::check_of;
+use places::Settled;
 
 /// All logs of one room.
 #[derive(Default)]
 pub struct Logs {
     logs: BTreeMap<LogId, Log>,
-    /// How many logs each author has.
+    /// Those of which there are entries, and how many of them each author has.
+    real: usize,
     authors: BTreeMap<PeerId, usize>,
-    /// Logs that somebody spoke of and of which nothing is here.
-    claims: BTreeMap<LogId, Seq>,
+    /// The log that this device writes.
+    own: Option<LogId>,
+    /// Those whose logs go last where there is no room.
+    esteemed: BTreeSet<PeerId>,
+    claims: Claims,
+    settled: Settled,
+    /// Logs that gave way.
+    closed: Vec<LogId>,
     /// The most recently active logs last.
     active: BTreeSet<(u64, LogId)>,
     activity: u64,
@@ -44,10 +55,10 @@ pub struct Logs {
 struct Log {
     author: PeerId,
     here: Intervals,
-    /// The clock of the oldest entry of the newest interval.
+    /// The clock of the oldest entry of the newest interval,
     oldest: Hlc,
-    /// The highest place that anybody spoke of. Nothing is believed because of it; it only says what to ask for.
-    known: Seq,
+    /// and of the newest.
+    newest: Hlc,
     /// Verified entries beyond a gap.
     held: BTreeMap<Seq, Entry>,
     /// The ids of the newest entries up to the head.
@@ -71,8 +82,10 @@ pub enum Accepted {
     Added(Run),
     /// They are genuine and wait for one before them.
     Held,
-    /// They contradict their log, or there is no room for them.
+    /// They contradict their log.
     Refused,
+    /// They are genuine, and there is no room for them.
+    NoRoom,
     /// They are not genuine.
     Forged,
 }
@@ -84,6 +97,8 @@ pub struct Run {
     pub place: Place,
     /// What was given up for them: everything up to this place.
     pub forgotten: Option<Seq>,
+    /// Logs that gave way to theirs.
+    pub closed: Vec<LogId>,
 }
 
 /// Whether entries may leave a hole below them.
@@ -103,10 +118,12 @@ impl Logs {
     pub fn load(&mut self, loaded: &LoadedLog) {
         let id = log_id(loaded.author, loaded.nonce);
         let here = Intervals::load(loaded.intervals.clone(), loaded.floor);
-        let known = here.head();
         let recent = VecDeque::from([here.head_id()]);
-        *self.add_log(id, loaded.author) =
-            Log { here, oldest: loaded.oldest, known, recent, ..Log::empty(loaded.author) };
+        let (oldest, newest) = (loaded.oldest, loaded.newest);
+        if here.head() > Seq(0) {
+            self.make_room(loaded.author);
+        }
+        self.logs.insert(id, Log { here, oldest, newest, recent, ..Log::empty(loaded.author) });
         self.note_holes(id);
         self.touch(id);
     }
@@ -120,8 +137,9 @@ impl Logs {
         if self.is_forked(id) {
             return Accepted::Known;
         }
-        if !self.logs.contains_key(&id) && !self.has_room_for(author) {
-            return Accepted::Refused;
+        let is_here = self.logs.get(&id).is_some_and(Log::is_real);
+        if !is_here && !self.fits(id, author, last.header().hlc) {
+            return self.refused_for_room(id, run);
         }
         if last.header().seq <= head {
             if let Some(other) = run.iter().position(|entry| self.is_another(id, entry)) {
@@ -148,7 +166,8 @@ impl Logs {
             return self.contradicted(run.swap_remove(0), |seq| Seq(seq.0 - 1));
         }
         let Some(entries) = self.proven(run) else { return Accepted::Forged };
-        Accepted::Added(Run { entries: self.append_all(entries), place: Place::Head, forgotten: None })
+        let entries = self.append_all(entries);
+        Accepted::Added(Run { entries, place: Place::Head, forgotten: None, closed: self.take_closed() })
     }
 
     fn hold(&mut self, id: LogId, run: Vec<Unverified>) -> Accepted {
@@ -158,16 +177,15 @@ impl Logs {
             return Accepted::Known;
         }
         if run.last().is_none_or(|last| last.header().seq.0 - head.0 > MAX_AHEAD) {
-            return Accepted::Refused;
+            return Accepted::NoRoom;
         }
         let Some(entries) = self.proven(run) else { return Accepted::Forged };
         for entry in entries {
             if self.held_bytes + cost(&entry) > MAX_HELD_BYTES {
-                return Accepted::Refused;
+                return Accepted::NoRoom;
             }
             let (seq, cost) = (entry.header.seq, cost(&entry));
             let log = self.open_log(id, entry.header.author);
-            log.known = log.known.max(seq);
             let replaced = log.held.insert(seq, entry);
             self.held_bytes += cost;
             self.held_bytes -= replaced.as_ref().map_or(0, self::cost);
@@ -185,9 +203,9 @@ impl Logs {
             head: last.header.seq,
             head_id: last.id(),
         };
-        let (author, oldest) = (first.header.author, first.header.hlc);
-        let log = self.open_log(id, author);
-        log.oldest = oldest;
+        let (author, oldest, newest) = (first.header.author, first.header.hlc, last.header.hlc);
+        let log = self.real_log(id, author);
+        (log.oldest, log.newest) = (oldest, newest);
         log.recent.clear();
         log.remember(entries.iter().map(Entry::id));
         let forgotten = log.here.jump(ahead);
@@ -195,7 +213,7 @@ impl Logs {
         let mut added: Vec<Arc<Entry>> = entries.drain(..).map(Arc::new).collect();
         added.extend(self.append_all(rest));
         self.changed(id);
-        Accepted::Added(Run { entries: added, place: Place::Ahead, forgotten })
+        Accepted::Added(Run { entries: added, place: Place::Ahead, forgotten, closed: self.take_closed() })
     }
 
     /// Entries below a head are proven by what names them as the ones before.
@@ -222,7 +240,7 @@ impl Logs {
         }
         let entries = run.into_iter().map(|entry| Arc::new(entry.chained())).collect();
         self.changed(id);
-        Accepted::Added(Run { entries, place: Place::Below, forgotten: None })
+        Accepted::Added(Run { entries, place: Place::Below, forgotten: None, closed: Vec::new() })
     }
 
     /// Logs that are spoken of: they have entries here and do not contradict themselves.
@@ -244,8 +262,9 @@ impl Logs {
         let mut next = entries;
         while let Some(last) = next.last() {
             let (id, author) = (last.log(), last.header.author);
-            let (seq, entry_id) = (last.header.seq, last.id());
-            let log = self.open_log(id, author);
+            let (seq, entry_id, newest) = (last.header.seq, last.id(), last.header.hlc);
+            let log = self.real_log(id, author);
+            log.newest = newest;
             if log.here.is_empty() {
                 log.oldest = next[0].header.hlc;
             }
@@ -276,9 +295,7 @@ impl Logs {
     }
 
     fn changed(&mut self, id: LogId) {
-        if let Some(log) = self.logs.get_mut(&id) {
-            log.known = log.known.max(log.here.head());
-        }
+        self.claims.met(id, self.head(id));
         self.digest = None;
         self.note_holes(id);
         self.touch(id);
@@ -313,7 +330,7 @@ impl Logs {
     /// What is not here of what somebody else has, the oldest first.
     pub fn lacking(&self, theirs: &Head) -> Vec<Span> {
         match self.logs.get(&theirs.log) {
-            _ if self.is_forked(theirs.log) => Vec::new(),
+            _ if self.is_forked(theirs.log) || self.is_settled(theirs.log, theirs.seq) => Vec::new(),
             // Only one of the two can be in it: theirs is wanted to prove that.
             Some(log) if self.differs(theirs) => {
                 vec![Span { after: Seq(log.here.head().0 - 1), to: log.here.head() }]
@@ -337,100 +354,6 @@ impl Logs {
     /// The clock of the oldest entry above the newest hole of a log; zero if nothing is known of it.
     pub fn oldest(&self, id: LogId) -> Hlc {
         self.logs.get(&id).map_or(Hlc(0), |log| log.oldest)
-    }
-
-    /// Authors of logs of which somebody spoke further than they are here.
-    pub fn missing_authors(&self) -> impl Iterator<Item = PeerId> {
-        self.logs.values().filter(|log| log.known > log.here.head()).map(|log| log.author)
-    }
-
-    /// Somebody says that logs reach so far. Whether they lead beyond what is here.
-    pub fn learn(&mut self, heads: &[(LogId, Seq)]) -> bool {
-        let mut beyond = false;
-        for (id, seq) in heads.iter().filter(|(_, seq)| *seq > Seq(0)) {
-            if self.forked.contains_key(id) {
-                continue;
-            }
-            match self.logs.get_mut(id) {
-                Some(log) => {
-                    log.known = log.known.max(*seq);
-                    beyond |= log.known > log.here.head();
-                }
-                None if self.claims.len() < MAX_CLAIMS || self.claims.contains_key(id) => {
-                    let claim = self.claims.entry(*id).or_default();
-                    *claim = (*claim).max(*seq);
-                    beyond = true;
-                }
-                None => {}
-            }
-        }
-        beyond
-    }
-
-    /// What was claimed and could not be had is not asked for again until somebody claims it anew.
-    pub fn forget_claims(&mut self) {
-        self.claims.clear();
-        self.held_bytes = 0;
-        for log in self.logs.values_mut() {
-            // What waits behind a gap that nobody can fill waits for ever; it comes again with what is before it.
-            log.held.clear();
-            log.known = log.here.head();
-        }
-        let authors = &mut self.authors;
-        self.logs.retain(|_, log| {
-            let real = log.here.head() > Seq(0);
-            if !real && let Some(count) = authors.get_mut(&log.author) {
-                *count -= 1;
-            }
-            real
-        });
-        self.authors.retain(|_, count| *count > 0);
-        let logs = &self.logs;
-        self.active.retain(|(_, id)| logs.contains_key(id));
-    }
-
-    /// What is missing, as ranges, at most `most` places.
-    pub fn missing(&self, most: usize) -> Vec<Wanted> {
-        let mut wanted = Vec::new();
-        let mut left = most as u64;
-        // Gaps in logs that exist come before logs that are only claimed.
-        for (id, log) in self.logs.iter().filter(|(_, log)| log.known > log.here.head()) {
-            let mut from = log.here.head().next();
-            let gaps_end = log.held.keys().copied().chain([log.known.next()]);
-            for end in gaps_end {
-                let count = (end.0 - from.0).min(left);
-                if count > 0 {
-                    wanted.push(Wanted { log: *id, from, count: count as u32 });
-                    left -= count;
-                }
-                from = end.next();
-            }
-            if left == 0 {
-                break;
-            }
-        }
-        for (id, claimed) in &self.claims {
-            let count = claimed.0.min(left);
-            if count > 0 {
-                wanted.push(Wanted { log: *id, from: Seq(1), count: count as u32 });
-                left -= count;
-            }
-        }
-        wanted
-    }
-
-    /// Whether anything that was spoken of is not here.
-    pub fn is_missing(&self) -> bool {
-        !self.claims.is_empty() || self.logs.values().any(|log| log.known > log.here.head())
-    }
-
-    pub fn lacks(&self, id: LogId, seq: Seq) -> bool {
-        let missing = |log: &Log| {
-            let head = log.here.head();
-            let ahead = Seq(head.0.saturating_add(MAX_AHEAD)).min(log.known);
-            seq > head && seq <= ahead && !log.held.contains_key(&seq)
-        };
-        self.logs.get(&id).is_some_and(missing) || self.claims.get(&id).is_some_and(|known| seq <= *known)
     }
 
     /// The most recently active logs, at most `most`.
@@ -464,6 +387,11 @@ impl Logs {
     pub fn heads_of(&self, author: PeerId) -> impl Iterator<Item = (LogId, Seq)> {
         let theirs = self.logs.iter().filter(move |(_, log)| log.author == author);
         theirs.map(|(id, log)| (*id, log.here.head())).filter(|(_, head)| *head > Seq(0))
+    }
+
+    /// Whose log it is, if anything of it is here.
+    pub fn author(&self, id: LogId) -> Option<PeerId> {
+        self.logs.get(&id).map(|log| log.author)
     }
 
     /// How far a log is here; 0 if not at all.
@@ -502,25 +430,27 @@ impl Logs {
         digest
     }
 
+    /// A log that is here, or of which only entries beyond a gap are.
     fn open_log(&mut self, id: LogId, author: PeerId) -> &mut Log {
-        if let Some(claimed) = self.claims.remove(&id) {
-            self.add_log(id, author).known = claimed;
+        self.logs.entry(id).or_insert_with(|| Log::empty(author))
+    }
+
+    /// A log that has entries from now on, if it had none.
+    fn real_log(&mut self, id: LogId, author: PeerId) -> &mut Log {
+        if !self.logs.get(&id).is_some_and(Log::is_real) {
+            self.make_room(author);
+            self.unsettle(id);
         }
-        self.add_log(id, author)
+        self.open_log(id, author)
     }
 
-    fn add_log(&mut self, id: LogId, author: PeerId) -> &mut Log {
-        let authors = &mut self.authors;
-        self.logs.entry(id).or_insert_with(|| {
-            *authors.entry(author).or_default() += 1;
-            Log::empty(author)
-        })
-    }
-
-    /// Whether an author may begin another log here.
-    fn has_room_for(&self, author: PeerId) -> bool {
-        self.logs.len() < MAX_LOGS
-            && self.authors.get(&author).is_none_or(|count| *count < MAX_LOGS_OF_AUTHOR)
+    /// Genuine or not, they are not taken; but only of genuine ones it is remembered.
+    fn refused_for_room(&mut self, id: LogId, mut run: Vec<Unverified>) -> Accepted {
+        let Some(last) = run.pop().and_then(|last| last.verify(&self.verifier).ok()) else {
+            return Accepted::Forged;
+        };
+        self.settle(id, last.header.seq);
+        Accepted::NoRoom
     }
 
     fn touch(&mut self, id: LogId) {
@@ -538,10 +468,19 @@ impl Logs {
 
 impl Log {
     fn empty(author: PeerId) -> Log {
-        let (here, oldest) = (Intervals::default(), Hlc(0));
-        let (held, recent) = (BTreeMap::new(), VecDeque::new());
-        Log { author, here, oldest, known: Seq(0), held, recent, touched: 0 }
+        let (here, held, recent) = (Intervals::default(), BTreeMap::new(), VecDeque::new());
+        Log { author, here, oldest: Hlc(0), newest: Hlc(0), held, recent, touched: 0 }
     }
+
+    /// Whether there are, or were, entries of it here.
+    fn is_real(&self) -> bool {
+        self.here.head() > Seq(0)
+    }
+}
+
+/// The place of the last entry that waits.
+fn highest(held: &BTreeMap<Seq, Entry>) -> Seq {
+    held.keys().next_back().copied().unwrap_or_default()
 }
 
 /// What an entry takes in memory, about.
@@ -556,12 +495,6 @@ pub fn may_write(author: PeerId, members: Option<(PeerId, PeerId)>) -> bool {
 
 /// The id before a log's first entry.
 pub const NO_ENTRY: EntryId = EntryId([0; 32]);
-/// Logs of one room: a log is one author's one installation.
-const MAX_LOGS: usize = 4096;
-/// Logs of one author: one for each installation or return.
-const MAX_LOGS_OF_AUTHOR: usize = 32;
-/// Logs that are only spoken of: a newcomer learns of more by catching up over TCP.
-const MAX_CLAIMS: usize = 64;
 /// How far beyond a gap an entry may be to be kept; further ones come over TCP.
 const MAX_AHEAD: u64 = 1024;
 /// Contradictions that wait to be looked at; what comes meanwhile proves the same.

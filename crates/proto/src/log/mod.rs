@@ -9,12 +9,14 @@
 //!   fragments  entries too large for a datagram, in pieces
 //!   pull       what to fetch over TCP, and from whom
 //!   catchup    doing so, for one room
+//!   coverage   who holds what this device wrote
 //!   replica    all of one room, and who takes part
 //!   sync       catching up over one TCP connection
 //! ```
 
 mod cache;
 mod catchup;
+mod coverage;
 mod fragments;
 mod holds;
 mod intervals;

@@ -36,9 +36,12 @@ pub struct Pull {
 
 pub struct Running {
     pub from: PeerId,
+    since: Instant,
     /// When it last brought something, or began.
     pub alive: Instant,
     pub brought: bool,
+    /// Since when its pace is measured, and bytes that it brought since.
+    measured: (Instant, usize),
     /// Once it has said what it holds.
     pub plan: Option<Plan>,
 }
@@ -85,7 +88,8 @@ pub struct Want {
 
 impl Pull {
     pub fn started(&mut self, from: PeerId, now: Instant) {
-        self.running = Some(Running { from, alive: now, brought: false, plan: None });
+        let measured = (now, 0);
+        self.running = Some(Running { from, since: now, alive: now, brought: false, measured, plan: None });
         (self.at, self.from, self.news) = (None, None, false);
     }
 
@@ -113,6 +117,42 @@ impl Pull {
     pub fn hope(&mut self, peer: PeerId) {
         self.exhausted.remove(&peer);
         self.resting = false;
+    }
+
+    /// Something is missing that was not when the others were asked.
+    pub fn hole_opened(&mut self) {
+        self.exhausted.clear();
+        self.resting = false;
+    }
+}
+
+impl Running {
+    /// It brought entries that are new here.
+    pub fn brought(&mut self, entries: usize, bytes: usize, now: Instant) {
+        (self.alive, self.brought) = (now, true);
+        self.measured.1 += bytes;
+        if let Some(plan) = &mut self.plan {
+            plan.brought(entries, bytes);
+        }
+    }
+
+    /// When to look at its pace again.
+    pub fn looked_at(&self) -> Instant {
+        (self.alive + STALLED).min(self.measured.0 + MEASURED)
+    }
+
+    pub fn is_stalled(&self, now: Instant) -> bool {
+        now.since(self.alive) >= STALLED
+    }
+
+    /// Whether others should have a turn, if there are any: it is slower than anybody honest would be, or had a long one.
+    pub fn should_give_way(&mut self, now: Instant) -> bool {
+        let (since, bytes) = self.measured;
+        if now.since(since) < MEASURED {
+            return false;
+        }
+        self.measured = (now, 0);
+        bytes < LEAST_BYTES || now.since(self.since) >= LONGEST_TURN
     }
 }
 
@@ -265,6 +305,14 @@ const BATCH_ENTRIES: u64 = 2048;
 const TYPICAL_ENTRY: u64 = 1024;
 /// Logs of which older entries are asked for at the same time.
 const ABREAST: usize = 8;
+/// A partner that brings nothing new for so long is given up.
+const STALLED: Duration = Duration::from_secs(20);
+/// So often its pace is looked at:
+const MEASURED: Duration = Duration::from_secs(30);
+/// whoever brings less than this, half a kilobyte a second, gives way where others could be asked,
+const LEAST_BYTES: usize = 16 << 10;
+/// and so does everybody after so long.
+const LONGEST_TURN: Duration = Duration::from_secs(300);
 const RETRY: Duration = Duration::from_millis(500);
 const MAX_FAILURES: u32 = 6;
 

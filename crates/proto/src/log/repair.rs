@@ -37,6 +37,8 @@ pub struct Repair {
     tail: Option<Tail>,
     /// The next heads say that something has to be fetched over TCP.
     fetch: bool,
+    /// The log that is asked for first.
+    turn: LogId,
     cache: Cache,
     fragments: Fragments,
     /// Bytes that sealing adds to a datagram.
@@ -88,6 +90,7 @@ impl Repair {
             digest_at: None,
             tail: None,
             fetch: false,
+            turn: LogId([0; 8]),
             cache: Cache::default(),
             fragments: Fragments::default(),
             overhead,
@@ -170,7 +173,7 @@ impl Repair {
         self.missing_since.get_or_insert(now);
         if self.nack_at.is_none() {
             let free = logs
-                .missing(MAX_NACKED)
+                .missing(MAX_NACKED, self.turn)
                 .iter()
                 .flat_map(places)
                 .map(|place| self.holds.free_at(place, now))
@@ -185,7 +188,11 @@ impl Repair {
         let Some(since) = self.missing_since else { return false };
         now.since(since) >= PULL_AFTER
             || self.holds.most_tries() >= PULL_AFTER_NACKS
-            || logs.missing(MAX_NACKED + 1).iter().map(|wanted| wanted.count as usize).sum::<usize>()
+            || logs
+                .missing(MAX_NACKED + 1, self.turn)
+                .iter()
+                .map(|wanted| wanted.count as usize)
+                .sum::<usize>()
                 > MAX_NACKED
     }
 
@@ -423,7 +430,7 @@ impl Repair {
         let mut pieces: Vec<Pieces> = Vec::new();
         // One chance for the whole packet: what was asked for together is asked for together again.
         let jitter = 0.8 + 0.5 * dice.fraction();
-        for (log, seq) in logs.missing(MAX_NACKED).iter().flat_map(places) {
+        for (log, seq) in logs.missing(MAX_NACKED, self.turn).iter().flat_map(places) {
             if self.holds.free_at((log, seq), now) > now {
                 continue;
             }
@@ -441,6 +448,7 @@ impl Repair {
                 _ => wanted.push(Wanted { log, from: seq, count: 1 }),
             }
             self.holds.ask((log, seq), jitter, now);
+            self.turn = LogId(u64::from_be_bytes(log.0).wrapping_add(1).to_be_bytes());
         }
         (!wanted.is_empty() || !pieces.is_empty()).then_some(RoomPacket::Nack { wanted, pieces })
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Fork, LoadedRoom, Place};
+use crate::effects::{Fork, LoadedLog, LoadedRoom, Place};
 use crate::identity::Verifier;
+use crate::log::coverage::Covered;
 use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
 use crate::log::pull::Pull;
 use crate::log::repair::{Company, Priority, Repair};
@@ -18,6 +19,7 @@ use crate::wire::entry::{Entry, Unverified};
 
 pub struct Replica {
     pub(super) room: RoomId,
+    pub(super) me: PeerId,
     own: LogId,
     /// The two of a direct conversation; in open rooms everybody may write.
     only: Option<(PeerId, PeerId)>,
@@ -27,17 +29,19 @@ pub struct Replica {
     pub(super) repair: Repair,
     pub(super) members: BTreeMap<PeerId, Member>,
     /// How many of them are here.
-    here: usize,
+    pub(super) here: usize,
     pub(super) pull: Pull,
     insists: bool,
+    /// Not before this are those looked for whose logs go last.
+    esteem_at: Instant,
 }
 
 /// Somebody else who was heard in this room.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Member {
     pub(super) here: bool,
-    /// What of this device's log it has signed to hold.
-    covered: Span,
+    /// What of this device's logs it has signed to hold.
+    pub(super) covered: Covered,
     /// Whether its last digest was this device's.
     pub(super) in_step: bool,
     /// Whether it last spoke of something that is not here.
@@ -51,14 +55,27 @@ pub(super) struct Member {
 pub struct Received {
     /// In the order in which they are to be committed.
     pub runs: Vec<Heard>,
-    /// The sender has signed to hold this of this device's log; more than before.
-    pub covered: Option<Span>,
+    /// The sender has signed to hold this of this device's logs; more than before.
+    pub covered: Vec<(LogId, Span)>,
     /// Entries that were not genuine or contradicted their log.
     pub refused: u32,
+    /// Genuine ones for which there was no room.
+    pub unplaced: u32,
     /// Entries of authors that are not known to have been let in.
     pub strange: Vec<Unverified>,
     /// Genuine ones among them, which cannot be in one log with what is here.
     pub contradicting: Vec<Contradicting>,
+}
+
+impl Received {
+    /// Whether nothing of it was genuine.
+    pub fn is_forged(&self) -> bool {
+        let genuine = !self.runs.is_empty()
+            || !self.strange.is_empty()
+            || !self.contradicting.is_empty()
+            || self.unplaced > 0;
+        self.refused > 0 && !genuine
+    }
 }
 
 /// Consecutive entries that are new here.
@@ -77,17 +94,21 @@ impl Replica {
         only: Option<(PeerId, PeerId)>,
         overhead: usize,
     ) -> Replica {
+        let mut logs = Logs::default();
+        logs.is_written_here(own);
         Replica {
             room,
+            me,
             own,
             only,
             named: None,
-            logs: Logs::default(),
+            logs,
             repair: Repair::new(me, overhead),
             members: BTreeMap::new(),
             here: 0,
             pull: Pull::default(),
             insists: false,
+            esteem_at: Instant::default(),
         }
     }
 
@@ -120,7 +141,10 @@ impl Replica {
     }
 
     pub fn load(&mut self, loaded: &LoadedRoom) {
-        for log in &loaded.logs {
+        // The most recently active last.
+        let mut logs: Vec<&LoadedLog> = loaded.logs.iter().collect();
+        logs.sort_by_key(|log| log.newest);
+        for log in logs {
             self.logs.load(log);
         }
         for fork in &loaded.forked {
@@ -129,8 +153,8 @@ impl Replica {
         for entry in &loaded.recent {
             self.repair.remember(entry.clone());
         }
-        for (peer, covered) in &loaded.covered {
-            self.members.insert(*peer, Member { covered: *covered, ..Member::default() });
+        for (peer, log, covered) in &loaded.covered {
+            self.members.entry(*peer).or_default().covered.insert(*log, *covered);
         }
     }
 
@@ -166,15 +190,21 @@ impl Replica {
             RoomPacket::Data { entries, heads } => {
                 let entries = compact::unpack(self.room, sender, &entries);
                 received = self.entries(entries, Way::Multicast, now);
-                self.logs.learn(&heads);
+                if present {
+                    self.logs.learn(sender, &heads);
+                }
             }
+            // What a stranger claims is no reason to do anything.
+            RoomPacket::Heads(_) if !present => {}
             RoomPacket::Heads(heads) => received.covered = self.heads(sender, &heads, now, dice),
             RoomPacket::Nack { wanted, pieces } => {
                 let group = self.group();
                 self.repair.nacked(&wanted, &pieces, &self.logs, group, now, dice);
             }
             RoomPacket::Fragment(piece) => {
-                self.logs.learn(&[(piece.log, piece.seq)]);
+                if present {
+                    self.logs.learn(sender, &[(piece.log, piece.seq)]);
+                }
                 if let Some(whole) = self.repair.piece(sender, piece, &self.logs, now) {
                     let read = vec![Unverified::decode_in_room(self.room, &whole)];
                     received = self.entries(read, Way::Multicast, now);
@@ -207,7 +237,15 @@ impl Replica {
     }
 
     /// `strangers`: how many devices are here that may take part, heard in this room or not.
-    pub fn timer(&mut self, strangers: usize, air: Conditions, now: Instant, dice: &mut Dice) {
+    /// `others_wait`: other rooms cannot catch up because so many do.
+    pub fn timer(
+        &mut self,
+        strangers: usize,
+        others_wait: bool,
+        air: Conditions,
+        now: Instant,
+        dice: &mut Dice,
+    ) {
         let company = match (self.here, strangers) {
             (0, 0) => Company::Nobody,
             (0, _) => Company::Strangers,
@@ -217,10 +255,7 @@ impl Replica {
             self.repair.covered();
         }
         self.repair.timer(company, air, now, dice);
-        let stalled = self.pull.running.as_ref().filter(|running| now.since(running.alive) >= PULL_STALLED);
-        if let Some(from) = stalled.map(|running| running.from) {
-            self.pull_ended(from, false, now, dice);
-        }
+        self.end_slow_pull(others_wait, now, dice);
         let idle = self.pull.running.is_none() && self.pull.at.is_none();
         let news = self.repair.wants_pull(&self.logs, now);
         if idle && (news || (self.here > 0 && self.logs.has_holes() && !self.pull.resting)) {
@@ -231,7 +266,7 @@ impl Replica {
 
     pub fn deadline(&self) -> Option<Instant> {
         let pull = match (&self.pull.running, self.pull.at) {
-            (Some(running), _) => Some(running.alive + PULL_STALLED),
+            (Some(running), _) => Some(running.looked_at()),
             (None, Some(at)) => Some(at),
             (None, None) => self.repair.pull_deadline(),
         };
@@ -272,7 +307,8 @@ impl Replica {
     pub fn may_wonder(&mut self, now: Instant) -> bool {
         let may = now >= self.pull.rested_at;
         if may {
-            self.pull.rested_at = now + UNEXPLAINED_REST;
+            let rest = if self.logs.settled() == 0 { UNEXPLAINED_REST } else { EXPLAINED_REST };
+            self.pull.rested_at = now + rest;
         }
         may
     }
@@ -290,30 +326,6 @@ impl Replica {
     /// What is here of a log up to this place was given up.
     pub fn forget(&mut self, log: LogId, to: Seq, to_id: EntryId) {
         self.logs.forget(log, to, to_id);
-    }
-
-    /// What somebody has said over TCP to hold of this device's log, if it is more than before.
-    pub fn covered_by(&mut self, peer: PeerId, present: bool, theirs: &[Head]) -> Option<Span> {
-        if present {
-            self.join(peer);
-        }
-        let theirs = theirs.iter().find(|head| head.log == self.own)?;
-        // Another entry of the same name is none of this device's.
-        if self.logs.differs(theirs) { None } else { self.cover(peer, theirs.span()) }
-    }
-
-    /// What somebody has signed to hold of this device's log, passed on by others, if it is more than before.
-    pub fn covered_by_receipt(&mut self, peer: PeerId, held: Span) -> Option<Span> {
-        if self.members.len() < MAX_MEMBERS {
-            self.members.entry(peer).or_default();
-        }
-        self.cover(peer, held)
-    }
-
-    /// What of this device's log a device has not said to hold.
-    pub fn uncovered(&self, peer: PeerId) -> Span {
-        let after = self.members.get(&peer).map_or(Seq(0), |member| member.covered.to);
-        Span { after, to: self.logs.head(self.own) }
     }
 
     /// What of these places of a log is not here and wanted, the lowest first.
@@ -340,11 +352,6 @@ impl Replica {
     /// Devices other than this one that were heard in the room or hold entries of it.
     pub fn members(&self) -> impl Iterator<Item = PeerId> {
         self.members.keys().copied()
-    }
-
-    /// Devices that have signed to hold the entry of this device's log at `seq`.
-    pub fn holders(&self, seq: Seq) -> impl Iterator<Item = PeerId> {
-        self.members.iter().filter(move |(_, member)| member.covered.contains(seq)).map(|(peer, _)| *peer)
     }
 
     pub fn own_log(&self) -> LogId {
@@ -375,14 +382,21 @@ impl Replica {
                 Accepted::Added(run) => {
                     let first = run.entries.first().map_or(Seq(0), |first| first.header.seq);
                     let news = run.place != Place::Below || plan.is_some_and(|plan| plan.is_news(log, first));
+                    if run.place == Place::Ahead {
+                        self.pull.hole_opened();
+                    }
                     if run.place != Place::Below {
                         self.repair.appended(&run.entries);
                         for entry in &run.entries {
                             // What it speaks about exists: whoever lacks it may ask for it.
-                            self.logs.learn(&entry.header.deps);
+                            self.logs.learn(entry.header.author, &entry.header.deps);
                         }
                     }
                     received.runs.push(Heard { run, news });
+                }
+                Accepted::NoRoom => {
+                    received.unplaced += count;
+                    continue;
                 }
                 Accepted::Refused | Accepted::Forged => {
                     received.refused += count;
@@ -423,8 +437,23 @@ impl Replica {
     /// From now on this device writes into another log.
     pub fn begin_log(&mut self, own: LogId) {
         self.own = own;
-        for member in self.members.values_mut() {
-            member.covered = Span::default();
+        self.logs.is_written_here(own);
+    }
+
+    /// Logs that gave way when this device wrote.
+    pub fn take_closed(&mut self) -> Vec<LogId> {
+        self.logs.take_closed()
+    }
+
+    /// Where there are more logs than room: whose logs go last, to be looked up once in a while. Those who are here, and
+    /// of all authors those of whom the answer says so.
+    pub fn esteem(&mut self, now: Instant, is_known: impl Fn(PeerId) -> bool) {
+        if self.logs.is_full() && now >= self.esteem_at {
+            self.esteem_at = now + ESTEEM;
+            let here = self.members.iter().filter(|(_, member)| member.here).map(|(peer, _)| *peer);
+            let known = self.logs.authors().filter(|author| *author == self.me || is_known(*author));
+            let people = here.chain(known).collect();
+            self.logs.esteem(people);
         }
     }
 
@@ -459,10 +488,10 @@ impl Replica {
         runs
     }
 
-    fn heads(&mut self, sender: PeerId, said: &Heads, now: Instant, dice: &mut Dice) -> Option<Span> {
+    fn heads(&mut self, sender: PeerId, said: &Heads, now: Instant, dice: &mut Dice) -> Vec<(LogId, Span)> {
         let in_step = said.digest == self.logs.digest();
         let listed: Vec<(LogId, Seq)> = said.heads.iter().map(|head| (head.log, head.seq)).collect();
-        let own = said.heads.iter().find(|head| head.log == self.own).map(Head::span);
+        let own = self.said_of_own(&said.heads);
         let filled = self.members.get(&sender).is_some_and(|member| member.partial && !said.partial);
         if let Some(member) = self.members.get_mut(&sender) {
             (member.in_step, member.partial) = (in_step, said.partial);
@@ -470,14 +499,13 @@ impl Replica {
         if filled {
             self.pull.hope(sender);
         }
-        let own_head = self.logs.head(self.own);
         if in_step {
             self.repair.heads_said();
             // Whoever has holes holds only what it says.
-            let all = Span { after: Seq(0), to: own_head };
-            return self.cover(sender, if said.partial { own? } else { all });
+            let held = if said.partial { own } else { self.all_own() };
+            return self.cover(sender, held);
         }
-        let behind = self.logs.learn(&listed);
+        let behind = self.logs.learn(sender, &listed);
         let ahead =
             listed.iter().any(|(log, seq)| self.logs.head(*log) > *seq) || self.logs.count() > said.logs;
         if ahead {
@@ -487,13 +515,16 @@ impl Replica {
             // Whoever says more says all that this device would.
             self.repair.heads_said();
         }
-        let more = !behind && said.logs > self.logs.count();
+        // Logs for which there is no room here are no reason, nor is a digest that has them in it.
+        let settled = self.logs.settled();
+        let more = !behind && said.logs as usize > self.logs.count() as usize + settled;
+        let rest = if settled == 0 { UNEXPLAINED_REST } else { EXPLAINED_REST };
         if let Some(member) = self.members.get_mut(&sender) {
             member.ahead = behind || more || said.fetch;
         }
         let unexplained = !behind && (!ahead || self.insists) && now >= self.pull.rested_at;
         if said.fetch || unexplained || more {
-            self.pull.rested_at = now + UNEXPLAINED_REST;
+            self.pull.rested_at = now + rest;
             (self.pull.from, self.pull.news) = (Some(sender), true);
             let spread = PULL_SPREAD.mul_f64((self.group() as f64 / 20.0).min(1.0));
             let at = self.pull.not_before.max(now + dice.span(Duration::ZERO..spread));
@@ -501,22 +532,7 @@ impl Replica {
         } else if behind {
             self.pull.from = Some(sender);
         }
-        self.cover(sender, own?)
-    }
-
-    fn cover(&mut self, peer: PeerId, said: Span) -> Option<Span> {
-        let said = Span { to: said.to.min(self.logs.head(self.own)), ..said };
-        let member = self.members.get_mut(&peer)?;
-        let covered = member.covered.joined(said);
-        (covered != member.covered).then(|| {
-            member.covered = covered;
-            covered
-        })
-    }
-
-    fn everybody_covers(&self) -> bool {
-        let head = self.logs.head(self.own);
-        self.here > 0 && self.members.values().all(|member| !member.here || member.covered.to >= head)
+        self.cover(sender, own)
     }
 
     /// Devices in the room right now, this one included.
@@ -524,7 +540,14 @@ impl Replica {
         1 + self.here
     }
 
-    fn join(&mut self, peer: PeerId) {
+    /// Remembers somebody, here or not.
+    pub(super) fn know(&mut self, peer: PeerId) {
+        if self.members.len() < MAX_MEMBERS {
+            self.members.entry(peer).or_default();
+        }
+    }
+
+    pub(super) fn join(&mut self, peer: PeerId) {
         if self.members.len() < MAX_MEMBERS || self.members.contains_key(&peer) {
             let member = self.members.entry(peer).or_default();
             let came = !member.here;
@@ -552,12 +575,14 @@ const MAX_GREETING: Duration = Duration::from_secs(5);
 const ANSWER_BACK_OFF: Duration = Duration::from_millis(200);
 /// Pulls of a whole room do not all start at once.
 pub(super) const PULL_SPREAD: Duration = Duration::from_millis(500);
-/// A partner that brings nothing new for so long is given up.
-const PULL_STALLED: Duration = Duration::from_secs(20);
 /// Devices remembered of one room.
 const MAX_MEMBERS: usize = 4096;
 /// Digests that differ although nobody is ahead (a forked log) are not looked into more often than this.
 const UNEXPLAINED_REST: Duration = Duration::from_secs(30);
+/// Where logs for which there is no room may be the reason.
+const EXPLAINED_REST: Duration = Duration::from_secs(600);
+/// How often it is looked up whose logs go last.
+const ESTEEM: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

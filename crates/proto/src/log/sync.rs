@@ -24,7 +24,8 @@ pub struct Session {
     asked: BTreeSet<RoomId>,
     /// Questions of this side that are not answered, per room.
     wanted: BTreeMap<RoomId, u32>,
-    serving: Option<RoomId>,
+    /// The room whose entries it is being sent, and since when.
+    serving: Option<(RoomId, Instant)>,
     to_serve: VecDeque<(RoomId, Asked)>,
     /// Rooms of which the other side will ask for more.
     expected: BTreeSet<RoomId>,
@@ -143,13 +144,22 @@ impl Session {
         self.serving.is_some()
     }
 
+    /// Since when a question is being answered.
+    pub fn served_since(&self) -> Option<Instant> {
+        self.serving.map(|(_, since)| since)
+    }
+
+    pub fn waits_to_be_served(&self) -> bool {
+        self.serving.is_none() && !self.ending && !self.to_serve.is_empty()
+    }
+
     /// Begins to answer the oldest question, unless one is being answered.
-    pub fn serve_next(&mut self) -> Option<Job> {
+    pub fn serve_next(&mut self, now: Instant) -> Option<Job> {
         if self.serving.is_some() || self.ending {
             return None;
         }
         let (room, wanted) = self.to_serve.pop_front()?;
-        self.serving = Some(room);
+        self.serving = Some((room, now));
         let ranges = wanted.ranges.into_iter().filter(|(_, span)| !span.is_empty());
         let ranges = ranges.map(|(log, span)| (log, span.after.next().0..=span.to.0)).collect();
         Some(Job::Serve { conn: self.conn, room, wanted: ranges, deeds: wanted.deeds })
@@ -157,7 +167,7 @@ impl Session {
 
     /// What was being served has been written.
     pub fn served(&mut self) -> Option<Frame> {
-        self.serving.take().map(|room| Frame::Done { room })
+        self.serving.take().map(|(room, _)| Frame::Done { room })
     }
 
     /// Something came. Who only listens shows now and then that it is still there.

@@ -30,10 +30,10 @@ impl Node {
             effects.extend(self.mail_came_otherwise(author, now));
         }
         effects.extend(self.absorb_strange(room, received.strange, now));
-        if let (Some(held), Some(room_held)) = (received.covered, self.rooms.get(&room)) {
-            let log = room_held.replica.own_log();
-            effects.commit.push(Record::Covered { room, peer: from, log, held });
-            effects.tell.push(Event::Covered { room, peer: from });
+        if !received.covered.is_empty() {
+            let covered = received.covered.into_iter();
+            effects.commit.extend(covered.map(|(log, held)| Record::Covered { room, peer: from, log, held }));
+            effects.tell.push(Event::Covered { room });
             self.mail.wake(now.instant);
         }
         effects.extend(self.settle_private(room, now));
@@ -42,7 +42,8 @@ impl Node {
 
     fn absorb_run(&mut self, room: RoomId, from: PeerId, run: Run, news: bool, now: Now) -> Effects {
         let mut effects = Effects::default();
-        let Run { entries, place, forgotten } = run;
+        let Run { entries, place, forgotten, closed } = run;
+        effects.commit.extend(closed.into_iter().map(|log| Record::Closed { room, log }));
         let Some(last) = entries.last() else { return effects };
         if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
             self.clock = self.clock.max(last.header.hlc);

@@ -214,7 +214,7 @@ impl Node {
         let header = Header {
             room,
             author: self.me,
-            nonce: held.nonce,
+            nonce: held.record.nonce,
             epoch: held.keys.epoch(),
             seq,
             prev: prev.0,
@@ -232,7 +232,9 @@ impl Node {
         if matches!(held.record.kind, RoomKind::Direct(_)) {
             self.mail.wake(now.instant);
         }
+        let closed = held.replica.take_closed();
         let mut effects = Effects::default();
+        effects.commit.extend(closed.into_iter().map(|log| Record::Closed { room, log }));
         effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived: now.unix });
         effects.extend(self.pass_on(room, &written, None));
         effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use crate::effects::{Effects, Event, Fork, Job, Record};
-use crate::log::Contradicting;
+use crate::log::{Contradicting, NO_ENTRY};
 use crate::model::{LogId, Now, PeerId, RoomId, UnixMillis};
 use crate::node::{Node, Room};
 use crate::rooms::Content;
@@ -64,28 +64,37 @@ impl Node {
             return effects;
         }
         effects.commit.push(Record::Forked { room, fork });
+        let from = headers[0].header.seq.min(headers[1].header.seq);
+        let less = held.replica.uncover(log, from);
+        if !less.is_empty() {
+            let covered = less.into_iter().map(|(peer, held)| Record::Covered { room, peer, log, held });
+            effects.commit.extend(covered);
+            effects.tell.push(Event::Covered { room });
+        }
         effects.tell.push(Event::Forked { room, fork });
         if log == held.replica.own_log() {
-            effects.extend(self.begin_another_log(room, log, now));
+            effects.extend(self.begin_other_logs(room, log, now));
         }
         effects
     }
 
-    /// This device's log is not its own alone. Copies of one machine may draw the same numbers: what is mixed in is what
-    /// they differ in.
-    fn begin_another_log(&mut self, room: RoomId, log: LogId, now: Now) -> Effects {
+    /// This device's log is not its own alone, and none of the others is, since a copy of it writes them as well. Copies
+    /// of one machine may draw the same numbers: what is mixed in is what they differ in.
+    fn begin_other_logs(&mut self, room: RoomId, log: LogId, now: Now) -> Effects {
         let drawn: [u8; 32] = self.dice.bytes();
-        let Some(held) = self.rooms.get_mut(&room) else { return Effects::default() };
+        let branch = self.rooms.get(&room).map(|held| held.replica.head_id(log));
         let mut hash = Sha256::new_with_prefix(drawn);
-        hash.update(held.replica.head_id(log).0);
+        hash.update(branch.unwrap_or(NO_ENTRY).0);
         hash.update(now.unix.0.to_be_bytes());
         hash.update(now.instant.0.to_be_bytes());
-        let digest = hash.finalize();
-        let nonce = u64::from_be_bytes(core::array::from_fn(|i| digest[i]));
-        held.nonce = nonce;
-        held.replica.begin_log(log_id(self.me, nonce));
-        self.log_nonce = nonce;
-        Effects { commit: vec![Record::LogNonce(nonce)], ..Effects::default() }
+        let mut effects = Effects::default();
+        for (id, held) in &mut self.rooms {
+            let digest = hash.clone().chain_update(id.0).finalize();
+            held.record.nonce = u64::from_be_bytes(core::array::from_fn(|i| digest[i]));
+            held.replica.begin_log(log_id(self.me, held.record.nonce));
+            effects.commit.push(Record::Room(held.record.clone()));
+        }
+        effects
     }
 
     /// A datagram with this device's own key. One that it has not sent, and will not, comes from a copy of it.

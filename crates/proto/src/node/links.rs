@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::effects::{Direction, Effects, Event, Job, Transmit};
 use crate::log::{Asked, Loose, Received, Session};
-use crate::model::{ConnId, LogId, Now, PeerId, RoomId, Span};
+use crate::model::{ConnId, Instant, LogId, Now, PeerId, RoomId, Span};
 use crate::node::{Dropped, Entries, Node, Room, reachable};
 use crate::pacing::earliest;
 use crate::wire::datagram::Query;
@@ -73,7 +73,7 @@ impl Node {
         if !self.sessions.values().any(|session| session.standing) {
             self.remind_at = None;
         }
-        effects.extend(self.start_serves());
+        effects.extend(self.start_serves(now));
         effects
     }
 
@@ -104,7 +104,7 @@ impl Node {
         match said {
             Frame::Have(said) => self.have(conn, peer, &said, now),
             Frame::Want { room, ranges, more, deeds } => {
-                self.wanted(conn, peer, room, ranges, more, deeds.as_ref())
+                self.wanted(conn, peer, room, ranges, more, deeds.as_ref(), now)
             }
             Frame::Deeds { room, entries } => self.take_deeds(conn, peer, room, &entries, now),
             Frame::Entries { room, entries } => {
@@ -114,7 +114,7 @@ impl Node {
                 };
                 let Some(held) = self.rooms.get_mut(&room).filter(listens) else { return Effects::default() };
                 let received = held.replica.fetched(peer, &entries, now.instant, &mut self.dice);
-                let forged = received.refused > 0 && received.runs.is_empty() && received.strange.is_empty();
+                let forged = received.is_forged();
                 let mut effects = self.absorb(room, peer, received, now);
                 if forged {
                     // Nothing of it was worth the work.
@@ -230,6 +230,7 @@ impl Node {
         ranges: Vec<(LogId, Span)>,
         more: bool,
         known: Option<&KnownDeeds>,
+        now: Now,
     ) -> Effects {
         let served = self.rooms.get(&room).map(|held| Asked {
             ranges: held.replica.to_serve(held.open_ranges(peer, ranges)),
@@ -240,18 +241,18 @@ impl Node {
         if !session.serve(room, served, more) {
             return self.hang_up(conn);
         }
-        self.start_serves()
+        self.start_serves(now)
     }
 
     /// Answers those who wait, as many as may be at a time, in turn.
-    fn start_serves(&mut self) -> Effects {
+    fn start_serves(&mut self, now: Now) -> Effects {
         let mut effects = Effects::default();
-        let busy = self.sessions.values().filter(|session| session.is_serving()).count();
+        let busy = self.serving();
         let after = self.served_last.map_or(ConnId(0), |last| ConnId(last.0 + 1));
         let turn: Vec<ConnId> =
             self.sessions.range(after..).chain(self.sessions.range(..after)).map(|(conn, _)| *conn).collect();
         let jobs = turn.into_iter().filter_map(|conn| {
-            let job = self.sessions.get_mut(&conn)?.serve_next()?;
+            let job = self.sessions.get_mut(&conn)?.serve_next(now.instant)?;
             self.served_last = Some(conn);
             Some(job)
         });
@@ -259,14 +260,46 @@ impl Node {
         effects
     }
 
-    pub(super) fn served(&mut self, conn: ConnId) -> Effects {
+    fn serving(&self) -> usize {
+        self.sessions.values().filter(|session| session.is_serving() && !session.ending).count()
+    }
+
+    /// When the first of those who are served has had its time, where others wait for theirs.
+    pub(super) fn serve_deadline(&self) -> Option<Instant> {
+        let mut waiting = self.sessions.values().filter(|session| session.waits_to_be_served());
+        if self.serving() < MAX_SERVES || waiting.next().is_none() {
+            return None;
+        }
+        let ends = self.sessions.values().filter(|session| !session.ending).filter_map(Session::served_since);
+        ends.min().map(|since| since + SERVE_SLICE)
+    }
+
+    /// Whoever reads so slowly that others wait comes back for the rest, and goes on where it was.
+    pub(super) fn end_long_serves(&mut self, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        while self.serve_deadline().is_some_and(|at| at <= now.instant) {
+            let slow = self.sessions.values().filter(|session| !session.ending);
+            let slow = slow.min_by_key(|session| session.served_since().unwrap_or(now.instant));
+            let Some(conn) = slow.map(|session| session.conn) else { break };
+            effects.extend(self.hang_up(conn));
+            effects.extend(self.start_serves(now));
+        }
+        effects
+    }
+
+    pub(super) fn served(&mut self, conn: ConnId, now: Now) -> Effects {
         let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
         let done = session.served();
         let mut effects =
             Effects { send: done.iter().map(|done| frame(conn, done)).collect(), ..Effects::default() };
-        effects.extend(self.start_serves());
+        effects.extend(self.start_serves(now));
         effects.extend(self.hang_up_if_idle(conn));
         effects
+    }
+
+    /// Whether a room cannot catch up because so many do.
+    pub(super) fn is_pull_waiting(&self) -> bool {
+        self.pulls() >= MAX_PULLS && self.rooms.values().any(|room| room.replica.waits_to_pull())
     }
 
     fn pulls(&self) -> usize {
@@ -471,5 +504,7 @@ const MAX_SESSIONS: usize = 128;
 const MAX_PULLS: usize = 4;
 /// Connections on which entries are sent at the same time.
 const MAX_SERVES: usize = 8;
+/// One question's time, where others wait: half a megabyte at 9 kB/s.
+const SERVE_SLICE: std::time::Duration = std::time::Duration::from_secs(60);
 /// How often standing connections compare what they have.
 const REMIND: std::time::Duration = std::time::Duration::from_secs(10);

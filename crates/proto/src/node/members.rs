@@ -177,7 +177,7 @@ impl Node {
             return Effects::default();
         }
         let (said, _) = replica.next_own();
-        let heard = said.0 > 1 && replica.holders(Seq(said.0 - 1)).next().is_some();
+        let heard = said.0 > 1 && replica.holders(replica.own_log(), Seq(said.0 - 1)).next().is_some();
         let at = *private.leave_at.get_or_insert(now.instant + LEAVE_AFTER);
         if heard || at <= now.instant {
             return self.forget_room(id);
@@ -195,14 +195,9 @@ impl Node {
         if private.membership(me) != Membership::Member {
             return Effects::default();
         }
-        // Whoever holds the entry that let it in knows; of an older log of this device, whoever was heard.
-        let knows = |peer: PeerId, log: LogId, seq: Seq| {
-            if log == replica.own_log() {
-                replica.holders(seq).any(|holder| holder == peer)
-            } else {
-                replica.members().any(|member| member == peer)
-            }
-        };
+        // Whoever holds the entry that let it in knows.
+        let knows =
+            |peer: PeerId, log: LogId, seq: Seq| replica.holders(log, seq).any(|holder| holder == peer);
         let mut wanted: Vec<PeerId> = private.fold.members.keys().copied().collect();
         wanted.retain(|peer| match private.fold.adder(*peer) {
             Some((adder, log, seq)) => {
@@ -307,8 +302,6 @@ impl Node {
         self.rooms.remove(&id);
         self.mail.posting.leave(id);
         self.tags.forget();
-        // Whoever comes back does not know where their log ended: it must be another log.
-        self.log_nonce = u64::from_be_bytes(self.dice.bytes());
         let (commit, tell) = (vec![Record::RoomLeft(id)], vec![Event::RoomLeft(id)]);
         Effects { commit, tell, ..Effects::default() }
     }

@@ -41,7 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::effects::{
-    Audience, Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord,
+    Audience, Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord, Trust,
 };
 use crate::identity::{Identity, Verifier};
 use crate::log::{Priority, Replica, Session};
@@ -76,7 +76,6 @@ pub struct Node {
     network: NetworkTag,
     boot: u64,
     counter: u64,
-    log_nonce: u64,
     clock: Hlc,
     dice: Dice,
     bucket: TokenBucket,
@@ -123,8 +122,6 @@ pub struct Profile {
 pub struct Room {
     record: RoomRecord,
     me: PeerId,
-    /// Names this device's log in the room.
-    nonce: u64,
     keys: RoomKeys,
     replica: Replica,
     private: Option<Box<Private>>,
@@ -153,7 +150,6 @@ impl Node {
             profile,
             boot: loaded.boot,
             counter: 0,
-            log_nonce: loaded.log_nonce,
             clock: loaded.clock,
             bucket: TokenBucket::new(HOST_LIMIT as u32, HOST_BURST_BYTES, now.instant),
             air: Air::new(now.instant),
@@ -223,7 +219,7 @@ impl Node {
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
-            Input::Served { conn } => self.served(conn),
+            Input::Served { conn } => self.served(conn, now),
             Input::Closed { conn } => self.closed(conn, now),
             Input::Recalled { entry } => self.recalled(entry, now),
             Input::Pruned { room, log, to, to_id } => {
@@ -261,6 +257,7 @@ impl Node {
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
         let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
+        let machines = earliest(machines, self.serve_deadline());
         self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
@@ -327,17 +324,23 @@ impl Node {
             effects.extend(self.forget_rooms(now.instant));
             effects.extend(self.announce(due.query, due.reach));
         }
+        let others_wait = self.is_pull_waiting();
+        let presence = &self.presence;
+        let was_met = |peer| presence.peer(peer).is_some_and(|peer| peer.trust >= Trust::Pinned);
+        let is_known = |peer| presence.is_online(peer) || was_met(peer);
         for room in self.rooms.values_mut() {
+            room.replica.esteem(now.instant, is_known);
             let strangers = match room.record.kind {
                 RoomKind::Open => self.presence.online_count(),
                 RoomKind::Direct(peer) => usize::from(self.presence.is_online(peer)),
                 RoomKind::Private => room.roles().filter(|(peer, _)| self.presence.is_online(*peer)).count(),
             };
-            room.replica.timer(strangers, self.air.conditions(), now.instant, &mut self.dice);
+            room.replica.timer(strangers, others_wait, self.air.conditions(), now.instant, &mut self.dice);
         }
         effects.extend(self.tend_private(now));
         effects.extend(self.tend_mail(now));
         effects.extend(self.start_pulls(now));
+        effects.extend(self.end_long_serves(now));
         effects.extend(self.remind(now));
         effects.extend(self.look(now));
         let presence = &self.presence;
@@ -393,7 +396,9 @@ impl Node {
     }
 
     fn add_room(&mut self, id: RoomId, kind: RoomKind, name: &str, now: Now) -> Effects {
-        let record = RoomRecord { id, kind, name: name.to_owned(), joined: now.unix };
+        // Whoever comes back does not know where their log ended: each time it is another one.
+        let nonce = u64::from_be_bytes(self.dice.bytes());
+        let record = RoomRecord { id, kind, name: name.to_owned(), joined: now.unix, nonce };
         let Some(mut room) = self.make_room(record.clone()) else { return Effects::default() };
         room.replica.somebody_came(self.presence.online_count(), now.instant, &mut self.dice);
         self.rooms.insert(id, room);
@@ -415,7 +420,7 @@ impl Node {
         };
         let is_private = record.kind == RoomKind::Private;
         let private = is_private.then(|| Box::new(Private::new(Standing::Inside)));
-        let own = log_id(self.me, self.log_nonce);
+        let own = log_id(self.me, record.nonce);
         let mut replica = Replica::new(record.id, self.me, own, only, keys.datagram_overhead());
         replica.verified_by(self.verifier.clone());
         if private.is_some() {
@@ -424,9 +429,9 @@ impl Node {
         if self.cloned.is_some() {
             replica.insist();
         }
-        let (me, nonce, kept, active) = (self.me, self.log_nonce, None, UnixMillis(0));
+        let (me, kept, active) = (self.me, None, UnixMillis(0));
         let (history, typing) = (History::default(), messages::Typing::default());
-        Some(Room { record, me, nonce, keys, replica, private, history, kept, active, typing })
+        Some(Room { record, me, keys, replica, private, history, kept, active, typing })
     }
 
     /// Somebody came or the network changed: say in each room what is here.
@@ -497,12 +502,12 @@ impl Room {
 
     /// Devices that have signed to hold an entry of this device; `None` for entries of others.
     pub fn holders(&self, entry: &Entry) -> Option<Vec<PeerId>> {
-        (entry.log() == self.replica.own_log()).then(|| self.holders_of(entry.header.seq))
+        (entry.header.author == self.me).then(|| self.holders_of(entry.log(), entry.header.seq))
     }
 
-    /// Devices that have signed to hold the entry of this device's log at `seq`.
-    pub fn holders_of(&self, seq: Seq) -> Vec<PeerId> {
-        self.replica.holders(seq).collect()
+    /// Devices that have signed to hold the entry of a log of this device at `seq`.
+    pub fn holders_of(&self, log: LogId, seq: Seq) -> Vec<PeerId> {
+        self.replica.holders(log, seq).collect()
     }
 
     /// This device's log in the room.

@@ -12,15 +12,15 @@ use crate::rooms::{RoomKind, direct_room_id};
 use crate::wire::mail::{Kept, Mail};
 
 impl Node {
-    /// Devices that say to keep the entry of this device's log at `seq` for the other side of a direct conversation, which
+    /// Devices that say to keep the entry of the log that this device writes now, at `seq`, for the other side of a direct conversation, which
     /// has not said to hold it. Nothing is delivered by that.
-    pub fn kept_by(&self, room: RoomId, seq: Seq) -> Vec<PeerId> {
+    pub fn kept_by(&self, room: RoomId, log: LogId, seq: Seq) -> Vec<PeerId> {
         let Some(held) = self.rooms.get(&room) else { return Vec::new() };
         let Some(recipient) = held.record.kind.other_side() else { return Vec::new() };
-        if held.replica.holders(seq).any(|peer| peer == recipient) {
+        if log != held.replica.own_log() || held.replica.holders(log, seq).any(|peer| peer == recipient) {
             return Vec::new();
         }
-        self.mail.posting.holders(room, held.replica.own_log(), seq)
+        self.mail.posting.holders(room, log, seq)
     }
 
     /// What this device wrote and the other side lacks is given to others; what it has, they may forget.
@@ -209,9 +209,9 @@ impl Node {
         {
             return effects;
         }
-        if let Some(covered) = held.replica.covered_by_receipt(peer, receipt.span) {
+        if let Some(covered) = held.replica.covered_by_receipt(peer, log, receipt.span) {
             effects.commit.push(Record::Covered { room, peer, log, held: covered });
-            effects.tell.push(Event::Covered { room, peer });
+            effects.tell.push(Event::Covered { room });
         }
         effects
     }

@@ -22,7 +22,8 @@ async fn who_wrote_two_versions_and_that_this_profile_was_copied_is_known_after_
     let (store, loaded) = Store::open(&Config::database(&profile), UnixMillis(1)).unwrap();
     let room = RoomId::parse(&before.rooms[0].id).unwrap();
     let me = PeerId::parse(&before.me.id).unwrap();
-    let log = lanyard_proto::wire::entry::log_id(me, loaded.log_nonce);
+    let nonce = loaded.rooms.iter().find(|held| held.record.id == room).unwrap().record.nonce;
+    let log = lanyard_proto::wire::entry::log_id(me, nonce);
     let fork = Fork { log, author: Some(me), from: Some(Seq(2)) };
     let records = vec![Record::Forked { room, fork }, Record::Cloned(Some(UnixMillis(77)))];
     store.commit(records).await.unwrap().await.unwrap();

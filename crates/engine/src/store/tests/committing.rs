@@ -115,7 +115,8 @@ async fn what_is_said_again_replaces_what_was_said() {
     let bob = PeerId([2; 32]);
     let log = lanyard_proto::model::LogId([1; 8]);
     let covered = |to| Record::Covered { room: TEA, peer: bob, log, held: span(0, to) };
-    let renamed = RoomRecord { id: TEA, kind: RoomKind::Open, name: "coffee".to_owned(), joined: NOW };
+    let renamed =
+        RoomRecord { id: TEA, kind: RoomKind::Open, name: "coffee".to_owned(), joined: NOW, nonce: MINE };
     let declined = TransferRecord { receipts: vec![], ..transfer(1, bob, TransferState::Declined) };
     write(
         &store,
@@ -141,8 +142,8 @@ async fn what_is_said_again_replaces_what_was_said() {
 #[tokio::test]
 async fn a_log_of_this_device_that_came_back_from_others_is_its_own_again_once_it_writes_on() {
     let home = Home::new();
-    let (store, loaded) = home.with_tea_room().await;
-    let mut me = Pen::new(1, loaded.log_nonce);
+    let (store, _) = home.with_tea_room().await;
+    let mut me = Pen::new(1, MINE);
     let (first, second) = (me.say("tea?", at(1)), me.say("anyone?", at(2)));
     write(&store, vec![received(&first)]).await.unwrap();
     assert_eq!(home.peek::<i64>("SELECT own FROM log"), 0);
@@ -158,8 +159,8 @@ async fn a_full_disk_ends_the_store_with_a_sentence_and_loses_nothing_that_was_a
         eprintln!("skipped: this machine does not let a test mount a small disk");
         return;
     };
-    let (store, loaded) = disk.0.with_tea_room().await;
-    let mut me = Pen::new(1, loaded.log_nonce);
+    let (store, _) = disk.0.with_tea_room().await;
+    let mut me = Pen::new(1, MINE);
     let body = "tea? ".repeat(3000);
     let mut acknowledged = Vec::new();
     let error = loop {

@@ -111,3 +111,31 @@ async fn of_what_is_given_up_the_head_stays_known_and_nothing_comes_back() {
     assert_eq!(texts(&store).await, [16]);
     assert_eq!(intervals(&reopened(&home, store).await.1), [(15, 16)]);
 }
+
+#[tokio::test]
+async fn a_log_that_gave_way_is_shown_until_it_comes_back() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let (mut bob, mut cyd) = (Pen::new(2, 5), Pen::new(3, 5));
+    let his: Vec<_> = (0..10).map(|n| bob.say("old", at(n))).collect();
+    write(&store, his.iter().map(received).collect()).await.unwrap();
+    write(&store, vec![received(&cyd.say("hello", at(20)))]).await.unwrap();
+    write(&store, vec![Record::Closed { room: TEA, log: his[0].log() }]).await.unwrap();
+    store.close().await.unwrap();
+    let (store, loaded) = home.open();
+    let authors: Vec<PeerId> = loaded.rooms[0].logs.iter().map(|log| log.author).collect();
+    assert_eq!(authors, [cyd.peer()], "the node knows nothing of it");
+    assert_eq!(store.page(TEA, None, 100).await.unwrap().0.len(), 11, "people do");
+    // It goes on, and is fetched from its end.
+    let news: Vec<_> = (10..12).map(|n| bob.say("new", at(n))).collect();
+    let run = Record::Run { room: TEA, entries: news.clone(), place: Place::Ahead, arrived: NOW };
+    write(&store, vec![run]).await.unwrap();
+    assert_eq!(store.page(TEA, None, 100).await.unwrap().0.len(), 3);
+    let run = Record::Run { room: TEA, entries: his.clone(), place: Place::Below, arrived: NOW };
+    write(&store, vec![run]).await.unwrap();
+    store.close().await.unwrap();
+    let (store, loaded) = home.open();
+    assert_eq!(store.page(TEA, None, 100).await.unwrap().0.len(), 13);
+    let log = loaded.rooms[0].logs.iter().find(|log| log.author == bob.peer()).unwrap();
+    assert_eq!((log.newest, log.top().unwrap().base), (at(11), Seq(0)));
+}

@@ -55,7 +55,13 @@ async fn what_its_author_took_back_is_gone_for_good() {
 async fn only_a_message_of_the_same_room_can_be_spoken_about() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
-    let other = RoomRecord { id: RoomId([8; 32]), kind: RoomKind::Open, name: "b".to_owned(), joined: NOW };
+    let other = RoomRecord {
+        id: RoomId([8; 32]),
+        kind: RoomKind::Open,
+        name: "b".to_owned(),
+        joined: NOW,
+        nonce: MINE,
+    };
     write(&store, vec![Record::Room(other)]).await.unwrap();
     let (mut bob, mut elsewhere) = (Pen::new(2, 5), Pen::in_room(2, 6, RoomId([8; 32])));
     let said = bob.text("tea?", at(1));
@@ -77,8 +83,8 @@ async fn only_a_message_of_the_same_room_can_be_spoken_about() {
 #[tokio::test]
 async fn what_is_answered_is_quoted_once_it_comes() {
     let home = Home::new();
-    let (store, loaded) = home.with_tea_room().await;
-    let (mut me, mut bob) = (Pen::new(1, loaded.log_nonce), Pen::new(2, 5));
+    let (store, _) = home.with_tea_room().await;
+    let (mut me, mut bob) = (Pen::new(1, MINE), Pen::new(2, 5));
     let question = me.text("tea?", at(1));
     let answer = bob.put(&reply(&question, "yes"), at(2));
     learn(&store, &[&answer]).await;
@@ -95,8 +101,8 @@ async fn what_is_answered_is_quoted_once_it_comes() {
 #[tokio::test]
 async fn who_is_meant_is_counted_until_it_was_seen() {
     let home = Home::new();
-    let (store, loaded) = home.with_tea_room().await;
-    let (mut me, mut bob) = (Pen::new(1, loaded.log_nonce), Pen::new(2, 5));
+    let (store, _) = home.with_tea_room().await;
+    let (mut me, mut bob) = (Pen::new(1, MINE), Pen::new(2, 5));
     let mine = me.text("tea?", at(1));
     let mention = Text { mentions: vec![me.peer()], ..Text::from("@me come") };
     let said = [
@@ -185,7 +191,8 @@ async fn a_search_is_narrowed_and_goes_on_page_by_page() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
     let other = RoomId([8; 32]);
-    let record = RoomRecord { id: other, kind: RoomKind::Open, name: "b".to_owned(), joined: NOW };
+    let record =
+        RoomRecord { id: other, kind: RoomKind::Open, name: "b".to_owned(), joined: NOW, nonce: MINE };
     write(&store, vec![Record::Room(record)]).await.unwrap();
     let mut pens = [Pen::new(2, 5), Pen::new(3, 5), Pen::in_room(2, 6, other)];
     // Many in one moment, and not in the order of their places.
@@ -285,6 +292,7 @@ async fn a_database_of_an_older_version_learns_what_is_in_it() {
     // Nobody opens them, as it was before.
     write(&store, [&said, &delete, &kept].map(received).into()).await.unwrap();
     store.close().await.unwrap();
+    home.undo_own_logs(MINE, false);
     let older = rusqlite::Connection::open(home.database()).unwrap();
     older
         .execute_batch(
@@ -348,8 +356,8 @@ async fn who_leaves_a_room_leaves_nothing_of_it() {
 #[tokio::test]
 async fn the_newest_messages_of_a_log_are_known_after_a_restart() {
     let home = Home::new();
-    let (store, loaded) = home.with_tea_room().await;
-    let mut me = Pen::new(1, loaded.log_nonce);
+    let (store, _) = home.with_tea_room().await;
+    let mut me = Pen::new(1, MINE);
     let entries = [me.text("one", at(1)), me.text("two", at(2)), me.text("three", at(3))];
     let pin = me.put(&Content::Pin { target: entries[0].id(), on: true }, at(4));
     write(&store, entries.iter().chain([&pin]).map(own).collect()).await.unwrap();

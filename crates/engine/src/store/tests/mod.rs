@@ -26,6 +26,8 @@ use super::{Store, StoreError};
 
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 const TEA: RoomId = RoomId([7; 32]);
+/// Names this device's log in a room.
+const MINE: u64 = 1;
 
 /// A profile folder that is thrown away with it.
 struct Home(tempfile::TempDir);
@@ -55,6 +57,22 @@ impl Home {
         let (store, loaded) = self.open();
         write(&store, vec![tea_room()]).await.unwrap();
         (store, loaded)
+    }
+
+    /// Makes the database what it was before `own_logs.sql`: one nonce for all rooms.
+    fn undo_own_logs(&self, nonce: u64, renewed: bool) {
+        let older = rusqlite::Connection::open(self.database()).unwrap();
+        older
+            .execute_batch(&format!(
+                "ALTER TABLE node ADD COLUMN nonce BLOB NOT NULL DEFAULT x'{nonce:016x}';
+                 ALTER TABLE node ADD COLUMN renew_nonce INTEGER NOT NULL DEFAULT {};
+                 ALTER TABLE room DROP COLUMN own_nonce;
+                 ALTER TABLE log DROP COLUMN newest;
+                 ALTER TABLE log DROP COLUMN closed;
+                 PRAGMA user_version = 4",
+                i32::from(renewed)
+            ))
+            .unwrap();
     }
 
     /// Looks at the database past the store.
@@ -124,7 +142,7 @@ fn at(milliseconds: u64) -> Hlc {
 }
 
 fn tea_room() -> Record {
-    let room = RoomRecord { id: TEA, kind: RoomKind::Open, name: "tea".to_owned(), joined: NOW };
+    let room = RoomRecord { id: TEA, kind: RoomKind::Open, name: "tea".to_owned(), joined: NOW, nonce: MINE };
     Record::Room(room)
 }
 

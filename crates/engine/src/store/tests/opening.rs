@@ -14,7 +14,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 8);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 9);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -30,7 +30,7 @@ async fn a_new_database_is_empty_ours_and_private() {
 async fn everything_is_there_again_after_a_restart() {
     let home = Home::new();
     let (store, first) = home.with_tea_room().await;
-    let (mut me, mut bob) = (Pen::new(1, first.log_nonce), Pen::new(2, 5));
+    let (mut me, mut bob) = (Pen::new(1, MINE), Pen::new(2, 5));
     let talk = [me.say("tea?", at(1)), me.say("anyone?", at(3))];
     let answer = bob.say("yes", at(2));
     let direct = RoomRecord {
@@ -38,6 +38,7 @@ async fn everything_is_there_again_after_a_restart() {
         kind: RoomKind::Direct(bob.peer()),
         name: String::new(),
         joined: UnixMillis(1),
+        nonce: 9,
     };
     let open = [
         transfer(1, bob.peer(), TransferState::Offered),
@@ -57,14 +58,12 @@ async fn everything_is_there_again_after_a_restart() {
         Record::Room(direct.clone()),
         Record::Peer(peer("Bob")),
         Record::Covered { room: TEA, peer: bob.peer(), log: talk[0].log(), held: span(0, 2) },
-        Record::Covered { room: TEA, peer: bob.peer(), log: answer.log(), held: span(0, 1) },
     ];
     records.extend(open.iter().chain(&over).cloned().map(Record::Transfer));
     write(&store, records).await.unwrap();
     store.close().await.unwrap();
 
     let (store, second) = home.open();
-    assert_eq!(second.log_nonce, first.log_nonce);
     assert_eq!(second.boot, first.boot + 1, "the clock stood still, the number of the run does not");
     assert_eq!(second.clock, at(3));
     assert_eq!(second.peers, [peer("Bob")]);
@@ -73,7 +72,7 @@ async fn everything_is_there_again_after_a_restart() {
     assert_eq!(alone.record, direct);
     assert!(alone.logs.is_empty() && alone.recent.is_empty());
     assert_eq!(tea.recent, [talk[0].clone(), answer.clone(), talk[1].clone()]);
-    assert_eq!(tea.covered, [(bob.peer(), span(0, 2))]);
+    assert_eq!(tea.covered, [(bob.peer(), talk[0].log(), span(0, 2))]);
     let heads: Vec<_> = (tea.logs.iter())
         .map(|log| (log.author, log.nonce, log.top().unwrap().head, log.top().unwrap().head_id))
         .collect();
@@ -115,7 +114,7 @@ async fn only_the_newest_entries_of_a_room_are_loaded_receipts_among_them() {
 #[tokio::test]
 async fn a_moved_profile_goes_on_and_a_copied_one_begins_new_logs() {
     let home = Home::new();
-    let (store, first) = home.open();
+    let (store, _) = home.with_tea_room().await;
     store.close().await.unwrap();
 
     let (moved, copy) = (home.0.path().join("moved"), home.0.path().join("copy"));
@@ -126,16 +125,17 @@ async fn a_moved_profile_goes_on_and_a_copied_one_begins_new_logs() {
         fs::copy(home.0.path().join(file), copy.join(file)).unwrap();
         fs::rename(home.0.path().join(file), moved.join(file)).unwrap();
     }
-    assert_eq!(nonce_at(&moved).await, first.log_nonce);
+    assert_eq!(nonce_at(&moved).await, MINE);
     let copied = nonce_at(&copy).await;
-    assert_ne!(copied, first.log_nonce);
+    assert_ne!(copied, MINE);
     assert_eq!(nonce_at(&copy).await, copied, "it is an installation of its own from then on");
-    assert_eq!(nonce_at(&moved).await, first.log_nonce);
+    assert_eq!(nonce_at(&moved).await, MINE);
 }
 
 #[tokio::test]
 async fn an_older_database_put_back_begins_new_logs() {
     let home = Home::new();
+    home.with_tea_room().await.0.close().await.unwrap();
     let first = nonce_at(home.0.path()).await;
     let backup = fs::read(home.database()).unwrap();
     assert_eq!(nonce_at(home.0.path()).await, first);
@@ -147,6 +147,7 @@ async fn an_older_database_put_back_begins_new_logs() {
 #[tokio::test]
 async fn a_lost_or_damaged_witness_costs_a_nonce_and_nothing_else() {
     let home = Home::new();
+    home.with_tea_room().await.0.close().await.unwrap();
     let first = nonce_at(home.0.path()).await;
     fs::remove_file(home.0.path().join("witness")).unwrap();
     let second = nonce_at(home.0.path()).await;
@@ -160,6 +161,7 @@ async fn a_lost_or_damaged_witness_costs_a_nonce_and_nothing_else() {
 #[tokio::test]
 async fn a_start_cut_short_before_the_witness_was_written_changes_nothing() {
     let home = Home::new();
+    home.with_tea_room().await.0.close().await.unwrap();
     let first = nonce_at(home.0.path()).await;
     let witness = home.0.path().join("witness");
     let before = fs::read(&witness).unwrap();
@@ -172,32 +174,32 @@ async fn a_start_cut_short_before_the_witness_was_written_changes_nothing() {
 async fn nonce_at(folder: &Path) -> u64 {
     let (store, loaded) = Store::open(&folder.join("lanyard.db"), NOW).unwrap();
     store.close().await.unwrap();
-    loaded.log_nonce
+    loaded.rooms[0].record.nonce
 }
 
 #[tokio::test]
 async fn whoever_left_a_room_and_comes_back_never_uses_a_number_twice() {
     let home = Home::new();
-    let (store, first) = home.with_tea_room().await;
-    let mut me = Pen::new(1, first.log_nonce);
+    let (store, _) = home.with_tea_room().await;
+    let mut me = Pen::new(1, MINE);
     write(&store, vec![own(&me.say("bye", at(1)))]).await.unwrap();
     write(&store, vec![Record::RoomLeft(TEA), tea_room()]).await.unwrap();
-    let again = Pen::new(1, first.log_nonce).say("hello again", at(2));
+    let again = Pen::new(1, MINE).say("hello again", at(2));
     let refused = write(&store, vec![own(&again)]).await.unwrap_err();
     assert!(matches!(refused, StoreError::Contradiction { .. }), "{refused}");
 
     let (store, second) = home.open();
-    assert_ne!(second.log_nonce, first.log_nonce);
+    assert_eq!(second.rooms[0].record.nonce, MINE, "other rooms and other logs are no affair of the store's");
     assert_eq!(second.clock, at(1), "what was written is forgotten, when it was written is not");
-    let again = Pen::new(1, second.log_nonce).say("hello again", at(2));
+    let again = Pen::new(1, MINE + 1).say("hello again", at(2));
     write(&store, vec![own(&again)]).await.unwrap();
 }
 
 #[tokio::test]
 async fn leaving_a_room_forgets_it_but_not_which_files_came() {
     let home = Home::new();
-    let (store, first) = home.with_tea_room().await;
-    let (mut me, mut bob) = (Pen::new(1, first.log_nonce), Pen::new(2, 5));
+    let (store, _) = home.with_tea_room().await;
+    let (mut me, mut bob) = (Pen::new(1, MINE), Pen::new(2, 5));
     let (mine, his) = (me.say("tea?", at(1)), bob.say("yes", at(2)));
     let done = transfer(1, bob.peer(), TransferState::Done);
     let open = transfer(2, bob.peer(), TransferState::Running);
@@ -255,9 +257,9 @@ async fn a_database_from_a_newer_version_is_refused() {
     let home = Home::new();
     home.open().0.close().await.unwrap();
     let newer = rusqlite::Connection::open(home.database()).unwrap();
-    newer.execute_batch("PRAGMA user_version = 9").unwrap();
+    newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 9, known: 8 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 9 });
 }
 
 #[test]
@@ -327,7 +329,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../schema_messages.sql"),
         include_str!("../private.sql"),
         include_str!("../copies.sql"),
-        include_str!("../mailbox.sql")
+        include_str!("../mailbox.sql"),
+        include_str!("../own_logs.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -369,5 +372,22 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             defines && pair[0].contains("NULL:")
         });
         assert!(explained, "{column}");
+    }
+}
+
+#[tokio::test]
+async fn an_older_database_goes_on_in_its_logs_unless_it_was_to_begin_others() {
+    for renewed in [false, true] {
+        let home = Home::new();
+        let (store, _) = home.with_tea_room().await;
+        let mut me = Pen::new(1, 77);
+        write(&store, vec![own(&me.say("tea?", at(1)))]).await.unwrap();
+        store.close().await.unwrap();
+        home.undo_own_logs(77, renewed);
+        let (store, loaded) = home.open();
+        let [tea] = loaded.rooms.as_slice() else { panic!("one room: {:?}", loaded.rooms) };
+        assert_eq!(tea.record.nonce == 77, !renewed);
+        assert_eq!(tea.logs[0].newest, at(1));
+        store.close().await.unwrap();
     }
 }

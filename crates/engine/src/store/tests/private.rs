@@ -7,7 +7,8 @@ use super::super::{Limits, private};
 use super::*;
 
 fn board() -> Vec<Record> {
-    let room = RoomRecord { id: TEA, kind: RoomKind::Private, name: "Board".to_owned(), joined: NOW };
+    let room =
+        RoomRecord { id: TEA, kind: RoomKind::Private, name: "Board".to_owned(), joined: NOW, nonce: MINE };
     vec![Record::Room(room)]
 }
 

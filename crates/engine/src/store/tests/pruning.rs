@@ -105,3 +105,44 @@ async fn a_limit_below_the_last_entry_leaves_logs_that_go_on() {
     write(&store, vec![received(&bob.say("more tea", at(11)))]).await.unwrap();
     assert_eq!(left(&store).await.len(), 1);
 }
+
+#[tokio::test]
+async fn private_rooms_are_kept_whole_and_count_for_nothing() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let board = RoomId([8; 32]);
+    let record =
+        RoomRecord { id: board, kind: RoomKind::Private, name: "Board".to_owned(), joined: NOW, nonce: MINE };
+    write(&store, vec![Record::Room(record)]).await.unwrap();
+    let (mut bob, mut cyd) = (Pen::new(2, 5), Pen::in_room(3, 5, board));
+    write(&store, (0..10).map(|n| received(&bob.say("tea", at(n)))).collect()).await.unwrap();
+    let large: Vec<Record> = (0..300)
+        .map(|n| {
+            let entry = cyd.say(&"minutes ".repeat(100), at(n));
+            Record::Entry { room: board, entry, own: false, arrived: NOW }
+        })
+        .collect();
+    write(&store, large).await.unwrap();
+    assert_eq!(store.prune(limits(0, 100_000)).await.unwrap(), Default::default());
+    assert_eq!(left(&store).await.len(), 10, "the open room is below the limit");
+    prune_all(&store, limits(0, 0)).await;
+    assert_eq!(left(&store).await, []);
+    assert_eq!(home.peek::<i64>("SELECT count(*) FROM entry"), 300);
+}
+
+#[tokio::test]
+async fn one_log_that_is_kept_keeps_none_of_the_others() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    // What bob wrote long ago came today, and there is more of it than is looked at at once.
+    let long_ago = UnixMillis(NOW.0 - 100 * DAY);
+    let mut bob = Pen::new(2, 5);
+    let said = (0..600).map(|n| received(&bob.say("long ago", Hlc(Hlc::at(long_ago).0 + n))));
+    write(&store, said.collect()).await.unwrap();
+    let diary = diary(3, 40);
+    write(&store, diary.iter().map(|(entry, when)| arrived(entry, *when)).collect()).await.unwrap();
+    prune_all(&store, limits(30, u64::MAX)).await;
+    let left = left(&store).await;
+    assert_eq!(left.iter().filter(|(author, _)| *author == bob.peer()).count(), 600);
+    assert_eq!(left.len(), 600 + 31, "of the diary the last thirty days");
+}

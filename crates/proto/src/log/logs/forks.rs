@@ -1,7 +1,8 @@
 //! Logs that contradict themselves: how that is noticed, and what is known of them from then on.
 
 use crate::effects::Fork;
-use crate::log::logs::{Accepted, Contradicting, Log, Logs, MAX_CONTRADICTIONS, MAX_LOGS, cost};
+use crate::log::logs::places::MAX_LOGS;
+use crate::log::logs::{Accepted, Contradicting, Log, Logs, MAX_CONTRADICTIONS, cost};
 use crate::model::{EntryId, LogId, Seq};
 use crate::wire::datagram::Head;
 use crate::wire::entry::Unverified;
@@ -38,12 +39,11 @@ impl Logs {
             return false;
         }
         self.forked.insert(id, fork);
-        self.claims.remove(&id);
+        self.claims.remove(id);
         self.holed.remove(&id);
         if let Some(log) = self.logs.get_mut(&id) {
             self.held_bytes -= log.held.values().map(cost).sum::<usize>();
             log.held.clear();
-            log.known = log.here.head();
             self.active.remove(&(log.touched, id));
         }
         self.digest = None;
