@@ -60,6 +60,22 @@ fn whoever_reads_too_slowly_for_the_events_misses_no_message() {
     assert_eq!(printed, each_once(6000));
 }
 
+#[test]
+fn whoever_waits_for_a_delivery_learns_who_has_it() {
+    let home = tempfile::tempdir().expect("a folder");
+    let (ann, mut bob) = (Node::up(home.path(), "ann"), Node::up(home.path(), "bob"));
+    bob.meet(&ann);
+    bob.ask("say", &json!({ "to": "#lobby", "text": "here I am" }));
+    let mut follower = Program::start(&ann.profile, &["--json", "log", "#lobby", "--follow"]);
+    assert_eq!(follower.lines.next()["text"], "here I am");
+
+    let mut waits = Program::start(&ann.profile, &["--json", "say", "#lobby", "tea?", "--wait"]);
+    let said = waits.lines.next();
+    assert_eq!((&said["text"], &said["delivered"]["names"]), (&json!("tea?"), &json!(["bob"])));
+    assert!(waits.child.wait().expect("it ends").success());
+    while bob.program.lines.next()["message"]["text"] != "tea?" {}
+}
+
 fn text(message: &Value) -> String {
     message["text"].as_str().expect("a message").to_owned()
 }
