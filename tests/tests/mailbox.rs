@@ -189,7 +189,9 @@ fn a_holder_killed_at_any_moment_never_lets_more_be_said_to_be_kept_than_it_has(
         let own = lan.node(ann).room(room).unwrap().own_log();
         let said = |lan: &Lan| {
             let entries = lan.entries_in(ann, room).into_iter().filter(|entry| entry.log() == own);
-            entries.filter(|entry| !lan.node(ann).kept_by(room, entry.header.seq).is_empty()).count() as u64
+            entries
+                .filter(|entry| !lan.node(ann).kept_by(room, entry.log(), entry.header.seq).is_empty())
+                .count() as u64
         };
         assert!(said(&lan) <= lan.holds_for(cyd, bob), "after {moment} ms");
         // Between the disk and the word is where it was killed, some time: it goes on from there.

@@ -175,10 +175,8 @@ pub(super) const BEGINNING: &str =
 pub(super) const NAMED: &str = "SELECT room.room, log.log, entry FROM entry
     JOIN log ON log.id = entry.log JOIN room ON room.id = log.room WHERE entry.log = ? AND seq = ?";
 
-/// There are a few thousand logs at the most, so they are all looked at. What is never given up does not count: else large
-/// private rooms would empty all others.
-const TOTAL: &str =
-    "SELECT coalesce(sum(bytes), 0) FROM log JOIN room ON room.id = log.room WHERE private = 0";
+/// There are a few thousand logs at the most, so they are all looked at.
+const TOTAL: &str = "SELECT coalesce(sum(bytes), 0) FROM log";
 
 /// The first log, with entries, of the author who has most in one room.
 const LARGEST: &str = "SELECT log.id FROM log JOIN

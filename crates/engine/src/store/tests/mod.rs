@@ -69,7 +69,7 @@ impl Home {
                  ALTER TABLE room DROP COLUMN own_nonce;
                  ALTER TABLE log DROP COLUMN newest;
                  ALTER TABLE log DROP COLUMN closed;
-                 PRAGMA user_version = 4",
+                 PRAGMA user_version = 8",
                 i32::from(renewed)
             ))
             .unwrap();

@@ -107,30 +107,6 @@ async fn a_limit_below_the_last_entry_leaves_logs_that_go_on() {
 }
 
 #[tokio::test]
-async fn private_rooms_are_kept_whole_and_count_for_nothing() {
-    let home = Home::new();
-    let (store, _) = home.with_tea_room().await;
-    let board = RoomId([8; 32]);
-    let record =
-        RoomRecord { id: board, kind: RoomKind::Private, name: "Board".to_owned(), joined: NOW, nonce: MINE };
-    write(&store, vec![Record::Room(record)]).await.unwrap();
-    let (mut bob, mut cyd) = (Pen::new(2, 5), Pen::in_room(3, 5, board));
-    write(&store, (0..10).map(|n| received(&bob.say("tea", at(n)))).collect()).await.unwrap();
-    let large: Vec<Record> = (0..300)
-        .map(|n| {
-            let entry = cyd.say(&"minutes ".repeat(100), at(n));
-            Record::Entry { room: board, entry, own: false, arrived: NOW }
-        })
-        .collect();
-    write(&store, large).await.unwrap();
-    assert_eq!(store.prune(limits(0, 100_000)).await.unwrap(), Default::default());
-    assert_eq!(left(&store).await.len(), 10, "the open room is below the limit");
-    prune_all(&store, limits(0, 0)).await;
-    assert_eq!(left(&store).await, []);
-    assert_eq!(home.peek::<i64>("SELECT count(*) FROM entry"), 300);
-}
-
-#[tokio::test]
 async fn one_log_that_is_kept_keeps_none_of_the_others() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
