@@ -154,7 +154,7 @@ fn whoever_brings_next_to_nothing_does_not_keep_others_from_being_asked() {
     // Nothing but its connection is used of eve.
     lan.link(eve, bob);
     lan.run_for(SECOND / 2);
-    let have = Have { room: lobby, logs: vec![head], ask: false, digest: [1; 16] };
+    let have = Have { room: lobby, logs: vec![head], ask: false, digest: [1; 16], deeds: None };
     lan.say_on_link(eve, bob, Frame::Have(have).encode());
     lan.run_for(SECOND / 2);
     lan.reconnect(bob);

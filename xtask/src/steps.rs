@@ -170,7 +170,8 @@ fn docs() -> Result<()> {
 
 fn stories() -> Result<()> {
     let mut test = cargo(["test", "--workspace"]);
-    for name in ["stories", "directory", "forks", "history", "mailbox", "private", "walks"] {
+    for name in ["stories", "directory", "forks", "history", "limits", "logs", "mailbox", "private", "walks"]
+    {
         test.args(["--test", name]);
     }
     run(&mut test)

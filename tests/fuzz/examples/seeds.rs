@@ -133,11 +133,26 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let listed = Listed { name: "design".to_owned(), members: 3, active: 1, age: 60 };
     let mut seeds = vec![
         ("hello", Frame::Hello(hello).encode()),
-        ("have", Frame::Have(Have { room: ROOM, logs: vec![head], ask: true, digest: [2; 16], deeds: Some([3; 16]) }).encode()),
+        (
+            "have",
+            Frame::Have(Have {
+                room: ROOM,
+                logs: vec![head],
+                ask: true,
+                digest: [2; 16],
+                deeds: Some([3; 16]),
+            })
+            .encode(),
+        ),
         (
             "want",
-            Frame::Want { room: ROOM, ranges: vec![(head.log, head.span())], more: true, deeds: Some([[7; 8]].into()) }
-                .encode(),
+            Frame::Want {
+                room: ROOM,
+                ranges: vec![(head.log, head.span())],
+                more: true,
+                deeds: Some([[7; 8]].into()),
+            }
+            .encode(),
         ),
         ("deeds", Frame::Deeds { room: ROOM, entries: entries.clone() }.encode()),
         ("look", Frame::Look { roster: true }.encode()),

@@ -24,7 +24,7 @@ use lanyard_proto::wire::datagram::{
     NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header, Unverified, log_id};
-use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
+use lanyard_proto::wire::frame::{Frame, Hello};
 
 use crate::feed::Feed;
 use crate::mail::Stock;
@@ -214,57 +214,6 @@ impl World {
         Some(())
     }
 
-    fn frame(&mut self, feed: &mut Feed<'_>) -> Option<()> {
-        let (conn, who) = self.conn(feed)?;
-        let bytes = match feed.one_of(13)? {
-            0 => {
-                let room = self.room(feed)?;
-                let (ask, digest) = (feed.byte()? & 1 == 1, [feed.byte()?; 16]);
-                let deeds = (feed.byte()? & 1 == 1).then_some(digest);
-                Frame::Have(Have { room, logs: self.held(room, feed)?, ask, digest, deeds }).encode()
-            }
-            1 => {
-                let room = self.room(feed)?;
-                Frame::Entries { room, entries: self.entries(who, room, feed)? }.encode()
-            }
-            2 => Frame::Done { room: self.room(feed)? }.encode(),
-            3 => {
-                let said = Announcement::new(&feed.text()?, Platform::Windows, 24417, 10, 1, Query::No);
-                let envelope = self.envelope(who, kind::ANNOUNCE);
-                let datagram = envelope.sign(other(who), &said.encode());
-                let from = (feed.byte()? & 1 == 1).then(|| address(who).ip());
-                Frame::Announcements(vec![Relayed { datagram, from }]).encode()
-            }
-            5 => {
-                let room = self.room(feed)?;
-                let ranges = self.held(room, feed)?.into_iter().map(|head| (head.log, head.span())).collect();
-                let known = feed.byte()?;
-                let deeds = (known & 2 == 2).then(|| [[known; 8]].into());
-                Frame::Want { room, ranges, more: known & 1 == 1, deeds }.encode()
-            }
-            6 => Frame::Look { roster: feed.byte()? & 1 == 1 }.encode(),
-            9 => {
-                let room = self.room(feed)?;
-                Frame::Deeds { room, entries: self.entries(who, room, feed)? }.encode()
-            }
-            7 => {
-                let (name, members) = (feed.text()?, feed.number()? as u32);
-                let listed = Listed { name, members, active: feed.number()?, age: feed.number()? as u32 };
-                Frame::Rooms(vec![listed]).encode()
-            }
-            4 => Frame::Hello(Hello {
-                min_version: feed.byte()?,
-                max_version: feed.byte()?,
-                standing: feed.byte()? & 1 == 1,
-            })
-            .encode(),
-            8 | 10 | 11 => self.mail(who, feed)?,
-            _ => feed.bytes()?.to_vec(),
-        };
-        self.input(Input::Frame { conn, bytes: &bytes });
-        Some(())
-    }
-
     fn wait(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         // Up to about two hours, finest where most happens.
         let span = Duration::from_micros(1 << feed.one_of(33)?);
@@ -387,7 +336,7 @@ impl World {
         self.input(Input::Datagram { from, bytes: &bytes });
     }
 
-    fn envelope(&mut self, who: usize, kind: u8) -> Envelope {
+    pub(crate) fn envelope(&mut self, who: usize, kind: u8) -> Envelope {
         self.counters[who] = self.counters[who].wrapping_add(1);
         let (counter, network) = (self.counters[who], NetworkTag::of(NETWORK));
         Envelope { kind, boot: 1, counter, network, sender: id(who) }
@@ -435,7 +384,7 @@ impl World {
         (0..feed.one_of(9)?).map(|_| one(feed)).collect()
     }
 
-    fn held(&mut self, room: RoomId, feed: &mut Feed<'_>) -> Option<Vec<Head>> {
+    pub(crate) fn held(&mut self, room: RoomId, feed: &mut Feed<'_>) -> Option<Vec<Head>> {
         let heads = self.heads(room, feed)?.into_iter();
         heads
             .map(|(log, seq)| {
@@ -446,7 +395,7 @@ impl World {
             .collect()
     }
 
-    fn room(&mut self, feed: &mut Feed<'_>) -> Option<RoomId> {
+    pub(crate) fn room(&mut self, feed: &mut Feed<'_>) -> Option<RoomId> {
         let me = self.node.me();
         Some(match feed.one_of(OTHERS + 3)? {
             who if who < OTHERS => rooms::direct_room_id(me, id(who)),
@@ -455,7 +404,7 @@ impl World {
         })
     }
 
-    fn conn(&mut self, feed: &mut Feed<'_>) -> Option<(ConnId, usize)> {
+    pub(crate) fn conn(&mut self, feed: &mut Feed<'_>) -> Option<(ConnId, usize)> {
         let which = feed.one_of(self.conns.len().max(1))?;
         Some(self.conns.get(which).copied().unwrap_or((ConnId(u64::MAX), 0)))
     }
@@ -473,7 +422,7 @@ impl World {
         self.unix = self.unix.saturating_add(span.as_millis() as u64);
     }
 
-    fn input(&mut self, input: Input<'_>) {
+    pub(crate) fn input(&mut self, input: Input<'_>) {
         let now = self.time();
         let effects = self.node.handle(input, now);
         self.check(&effects);
@@ -588,7 +537,7 @@ fn keys(who: usize, room: RoomId) -> RoomKeys {
     other(who).agree(me).map_or(RoomKeys::Open, RoomKeys::Sealed)
 }
 
-fn address(who: usize) -> SocketAddr {
+pub(crate) fn address(who: usize) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, who as u8 + 2], 40_000))
 }
 
