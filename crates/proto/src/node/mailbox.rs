@@ -352,6 +352,9 @@ impl Node {
         if self.mail.due.is_some_and(|due| due <= now.instant) {
             effects.extend(self.tend_posts(now));
             effects.extend(self.hand_over_to_all(now));
+            // Whoever could not be told is told when it has rested, whatever else is due.
+            let rested = self.mail.resting.values().copied().filter(|until| *until > now.instant).min();
+            self.mail.due = earliest(self.mail.due, rested);
         }
         if self.mail.expire_at.is_some_and(|at| at <= now.instant) {
             let expired = self.mail.holding.expire(now.unix);
