@@ -54,6 +54,8 @@ impl Identity {
 pub enum Purpose {
     Datagram,
     Entry,
+    /// A page of leaves of an offer, see [`crate::transfer::Layout`].
+    Leaves,
 }
 
 impl Purpose {
@@ -61,6 +63,7 @@ impl Purpose {
         let context: &[u8] = match self {
             Purpose::Datagram => b"LNY1 dgram v1\0",
             Purpose::Entry => b"LNY1 entry v1\0",
+            Purpose::Leaves => b"LNY1 leaves v1\0",
         };
         [context].iter().chain(parts).copied().flatten().copied().collect()
     }

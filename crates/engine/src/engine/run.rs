@@ -8,7 +8,7 @@ use lanyard_proto::effects::{Effects, Input, Job, Transmit};
 use lanyard_proto::model::{ConnId, Instant, Now, PeerId, RoomId, TransferId};
 use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Event};
@@ -24,7 +24,7 @@ use crate::engine::messages::Found;
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
 use crate::engine::view::View;
-use crate::files::{Handles, Shelf};
+use crate::files::{Handles, Shelf, Verdict};
 use crate::net::framing::{SyncEvent, SyncWriter};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
@@ -86,6 +86,7 @@ pub enum Report {
     Asked {
         serve: u64,
         transfer: TransferId,
+        answer: oneshot::Sender<Verdict>,
     },
     Moved {
         transfer: TransferId,
@@ -159,7 +160,7 @@ impl Run {
         }
     }
 
-    async fn turn_until_shutdown(&mut self) -> Result<Option<tokio::sync::oneshot::Sender<()>>, StoreError> {
+    async fn turn_until_shutdown(&mut self) -> Result<Option<oneshot::Sender<()>>, StoreError> {
         let mut datagram = vec![0; DATAGRAM_BUFFER];
         let mut refresh = tokio::time::interval(REFRESH_GROUPS);
         let mut prune = tokio::time::interval(PRUNE);
@@ -308,7 +309,7 @@ impl Run {
             Job::Serve { conn, room, wanted } => self.serve_entries(conn, room, wanted),
             Job::Reread { room, epochs } => self.reread(room, epochs),
             Job::Recall { room, log, seq } => self.recall(room, log, seq),
-            Job::Pull { transfer, holder, addresses } => self.start_pull(transfer, holder, addresses),
+            Job::Pull { transfer, author, sources } => self.start_pull(transfer, author, sources),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
             // The shelf knows the audience since before the offer was written.
             Job::Shelve { .. } => {}
@@ -326,8 +327,9 @@ impl Run {
             Report::Served(conn) => self.handle(Input::Served { conn }).await,
             Report::Pulled(report) => self.pulled(*report).await,
             Report::Sent { transfer, to, digest } => self.handle(Input::Sent { transfer, to, digest }).await,
-            Report::Asked { serve, transfer } => {
-                self.asked(serve, transfer);
+            Report::Asked { serve, transfer, answer } => {
+                // Whoever asked may be gone.
+                let _ = answer.send(self.asked(serve, transfer));
                 Ok(())
             }
             Report::Moved { transfer, peer, moved } => {

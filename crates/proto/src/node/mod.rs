@@ -32,7 +32,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord};
+use crate::effects::{
+    Audience, Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord,
+};
 use crate::identity::{Identity, Verifier};
 use crate::log::{Priority, Replica, Session};
 use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
@@ -274,6 +276,15 @@ impl Node {
 
     pub fn room(&self, id: RoomId) -> Option<&Room> {
         self.rooms.get(&id).filter(|room| !room.is_leaving())
+    }
+
+    /// Whether a device may fetch what this one offers, or has of what others offer, at this moment.
+    pub fn may_fetch(&self, transfer: TransferId, peer: PeerId) -> bool {
+        match self.transfers.audience(transfer) {
+            Some(Audience::Anyone) => true,
+            Some(Audience::Peer(only)) => only == peer,
+            None => false,
+        }
     }
 
     pub fn transfer(&self, id: TransferId) -> Option<&TransferRecord> {
