@@ -230,12 +230,15 @@ async fn fetch(shelf: Shelf, receiver: PeerId, transfer: &TransferRecord, into: 
     let stop = CancellationToken::new;
     let receiver = Receiver { peer: receiver, addresses: Vec::new() };
     let lets = async |_| Verdict::MayFetch;
-    let serving = tokio::spawn(files::serve(theirs, receiver, shelf.clone(), lets, |_, _| {}, stop()));
+    let serving = tokio::spawn(files::serve(theirs, receiver, shelf, lets, |_, _| {}, stop()));
     let (author, offer) = (transfer.from, transfer.offer.clone());
     let wanted = Wanted { transfer: transfer.id, author, offer, into: into.to_owned() };
     let sources = vec![Source { peer: author, addresses: Vec::new() }];
     let pipe = Pipe(Arc::new(Mutex::new(Some(ours))));
-    let fetched = files::pull(wanted, sources, pipe, shelf, |_| {}, stop()).await;
+    // Whoever fetches has a shelf of its own: what is here of an offer is looked for there first.
+    let profile = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let own = Shelf::open(profile.path()).map_err(|error| error.to_string())?;
+    let fetched = files::pull(wanted, sources, pipe, own, |_| {}, stop()).await;
     // How the other side sees it is another story.
     let _ = serving.await;
     let names = transfer.offer.names.join(", ");

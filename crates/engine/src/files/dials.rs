@@ -111,6 +111,12 @@ impl<D: Dial> Dials<D> {
         !self.running.is_empty()
     }
 
+    /// Whether anybody but the author may be dialled again.
+    pub fn is_resting(&self) -> bool {
+        let rests = |known: &Known| matches!(known.state, State::Resting(_));
+        self.known.iter().any(|(peer, known)| *peer != self.author && rests(known))
+    }
+
     /// A device is not connected any more, and may be dialled again after a rest.
     pub fn rest(&mut self, peer: PeerId) {
         let author = peer == self.author;

@@ -184,3 +184,35 @@ fn check(leaves: &[u8]) -> u32 {
     let sum = Sha256::digest(leaves);
     u32::from_be_bytes([sum[0], sum[1], sum[2], sum[3]])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_journal_of_the_earlier_form_is_told_from_one_of_this() {
+        // Its first record: number 0, an array with the hash of the manifest.
+        let earlier = [&[0x82, 0x00, 0x81, 0x58, 0x20], [7; 32].as_slice()].concat();
+        let mut file = Journal::resume(journal(&earlier), [7; 32]).unwrap().unwrap_err();
+        assert_eq!(file.seek(io::SeekFrom::End(0)).unwrap(), 0, "it is begun anew");
+    }
+
+    #[test]
+    fn leaves_whose_check_is_wrong_and_all_behind_them_are_cut_off() {
+        let mut bytes = Vec::new();
+        let mut add = |record: &Record| minicbor::encode(record, &mut bytes).unwrap();
+        add(&Record::Manifest { sha256: [7; 32] });
+        add(&Record::leaves(3, &[[1; 32], [2; 32]]));
+        add(&Record::Leaves { first: 5, leaves: vec![1; 32].into(), check: 0 });
+        add(&Record::Piece { piece: 1 });
+        let (_, story) = Journal::resume(journal(&bytes), [7; 32]).unwrap().unwrap();
+        assert_eq!(story.records, [Record::leaves(3, &[[1; 32], [2; 32]])]);
+    }
+}

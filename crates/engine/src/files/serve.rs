@@ -289,8 +289,11 @@ impl<P: FnMut(u64)> Giving<'_, P> {
         }
     }
 
-    /// What does not fit waits for the next time.
+    /// Half of the queue is for what the receiver wants; what does not fit in the other half waits for the next time.
     fn tell_source(&mut self, stale: &mut bool) {
+        if self.orders.capacity() <= ORDERS / 2 {
+            return;
+        }
         if *stale && self.orders.try_send(Order::Look).is_ok() {
             *stale = false;
         }

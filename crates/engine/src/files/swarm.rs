@@ -243,6 +243,9 @@ impl<D: Dial> Swarm<D> {
     /// Asks for what is to be asked for now, and tells others what came.
     fn ask(&mut self) {
         let now = Instant(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        while let Some(link) = self.fetch.stalled(now) {
+            self.drop_holder(link);
+        }
         let orders = {
             let held = self.staging.holding.lock();
             let layout = &self.staging.holding.layout;
@@ -297,7 +300,8 @@ impl<D: Dial> Swarm<D> {
     }
 
     fn check_life(&mut self) -> Result<(), PullError> {
-        let dead = self.fetch.is_alone() && !self.dials.is_dialling();
+        // Others may be back in a moment; of the author alone the node knows when it is.
+        let dead = self.fetch.is_alone() && !self.dials.is_dialling() && !self.dials.is_resting();
         if dead || self.busy.elapsed() >= IDLE {
             let nothing = PullError::Lost("nobody who is here has the rest".to_owned());
             let last = std::mem::replace(&mut self.last, PullError::Lost(String::new()));
@@ -313,6 +317,8 @@ impl<D: Dial> Swarm<D> {
         };
         let author = self.holders.get(&link).is_some_and(|holder| holder.role == Role::Author);
         let asked = self.fetch.expects(link, piece) || !self.holders.contains_key(&link);
+        // Of a piece that was asked of two the second copy is no offence.
+        let unasked = !asked && outcome != Outcome::Known;
         match outcome {
             Outcome::Here | Outcome::Known => {
                 self.fetch.arrived(link, piece);
@@ -335,7 +341,7 @@ impl<D: Dial> Swarm<D> {
             Outcome::Nonsense(what) if author => return Err(nonsense(what)),
             Outcome::Nonsense(_) => self.give_up_holder(link),
         }
-        if !asked {
+        if unasked {
             self.give_up_holder(link);
         }
         Ok(())

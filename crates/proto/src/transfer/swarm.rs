@@ -30,6 +30,9 @@ const LOOKED_AT: usize = 1024;
 /// How long a piece may be under way before somebody who has nothing to do is asked for it too.
 const LATE: Duration = Duration::from_secs(4);
 
+/// How long a piece may be under way from a holder that is not the author, until nothing is expected of it any more.
+const STALLED: Duration = Duration::from_secs(120);
+
 /// How long a receiver waits for others to have what it lacks, before it asks the author for it by number.
 const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -246,7 +249,8 @@ impl Fetch {
     /// A piece came that is not what it should be.
     pub fn damaged(&mut self, link: Link, piece: u32) -> Damage {
         self.no_longer_asked(link, piece);
-        if self.have.has(piece) {
+        // What comes of somebody who is gone was asked of others meanwhile.
+        if self.have.has(piece) || !self.holders.contains_key(&link) {
             return Damage::Again;
         }
         let tries = self.tries.entry(piece).or_default();
@@ -316,6 +320,15 @@ impl Fetch {
             false => self.idle_since.or(Some(now)),
         };
         orders
+    }
+
+    /// A holder that says to have what it does not send.
+    pub fn stalled(&self, now: Instant) -> Option<Link> {
+        let stalls = |holder: &Holder| {
+            let mut asked = holder.asked.values();
+            holder.role == Role::Holder && asked.any(|asked| now.since(asked.at) >= STALLED)
+        };
+        self.holders.iter().find(|(_, holder)| stalls(holder)).map(|(link, _)| *link)
     }
 
     /// When to call [`Fetch::orders`] again, though nothing happened.
@@ -464,8 +477,11 @@ impl Fetch {
         }
     }
 
+    /// A piece is to be asked for again, unless it is under way from somebody else.
     fn unsettle(&mut self, piece: u32) {
-        if !self.have.has(piece) && !self.given_up.has(piece) {
+        let under_way =
+            self.holders.values().any(|holder| holder.asked.get(&piece).is_some_and(|asked| !asked.late));
+        if !self.have.has(piece) && !self.given_up.has(piece) && !under_way {
             self.settled.remove(piece);
         }
     }

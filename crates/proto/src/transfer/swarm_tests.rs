@@ -90,6 +90,19 @@ fn what_a_slow_holder_keeps_is_asked_of_another_and_may_come_from_both() {
 }
 
 #[test]
+fn who_never_sends_what_it_says_to_have_is_told_from_who_is_slow() {
+    let mut fetch = Fetch::new(Bitmap::new(2), 0);
+    fetch.joined(NEAR, Role::Holder, 1);
+    fetch.has(NEAR, Bitmap::full(2));
+    let _ = orders(&mut fetch, 0);
+    assert_eq!(fetch.stalled(at(60)), None);
+    assert_eq!(fetch.stalled(at(200)), Some(NEAR));
+    fetch.arrived(NEAR, 0);
+    fetch.arrived(NEAR, 1);
+    assert_eq!(fetch.stalled(at(200)), None);
+}
+
+#[test]
 fn a_damaged_piece_is_asked_of_somebody_else_and_given_up_after_three() {
     let mut fetch = fetch(1);
     fetch.joined(NEAR, Role::Holder, 1);
@@ -104,6 +117,22 @@ fn a_damaged_piece_is_asked_of_somebody_else_and_given_up_after_three() {
         assert_eq!(fetch.damaged(NEAR, 0), last);
     }
     assert!(fetch.is_over() && fetch.is_bad(NEAR));
+}
+
+#[test]
+fn what_somebody_who_is_gone_sent_damaged_is_not_asked_for_twice() {
+    let mut fetch = Fetch::new(Bitmap::new(1), 0);
+    fetch.joined(FAR, Role::Holder, 1);
+    fetch.has(FAR, Bitmap::full(1));
+    let _ = orders(&mut fetch, 0);
+    fetch.left(FAR);
+    fetch.joined(NEAR, Role::Holder, 1);
+    fetch.has(NEAR, Bitmap::full(1));
+    assert_eq!(orders(&mut fetch, 0)[&NEAR].pieces, [0]);
+    assert_eq!(fetch.damaged(FAR, 0), Damage::Again);
+    assert!(orders(&mut fetch, 0).is_empty(), "it is under way");
+    fetch.arrived(NEAR, 0);
+    assert!(fetch.is_over());
 }
 
 #[test]
