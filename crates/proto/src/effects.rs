@@ -13,6 +13,7 @@ use crate::model::{
 use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
 use crate::wire::entry::Entry;
+use crate::wire::file::Source;
 use crate::wire::mail::Receipt as Taken;
 
 /// Everything a machine wants done, in the order in which it must be done.
@@ -266,8 +267,8 @@ pub enum Job {
     Serve { conn: ConnId, room: RoomId, wanted: Vec<(LogId, RangeInclusive<u64>)>, deeds: Vec<EntryId> },
     /// Read an entry from the store. Ends in `Recalled`.
     Recall { room: RoomId, log: LogId, seq: Seq },
-    /// Fetch the files of an offer from this holder. Ends in `Pull`.
-    Pull { transfer: TransferId, holder: PeerId, addresses: Vec<SocketAddr> },
+    /// Fetch the files of an offer of `author` from any of these devices, one at least. Ends in `Pull`.
+    Pull { transfer: TransferId, author: PeerId, sources: Vec<Source> },
     /// Stop fetching. What was staged is thrown away if the transfer is over, kept if it only waits.
     StopPull { transfer: TransferId, staged: Staged },
     /// Let these devices fetch what was offered, from now on.

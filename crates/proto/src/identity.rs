@@ -56,6 +56,8 @@ pub enum Purpose {
     Entry,
     /// What the recipient of entries that were kept for it says to hold.
     Receipt,
+    /// A page of leaves of an offer, see [`crate::transfer::Layout`].
+    Leaves,
 }
 
 impl Purpose {
@@ -64,6 +66,7 @@ impl Purpose {
             Purpose::Datagram => b"LNY1 dgram v1\0",
             Purpose::Entry => b"LNY1 entry v1\0",
             Purpose::Receipt => b"LNY1 taken v1\0",
+            Purpose::Leaves => b"LNY1 leaves v1\0",
         };
         [context].iter().chain(parts).copied().flatten().copied().collect()
     }

@@ -12,7 +12,7 @@ use lanyard_proto::wire::datagram::{
     Announcement, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header};
-use lanyard_proto::wire::file::{self, Chunk, Data, FileDone, Item, ItemKind, Span, Want};
+use lanyard_proto::wire::file::{self, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 use lanyard_proto::wire::mail::{self, Mail};
 
@@ -199,21 +199,31 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
     ] {
         item.encode(&mut page);
     }
-    let spans = vec![Span { file: 0, files: 2, chunk: 0 }, Span { file: 5, files: 1, chunk: 9 }];
-    let chunk = |data, last| file::Frame::Chunk(Chunk { file: 1, index: 2, state: [3; 32], last, data });
+    let piece = |lacking: &[u16], data| {
+        file::Frame::Piece(PieceFrame { piece: 2, lacking: lacking.to_vec(), data })
+    };
+    let leaves = |leaves, signature| file::Frame::Leaves(Leaves { first: 256, leaves, signature });
+    let addresses = vec!["192.0.2.1:24417".parse().expect("an address")];
+    let sources = vec![Source { peer: Identity::from_seed(&[1; 32]).peer_id(), addresses }];
+    let want = Want { pieces: vec![1, 70_000], any: 16, leaves: vec![3] };
     let framed = |frame: file::Frame<'_>| {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
         bytes.split_off(4)
     };
     vec![
-        ("get", framed(file::Frame::Get { transfer: TRANSFER })),
+        ("get", framed(file::Frame::Get { transfer: TRANSFER, listed: false })),
         ("manifest", framed(file::Frame::Manifest { items: &page })),
         ("manifest-end", framed(file::Frame::ManifestEnd)),
-        ("want", framed(file::Frame::Want(Want { spans, left: 99 }))),
-        ("chunk", framed(chunk(Data::Bytes(b"the end"), true))),
-        ("zeros", framed(chunk(Data::Zeros(file::CHUNK_BYTES), false))),
-        ("file-done", framed(file::Frame::FileDone(FileDone { file: 1, size: 7, sha256: [8; 32] }))),
+        ("want", framed(file::Frame::Want(want))),
+        ("piece", framed(piece(&[1, 7], Data::Bytes(b"the end")))),
+        ("zeros", framed(piece(&[], Data::Zeros))),
+        ("leaves", framed(leaves(&[3; 64], None))),
+        ("signed", framed(leaves(&[], Some([8; 64])))),
+        ("have", framed(file::Frame::Have { bits: &[255, 3] })),
+        ("got", framed(file::Frame::Got { pieces: vec![0, 1, 900] })),
+        ("spread", framed(file::Frame::Spread)),
+        ("peers", framed(file::Frame::Peers(sources))),
         ("file-failed", framed(file::Frame::FileFailed { file: 1, failure: Failure::SourceGone })),
         ("refused", framed(file::Frame::Refused(file::Refusal::Busy))),
         ("cancel", framed(file::Frame::Cancel)),

@@ -1,7 +1,8 @@
 #![no_main]
 
 use lanyard_proto::wire::file::{
-    CHUNK_BYTES, Data, Frame, Item, MAX_CHUNK_HEAD, MAX_DEPTH, MAX_PATH_BYTES, MAX_SPANS,
+    CHUNK_BYTES, Data, Frame, Item, MAX_DEPTH, MAX_GOT, MAX_LEAVES, MAX_PATH_BYTES, MAX_PEER_ADDRESSES,
+    MAX_PEERS, MAX_PIECE_HEAD, MAX_WANTED,
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -20,15 +21,24 @@ fuzz_target!(|bytes: &[u8]| {
 fn check(frame: &Frame<'_>) {
     match frame {
         Frame::Manifest { items: page } => items(page),
-        Frame::Want(want) => assert!(want.spans.len() <= MAX_SPANS),
-        Frame::Chunk(chunk) => {
-            assert!((1..=CHUNK_BYTES).contains(&chunk.data.size()));
-            assert!(chunk.last || chunk.data.size() == CHUNK_BYTES);
+        Frame::Want(want) => {
+            assert!(want.pieces.len() <= MAX_WANTED && want.leaves.len() <= MAX_WANTED);
+        }
+        Frame::Got { pieces } => assert!(pieces.len() <= MAX_GOT),
+        Frame::Leaves(leaves) => {
+            assert!(leaves.leaves.len() <= MAX_LEAVES * 32 && leaves.leaves.len() % 32 == 0);
+            assert!(leaves.first.checked_add(leaves.leaves.len() as u32 / 32).is_some());
+        }
+        Frame::Peers(peers) => {
+            assert!(peers.len() <= MAX_PEERS);
+            assert!(peers.iter().all(|peer| peer.addresses.len() <= MAX_PEER_ADDRESSES));
+        }
+        Frame::Piece(piece) => {
             let mut head = Vec::new();
-            chunk.encode_head(&mut head);
-            assert!(head.len() <= MAX_CHUNK_HEAD);
-            if let Data::Bytes(bytes) = chunk.data {
-                assert_eq!(bytes.len(), chunk.data.size());
+            piece.encode_head(&mut head);
+            assert!(head.len() <= MAX_PIECE_HEAD);
+            if let Data::Bytes(bytes) = piece.data {
+                assert!(bytes.len() <= CHUNK_BYTES);
             }
         }
         _ => {}

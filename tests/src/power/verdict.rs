@@ -1,19 +1,23 @@
 //! Starts the real program's store and engine on what a power loss left, and looks whether all that was told is true.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lanyard_engine::api::{Command, Reply, Snapshot, TransferState as Shown};
 use lanyard_engine::config::Multicast;
-use lanyard_engine::files::{self, Shelf};
+use lanyard_engine::files::{self, Dial, Dialled, Receiver, Shelf, Verdict, Wanted};
 use lanyard_engine::store::{Cursor, Store, profile};
 use lanyard_engine::{Config, Engine};
 use lanyard_proto::effects::{Loaded, TransferRecord};
 use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, TransferId, UnixMillis};
 use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::entry::{Unverified, log_id};
+use lanyard_proto::wire::file::Source;
 use rusqlite::{Connection, OpenFlags};
+use tokio::io::DuplexStream;
 use tokio_util::sync::CancellationToken;
 
 use super::record::{DOWNLOADS, NETWORK, PROFILE, Record, sums};
@@ -230,15 +234,17 @@ fn is_accepted(transfer: &TransferRecord, me: PeerId) -> bool {
 async fn fetch(shelf: Shelf, receiver: PeerId, transfer: &TransferRecord, into: &Path) -> Result<(), String> {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let stop = CancellationToken::new;
-    let serving = tokio::spawn(files::serve(
-        theirs,
-        receiver,
-        shelf,
-        async |_| files::Verdict::MayFetch,
-        |_, _| {},
-        stop(),
-    ));
-    let fetched = files::pull(ours, transfer.id, &transfer.offer, into, |_| {}, stop()).await;
+    let receiver = Receiver { peer: receiver, addresses: Vec::new() };
+    let lets = async |_| Verdict::MayFetch;
+    let serving = tokio::spawn(files::serve(theirs, receiver, shelf, lets, |_, _| {}, stop()));
+    let (author, offer) = (transfer.from, transfer.offer.clone());
+    let wanted = Wanted { transfer: transfer.id, author, offer, into: into.to_owned() };
+    let sources = vec![Source { peer: author, addresses: Vec::new() }];
+    let pipe = Pipe(Arc::new(Mutex::new(Some(ours))));
+    // Whoever fetches has a shelf of its own: what is here of an offer is looked for there first.
+    let profile = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let own = Shelf::open(profile.path()).map_err(|error| error.to_string())?;
+    let fetched = files::pull(wanted, sources, pipe, own, |_| {}, stop()).await;
     // How the other side sees it is another story.
     let _ = serving.await;
     let names = transfer.offer.names.join(", ");
@@ -246,6 +252,20 @@ async fn fetch(shelf: Shelf, receiver: PeerId, transfer: &TransferRecord, into: 
     match fetched.paths.iter().find(|path| !path.exists()) {
         Some(path) => Err(format!("{} was fetched, and is not there", path.display())),
         None => Ok(()),
+    }
+}
+
+/// The one connection there is, for whoever is dialled first.
+#[derive(Clone)]
+struct Pipe(Arc<Mutex<Option<DuplexStream>>>);
+
+impl Dial for Pipe {
+    type Stream = DuplexStream;
+
+    async fn dial(&self, _: Source) -> io::Result<Dialled<DuplexStream>> {
+        let stream = self.0.lock().ok().and_then(|mut stream| stream.take());
+        let stream = stream.ok_or(io::ErrorKind::ConnectionRefused)?;
+        Ok(Dialled { stream, near: true })
     }
 }
 

@@ -177,8 +177,8 @@ impl Lan {
             Job::Recall { room, log, seq } => {
                 self.plan(self.now, Planning::Recalled { who, room, log, seq });
             }
-            Job::Pull { transfer, addresses, .. } => {
-                let from = self.host_at(&addresses).unwrap_or(who);
+            Job::Pull { transfer, sources, .. } => {
+                let from = sources.iter().find_map(|source| self.host_at(&source.addresses)).unwrap_or(who);
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
             }
             Job::Reread { room, epochs } => self.plan(self.now, Planning::Reread { who, room, epochs }),

@@ -1,19 +1,19 @@
 //! File transfers: the tasks that move bytes, started and stopped as the node wants it.
 
-use std::net::SocketAddr;
+use std::io;
 use std::path::PathBuf;
 
 use lanyard_proto::effects::{Input, Staged};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
-use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{PullEnd, TransferState};
+use lanyard_proto::wire::file::Source;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
 use crate::engine::view::is_over;
-use crate::files::{self, PullError, Received, ServeError, Served, Verdict};
-use crate::net::stream::{Secure, dial};
+use crate::files::{self, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted};
+use crate::net::stream::{Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
 use crate::store::StoreError;
 
@@ -24,19 +24,21 @@ pub struct PullReport {
 }
 
 impl Run {
-    pub fn start_pull(&mut self, transfer: TransferId, holder: PeerId, addresses: Vec<SocketAddr>) {
+    pub fn start_pull(&mut self, transfer: TransferId, author: PeerId, sources: Vec<Source>) {
         let Some(offer) = self.node.transfer(transfer).map(|record| record.offer.clone()) else { return };
         let into = self.folder_of(transfer);
         let stop = CancellationToken::new();
         self.pulls.insert(transfer, stop.clone());
-        let (credentials, reports) = (self.credentials.clone(), self.reports.clone());
+        let (reports, shelf) = (self.reports.clone(), self.shelf.clone());
         let moved = {
             let reports = self.reports.clone();
             // A progress report that finds the queue full is made up for by the next one.
-            move |moved| drop(reports.try_send(Report::Moved { transfer, peer: holder, moved }))
+            move |moved| drop(reports.try_send(Report::Moved { transfer, peer: author, moved }))
         };
+        let dialler = Dialler { credentials: self.credentials.clone() };
+        let wanted = Wanted { transfer, author, offer, into };
         tokio::spawn(async move {
-            let result = pull(&credentials, holder, &addresses, transfer, &offer, into, moved, stop).await;
+            let result = files::pull(wanted, sources, dialler, shelf, moved, stop).await;
             let _ = reports.send(Report::Pulled(Box::new(PullReport { transfer, result }))).await;
         });
     }
@@ -74,12 +76,13 @@ impl Run {
                 // Stopped while the node wants it: this run ends, and the next one goes on with it.
                 let Some(end) = error.end() else { return Ok(()) };
                 view.note.problem = Some(error.to_string());
+                if let PullError::Failed { arrived, .. } = error {
+                    view.paths = arrived;
+                }
                 end
             }
         };
-        if let PullEnd::Failed(_) = end {
-            self.discard(transfer);
-        }
+        self.view.transfer(transfer).no_space = end == PullEnd::NoSpace;
         if let Some(bytes) = self.node.transfer(transfer).map(|record| record.offer.bytes) {
             let view = self.view.transfer(transfer);
             if matches!(end, PullEnd::Complete { .. }) {
@@ -92,7 +95,7 @@ impl Run {
 
     /// Serves files to a device that connected for them. The shelf decides what it may have.
     pub fn serve_files(&mut self, secure: Secure) {
-        let Secure { peer, stream, .. } = secure;
+        let Secure { peer, remote, stream, .. } = secure;
         let to_peer = self.serves.values().filter(|serving| serving.peer == peer).count();
         if self.serves.len() >= MAX_SERVES || to_peer >= MAX_SERVES_PER_PEER {
             tokio::spawn(async move {
@@ -120,8 +123,12 @@ impl Run {
             let reports = self.reports.clone();
             move |transfer, moved| drop(reports.try_send(Report::Moved { transfer, peer, moved }))
         };
+        // Others can reach it where it came from, at the port that it announces.
+        let mut addresses = self.node.presence().addresses(peer).to_vec();
+        addresses.sort_by_key(|address| address.ip() != remote.ip());
+        let receiver = Receiver { peer, addresses };
         tokio::spawn(async move {
-            match files::serve(stream, peer, shelf, asked, moved, stop).await {
+            match files::serve(stream, receiver, shelf, asked, moved, stop).await {
                 Ok(served) => {
                     if let Served { transfer, digest: Some(digest) } = served {
                         let _ = reports.send(Report::Sent { transfer, to: peer, digest }).await;
@@ -140,6 +147,11 @@ impl Run {
             serving.stop.cancel();
         }
         self.progress.ended(transfer);
+        self.forget_offer(transfer);
+    }
+
+    /// Gives nothing of an offer to anybody any more.
+    fn forget_offer(&self, transfer: TransferId) {
         let shelf = self.shelf.clone();
         tokio::spawn(async move {
             if let Err(error) = shelf.forget(transfer).await {
@@ -173,7 +185,12 @@ impl Run {
     }
 
     pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64) {
-        let Some(bytes) = self.node.transfer(transfer).map(|record| record.offer.bytes) else { return };
+        let Some(record) = self.node.transfer(transfer) else { return };
+        let bytes = record.offer.bytes;
+        // What third devices get from this one is no progress of its own.
+        if record.from != self.node.me() && record.from != peer {
+            return;
+        }
         self.progress.moved(transfer, peer, moved, bytes);
         let note = &mut self.view.transfer(transfer).note;
         note.moved = note.moved.max(moved);
@@ -231,6 +248,10 @@ impl Run {
     /// Throws away what a pull left beside the files, if there is anything.
     pub fn discard(&mut self, transfer: TransferId) {
         let into = self.folder_of(transfer);
+        let done = |state| state == TransferState::Done;
+        if !self.node.transfer(transfer).is_some_and(|record| done(record.state)) {
+            self.forget_offer(transfer);
+        }
         tokio::spawn(async move {
             if let Err(error) = files::discard(transfer, &into).await {
                 tracing::warn!(%transfer, %error, "what was staged stays on disk");
@@ -247,26 +268,20 @@ pub struct Serving {
     pub stop: CancellationToken,
 }
 
-#[allow(
-    clippy::too_many_arguments,
-    reason = "each is a different thing, and they are named where it is called"
-)]
-async fn pull(
-    credentials: &Credentials,
-    holder: PeerId,
-    addresses: &[SocketAddr],
-    transfer: TransferId,
-    offer: &Offer,
-    into: PathBuf,
-    moved: impl Fn(u64) + Send + 'static,
-    stop: CancellationToken,
-) -> Result<Received, PullError> {
-    let dialling = dial(credentials, holder, addresses, Purpose::File);
-    let secure = tokio::select! {
-        secure = dialling => secure.map_err(|error| PullError::Lost(error.to_string()))?,
-        () = stop.cancelled() => return Err(PullError::Stopped),
-    };
-    files::pull(secure.stream, transfer, offer, &into, moved, stop).await
+/// Reaches devices for files.
+#[derive(Clone)]
+struct Dialler {
+    credentials: Credentials,
+}
+
+impl Dial for Dialler {
+    type Stream = Stream;
+
+    async fn dial(&self, to: Source) -> io::Result<Dialled<Stream>> {
+        let Secure { stream, .. } = dial(&self.credentials, to.peer, &to.addresses, Purpose::File).await?;
+        let near = stream.is_near();
+        Ok(Dialled { stream, near })
+    }
 }
 
 /// Connections that are served at a time: more would only share the same disk and wire.

@@ -329,7 +329,7 @@ impl Run {
             Job::Reread { room, epochs } => self.reread(room, epochs),
             Job::Recall { room, log, seq } => self.recall(room, log, seq),
             Job::Collect { conn, stock, room, log, span } => self.collect(conn, stock, room, log, span),
-            Job::Pull { transfer, holder, addresses } => self.start_pull(transfer, holder, addresses),
+            Job::Pull { transfer, author, sources } => self.start_pull(transfer, author, sources),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
             // The shelf knows the audience since before the offer was written.
             Job::Shelve { .. } => {}

@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom};
 use lanyard_proto::identity::Identity;
@@ -50,6 +51,8 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         let sentence = format!("Lanyard cannot use its folder {}: {error}.", config.profile.display());
         ApiError::new(ErrorCode::Storage, sentence)
     })?;
+
+    let shelf = shelf.signed_by(Arc::new(Identity::from_seed(&identity.seed())));
 
     let mut sockets = open_sockets(&config)?;
     let (listener, tcp_port) = Listener::bind(config.port).map_err(|error| {

@@ -70,6 +70,8 @@ pub struct TransferView {
     pub note: TransferNote,
     /// What arrived, under its final names; only in the run in which it did.
     pub paths: Vec<PathBuf>,
+    /// Whether it waits for space.
+    pub no_space: bool,
     /// The state that was last told.
     pub told: Option<NodeState>,
     /// A transfer of an earlier run that was over then; the node knows the others.
@@ -302,6 +304,7 @@ impl Run {
     /// Why a transfer failed or waits: what was noted here, or what the state says.
     fn problem(&self, record: &TransferRecord, noted: Option<&str>) -> Option<ApiError> {
         let other = self.name_of(record.from);
+        let no_space = self.view.transfers.get(&record.id).is_some_and(|view| view.no_space);
         match record.state {
             NodeState::Failed(failure) => {
                 let mut sentence = failure_sentence(failure).to_owned();
@@ -309,6 +312,12 @@ impl Run {
                     sentence = format!("{sentence} ({noted})");
                 }
                 Some(ApiError::new(failure_code(failure), sentence))
+            }
+            NodeState::Waiting if no_space => {
+                let sentence =
+                    "There is not enough space where the files should go. It goes on when there is.";
+                let noted = noted.map(|noted| format!(" ({noted})")).unwrap_or_default();
+                Some(ApiError::new(ErrorCode::Storage, format!("{sentence}{noted}")))
             }
             NodeState::Waiting if !self.node.is_online(record.from) => Some(ApiError::new(
                 ErrorCode::Network,
@@ -366,9 +375,11 @@ fn failure_sentence(failure: Failure) -> &'static str {
             "There is not enough space where the files should go. Free some, then accept again."
         }
         Failure::Unwritable => "The files cannot be written where they should go. Choose another folder.",
-        Failure::SourceChanged => "A file changed while it was sent. Ask for it to be sent again.",
-        Failure::SourceGone => "A file is no longer there at the sender. Ask for it to be sent again.",
-        Failure::Corrupt => "What arrived is not what was sent. Accept again to repeat it.",
+        Failure::SourceChanged => "A file changed at the sender. Ask for it to be sent again.",
+        Failure::SourceGone => {
+            "A file is no longer there at the sender. Ask for it to be sent again, or accept again when it is back."
+        }
+        Failure::Corrupt => "What arrived is not what was sent. Accept again to fetch what is missing.",
         Failure::Refused => "The sender no longer offers it to you. Ask for it to be sent again.",
         Failure::Protocol => "The sender's program sent something that makes no sense. Update both programs.",
     }

@@ -1,69 +1,106 @@
-//! What a pull has verified so far, appended to a file in its staging folder.
+//! What is known of an offer, appended to a file: beside the files that arrive, and beside the author's shelf.
 //!
-//! Nothing in it is believed by itself: after a restart every chunk on disk is hashed again and compared, so no order of
-//! syncs has to be trusted. A torn end is cut off.
+//! A receiver believes nothing in it by itself: after a restart every piece on disk is hashed again and compared, so no
+//! order of syncs has to be trusted. An author believes leaves whose check is right, of files that are the same as then. A
+//! torn end is cut off.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 
+use lanyard_proto::transfer::Leaf;
+use minicbor::bytes::ByteVec;
 use minicbor::{Decode, Decoder, Encode};
+use sha2::{Digest, Sha256};
 
-use super::hash::State;
-
+/// The numbers below 8 were those of an earlier form, which has no pieces: such a journal is not read on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum Record {
     /// The first record: which manifest the rest speaks of.
-    #[n(0)]
+    #[n(8)]
     Manifest {
         #[n(0)]
         #[cbor(with = "minicbor::bytes")]
         sha256: [u8; 32],
     },
-    /// A chunk that is not the last of its file is on disk; the state is the one behind it.
-    #[n(1)]
-    Chunk {
+    /// Leaves that follow each other, and the beginning of their SHA-256.
+    #[n(9)]
+    Leaves {
         #[n(0)]
-        file: u32,
+        first: u32,
         #[n(1)]
-        index: u32,
+        leaves: ByteVec,
         #[n(2)]
-        #[cbor(with = "minicbor::bytes")]
-        state: State,
+        check: u32,
     },
-    /// A file is whole.
-    #[n(2)]
-    File {
+    /// A piece is on disk.
+    #[n(10)]
+    Piece {
         #[n(0)]
-        file: u32,
+        piece: u32,
+    },
+    /// These files of a bundle are on disk; others of it could not be read.
+    #[n(11)]
+    Files {
+        #[n(0)]
+        files: Vec<u32>,
+    },
+    /// The author signed a page.
+    #[n(12)]
+    Signed {
+        #[n(0)]
+        page: u32,
         #[n(1)]
         #[cbor(with = "minicbor::bytes")]
-        sha256: State,
+        signature: [u8; 64],
     },
     /// Everything is whole and durable, and what stands at the top as `name` is about to be renamed to `to`.
-    #[n(3)]
+    #[n(13)]
     Place {
         #[n(0)]
         name: String,
         #[n(1)]
         to: String,
     },
+    /// A file that came after what is above it had its name is about to get its own.
+    #[n(14)]
+    Late {
+        #[n(0)]
+        file: u32,
+        #[n(1)]
+        to: String,
+    },
+    /// Which file on the author's disk the leaves of a file were made from.
+    #[n(15)]
+    Source {
+        #[n(0)]
+        file: u32,
+        #[n(1)]
+        id: u64,
+    },
+    /// The leaves of a file hold no longer.
+    #[n(16)]
+    Forget {
+        #[n(0)]
+        file: u32,
+    },
 }
 
-/// What a journal says of one file.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Known {
-    /// States behind its first chunks.
-    pub states: Vec<State>,
-    pub sha256: Option<State>,
+impl Record {
+    pub fn leaves(first: u32, leaves: &[Leaf]) -> Record {
+        let leaves = leaves.as_flattened().to_vec();
+        Record::Leaves { first, check: check(&leaves), leaves: leaves.into() }
+    }
 }
 
-/// What a journal says.
+/// What a journal says, apart from leaves, in the order in which it does.
 #[derive(Debug, Default)]
 pub(super) struct Story {
-    pub files: BTreeMap<u32, Known>,
+    pub records: Vec<Record>,
     /// Under which name what stood at the top was last to be placed.
     pub placing: BTreeMap<String, String>,
+    /// The same of single files.
+    pub late: BTreeMap<u32, String>,
 }
 
 #[derive(Debug)]
@@ -71,6 +108,9 @@ pub(super) struct Journal {
     file: File,
     pending: Vec<u8>,
 }
+
+/// What waits to be written, at most; more is written at once. About the leaves of 64 MiB.
+const MAX_PENDING: usize = 4096;
 
 impl Journal {
     /// Takes up a journal, or gives the file back emptied if it does not speak of this manifest: then nothing that is
@@ -87,6 +127,9 @@ impl Journal {
         let mut story = Story::default();
         let mut whole = records.position();
         while let Ok(record) = records.decode::<Record>() {
+            if matches!(&record, Record::Leaves { leaves, check: sum, .. } if check(leaves) != *sum) {
+                break;
+            }
             whole = records.position();
             story.add(record);
         }
@@ -108,6 +151,11 @@ impl Journal {
         minicbor::encode(record, &mut self.pending).expect("a vector takes every byte");
     }
 
+    /// Whether so much waits that it is better written.
+    pub fn is_heavy(&self) -> bool {
+        self.pending.len() >= MAX_PENDING
+    }
+
     pub fn flush(&mut self) -> io::Result<()> {
         self.file.write_all(&self.pending)?;
         self.pending.clear();
@@ -125,18 +173,46 @@ impl Story {
     fn add(&mut self, record: Record) {
         match record {
             Record::Manifest { .. } => {}
-            Record::Chunk { file, index, state } => {
-                let states = &mut self.files.entry(file).or_default().states;
-                // A chunk that was fetched again, after its first copy was not believed, replaces what followed.
-                if index as usize <= states.len() {
-                    states.truncate(index as usize);
-                    states.push(state);
-                }
-            }
-            Record::File { file, sha256 } => self.files.entry(file).or_default().sha256 = Some(sha256),
-            Record::Place { name, to } => {
-                self.placing.insert(name, to);
-            }
+            Record::Place { name, to } => drop(self.placing.insert(name, to)),
+            Record::Late { file, to } => drop(self.late.insert(file, to)),
+            other => self.records.push(other),
         }
+    }
+}
+
+fn check(leaves: &[u8]) -> u32 {
+    let sum = Sha256::digest(leaves);
+    u32::from_be_bytes([sum[0], sum[1], sum[2], sum[3]])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn journal(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        file
+    }
+
+    #[test]
+    fn a_journal_of_the_earlier_form_is_told_from_one_of_this() {
+        // Its first record: number 0, an array with the hash of the manifest.
+        let earlier = [&[0x82, 0x00, 0x81, 0x58, 0x20], [7; 32].as_slice()].concat();
+        let mut file = Journal::resume(journal(&earlier), [7; 32]).unwrap().unwrap_err();
+        assert_eq!(file.seek(io::SeekFrom::End(0)).unwrap(), 0, "it is begun anew");
+    }
+
+    #[test]
+    fn leaves_whose_check_is_wrong_and_all_behind_them_are_cut_off() {
+        let mut bytes = Vec::new();
+        let mut add = |record: &Record| minicbor::encode(record, &mut bytes).unwrap();
+        add(&Record::Manifest { sha256: [7; 32] });
+        add(&Record::leaves(3, &[[1; 32], [2; 32]]));
+        add(&Record::Leaves { first: 5, leaves: vec![1; 32].into(), check: 0 });
+        add(&Record::Piece { piece: 1 });
+        let (_, story) = Journal::resume(journal(&bytes), [7; 32]).unwrap().unwrap();
+        assert_eq!(story.records, [Record::leaves(3, &[[1; 32], [2; 32]])]);
     }
 }

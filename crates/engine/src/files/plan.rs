@@ -34,7 +34,6 @@ pub(super) struct PlannedFolder {
 pub(super) struct PlannedFile {
     pub parent: Option<u32>,
     pub name: String,
-    pub size: u64,
     /// Nanoseconds since 1970.
     pub modified: Option<i64>,
     pub executable: bool,
@@ -152,7 +151,7 @@ impl<'a> Planner<'a> {
             return Err(PlanError("has more files or bytes than were offered"));
         }
         let executable = kind == ItemKind::Executable;
-        self.plan.files.push(PlannedFile { parent, name, size, modified, executable });
+        self.plan.files.push(PlannedFile { parent, name, modified, executable });
         Ok(())
     }
 

@@ -1,19 +1,24 @@
-//! The holder's side of a file connection.
+//! The holder's side of a file connection: the author's, or that of anybody who has pieces.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::model::{PeerId, TransferId};
-use lanyard_proto::wire::file::{Chunk, Frame, Item, MAX_FIRST_FRAME, MAX_PAGE, Refusal, Want};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, WriteHalf};
+use lanyard_proto::transfer::{Bitmap, Link};
+use lanyard_proto::wire::file::{
+    Frame, Item, MAX_FIRST_FRAME, MAX_PAGE, MAX_PEER_ADDRESSES, Refusal, Source as Whereabouts,
+};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::shelf::{Offered, Shelf};
-use super::source::{Source, SourceEnd};
-use super::stream::{Block, Frames, StreamError};
+use super::holding::Holding;
+use super::shelf::Shelf;
+use super::source::{BLOCK, Order, Source, SourceEnd};
+use super::stream::{Buffers, Frames, StreamError};
 
 /// How long a device that connected may take to say what it wants.
 const FIRST_FRAME: Duration = Duration::from_secs(5);
@@ -27,21 +32,24 @@ pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// How long a goodbye may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Buffers of a stream: one being read or hashed, one being sent, and two between for evenness. 4.5 MB.
-pub(super) const BLOCKS: usize = 4;
+/// Blocks that wait to be written. With one being read and one being written, a connection costs 4.3 MB.
+const BLOCKS: usize = 2;
 
-/// WANTs that may wait; a receiver sends the next one after the last was served.
-const WANTS: usize = 4;
+/// Orders that wait while a piece is read; a receiver that has more under way does not follow the protocol.
+const ORDERS: usize = 64;
 
-/// The longest frame of a receiver: a WANT of as many spans as it may have.
-const MAX_COMMAND: usize = 64 * 1024;
+/// The longest frame of a receiver: which pieces it has.
+const MAX_COMMAND: usize = 1 << 20;
+
+/// How often a receiver is told what is new. It is not told each piece apart.
+const NEWS: Duration = Duration::from_millis(20);
 
 /// A receiver has everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Served {
     pub transfer: TransferId,
-    /// What was sent, see [`lanyard_proto::transfer::PullEnd::Complete`]; unknown where this connection brought only some
-    /// of the files.
+    /// What was offered, see [`lanyard_proto::transfer::PullEnd::Complete`]; unknown where this device has not seen all of
+    /// it.
     pub digest: Option<[u8; 32]>,
 }
 
@@ -74,17 +82,17 @@ pub enum ServeError {
     Shelf(io::Error),
 }
 
-/// Serves one connection of a device whose key was proven, until it has what it wants.
+/// Serves one connection of `receiver`, whose key was proven, until it has what it wants.
 ///
 /// `asked` is told what the receiver wants, and says whether it may have it, before it gets any of it.
-/// `progress` is told the bytes of the offer that the receiver has, counting what earlier connections brought;
-/// from a task, about once a megabyte.
+/// `progress` is told the bytes of the offer that the receiver has, wherever they came from; from a task, about once a
+/// megabyte.
 ///
 /// # Errors
 /// [`ServeError`]; none of them says anything about other connections.
 pub async fn serve<S, A>(
     stream: S,
-    peer: PeerId,
+    receiver: Receiver,
     shelf: Shelf,
     asked: impl FnOnce(TransferId) -> A + Send,
     mut progress: impl FnMut(TransferId, u64) + Send,
@@ -97,18 +105,19 @@ where
     let (reader, mut writer) = tokio::io::split(stream);
     let mut frames = Frames::new(reader);
     let served = async {
-        let transfer = wanted(&mut frames).await?;
+        let (transfer, listed) = wanted(&mut frames).await?;
         let verdict = asked(transfer).await;
-        let offered = shelf.load(transfer).await.map_err(ServeError::Shelf)?;
-        let may_have = |offered: &Offered| verdict == Verdict::MayFetch && offered.is_for(peer);
-        let Some(offered) = offered.filter(may_have) else {
+        let holding = shelf.holding(transfer, receiver.peer).await.map_err(ServeError::Shelf)?;
+        let Some(holding) = holding.filter(|_| verdict == Verdict::MayFetch) else {
             send(&mut writer, &Frame::Refused(Refusal::NotOffered)).await?;
             return Err(ServeError::NotOffered);
         };
-        let offered = Arc::new(offered);
-        send_manifest(&mut writer, &offered.manifest).await?;
-        let digest = send_files(&mut frames, &mut writer, offered, |moved| progress(transfer, moved)).await?;
-        Ok(Served { transfer, digest })
+        if !listed {
+            send_manifest(&mut writer, &holding.list.bytes).await?;
+        }
+        let moved = |moved| progress(transfer, moved);
+        give(&mut frames, &mut writer, &holding, receiver, moved).await?;
+        Ok(Served { transfer, digest: holding.digest() })
     };
     let served = tokio::select! {
         biased;
@@ -118,6 +127,14 @@ where
     // Whatever a goodbye meets, the connection is over.
     let _ = timeout(GOODBYE, writer.shutdown()).await;
     served
+}
+
+/// Who connected, and where it can be dialled.
+#[derive(Clone, Debug)]
+pub struct Receiver {
+    pub peer: PeerId,
+    /// Told to others who fetch the same, so that they can get from it what it has; the first [`MAX_PEER_ADDRESSES`] are.
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// Tells a device that connected for files to come back later.
@@ -136,9 +153,9 @@ where
     Ok(())
 }
 
-async fn wanted<R: AsyncRead + Unpin>(frames: &mut Frames<R>) -> Result<TransferId, ServeError> {
+async fn wanted<R: AsyncRead + Unpin>(frames: &mut Frames<R>) -> Result<(TransferId, bool), ServeError> {
     match timeout(FIRST_FRAME, frames.next(MAX_FIRST_FRAME)).await.map_err(|_| silent())?? {
-        Frame::Get { transfer } => Ok(transfer),
+        Frame::Get { transfer, listed } => Ok((transfer, listed)),
         _ => Err(ServeError::Protocol),
     }
 }
@@ -163,93 +180,172 @@ where
     send(writer, &Frame::ManifestEnd).await
 }
 
-async fn send_files<S>(
-    frames: &mut Frames<tokio::io::ReadHalf<S>>,
+/// Gives pieces until the receiver says that it has all it wants.
+async fn give<S>(
+    frames: &mut Frames<ReadHalf<S>>,
     writer: &mut WriteHalf<S>,
-    offered: Arc<Offered>,
-    mut progress: impl FnMut(u64),
-) -> Result<Option<[u8; 32]>, ServeError>
+    holding: &Arc<Holding>,
+    receiver: Receiver,
+    progress: impl FnMut(u64),
+) -> Result<(), ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let bytes = offered.bytes;
-    let mut moved = 0;
-    let (give_back, spares) = mpsc::channel(BLOCKS);
-    for _ in 0..BLOCKS {
-        give_back.try_send(Vec::new()).expect("the channel holds all of them");
+    if holding.is_own() {
+        let looking = holding.clone();
+        let looked = tokio::task::spawn_blocking(move || looking.reconsider());
+        looked.await.expect("looking at files does not panic");
     }
-    let (ready, mut blocks) = mpsc::channel(BLOCKS);
-    let (wants, wanted) = mpsc::channel(WANTS);
-    let source = Source::new(offered, spares, ready);
+    let Receiver { peer, mut addresses } = receiver;
+    addresses.truncate(MAX_PEER_ADDRESSES);
+    let taker = Taker { holding: holding.clone(), link: holding.join(Whereabouts { peer, addresses }) };
+    let (orders, wanted) = mpsc::channel(ORDERS);
+    let (ready, blocks) = mpsc::channel(BLOCKS);
+    let buffers = Buffers::new(BLOCK);
+    let source = Source::new(holding.clone(), taker.link, buffers.clone(), ready);
     let source = tokio::task::spawn_blocking(move || source.run(wanted));
-    loop {
-        let next = tokio::select! {
-            biased;
-            frame = frames.next(MAX_COMMAND) => Next::Frame(command(frame?)?),
-            block = blocks.recv() => Next::Block(block),
-            () = tokio::time::sleep(SILENCE) => return Err(silent()),
-        };
-        match next {
-            Next::Frame(Command::Want(want)) => {
-                moved = bytes.saturating_sub(want.left);
-                progress(moved);
-                wants.try_send(want).map_err(|_| ServeError::Protocol)?;
-            }
-            Next::Frame(Command::Done) => break,
-            Next::Frame(Command::Nothing) => {}
-            Next::Block(Some(block)) => {
-                write(writer, &block.bytes[block.start..block.end]).await?;
-                moved += content(&block);
-                progress(moved.min(bytes));
-                // The source may have ended; then nobody wants the buffer.
-                let _ = give_back.try_send(block.bytes);
-            }
-            Next::Block(None) => {
-                return Err(match source.await.expect("a source does not panic") {
-                    Err(SourceEnd::Nonsense) => ServeError::Protocol,
-                    Ok(_) | Err(SourceEnd::Gone) => silent(),
-                });
+    let has = Bitmap::new(holding.layout.pieces());
+    let mut giving = Giving { holding, orders, blocks, buffers, has, got: Vec::new(), moved: 0, progress };
+    match giving.run(frames, writer).await? {
+        Over::Done => Ok(()),
+        Over::SourceEnded => Err(match source.await.expect("a source does not panic") {
+            Err(SourceEnd::Nonsense) => ServeError::Protocol,
+            Ok(()) | Err(SourceEnd::Gone) => silent(),
+        }),
+    }
+}
+
+/// A place among those who fetch, until it is dropped.
+struct Taker {
+    holding: Arc<Holding>,
+    link: Link,
+}
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        self.holding.leave(self.link);
+    }
+}
+
+/// What moves between the stream and the thread that reads.
+struct Giving<'a, P> {
+    holding: &'a Holding,
+    orders: mpsc::Sender<Order>,
+    blocks: mpsc::Receiver<super::source::Outgoing>,
+    buffers: Buffers,
+    /// What the receiver has or was sent.
+    has: Bitmap,
+    /// What it said to have got, and the thread was not told yet.
+    got: Vec<u32>,
+    moved: u64,
+    progress: P,
+}
+
+enum Over {
+    Done,
+    SourceEnded,
+}
+
+impl<P: FnMut(u64)> Giving<'_, P> {
+    async fn run<S>(
+        &mut self,
+        frames: &mut Frames<ReadHalf<S>>,
+        writer: &mut WriteHalf<S>,
+    ) -> Result<Over, ServeError>
+    where
+        S: AsyncRead + AsyncWrite,
+    {
+        let mut changes = self.holding.changes();
+        let mut next_news = Instant::now();
+        let mut stale = false;
+        let mut deadline = Instant::now() + SILENCE;
+        loop {
+            tokio::select! {
+                biased;
+                frame = frames.next(MAX_COMMAND) => {
+                    deadline = Instant::now() + SILENCE;
+                    if self.command(frame?)? {
+                        return Ok(Over::Done);
+                    }
+                }
+                outgoing = self.blocks.recv() => {
+                    let Some(outgoing) = outgoing else { return Ok(Over::SourceEnded) };
+                    let block = &outgoing.block;
+                    write(writer, &block.bytes[block.start..block.end]).await?;
+                    deadline = Instant::now() + SILENCE;
+                    self.buffers.give_back(outgoing.block.bytes);
+                    if let Some(piece) = outgoing.piece {
+                        self.has(piece);
+                        (self.progress)(self.moved);
+                    }
+                }
+                _ = changes.changed(), if !stale => stale = true,
+                () = sleep_until(next_news), if stale || !self.got.is_empty() => {
+                    next_news = Instant::now() + NEWS;
+                    self.tell_source(&mut stale);
+                }
+                () = sleep_until(deadline) => return Err(silent()),
             }
         }
     }
-    drop((wants, blocks, give_back));
-    // A receiver that has all before it was sent had it from elsewhere.
-    Ok(source.await.expect("a source does not panic").unwrap_or(None))
-}
 
-enum Next {
-    Frame(Command),
-    Block(Option<Block>),
-}
+    /// Half of the queue is for what the receiver wants; what does not fit in the other half waits for the next time.
+    fn tell_source(&mut self, stale: &mut bool) {
+        if self.orders.capacity() <= ORDERS / 2 {
+            return;
+        }
+        if *stale && self.orders.try_send(Order::Look).is_ok() {
+            *stale = false;
+        }
+        if !self.got.is_empty()
+            && let Ok(room) = self.orders.try_reserve()
+        {
+            room.send(Order::Got(std::mem::take(&mut self.got)));
+            (self.progress)(self.moved);
+        }
+    }
 
-/// What a receiver may say after its GET.
-enum Command {
-    Want(Want),
-    Done,
-    Nothing,
-}
+    /// Takes what a receiver says after its GET. Whether it has all that it wants.
+    fn command(&mut self, frame: Frame<'_>) -> Result<bool, ServeError> {
+        match frame {
+            Frame::Want(want) => {
+                self.orders.try_send(Order::Want(want)).map_err(|_| ServeError::Protocol)?;
+            }
+            Frame::Have { bits } => {
+                let has =
+                    Bitmap::from_bytes(bits, self.holding.layout.pieces()).ok_or(ServeError::Protocol)?;
+                has.iter().for_each(|piece| self.has(piece));
+                (self.progress)(self.moved);
+                self.orders.try_send(Order::Has(has)).map_err(|_| ServeError::Protocol)?;
+            }
+            Frame::Got { pieces } => {
+                for piece in pieces {
+                    if !self.has.has(piece) && piece < self.has.length() {
+                        self.has(piece);
+                        self.got.push(piece);
+                    }
+                }
+            }
+            // What it claims to have does not say what was sent; its signed receipt is held against that.
+            Frame::Done { .. } => return Ok(true),
+            Frame::Cancel => return Err(ServeError::Cancelled),
+            Frame::Alive | Frame::Unknown => {}
+            _ => return Err(ServeError::Protocol),
+        }
+        Ok(false)
+    }
 
-fn command(frame: Frame<'_>) -> Result<Command, ServeError> {
-    match frame {
-        Frame::Want(want) => Ok(Command::Want(want)),
-        // What it claims to have does not say what was sent; its signed receipt is held against that.
-        Frame::Done { .. } => Ok(Command::Done),
-        Frame::Cancel => Err(ServeError::Cancelled),
-        Frame::Alive | Frame::Unknown => Ok(Command::Nothing),
-        _ => Err(ServeError::Protocol),
+    fn has(&mut self, piece: u32) {
+        if self.has.insert(piece) {
+            self.moved += u64::from(self.holding.layout.length(piece));
+        }
     }
 }
 
-/// Bytes of files in a block of our own.
-fn content(block: &Block) -> u64 {
-    let sizes = block.frames().map(|frame| match frame {
-        Ok(Frame::Chunk(Chunk { data, .. })) => data.size() as u64,
-        _ => 0,
-    });
-    sizes.sum()
-}
-
-async fn send<S: AsyncWrite>(writer: &mut WriteHalf<S>, frame: &Frame<'_>) -> Result<(), ServeError> {
+pub(super) async fn send<S: AsyncWrite>(
+    writer: &mut WriteHalf<S>,
+    frame: &Frame<'_>,
+) -> Result<(), ServeError> {
     let mut bytes = Vec::new();
     frame.encode(&mut bytes);
     write(writer, &bytes).await

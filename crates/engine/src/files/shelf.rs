@@ -1,33 +1,50 @@
 //! What this device offers: one file per offer in the profile, so that it is served after a restart as before.
 //!
 //! A file is the length of its head (u32, big-endian), the head as CBOR, and the manifest. It is written whole under
-//! another name, synced and renamed. Nothing is kept in memory: an offer is loaded for each connection that asks for it.
+//! another name, synced and renamed. Beside it, `<offer>.states` has the leaves that were hashed for whoever fetched.
+//!
+//! In memory is only what somebody fetches at the moment, and what this device has or gets of others' offers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use lanyard_proto::effects::Audience;
+use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
+use super::holding::{Holding, Origin, Place};
+use super::journal::Journal;
 use super::manifest::{Sources, Survey};
 use crate::store::folder::{self, Access};
 
-/// The offers of a profile.
-#[derive(Clone, Debug)]
+/// The offers of a profile, and what it has of others'.
+#[derive(Clone)]
 pub struct Shelf {
     folder: PathBuf,
+    signer: Option<Arc<Identity>>,
+    /// Own offers that are being fetched.
+    own: Arc<Mutex<BTreeMap<TransferId, Weak<Holding>>>>,
+    /// Offers of others of which something is here, the oldest first.
+    others: Arc<Mutex<Vec<Arc<Holding>>>>,
 }
+
+/// Offers of others that are given to third devices: a list of files and 32 bytes a piece each.
+const MAX_OTHERS: usize = 32;
+
+/// Bytes that the states of an offer may take for each leaf, with what was forgotten: more are begun anew.
+const MAX_STATE_BYTES: u64 = 400;
 
 /// An offer as it is served.
 #[derive(Debug)]
 pub(super) struct Offered {
     pub audience: Audience,
-    /// Bytes of all files.
-    pub bytes: u64,
+    /// SHA-256 of the manifest.
+    pub sha256: [u8; 32],
     pub manifest: Vec<u8>,
     pub sources: Sources,
 }
@@ -51,7 +68,12 @@ impl Shelf {
     pub fn open(profile: &Path) -> io::Result<Shelf> {
         let folder = profile.join("offers");
         folder::make(&folder, Access::Usual)?;
-        Ok(Shelf { folder })
+        Ok(Shelf { folder, signer: None, own: Arc::default(), others: Arc::default() })
+    }
+
+    /// Signs with this key what is hashed of own offers, so that it can be believed from others.
+    pub fn signed_by(self, signer: Arc<Identity>) -> Shelf {
+        Shelf { signer: Some(signer), ..self }
     }
 
     /// Keeps an offer for `audience`, replacing what was kept under the id. It is durable when this returns.
@@ -68,10 +90,14 @@ impl Shelf {
     /// # Errors
     /// If it could not be removed.
     pub async fn forget(&self, transfer: TransferId) -> io::Result<()> {
-        let path = self.path(transfer);
-        blocking(move || match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
+        locked(&self.own).remove(&transfer);
+        locked(&self.others).retain(|holding| holding.transfer != transfer);
+        let paths = [self.path(transfer), self.states(transfer)];
+        blocking(move || {
+            paths.into_iter().try_for_each(|path| match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            })
         })
         .await
     }
@@ -86,12 +112,81 @@ impl Shelf {
             let path = entry?.path();
             let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             let (id, finished) = name.strip_suffix(".new").map_or((name, true), |id| (id, false));
+            let id = id.strip_suffix(".states").unwrap_or(id);
             // What has another name was put here by somebody else.
             if TransferId::parse(id).is_some_and(|id| !finished || !known.contains(&id)) {
                 strays.push(path);
             }
         }
         Ok(strays)
+    }
+
+    /// What is here of an offer, own or not, for this device; `None` if there is nothing.
+    pub(super) async fn holding(
+        &self,
+        transfer: TransferId,
+        peer: PeerId,
+    ) -> io::Result<Option<Arc<Holding>>> {
+        let other = locked(&self.others).iter().find(|holding| holding.transfer == transfer).cloned();
+        if other.is_some() {
+            return Ok(other);
+        }
+        let Some(offered) = self.load(transfer).await?.filter(|offered| offered.is_for(peer)) else {
+            return Ok(None);
+        };
+        if let Some(open) = locked(&self.own).get(&transfer).and_then(Weak::upgrade) {
+            return Ok(Some(open));
+        }
+        let shelf = self.clone();
+        let Some(holding) = blocking(move || shelf.open_own(transfer, offered)).await? else {
+            return Ok(None);
+        };
+        let mut own = locked(&self.own);
+        own.retain(|_, holding| holding.strong_count() > 0);
+        // Of two that were opened at the same time only one counts.
+        if let Some(open) = own.get(&transfer).and_then(Weak::upgrade) {
+            return Ok(Some(open));
+        }
+        own.insert(transfer, Arc::downgrade(&holding));
+        Ok(Some(holding))
+    }
+
+    /// Gives to third devices what comes of an offer of somebody else.
+    pub(super) fn share(&self, holding: Arc<Holding>) {
+        let mut others = locked(&self.others);
+        others.retain(|other| other.transfer != holding.transfer);
+        if others.len() >= MAX_OTHERS {
+            others.remove(0);
+        }
+        others.push(holding);
+    }
+
+    fn open_own(&self, transfer: TransferId, offered: Offered) -> io::Result<Option<Arc<Holding>>> {
+        let Offered { sha256, manifest, sources, .. } = offered;
+        let author = self.signer.as_ref().map_or(PeerId([0; 32]), |signer| signer.peer_id());
+        let (origin, place) = (Origin::Own(self.signer.clone()), Place::Final(Arc::new(sources)));
+        let Some(holding) = Holding::new(transfer, author, sha256, manifest, origin, place) else {
+            return Ok(None);
+        };
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.states(transfer))?;
+        // Another connection may have opened it as well: then only one of them writes.
+        if file.try_lock().is_ok() {
+            if file.metadata()?.len() > 4096 + u64::from(holding.layout.leaves()) * MAX_STATE_BYTES {
+                file.set_len(0)?;
+            }
+            let (journal, story) = match Journal::resume(file, sha256)? {
+                Ok(resumed) => resumed,
+                Err(file) => (Journal::begin(file, sha256)?, Default::default()),
+            };
+            holding.remember(journal, story.records);
+            holding.recheck();
+        }
+        Ok(Some(Arc::new(holding)))
     }
 
     /// The offer, or `None` if there is none that can be read whole.
@@ -145,6 +240,14 @@ impl Shelf {
     fn path(&self, transfer: TransferId) -> PathBuf {
         self.folder.join(transfer.to_string())
     }
+
+    fn states(&self, transfer: TransferId) -> PathBuf {
+        self.folder.join(format!("{transfer}.states"))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes renames in a folder durable. Windows has no such call and needs none.
@@ -207,7 +310,7 @@ fn read(mut bytes: Vec<u8>) -> Option<Offered> {
             (None, Some(room)) => Audience::Members(RoomId(room)),
             (None, None) => Audience::Anyone,
         },
-        bytes: head.bytes,
+        sha256: head.manifest,
         manifest: bytes,
         sources: Sources { tops, odd },
     })

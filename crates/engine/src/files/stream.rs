@@ -1,6 +1,7 @@
 //! Frames out of a stream, one at a time or as many as have arrived.
 
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lanyard_proto::wire::file::{DecodeError, Frame, MAX_FRAME};
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -15,6 +16,34 @@ pub(super) enum StreamError {
     Io(#[from] io::Error),
     #[error(transparent)]
     Decode(#[from] DecodeError),
+}
+
+/// Buffers of one size that are used again, shared by whoever fills and empties them.
+#[derive(Clone, Debug)]
+pub(super) struct Buffers {
+    bytes: usize,
+    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+/// Buffers that are kept for use.
+const MAX_SPARE: usize = 8;
+
+impl Buffers {
+    pub fn new(bytes: usize) -> Buffers {
+        Buffers { bytes, spare: Arc::default() }
+    }
+
+    pub fn take(&self) -> Vec<u8> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        spare.unwrap_or_else(|| vec![0; self.bytes])
+    }
+
+    pub fn give_back(&self, buffer: Vec<u8>) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < MAX_SPARE && buffer.len() == self.bytes {
+            spare.push(buffer);
+        }
+    }
 }
 
 /// Cuts what arrives into frames. Waiting for the next one can be given up and taken up again at any time.
@@ -84,7 +113,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
         }
     }
 
-    /// Takes all whole frames that have arrived, after [`Frames::fill`]; `spare` becomes the next buffer.
+    /// Takes all whole frames that have arrived, after [`Frames::fill`]; `spare`, of [`BLOCK_BYTES`], becomes the next
+    /// buffer.
     pub fn cut(&mut self, mut spare: Vec<u8>) -> Block {
         let start = self.taken;
         let mut end = start;
@@ -94,9 +124,6 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             end += 4 + length;
         }
         let tail = self.filled - end;
-        if spare.len() < BLOCK_BYTES {
-            spare.resize(BLOCK_BYTES, 0);
-        }
         spare[..tail].copy_from_slice(&self.buffer[end..self.filled]);
         let bytes = std::mem::replace(&mut self.buffer, spare);
         (self.taken, self.filled) = (0, tail);

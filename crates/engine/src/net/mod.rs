@@ -16,3 +16,4 @@ pub mod interfaces;
 pub mod multicast;
 pub mod stream;
 pub mod tls;
+mod wide;

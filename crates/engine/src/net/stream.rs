@@ -6,22 +6,21 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use lanyard_proto::model::PeerId;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub use super::tls::Purpose;
 use super::tls::{Credentials, explained, proven};
+pub use super::wide::Stream;
+use super::wide::Wide;
 
 /// Accepted connections that stand at a time.
 pub const MAX_INBOUND: usize = 256;
@@ -82,70 +81,6 @@ pub struct Secure {
     pub purpose: Purpose,
     pub remote: SocketAddr,
     pub stream: Stream,
-}
-
-/// The bytes of a connection. An accepted one holds one of [`MAX_INBOUND`] places until it is dropped.
-#[derive(Debug)]
-pub struct Stream {
-    tls: TlsStream<TcpStream>,
-    _place: Option<OwnedSemaphorePermit>,
-}
-
-impl Stream {
-    /// The TLS state, for keying material that both ends share (RFC 8446 section 7.5).
-    pub fn tls(&self) -> &TlsStream<TcpStream> {
-        &self.tls
-    }
-}
-
-impl Stream {
-    /// Keying material that only the two ends of this connection share.
-    ///
-    /// # Errors
-    /// If the handshake is not done; a [`Secure`] connection's is.
-    pub fn exporter(&self, label: &[u8]) -> io::Result<[u8; 32]> {
-        let exported = match &self.tls {
-            TlsStream::Client(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
-            TlsStream::Server(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
-        };
-        exported.map_err(|error| io::Error::other(error.to_string()))
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        into: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_read(cx, into)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.tls.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_shutdown(cx)
-    }
 }
 
 /// TCP sockets that listen, and accept nothing yet.
@@ -306,10 +241,10 @@ async fn greet(
     places: Arc<Semaphore>,
 ) -> io::Result<Secure> {
     prepare(&tcp)?;
-    let tls = acceptor.accept(tcp).await.map_err(explained)?;
+    let tls = acceptor.accept(Wide::new(tcp)).await.map_err(explained)?;
     let (peer, purpose) = proven(tls.get_ref().1)?;
     let place = places.try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
-    let stream = Stream { tls: tls.into(), _place: Some(place) };
+    let stream = Stream::new(tls.into(), purpose, Some(place));
     Ok(Secure { peer, purpose, remote, stream })
 }
 
@@ -436,10 +371,10 @@ async fn attempt(connector: TlsConnector, remote: SocketAddr) -> io::Result<Secu
     let expired = || io::Error::new(io::ErrorKind::TimedOut, format!("{remote} does not answer"));
     let tcp = timeout(CONNECT, TcpStream::connect(remote)).await.map_err(|_| expired())??;
     prepare(&tcp)?;
-    let handshake = connector.connect(Credentials::server_name(), tcp);
+    let handshake = connector.connect(Credentials::server_name(), Wide::new(tcp));
     let tls = timeout(CONNECT, handshake).await.map_err(|_| expired())?.map_err(explained)?;
     let (peer, purpose) = proven(tls.get_ref().1)?;
-    Ok(Secure { peer, purpose, remote, stream: Stream { tls: tls.into(), _place: None } })
+    Ok(Secure { peer, purpose, remote, stream: Stream::new(tls.into(), purpose, None) })
 }
 
 /// Whether an address may be dialled at all: a single host, and no port of a system service.

@@ -64,10 +64,12 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// From the device key. Pure: no file, clock or randomness.
+    /// From the device key. No file or clock is touched.
     pub fn new(identity: &Identity) -> Credentials {
         let me = identity.peer_id();
         let provider = Arc::new(provider());
+        // The first randomness of a process takes aws-lc some 30 ms: better now than when somebody waits for a connection.
+        let _ = provider.secure_random.fill(&mut [0; 1]);
         let pkcs8 = Zeroizing::new([PKCS8_PREFIX.as_slice(), identity.seed().as_slice()].concat());
         let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8.as_slice())).clone_key();
         let private = provider

@@ -298,7 +298,8 @@ impl Node {
         self.transfers.iter()
     }
 
-    /// Whether a device may fetch what this one offers, at this moment: in a private room its members may.
+    /// Whether a device may fetch what this one offers, or has of what others offer, at this moment: in a private room its
+    /// members may.
     pub fn may_fetch(&self, transfer: TransferId, peer: PeerId) -> bool {
         match self.transfers.audience(transfer) {
             Some(Audience::Anyone) => true,

@@ -2,9 +2,20 @@
 //!
 //! Everything is a pull by the receiver. What became of an offer is a receipt in the receiver's log, so it is signed,
 //! durable, and reaches the one who offered even if the two are never here at the same time again.
+//!
+//! What is pulled is cut into pieces (`pieces`), each of which can be checked alone, so that any device that has it can
+//! give it; who gets what from whom is chosen by `swarm`.
 
+mod bitmap;
+mod pages;
+mod pieces;
+mod swarm;
 mod table;
 
+pub use bitmap::Bitmap;
+pub use pages::{is_signed, sign_page};
+pub use pieces::{BUNDLE_FILES, ChunkOf, Layout, Leaf, MAX_PIECES, NO_LEAF, PAGE_LEAVES, Piece, TooLarge};
+pub use swarm::{Damage, Fetch, Handout, Link, MAX_TRIES, Order, Role, WINDOW};
 pub use table::{Refusal, Transfers};
 
 /// Where a transfer stands on this device.
@@ -27,11 +38,12 @@ pub enum TransferState {
 pub enum PullEnd {
     /// Every file is durable under its final name. `digest` is the SHA-256 of the one file, or SHA-256 over the
     /// SHA-256 of all files in the order of the manifest.
-    Complete {
-        digest: [u8; 32],
-    },
-    /// The connection failed or the holder could not be reached; trying again may help.
+    Complete { digest: [u8; 32] },
+    /// The connections failed or nobody who has it could be reached; trying again may help.
     Lost,
+    /// There is no space where the files should go. What came so far is kept, and it goes on when there is.
+    NoSpace,
+    /// Some files, or all, will not come. Those that came have their names; accepting again fetches the others.
     Failed(Failure),
 }
 

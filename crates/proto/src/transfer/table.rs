@@ -1,12 +1,13 @@
 //! The transfers that this device knows, and what to do about each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::effects::{Audience, Effects, Event, Job, Record, Staged, TransferRecord};
 use crate::model::{Instant, PeerId, RoomId, TransferId};
 use crate::rooms::{Content, RoomKind};
 use crate::transfer::{Failure, PullEnd, Receipt, TransferState};
+use crate::wire::file::Source;
 
 pub struct Transfers {
     me: PeerId,
@@ -21,6 +22,8 @@ struct Open {
     tries: u32,
     /// What our server sent to whom, to hold receipts against.
     sent: BTreeMap<PeerId, [u8; 32]>,
+    /// Others who say that they have all of it; at most [`MAX_HOLDERS`].
+    holders: BTreeSet<PeerId>,
 }
 
 /// Why a command about a transfer cannot be carried out.
@@ -54,7 +57,8 @@ impl Transfers {
             record.state = TransferState::Waiting;
         }
         let retry_at = (record.state == TransferState::Waiting).then_some(now);
-        self.open.insert(record.id, Open { record, audience, retry_at, tries: 0, sent: BTreeMap::new() });
+        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
+        self.open.insert(record.id, Open { record, audience, retry_at, tries: 0, sent, holders });
         effects
     }
 
@@ -71,8 +75,8 @@ impl Transfers {
         }
         effects.commit.push(Record::Transfer(record.clone()));
         effects.tell.push(Event::Transfer(record.id));
-        self.open
-            .insert(record.id, Open { record, audience, retry_at: None, tries: 0, sent: BTreeMap::new() });
+        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
+        self.open.insert(record.id, Open { record, audience, retry_at: None, tries: 0, sent, holders });
         effects
     }
 
@@ -99,10 +103,21 @@ impl Transfers {
             return open.changed();
         }
         let withdrawn = author == open.record.from && receipt == Receipt::Cancelled;
-        if !withdrawn || open.record.state == TransferState::Done {
+        if let (Receipt::Received { .. }, Audience::Anyone) = (receipt, open.audience)
+            && open.holders.len() < MAX_HOLDERS
+        {
+            open.holders.insert(author);
+        }
+        if !withdrawn {
             return Effects::default();
         }
+        // What is here stays, and is given to nobody else.
+        let unshelved = Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() };
+        if open.record.state == TransferState::Done {
+            return unshelved;
+        }
         let mut effects = open.stop(TransferState::Cancelled);
+        effects.extend(unshelved);
         effects.extend(open.changed());
         effects
     }
@@ -169,6 +184,11 @@ impl Transfers {
         let receipt = match end {
             PullEnd::Complete { digest } => Receipt::Received { digest },
             PullEnd::Failed(failure) => Receipt::Failed(failure),
+            PullEnd::NoSpace => {
+                open.record.state = TransferState::Waiting;
+                open.retry_at = Some(now + MAX_RETRY);
+                return (open.changed(), None);
+            }
             PullEnd::Lost => {
                 open.record.state = TransferState::Waiting;
                 open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
@@ -189,13 +209,15 @@ impl Transfers {
 
     /// Somebody is here again: what waits for them need not wait longer.
     pub fn peer_came(&mut self, peer: PeerId, now: Instant) {
-        for open in self.open.values_mut().filter(|open| open.record.from == peer && open.retry_at.is_some())
-        {
+        let waits = |open: &&mut Open| {
+            open.retry_at.is_some() && (open.record.from == peer || open.holders.contains(&peer))
+        };
+        for open in self.open.values_mut().filter(waits) {
             open.retry_at = Some(now);
         }
     }
 
-    /// Waiting pulls whose time has come, and whose holder is reachable.
+    /// Waiting pulls whose time has come, where anybody who has the files is reachable.
     pub fn start_due(
         &mut self,
         now: Instant,
@@ -208,16 +230,22 @@ impl Transfers {
             if free == 0 || open.retry_at.is_none_or(|at| at > now) {
                 continue;
             }
-            let holder = open.record.from;
-            let addresses = reach(holder);
-            if addresses.is_empty() {
+            let author = open.record.from;
+            let sources: Vec<Source> = [author]
+                .iter()
+                .chain(&open.holders)
+                .map(|peer| Source { peer: *peer, addresses: reach(*peer) })
+                .filter(|source| !source.addresses.is_empty())
+                .take(MAX_SOURCES)
+                .collect();
+            if sources.is_empty() {
                 open.retry_at = Some(now + MAX_RETRY);
                 continue;
             }
             free -= 1;
             open.retry_at = None;
             open.record.state = TransferState::Running;
-            effects.run.push(Job::Pull { transfer: *id, holder, addresses });
+            effects.run.push(Job::Pull { transfer: *id, author, sources });
             effects.extend(open.changed());
         }
         effects
@@ -229,15 +257,19 @@ impl Transfers {
         waiting.filter(|_| running < MAX_RUNNING)
     }
 
-    pub fn get(&self, transfer: TransferId) -> Option<&TransferRecord> {
-        self.open.get(&transfer).map(|open| &open.record)
-    }
-
-    /// Who may fetch an offer of this device; `None` if there is none, or it was withdrawn.
+    /// Who may fetch what this device offers, or has or gets of what others offer; `None` if nobody may.
     pub fn audience(&self, transfer: TransferId) -> Option<Audience> {
         let open = self.open.get(&transfer)?;
-        let offered = open.record.from == self.me && open.record.state != TransferState::Cancelled;
-        offered.then_some(open.audience)
+        let given = match open.record.state {
+            TransferState::Cancelled => false,
+            TransferState::Offered | TransferState::Declined => open.record.from == self.me,
+            _ => true,
+        };
+        given.then_some(open.audience)
+    }
+
+    pub fn get(&self, transfer: TransferId) -> Option<&TransferRecord> {
+        self.open.get(&transfer).map(|open| &open.record)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &TransferRecord> {
@@ -313,6 +345,10 @@ const MAX_RUNNING: usize = 4;
 const MAX_OFFERS_OF_PEER: usize = 256;
 /// Transfers known at the same time.
 const MAX_OPEN: usize = 16_384;
+/// Devices remembered to have all of an offer.
+const MAX_HOLDERS: usize = 32;
+/// Devices that a pull begins with; it learns of others from the author.
+const MAX_SOURCES: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const MAX_RETRY: Duration = Duration::from_secs(30);
 
@@ -352,7 +388,7 @@ mod tests {
         let mut bob = offered(BOB, ANN, RoomKind::Direct(ANN));
         let _ = bob.accept(ID, Instant(0)).unwrap();
         let effects = bob.start_due(Instant(0), here);
-        assert!(matches!(effects.run[..], [Job::Pull { transfer: ID, holder: ANN, .. }]));
+        assert!(matches!(&effects.run[..], [Job::Pull { transfer: ID, author: ANN, .. }]));
         let (_, said) = bob.pulled(ID, PullEnd::Complete { digest: [7; 32] }, Instant(1));
         let receipt = Receipt::Received { digest: [7; 32] };
         assert_eq!(said, Some((RoomId([3; 32]), Content::Receipt { transfer: ID, receipt })));
@@ -391,7 +427,10 @@ mod tests {
         let _ = bob.start_due(Instant(0), here);
         assert!(bob.receipt(EVE, ID, Receipt::Cancelled).is_empty());
         let effects = bob.receipt(ANN, ID, Receipt::Cancelled);
-        assert!(matches!(effects.run[..], [Job::StopPull { staged: Staged::Discard, .. }]));
+        assert!(matches!(
+            effects.run[..],
+            [Job::StopPull { staged: Staged::Discard, .. }, Job::Unshelve { .. }]
+        ));
         assert_eq!(state(&bob), TransferState::Cancelled);
         let (effects, said) = bob.pulled(ID, PullEnd::Complete { digest: [7; 32] }, Instant(1));
         assert!(effects.is_empty() && said.is_none());
@@ -405,6 +444,43 @@ mod tests {
         assert_eq!(bob.start_due(Instant(9), here).run.len(), 1);
         let mut ann = Transfers::new(ANN);
         assert!(matches!(ann.load(record(ANN), RoomKind::Open, Instant(9)).run[..], [Job::Shelve { .. }]));
+    }
+
+    #[test]
+    fn when_the_author_is_gone_whoever_has_it_all_is_asked() {
+        let mut bob = offered(BOB, ANN, RoomKind::Open);
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
+        let [Job::Pull { author: ANN, sources, .. }] = &effects.run[..] else { panic!("{effects:?}") };
+        assert_eq!(sources.iter().map(|source| source.peer).collect::<Vec<_>>(), [EVE]);
+    }
+
+    #[test]
+    fn a_full_disk_makes_a_transfer_wait_and_nobody_hears_that_it_failed() {
+        let mut bob = offered(BOB, ANN, RoomKind::Direct(ANN));
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let _ = bob.start_due(Instant(0), here);
+        let (_, said) = bob.pulled(ID, PullEnd::NoSpace, Instant(0));
+        assert_eq!((said, state(&bob)), (None, TransferState::Waiting));
+        assert_eq!(bob.start_due(Instant(0) + MAX_RETRY, here).run.len(), 1);
+    }
+
+    #[test]
+    fn who_has_an_offer_gives_it_to_its_audience_until_it_is_withdrawn() {
+        let mut bob = offered(BOB, ANN, RoomKind::Open);
+        assert_eq!(bob.audience(ID), None, "nothing of it is here");
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let _ = bob.start_due(Instant(0), here);
+        let _ = bob.pulled(ID, PullEnd::Complete { digest: [7; 32] }, Instant(1));
+        assert_eq!(bob.audience(ID), Some(Audience::Anyone));
+        let effects = bob.receipt(ANN, ID, Receipt::Cancelled);
+        assert!(matches!(effects.run[..], [Job::Unshelve { transfer: ID }]));
+        assert_eq!(state(&bob), TransferState::Done);
+        let mut ann = offered(ANN, ANN, RoomKind::Direct(BOB));
+        assert_eq!(ann.audience(ID), Some(Audience::Peer(BOB)));
+        let _ = ann.cancel(ID).unwrap();
+        assert_eq!(ann.audience(ID), None);
     }
 
     #[test]

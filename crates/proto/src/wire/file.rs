@@ -1,30 +1,32 @@
-//! Frames of a file connection (ALPN `lanyard-file/1`), by which a receiver pulls one offer from a holder.
+//! Frames of a file connection (ALPN `lanyard-file/1`), by which a receiver pulls pieces of one offer from a holder.
 //!
 //! ```text
 //! receiver                                holder
-//!   GET { transfer }              ->
+//!   GET { transfer, listed }      ->
 //!                                 <-      MANIFEST pages, MANIFEST_END      (or REFUSED)
-//!   WANT { spans, left }          ->
-//!                                 <-      CHUNK … FILE_DONE, file by file   (or FILE_FAILED)
-//!   WANT … or DONE { digest }     ->
+//!   HAVE, WANT { pieces, any }    ->
+//!                                 <-      HAVE, LEAVES, PIECE …             (or FILE_FAILED, SPREAD)
+//!   GOT, WANT … or DONE           ->
+//!                                 <-      GOT, PEERS …
 //! ```
 //!
-//! A frame is its length (u32, big-endian, of what follows), a type byte, and a CBOR map with integer keys; a CHUNK has
+//! A frame is its length (u32, big-endian, of what follows), a type byte, and a CBOR map with integer keys; a PIECE has
 //! its raw bytes behind the map. Unknown keys are skipped and unknown types are [`Frame::Unknown`], so that later
-//! versions can add to this one. ALIVE comes from whichever side is busy hashing what need not be sent.
+//! versions can add to this one. ALIVE comes from whichever side is busy with what need not be sent.
 //!
-//! A file is cut into chunks of [`CHUNK_BYTES`]. Each carries the SHA-256 chaining state behind it, so that it can be
-//! checked alone when the state before it is known; the last one carries the SHA-256 of the whole file instead.
+//! How an offer is cut into pieces, and what their leaves are, says [`crate::transfer::Layout`].
+
+use std::net::SocketAddr;
 
 use minicbor::{Decode, Decoder, Encode};
 
-use crate::model::TransferId;
+use crate::model::{PeerId, TransferId};
 use crate::transfer::Failure;
 
-/// Bytes of every chunk but the last of a file.
+/// Bytes of every chunk but the last of a file, and the most that a bundle has.
 pub const CHUNK_BYTES: usize = 1 << 20;
-/// Bytes before the data of a chunk: length, type and map. The map of this version needs at most 70.
-pub const MAX_CHUNK_HEAD: usize = 128;
+/// Bytes before the data of a piece: length, type and map. The map of this version needs at most 800.
+pub const MAX_PIECE_HEAD: usize = 1024;
 /// The longest frame, without the four bytes of its length.
 pub const MAX_FRAME: usize = CHUNK_BYTES + 4096;
 /// The longest first frame: until it is understood, the other side has earned no more memory.
@@ -39,15 +41,28 @@ pub const MAX_ITEMS: u64 = 1_000_000;
 pub const MAX_DEPTH: usize = 64;
 /// Bytes of all names on the way to a file.
 pub const MAX_PATH_BYTES: usize = 4096;
-/// Spans in one WANT.
-pub const MAX_SPANS: usize = 1024;
+/// Pieces in one WANT.
+pub const MAX_WANTED: usize = 64;
+/// Pieces in one GOT.
+pub const MAX_GOT: usize = 4096;
+/// Leaves in one LEAVES.
+pub const MAX_LEAVES: usize = 256;
+/// Files of a bundle that may be missing from it: all of them.
+pub const MAX_LACKING: usize = 256;
+/// Devices in one PEERS.
+pub const MAX_PEERS: usize = 32;
+/// Addresses of each of them.
+pub const MAX_PEER_ADDRESSES: usize = 4;
+/// Bytes of an address as text: the longest IPv6 one with zone and port has less.
+const MAX_ADDRESS_BYTES: usize = 64;
 
 /// A frame, borrowed from the bytes it was decoded from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// The first frame: what the receiver wants to pull.
+    /// The first frame: what the receiver wants to pull, and whether it has the manifest already.
     Get {
         transfer: TransferId,
+        listed: bool,
     },
     /// Whole [`Item`]s, one behind the other. The items of all pages together are what [`crate::rooms::Offer::manifest`]
     /// is the SHA-256 of.
@@ -56,10 +71,9 @@ pub enum Frame<'a> {
     },
     ManifestEnd,
     Want(Want),
-    Chunk(Chunk<'a>),
-    /// All chunks of a file were sent.
-    FileDone(FileDone),
-    /// A file cannot be sent.
+    Piece(PieceFrame<'a>),
+    Leaves(Leaves<'a>),
+    /// A file cannot be read at the author.
     FileFailed {
         file: u32,
         failure: Failure,
@@ -75,78 +89,71 @@ pub enum Frame<'a> {
     },
     /// Still there, busy.
     Alive,
+    /// The pieces that the sender has, as [`crate::transfer::Bitmap::to_bytes`].
+    Have {
+        bits: &'a [u8],
+    },
+    /// The sender has these, too.
+    Got {
+        pieces: Vec<u32>,
+    },
+    /// The author has no more pieces that nobody has.
+    Spread,
+    /// Who else fetches the offer, and where they can be dialled.
+    Peers(Vec<Source>),
     /// Of a later version: skip it.
     Unknown,
 }
 
-/// Which chunks to send, in this order.
+/// What to send.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Want {
-    /// At most [`MAX_SPANS`].
+    /// These, in this order; at most [`MAX_WANTED`].
     #[n(0)]
-    pub spans: Vec<Span>,
-    /// Bytes that the receiver still lacks of the whole offer. Only to be shown.
+    pub pieces: Vec<u32>,
+    /// And so many more that the author chooses, in all.
     #[n(1)]
-    pub left: u64,
-}
-
-/// Files that follow each other in the manifest, folders not counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Span {
-    /// The first file; the first of the manifest is 0.
-    #[n(0)]
-    pub file: u32,
-    /// How many files.
-    #[n(1)]
-    pub files: u32,
-    /// The chunk of the first file from which to send; the others are sent whole.
+    pub any: u32,
+    /// Of these only the leaves; at most [`MAX_WANTED`].
     #[n(2)]
-    pub chunk: u32,
+    pub leaves: Vec<u32>,
 }
 
-/// A piece of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Chunk<'a> {
-    pub file: u32,
-    pub index: u32,
-    /// The chaining state behind this chunk; of the last chunk, the SHA-256 of the file.
-    pub state: [u8; 32],
-    pub last: bool,
+/// A piece of an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PieceFrame<'a> {
+    pub piece: u32,
+    /// Files of a bundle whose bytes are not in it, counted from the first of the bundle, in order.
+    pub lacking: Vec<u16>,
     pub data: Data<'a>,
 }
 
-/// What a chunk holds, 1 to [`CHUNK_BYTES`] bytes.
+/// What a piece holds, at most [`CHUNK_BYTES`] bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Data<'a> {
     Bytes(&'a [u8]),
-    /// This many zero bytes, which are not sent.
-    Zeros(usize),
+    /// Nothing but zero bytes, which are not sent.
+    Zeros,
 }
 
-impl Data<'_> {
-    /// Bytes of the file, sent or not.
-    pub fn size(&self) -> usize {
-        match self {
-            Data::Bytes(bytes) => bytes.len(),
-            Data::Zeros(size) => *size,
-        }
-    }
+/// Leaves that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaves<'a> {
+    pub first: u32,
+    /// 32 bytes each, at most [`MAX_LEAVES`]; [`crate::transfer::NO_LEAF`] where there is none.
+    pub leaves: &'a [u8],
+    /// The author's, over the page that begins at `first`: of these leaves, or of those that were sent before where there
+    /// are none.
+    pub signature: Option<[u8; 64]>,
 }
 
-/// The end of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct FileDone {
-    #[n(0)]
-    pub file: u32,
-    /// Bytes.
-    #[n(1)]
-    pub size: u64,
-    #[n(2)]
-    #[cbor(with = "minicbor::bytes")]
-    pub sha256: [u8; 32],
+/// A device that has pieces or gets them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source {
+    pub peer: PeerId,
+    /// At most [`MAX_PEER_ADDRESSES`].
+    pub addresses: Vec<SocketAddr>,
 }
 
 /// Why a holder does not serve.
@@ -197,17 +204,22 @@ impl<'a> Frame<'a> {
     /// Appends the frame, its length before it.
     pub fn encode(&self, into: &mut Vec<u8>) {
         match self {
-            Frame::Get { transfer } => put(into, GET, &GetBody { transfer: transfer.0 }),
+            Frame::Get { transfer, listed } => {
+                put(into, GET, &GetBody { transfer: transfer.0, listed: *listed });
+            }
             Frame::Manifest { items } => put(into, MANIFEST, &PageBody { items }),
             Frame::ManifestEnd => put(into, MANIFEST_END, &EmptyBody {}),
             Frame::Want(want) => put(into, WANT, want),
-            Frame::Chunk(chunk) => {
-                chunk.encode_head(into);
-                if let Data::Bytes(bytes) = chunk.data {
+            Frame::Piece(piece) => {
+                piece.encode_head(into);
+                if let Data::Bytes(bytes) = piece.data {
                     into.extend_from_slice(bytes);
                 }
             }
-            Frame::FileDone(done) => put(into, FILE_DONE, done),
+            Frame::Leaves(leaves) => {
+                let signature = leaves.signature.as_ref().map(|signature| Bytes(signature));
+                put(into, LEAVES, &LeavesBody { first: leaves.first, leaves: leaves.leaves, signature });
+            }
             Frame::FileFailed { file, failure } => {
                 put(into, FILE_FAILED, &FailedBody { file: *file, failure: *failure as u8 });
             }
@@ -215,6 +227,13 @@ impl<'a> Frame<'a> {
             Frame::Cancel => put(into, CANCEL, &EmptyBody {}),
             Frame::Done { digest } => put(into, DONE, &DoneBody { digest: *digest }),
             Frame::Alive => put(into, ALIVE, &EmptyBody {}),
+            Frame::Have { bits } => put(into, HAVE, &PageBody { items: bits }),
+            Frame::Got { pieces } => put(into, GOT, &GotBody { pieces: pieces.clone() }),
+            Frame::Spread => put(into, SPREAD, &EmptyBody {}),
+            Frame::Peers(peers) => {
+                let peers = peers.iter().map(SourceBody::of).collect();
+                put(into, PEERS, &PeersBody { peers });
+            }
             Frame::Unknown => put(into, UNKNOWN, &EmptyBody {}),
         }
     }
@@ -225,11 +244,12 @@ impl<'a> Frame<'a> {
     /// [`DecodeError`] where a known type does not have the shape it must have.
     pub fn decode(bytes: &'a [u8]) -> Result<Frame<'a>, DecodeError> {
         let (&kind, body) = bytes.split_first().ok_or(DecodeError::Malformed)?;
-        if kind == CHUNK {
-            return Chunk::decode(body).map(Frame::Chunk);
-        }
         Ok(match kind {
-            GET => Frame::Get { transfer: TransferId(minicbor::decode::<GetBody>(body)?.transfer) },
+            PIECE => Frame::Piece(PieceFrame::decode(body)?),
+            GET => {
+                let GetBody { transfer, listed } = minicbor::decode(body)?;
+                Frame::Get { transfer: TransferId(transfer), listed }
+            }
             MANIFEST => {
                 let PageBody { items } = minicbor::decode(body)?;
                 bounded(items.len(), MAX_PAGE)?;
@@ -238,10 +258,10 @@ impl<'a> Frame<'a> {
             MANIFEST_END => Frame::ManifestEnd,
             WANT => {
                 let want: Want = minicbor::decode(body)?;
-                bounded(want.spans.len(), MAX_SPANS)?;
+                bounded(want.pieces.len().max(want.leaves.len()), MAX_WANTED)?;
                 Frame::Want(want)
             }
-            FILE_DONE => Frame::FileDone(minicbor::decode(body)?),
+            LEAVES => Frame::Leaves(minicbor::decode::<LeavesBody>(body)?.read()?),
             FILE_FAILED => {
                 let FailedBody { file, failure } = minicbor::decode(body)?;
                 Frame::FileFailed { file, failure: failure_of(failure) }
@@ -250,40 +270,49 @@ impl<'a> Frame<'a> {
             CANCEL => Frame::Cancel,
             DONE => Frame::Done { digest: minicbor::decode::<DoneBody>(body)?.digest },
             ALIVE => Frame::Alive,
+            HAVE => Frame::Have { bits: minicbor::decode::<PageBody<'_>>(body)?.items },
+            GOT => {
+                let GotBody { pieces } = minicbor::decode(body)?;
+                bounded(pieces.len(), MAX_GOT)?;
+                Frame::Got { pieces }
+            }
+            SPREAD => Frame::Spread,
+            PEERS => {
+                let PeersBody { peers } = minicbor::decode(body)?;
+                bounded(peers.len(), MAX_PEERS)?;
+                Frame::Peers(peers.into_iter().map(SourceBody::read).collect::<Result<_, _>>()?)
+            }
             _ => Frame::Unknown,
         })
     }
 }
 
-impl<'a> Chunk<'a> {
-    /// Appends everything but the data: at most [`MAX_CHUNK_HEAD`] bytes. The data must follow.
+impl<'a> PieceFrame<'a> {
+    /// Appends everything but the data: at most [`MAX_PIECE_HEAD`] bytes. The data must follow.
     ///
     /// Apart from [`Frame::encode`] so that a holder can read a file to where the data belongs and hash it there.
     pub fn encode_head(&self, into: &mut Vec<u8>) {
         let start = into.len();
         let (flags, follows) = match self.data {
             Data::Bytes(bytes) => (0, bytes.len()),
-            Data::Zeros(_) => (ZERO, 0),
+            Data::Zeros => (ZERO, 0),
         };
-        let flags = if self.last { flags | LAST } else { flags };
-        let len = self.data.size() as u32;
-        put(into, CHUNK, &ChunkBody { file: self.file, index: self.index, len, flags, state: self.state });
+        put(into, PIECE, &PieceBody { piece: self.piece, flags, lacking: self.lacking.clone() });
         set_length(into, start, follows);
     }
 
-    fn decode(body: &'a [u8]) -> Result<Chunk<'a>, DecodeError> {
+    fn decode(body: &'a [u8]) -> Result<PieceFrame<'a>, DecodeError> {
         let mut d = Decoder::new(body);
-        let ChunkBody { file, index, len, flags, state } = d.decode()?;
+        let PieceBody { piece, flags, lacking } = d.decode()?;
         let rest = &body[d.position()..];
-        let len = len as usize;
-        bounded(len, CHUNK_BYTES)?;
-        let last = flags & LAST != 0;
-        let data = if flags & ZERO == 0 { Data::Bytes(rest) } else { Data::Zeros(len) };
-        let wrong_rest = rest.len() != if flags & ZERO == 0 { len } else { 0 };
-        if wrong_rest || len == 0 || (!last && len != CHUNK_BYTES) {
+        bounded(rest.len(), CHUNK_BYTES)?;
+        bounded(lacking.len(), MAX_LACKING)?;
+        let zeros = flags & ZERO != 0;
+        if zeros && !rest.is_empty() || !lacking.is_sorted_by(|one, next| one < next) {
             return Err(DecodeError::Malformed);
         }
-        Ok(Chunk { file, index, state, last, data })
+        let data = if zeros { Data::Zeros } else { Data::Bytes(rest) };
+        Ok(PieceFrame { piece, lacking, data })
     }
 }
 
@@ -358,6 +387,8 @@ struct GetBody {
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     transfer: [u8; 16],
+    #[n(1)]
+    listed: bool,
 }
 
 #[derive(Encode, Decode)]
@@ -383,18 +414,48 @@ struct ItemBody<'a> {
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct ChunkBody {
+struct PieceBody {
     #[n(0)]
-    file: u32,
+    piece: u32,
     #[n(1)]
-    index: u32,
-    #[n(2)]
-    len: u32,
-    #[n(3)]
     flags: u8,
-    #[n(4)]
+    #[n(2)]
+    lacking: Vec<u16>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct LeavesBody<'a> {
+    #[n(0)]
+    first: u32,
+    #[b(1)]
     #[cbor(with = "minicbor::bytes")]
-    state: [u8; 32],
+    leaves: &'a [u8],
+    #[b(2)]
+    signature: Option<Bytes<'a>>,
+}
+
+#[derive(Clone, Copy, Encode, Decode)]
+#[cbor(transparent)]
+struct Bytes<'a>(
+    #[b(0)]
+    #[cbor(with = "minicbor::bytes")]
+    &'a [u8],
+);
+
+impl<'a> LeavesBody<'a> {
+    fn read(self) -> Result<Leaves<'a>, DecodeError> {
+        let LeavesBody { first, leaves, signature } = self;
+        bounded(leaves.len(), MAX_LEAVES * 32)?;
+        let signature = match signature {
+            Some(Bytes(bytes)) => Some(bytes.try_into().map_err(|_| DecodeError::Malformed)?),
+            None => None,
+        };
+        if !leaves.len().is_multiple_of(32) || first.checked_add(leaves.len() as u32 / 32).is_none() {
+            return Err(DecodeError::Malformed);
+        }
+        Ok(Leaves { first, leaves, signature })
+    }
 }
 
 #[derive(Encode, Decode)]
@@ -419,6 +480,45 @@ struct DoneBody {
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     digest: [u8; 32],
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct GotBody {
+    #[n(0)]
+    pieces: Vec<u32>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct PeersBody {
+    #[n(0)]
+    peers: Vec<SourceBody>,
+}
+
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct SourceBody {
+    #[n(0)]
+    #[cbor(with = "minicbor::bytes")]
+    peer: [u8; 32],
+    #[n(1)]
+    addresses: Vec<String>,
+}
+
+impl SourceBody {
+    fn of(source: &Source) -> SourceBody {
+        let addresses = source.addresses.iter().map(ToString::to_string).collect();
+        SourceBody { peer: source.peer.0, addresses }
+    }
+
+    /// An address that makes no sense here is left out: the others may do.
+    fn read(self) -> Result<Source, DecodeError> {
+        bounded(self.addresses.len(), MAX_PEER_ADDRESSES)?;
+        let short = self.addresses.iter().filter(|address| address.len() <= MAX_ADDRESS_BYTES);
+        let addresses = short.filter_map(|address| address.parse().ok()).collect();
+        Ok(Source { peer: PeerId(self.peer), addresses })
+    }
 }
 
 fn put(into: &mut Vec<u8>, kind: u8, body: &impl Encode<()>) {
@@ -454,138 +554,23 @@ const GET: u8 = 1;
 const MANIFEST: u8 = 2;
 const MANIFEST_END: u8 = 3;
 const WANT: u8 = 4;
-const CHUNK: u8 = 5;
-const FILE_DONE: u8 = 6;
+const PIECE: u8 = 5;
+const LEAVES: u8 = 6;
 const FILE_FAILED: u8 = 7;
 const REFUSED: u8 = 8;
 const CANCEL: u8 = 9;
 const DONE: u8 = 10;
 const ALIVE: u8 = 11;
+const HAVE: u8 = 12;
+const GOT: u8 = 13;
+const SPREAD: u8 = 14;
+const PEERS: u8 = 15;
 /// Never sent but to test that it is skipped.
 const UNKNOWN: u8 = 255;
 
-/// The chunk is all zero bytes, and they are not sent.
+/// The piece is all zero bytes, and they are not sent.
 const ZERO: u8 = 1;
-/// The last chunk of its file.
-const LAST: u8 = 2;
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn round_trip(frame: Frame<'_>) {
-        let mut bytes = Vec::new();
-        frame.encode(&mut bytes);
-        let length = u32::from_be_bytes(bytes[..4].try_into().unwrap()) as usize;
-        assert_eq!(length, bytes.len() - 4);
-        assert_eq!(Frame::decode(&bytes[4..]), Ok(frame));
-    }
-
-    #[test]
-    fn every_frame_reads_back_as_it_was_written() {
-        round_trip(Frame::Get { transfer: TransferId([7; 16]) });
-        round_trip(Frame::Manifest { items: &[1, 2, 3] });
-        round_trip(Frame::ManifestEnd);
-        round_trip(Frame::Want(Want { spans: vec![Span { file: 1, files: 2, chunk: 3 }], left: 9 }));
-        round_trip(Frame::FileDone(FileDone { file: 1, size: 1 << 40, sha256: [9; 32] }));
-        for failure in [Failure::SourceChanged, Failure::SourceGone] {
-            round_trip(Frame::FileFailed { file: 3, failure });
-        }
-        round_trip(Frame::Refused(Refusal::NotOffered));
-        round_trip(Frame::Refused(Refusal::Busy));
-        round_trip(Frame::Cancel);
-        round_trip(Frame::Done { digest: [1; 32] });
-        round_trip(Frame::Alive);
-        round_trip(Frame::Unknown);
-    }
-
-    #[test]
-    fn the_head_of_a_chunk_fits_into_the_room_kept_for_it() {
-        let data = vec![1; CHUNK_BYTES];
-        let chunk =
-            Chunk { file: u32::MAX, index: u32::MAX, state: [255; 32], last: true, data: Data::Bytes(&data) };
-        let mut head = Vec::new();
-        chunk.encode_head(&mut head);
-        assert!(head.len() <= MAX_CHUNK_HEAD);
-        assert!(head.len() - 4 + CHUNK_BYTES <= MAX_FRAME);
-        round_trip(Frame::Chunk(chunk));
-    }
-
-    #[test]
-    fn a_chunk_that_lies_about_its_length_is_malformed() {
-        let mut bytes = Vec::new();
-        let whole = Chunk { file: 0, index: 0, state: [0; 32], last: true, data: Data::Bytes(b"four") };
-        Frame::Chunk(whole).encode(&mut bytes);
-        assert_eq!(Frame::decode(&bytes[4..bytes.len() - 1]), Err(DecodeError::Malformed));
-        bytes.push(0);
-        assert_eq!(Frame::decode(&bytes[4..]), Err(DecodeError::Malformed));
-    }
-
-    #[test]
-    fn only_the_last_chunk_of_a_file_may_be_short() {
-        for data in [Data::Bytes(b"short"), Data::Zeros(5), Data::Zeros(0)] {
-            let mut bytes = Vec::new();
-            Frame::Chunk(Chunk { file: 0, index: 0, state: [0; 32], last: false, data }).encode(&mut bytes);
-            assert_eq!(Frame::decode(&bytes[4..]), Err(DecodeError::Malformed));
-        }
-    }
-
-    #[test]
-    fn keys_of_a_later_version_are_skipped() {
-        let mut bytes = vec![GET];
-        let mut e = minicbor::Encoder::new(&mut bytes);
-        e.map(2).unwrap().u8(0).unwrap().bytes(&[3; 16]).unwrap();
-        e.u8(77).unwrap().array(2).unwrap().str("new").unwrap().null().unwrap();
-        assert_eq!(Frame::decode(&bytes), Ok(Frame::Get { transfer: TransferId([3; 16]) }));
-    }
-
-    #[test]
-    fn an_item_deeper_or_longer_than_allowed_is_refused() {
-        let item = |components: Vec<String>| {
-            let mut page = Vec::new();
-            Item { components, size: 0, modified: None, kind: ItemKind::File }.encode(&mut page);
-            Item::decode(&page).map(|(item, _)| item.components.len())
-        };
-        assert_eq!(item(vec!["x".into(); MAX_DEPTH]), Ok(MAX_DEPTH));
-        assert_eq!(item(vec!["x".into(); MAX_DEPTH + 1]), Err(DecodeError::TooLong));
-        assert_eq!(item(vec!["x".repeat(MAX_PATH_BYTES + 1)]), Err(DecodeError::TooLong));
-        assert_eq!(item(vec![]), Err(DecodeError::Malformed));
-    }
-
-    proptest! {
-        #[test]
-        fn no_bytes_make_the_decoder_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), kind in 0u8..13) {
-            let _ = Frame::decode(&bytes);
-            let _ = Frame::decode(&[&[kind], bytes.as_slice()].concat());
-            let _ = Item::decode(&bytes);
-        }
-
-        #[test]
-        fn a_damaged_frame_is_an_error_or_a_frame_and_never_a_panic(
-            at in 0usize..200, with: u8, data in prop::collection::vec(any::<u8>(), 1..99),
-        ) {
-            let mut bytes = Vec::new();
-            let data = Data::Bytes(&data);
-            Frame::Chunk(Chunk { file: 1, index: 2, state: [3; 32], last: true, data }).encode(&mut bytes);
-            let at = 4 + at % (bytes.len() - 4);
-            bytes[at] = with;
-            let _ = Frame::decode(&bytes[4..]);
-        }
-
-        #[test]
-        fn chunks_and_items_read_back(
-            file: u32, index: u32, state: [u8; 32], data in prop::collection::vec(any::<u8>(), 1..999),
-            components in prop::collection::vec("\\PC{1,9}", 1..9), size: u64, modified: Option<i64>,
-        ) {
-            round_trip(Frame::Chunk(Chunk { file, index, state, last: true, data: Data::Bytes(&data) }));
-            round_trip(Frame::Chunk(Chunk { file, index, state, last: false, data: Data::Zeros(CHUNK_BYTES) }));
-            let item = Item { components, size, modified, kind: ItemKind::Executable };
-            let mut page = Vec::new();
-            item.encode(&mut page);
-            let length = page.len();
-            page.push(0);
-            prop_assert_eq!(Item::decode(&page), Ok((item, length)));
-        }
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

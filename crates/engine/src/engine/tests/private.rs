@@ -284,7 +284,7 @@ impl Fetching {
         let address = format!("127.0.0.1:{}", to.network.tcp_port).parse().unwrap();
         let mut stream = dial(&credentials, holder, &[address], Purpose::File).await.unwrap().stream;
         let mut get = Vec::new();
-        Frame::Get { transfer: TransferId::parse(transfer).unwrap() }.encode(&mut get);
+        Frame::Get { transfer: TransferId::parse(transfer).unwrap(), listed: false }.encode(&mut get);
         stream.write_all(&get).await.unwrap();
         Fetching(stream)
     }

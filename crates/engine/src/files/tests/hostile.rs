@@ -2,18 +2,19 @@
 
 use std::fs;
 use std::future::ready;
+use std::sync::atomic::Ordering::Relaxed;
 
 use lanyard_proto::effects::Audience;
 use lanyard_proto::model::{PeerId, RoomId};
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{Failure, PullEnd};
-use lanyard_proto::wire::file::{Frame, Item, Span, Want};
+use lanyard_proto::wire::file::{Frame, Item, Want};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::lan::{BOB, Holder, Lan, MIB, TRANSFER, Wire, file, folder, forged, sample};
+use super::lan::{BOB, Holder, Lan, MIB, TRANSFER, Wire, file, folder, forged, receiver, sample};
 use crate::files::names::{folded, safe};
 use crate::files::plan::Planner;
 use crate::files::stream::Frames;
@@ -25,7 +26,8 @@ async fn somebody_else_is_refused() {
     let offer = lan.offers(&[lan.has("secret", b"data")]).await;
     let (wire, holder) = duplex(MIB);
     let shelf = lan.shelf.clone();
-    let (eve, asked, stop) = (PeerId([3; 32]), |_| ready(Verdict::MayFetch), CancellationToken::new());
+    let (eve, stop) = (receiver(PeerId([3; 32])), CancellationToken::new());
+    let asked = |_| ready(Verdict::MayFetch);
     let served = tokio::spawn(serve(holder, eve, shelf, asked, |_, _| {}, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)));
@@ -49,7 +51,7 @@ async fn who_was_put_out_of_a_room_is_refused_what_was_offered_there_and_a_new_m
             tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let asked = move |_| ready(verdict);
         let (holder, stop) = (accepted.unwrap().0, CancellationToken::new());
-        let served = tokio::spawn(serve(holder, BOB, shelf.clone(), asked, |_, _| {}, stop));
+        let served = tokio::spawn(serve(holder, receiver(BOB), shelf.clone(), asked, |_, _| {}, stop));
         let pulled = lan.pulls_over(dialled.unwrap(), &offer).await;
         let served = served.await.unwrap();
         if verdict == Verdict::MayNot {
@@ -79,19 +81,37 @@ async fn an_overlong_first_frame_is_not_even_read() {
 }
 
 #[tokio::test]
-async fn a_flipped_bit_is_found_and_nothing_appears() {
+async fn a_flipped_bit_is_found_and_the_piece_fetched_again() {
     let lan = Lan::new().await;
     let offer = lan.offers(&[lan.has("file", &sample(3 * MIB))]).await;
     let (wire, holder) = duplex(MIB);
     let mut tampering = Wire::new(wire);
     tampering.flip_at = Some(2 * MIB as u64);
-    drop(lan.serves(holder));
-    let end = lan.pulls_over(tampering, &offer).await.unwrap_err().end();
-    assert_eq!(end, Some(PullEnd::Failed(Failure::Corrupt)));
-    lan.assert_downloads(&[]);
-    // What came before the damage was kept, and an honest wire brings the rest.
-    lan.pulls(&offer).await.unwrap();
+    let arrived = tampering.arrived.clone();
+    let served = lan.serves(holder);
+    lan.pulls_over(tampering, &offer).await.unwrap();
+    served.await.unwrap().unwrap();
     lan.assert_downloads(&["file"]);
+    assert_eq!(fs::read(lan.downloads().join("file")).unwrap(), sample(3 * MIB));
+    let arrived = arrived.load(Relaxed);
+    assert!((4 * MIB as u64..5 * MIB as u64).contains(&arrived), "{arrived} bytes for four pieces");
+}
+
+#[tokio::test]
+async fn a_wire_that_damages_everything_ends_the_file_after_three_tries_and_brings_the_others() {
+    let lan = Lan::new().await;
+    let offer = lan.offers(&[lan.has("bad", &sample(3 * MIB)), lan.has("good", b"small")]).await;
+    let (wire, holder) = duplex(MIB);
+    let mut tampering = Wire::new(wire);
+    tampering.flip_every = Some(MIB as u64 / 2);
+    drop(lan.serves(holder));
+    let error = lan.pulls_over(tampering, &offer).await.unwrap_err();
+    assert_eq!(error.end(), Some(PullEnd::Failed(Failure::Corrupt)));
+    assert!(error.to_string().contains("bad"), "{error}");
+    lan.assert_downloads(&["good"]);
+    // An honest wire brings the rest, and only that.
+    lan.pulls(&offer).await.unwrap();
+    lan.assert_downloads(&["bad", "good"]);
 }
 
 #[cfg(unix)]
@@ -222,62 +242,61 @@ async fn a_holder_that_sends_more_or_less_than_it_listed_is_caught() {
 }
 
 #[tokio::test]
-async fn a_receiver_that_wants_what_does_not_exist_is_dropped() {
-    for span in [
-        Span { file: 1, files: 1, chunk: 0 },
-        Span { file: 0, files: 1, chunk: 2 },
-        Span { file: 0, files: 1, chunk: u32::MAX },
-        Span { file: u32::MAX, files: u32::MAX, chunk: 0 },
+async fn a_receiver_that_wants_what_does_not_exist_or_too_much_is_dropped() {
+    for want in [
+        Want { pieces: vec![2], ..Want::default() },
+        Want { pieces: vec![u32::MAX], ..Want::default() },
+        Want { leaves: vec![2], ..Want::default() },
     ] {
         let lan = Lan::new().await;
         lan.offers(&[lan.has("file", &sample(2 * MIB))]).await;
         let (mut wire, holder) = duplex(4 * MIB);
         let served = lan.serves(holder);
         let mut bytes = Vec::new();
-        Frame::Get { transfer: TRANSFER }.encode(&mut bytes);
-        Frame::Want(Want { spans: vec![span], left: u64::MAX }).encode(&mut bytes);
+        Frame::Get { transfer: TRANSFER, listed: true }.encode(&mut bytes);
+        Frame::Want(want.clone()).encode(&mut bytes);
         wire.write_all(&bytes).await.unwrap();
-        assert!(matches!(served.await.unwrap(), Err(ServeError::Protocol)), "{span:?}");
+        assert!(matches!(served.await.unwrap(), Err(ServeError::Protocol)), "{want:?}");
     }
 }
 
 #[tokio::test]
-async fn a_receiver_that_wants_a_file_again_is_dropped() {
+async fn a_receiver_that_floods_with_wants_is_dropped() {
     let lan = Lan::new().await;
-    lan.offers(&[lan.has("one", b"1"), lan.has("two", b"2")]).await;
-    for again in [0, 1] {
-        let (mut wire, holder) = duplex(MIB);
-        let served = lan.serves(holder);
-        let spans = [Span { file: 0, files: 2, chunk: 0 }, Span { file: again, files: 1, chunk: 0 }];
-        let mut bytes = Vec::new();
-        Frame::Get { transfer: TRANSFER }.encode(&mut bytes);
-        Frame::Want(Want { spans: spans.to_vec(), left: 0 }).encode(&mut bytes);
-        wire.write_all(&bytes).await.unwrap();
-        assert!(matches!(served.await.unwrap(), Err(ServeError::Protocol)), "{again}");
+    lan.offers(&[lan.has("file", &sample(2 * MIB))]).await;
+    let (wire, holder) = duplex(4 * MIB);
+    let served = lan.serves(holder);
+    let (_unread, mut writer) = tokio::io::split(wire);
+    let mut bytes = Vec::new();
+    Frame::Get { transfer: TRANSFER, listed: true }.encode(&mut bytes);
+    for _ in 0..200 {
+        Frame::Want(Want { pieces: vec![0; 64], ..Want::default() }).encode(&mut bytes);
     }
+    writer.write_all(&bytes).await.unwrap();
+    assert!(matches!(served.await.unwrap(), Err(ServeError::Protocol)));
 }
 
 #[tokio::test]
-async fn the_digest_of_what_was_sent_is_not_what_the_receiver_claims() {
+async fn the_digest_of_what_was_offered_is_not_what_the_receiver_claims() {
     let lan = Lan::new().await;
     lan.offers(&[lan.has("file", b"")]).await;
-    for (wants, digest) in [(true, Some(Sha256::digest(b"").into())), (false, None)] {
+    for wants in [false, true] {
         let (wire, holder) = duplex(MIB);
         let served = lan.serves(holder);
         let (reader, mut writer) = tokio::io::split(wire);
         let mut bytes = Vec::new();
-        Frame::Get { transfer: TRANSFER }.encode(&mut bytes);
+        Frame::Get { transfer: TRANSFER, listed: true }.encode(&mut bytes);
         if wants {
-            let spans = vec![Span { file: 0, files: 1, chunk: 0 }];
-            Frame::Want(Want { spans, left: 0 }).encode(&mut bytes);
+            Frame::Want(Want { any: 1, ..Want::default() }).encode(&mut bytes);
         }
         writer.write_all(&bytes).await.unwrap();
         let mut frames = Frames::new(reader);
-        while wants && !matches!(frames.next(MIB).await.unwrap(), Frame::FileDone(_)) {}
+        while wants && !matches!(frames.next(MIB).await.unwrap(), Frame::Piece(_)) {}
         bytes.clear();
         Frame::Done { digest: [9; 32] }.encode(&mut bytes);
         writer.write_all(&bytes).await.unwrap();
-        assert_eq!(served.await.unwrap().unwrap().digest, digest);
+        let expected = wants.then(|| Sha256::digest(b"").into());
+        assert_eq!(served.await.unwrap().unwrap().digest, expected);
     }
 }
 

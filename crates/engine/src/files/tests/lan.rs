@@ -5,21 +5,29 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use lanyard_proto::effects::Audience;
+use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
-use lanyard_proto::wire::file::{CHUNK_BYTES, Chunk, Data, FileDone, Frame, Item, ItemKind, MAX_FRAME};
+use lanyard_proto::transfer::Piece;
+use lanyard_proto::wire::file::{
+    CHUNK_BYTES, Data, Frame, Item, ItemKind, Leaves, MAX_FRAME, PieceFrame, Source,
+};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio_util::sync::CancellationToken;
 
+use crate::files::list::List;
 use crate::files::stream::Frames;
-use crate::files::{PullError, Received, ServeError, Served, Shelf, Verdict, pull, serve, survey};
+use crate::files::{
+    Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Shelf, Verdict, Wanted, pull, serve,
+    survey,
+};
 
 pub(super) const BOB: PeerId = PeerId([2; 32]);
 pub(super) const TRANSFER: TransferId = TransferId([7; 16]);
@@ -38,7 +46,7 @@ impl Lan {
     pub(super) async fn new() -> Lan {
         let [ann, bob, profile, canary] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
         fs::write(canary.path().join("canary"), "alive").unwrap();
-        let shelf = Shelf::open(profile.path()).unwrap();
+        let shelf = Shelf::open(profile.path()).unwrap().signed_by(Arc::new(ann_key()));
         Lan { ann, bob, profile, canary, shelf }
     }
 
@@ -84,7 +92,8 @@ impl Lan {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let asked = |_| std::future::ready(Verdict::MayFetch);
-        tokio::spawn(serve(stream, BOB, self.shelf.clone(), asked, progress, CancellationToken::new()))
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(stream, receiver(BOB), self.shelf.clone(), asked, progress, stop))
     }
 
     pub(super) async fn pulls(&self, offer: &Offer) -> Result<Received, PullError> {
@@ -102,7 +111,20 @@ impl Lan {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        pull(stream, TRANSFER, offer, &self.downloads(), |_| {}, CancellationToken::new()).await
+        self.pulls_with(stream, offer, |_| {}, CancellationToken::new()).await
+    }
+
+    pub(super) async fn pulls_with<S>(
+        &self,
+        stream: S,
+        offer: &Offer,
+        progress: impl Fn(u64) + Send + 'static,
+        stop: CancellationToken,
+    ) -> Result<Received, PullError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        pulls_into(&self.downloads(), stream, offer, progress, stop).await
     }
 
     /// What stands in the download folder, staging apart.
@@ -122,6 +144,54 @@ impl Lan {
     }
 }
 
+/// Fetches from Ann over one connection, and from nobody else.
+pub(super) async fn pulls_into<S>(
+    into: &Path,
+    stream: S,
+    offer: &Offer,
+    progress: impl Fn(u64) + Send + 'static,
+    stop: CancellationToken,
+) -> Result<Received, PullError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let wanted = Wanted { transfer: TRANSFER, author: ann(), offer: offer.clone(), into: into.to_owned() };
+    let sources = vec![Source { peer: ann(), addresses: Vec::new() }];
+    let dial = Once(Arc::new(Mutex::new(Some(stream))));
+    let profile = tempfile::tempdir().unwrap();
+    pull(wanted, sources, dial, Shelf::open(profile.path()).unwrap(), progress, stop).await
+}
+
+/// One connection, to whoever is dialled first.
+struct Once<S>(Arc<Mutex<Option<S>>>);
+
+impl<S> Clone for Once<S> {
+    fn clone(&self) -> Once<S> {
+        Once(self.0.clone())
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Dial for Once<S> {
+    type Stream = S;
+
+    async fn dial(&self, _: Source) -> io::Result<Dialled<S>> {
+        let stream = self.0.lock().unwrap().take().ok_or(io::ErrorKind::ConnectionRefused)?;
+        Ok(Dialled { stream, near: true })
+    }
+}
+
+pub(super) fn receiver(peer: PeerId) -> Receiver {
+    Receiver { peer, addresses: Vec::new() }
+}
+
+pub(super) fn ann_key() -> Identity {
+    Identity::from_seed(&[1; 32])
+}
+
+pub(super) fn ann() -> PeerId {
+    ann_key().peer_id()
+}
+
 /// A holder that says what it likes.
 pub(super) struct Holder;
 
@@ -139,20 +209,25 @@ impl Holder {
             Frame::Manifest { items: &manifest }.encode(&mut bytes);
             Frame::ManifestEnd.encode(&mut bytes);
             writer.write_all(&bytes).await?;
-            loop {
-                let Ok(frame) = frames.next(MAX_FRAME).await else { return io::Result::Ok(()) };
-                let Frame::Want(want) = frame else { continue };
-                let files = want.spans.iter().flat_map(|span| span.file..span.file + span.files);
-                let mut bytes = Vec::new();
-                for file in files {
-                    let data = content(file);
-                    let sha256 = Sha256::digest(&data).into();
-                    let chunk = Chunk { file, index: 0, state: sha256, last: true, data: Data::Bytes(&data) };
-                    Frame::Chunk(chunk).encode(&mut bytes);
-                    Frame::FileDone(FileDone { file, size: data.len() as u64, sha256 }).encode(&mut bytes);
-                }
-                writer.write_all(&bytes).await?;
+            let (_, layout) = List::read(manifest).expect("the list can be cut");
+            let mut bytes = Vec::new();
+            for piece in 0..layout.pieces() {
+                let Piece::Bundle { files, leaf, .. } = layout.piece(piece) else {
+                    panic!("only small files")
+                };
+                let contents: Vec<Vec<u8>> = files.map(&content).collect();
+                let sums: Vec<[u8; 32]> =
+                    contents.iter().map(|content| Sha256::digest(content).into()).collect();
+                let (first, leaves) = (leaf, sums.as_flattened());
+                Frame::Leaves(Leaves { first, leaves, signature: None }).encode(&mut bytes);
+                let data = contents.concat();
+                let data = Data::Bytes(&data);
+                Frame::Piece(PieceFrame { piece, lacking: Vec::new(), data }).encode(&mut bytes);
             }
+            while !matches!(frames.next(MAX_FRAME).await, Ok(Frame::Want(_))) {}
+            writer.write_all(&bytes).await?;
+            while frames.next(MAX_FRAME).await.is_ok() {}
+            io::Result::Ok(())
         });
         wire
     }
@@ -187,12 +262,14 @@ pub(super) struct Wire {
     inner: DuplexStream,
     pub(super) arrived: Arc<AtomicU64>,
     pub(super) flip_at: Option<u64>,
+    /// Flips a bit after each so many bytes.
+    pub(super) flip_every: Option<u64>,
     pub(super) cut_at: Option<u64>,
 }
 
 impl Wire {
     pub(super) fn new(inner: DuplexStream) -> Wire {
-        Wire { inner, arrived: Arc::default(), flip_at: None, cut_at: None }
+        Wire { inner, arrived: Arc::default(), flip_at: None, flip_every: None, cut_at: None }
     }
 }
 
@@ -213,6 +290,13 @@ impl AsyncRead for Wire {
             && (before..after).contains(&at)
         {
             buf.filled_mut()[start + (at - before) as usize] ^= 1;
+        }
+        if let Some(every) = self.flip_every
+            && before / every != after / every
+        {
+            // The first bytes of a frame stay as they are: a damaged length is another story.
+            let at = after / every * every;
+            buf.filled_mut()[start + (at - before).saturating_sub(1) as usize] ^= 1;
         }
         self.arrived.store(after, Relaxed);
         polled

@@ -1,8 +1,11 @@
 //! Stories of files that travel between two devices, over memory and over TCP.
 
+mod failures;
 mod hostile;
 mod lan;
+mod people;
 mod resume;
+mod swarm;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -184,7 +187,6 @@ async fn an_offer_survives_a_restart_and_goes_when_it_is_forgotten() {
     let offer = lan.offers(&[lan.has("file", b"data")]).await;
     let reopened = Shelf::open(lan.profile.path()).unwrap();
     let loaded = reopened.load(TRANSFER).await.unwrap().unwrap();
-    assert_eq!(loaded.bytes, 4);
     assert!(loaded.is_for(BOB) && !loaded.is_for(PeerId([3; 32])));
     reopened.forget(TRANSFER).await.unwrap();
     reopened.forget(TRANSFER).await.unwrap();

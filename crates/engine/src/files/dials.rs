@@ -1,0 +1,147 @@
+//! Whom a pull knows, whom it is dialling, and when it dials again.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use lanyard_proto::model::PeerId;
+use lanyard_proto::wire::file::Source;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::link::{Dial, Dialled};
+
+/// Connections of one pull, dialled or standing.
+pub(super) const MAX_LINKS: usize = 8;
+
+/// Devices that a pull remembers.
+const MAX_KNOWN: usize = 64;
+
+/// Tries to reach a device that is not the author, until nothing is expected of it any more.
+const MAX_TRIES: u32 = 4;
+
+/// Before a device is dialled again; doubles each time.
+const FIRST_REST: Duration = Duration::from_secs(1);
+const MAX_REST: Duration = Duration::from_secs(30);
+
+pub(super) struct Dials<D: Dial> {
+    dial: D,
+    author: PeerId,
+    known: BTreeMap<PeerId, Known>,
+    running: JoinSet<(Source, io::Result<Dialled<D::Stream>>)>,
+}
+
+struct Known {
+    source: Source,
+    state: State,
+    tries: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Dialling,
+    Connected,
+    Resting(Instant),
+    /// It does not serve us, or sends what is wrong.
+    Useless,
+}
+
+impl<D: Dial> Dials<D> {
+    pub fn new(dial: D, author: PeerId, sources: Vec<Source>) -> Dials<D> {
+        let mut dials = Dials { dial, author, known: BTreeMap::new(), running: JoinSet::new() };
+        let (first, rest): (Vec<Source>, Vec<Source>) =
+            sources.into_iter().partition(|source| source.peer == author);
+        dials.learn(first.into_iter().chain(rest));
+        dials
+    }
+
+    pub fn is_author(&self, peer: PeerId) -> bool {
+        self.author == peer
+    }
+
+    /// Takes devices that may have pieces, and dials as many as may be.
+    pub fn learn(&mut self, sources: impl IntoIterator<Item = Source>) {
+        for source in sources {
+            if self.known.contains_key(&source.peer) || self.known.len() >= MAX_KNOWN {
+                continue;
+            }
+            let state = State::Resting(Instant::now());
+            self.known.insert(source.peer, Known { source, state, tries: 0 });
+        }
+        self.dial_due();
+    }
+
+    /// Dials whoever may be dialled now, the author before others.
+    pub fn dial_due(&mut self) {
+        let now = Instant::now();
+        let in_use = |known: &&Known| matches!(known.state, State::Dialling | State::Connected);
+        let mut free = MAX_LINKS.saturating_sub(self.known.values().filter(in_use).count());
+        let due = |known: &Known| matches!(known.state, State::Resting(until) if until <= now);
+        let mut peers: Vec<PeerId> =
+            self.known.iter().filter(|(_, known)| due(known)).map(|(peer, _)| *peer).collect();
+        peers.sort_by_key(|peer| *peer != self.author);
+        for peer in peers {
+            if free == 0 && peer != self.author {
+                return;
+            }
+            free = free.saturating_sub(1);
+            let Some(known) = self.known.get_mut(&peer) else { continue };
+            known.state = State::Dialling;
+            known.tries += 1;
+            let (dial, source) = (self.dial.clone(), known.source.clone());
+            self.running.spawn(async move {
+                let dialled = dial.dial(source.clone()).await;
+                (source, dialled)
+            });
+        }
+    }
+
+    /// How the next dial ended; `None` where none is under way.
+    pub async fn next(&mut self) -> Option<(Source, io::Result<Dialled<D::Stream>>)> {
+        let (source, dialled) = self.running.join_next().await?.ok()?;
+        if dialled.is_err() {
+            self.rest(source.peer);
+        } else if let Some(known) = self.known.get_mut(&source.peer) {
+            known.state = State::Connected;
+        }
+        Some((source, dialled))
+    }
+
+    pub fn is_dialling(&self) -> bool {
+        !self.running.is_empty()
+    }
+
+    /// Whether anybody but the author may be dialled again.
+    pub fn is_resting(&self) -> bool {
+        let rests = |known: &Known| matches!(known.state, State::Resting(_));
+        self.known.iter().any(|(peer, known)| *peer != self.author && rests(known))
+    }
+
+    /// A device is not connected any more, and may be dialled again after a rest.
+    pub fn rest(&mut self, peer: PeerId) {
+        let author = peer == self.author;
+        if let Some(known) = self.known.get_mut(&peer) {
+            let rest = (FIRST_REST * 2u32.saturating_pow(known.tries.min(10))).min(MAX_REST);
+            known.state = match known.tries {
+                MAX_TRIES.. if !author => State::Useless,
+                _ => State::Resting(Instant::now() + rest),
+            };
+        }
+    }
+
+    /// A device is of no use.
+    pub fn give_up(&mut self, peer: PeerId) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.state = State::Useless;
+        }
+    }
+
+    /// When somebody may be dialled next.
+    pub fn deadline(&self) -> Option<Instant> {
+        let resting = self.known.values().filter_map(|known| match known.state {
+            State::Resting(until) => Some(until),
+            _ => None,
+        });
+        resting.min()
+    }
+}

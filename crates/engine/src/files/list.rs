@@ -1,0 +1,66 @@
+//! A manifest that is known to be whole: its bytes, and where each file is in them.
+
+use std::path::PathBuf;
+
+use lanyard_proto::transfer::{Layout, TooLarge};
+use lanyard_proto::wire::file::{Item, ItemKind};
+
+use super::manifest::Sources;
+
+/// The files of an offer, in the order of its manifest.
+#[derive(Debug)]
+pub(super) struct List {
+    pub bytes: Vec<u8>,
+    /// Where each file begins in the bytes, and its date.
+    files: Vec<(u32, Option<i64>)>,
+}
+
+impl List {
+    /// `None` if the bytes are no manifest, or one that cannot be cut into pieces.
+    pub fn read(bytes: Vec<u8>) -> Option<(List, Layout)> {
+        let (mut files, mut sizes) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        while at < bytes.len() {
+            let (item, length) = Item::decode(&bytes[at..]).ok()?;
+            if item.kind != ItemKind::Folder {
+                files.push((u32::try_from(at).ok()?, item.modified));
+                sizes.push(item.size);
+            }
+            at += length;
+        }
+        let layout: Result<Layout, TooLarge> = Layout::new(sizes);
+        Some((List { bytes, files }, layout.ok()?))
+    }
+
+    /// # Panics
+    /// If there is no such file.
+    pub fn item(&self, file: u32) -> Item {
+        let at = self.files[file as usize].0 as usize;
+        Item::decode(&self.bytes[at..]).expect("it was read before").0
+    }
+
+    /// When it was last changed.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn modified(&self, file: u32) -> Option<i64> {
+        self.files[file as usize].1
+    }
+
+    /// What a person may call it.
+    pub fn name(&self, file: u32) -> String {
+        super::names::shown(&self.item(file).components.join("/"))
+    }
+}
+
+impl Sources {
+    /// Where a file of the manifest is on this device.
+    pub fn path(&self, number: u32, item: &Item) -> PathBuf {
+        if let Ok(at) = self.odd.binary_search_by_key(&number, |(file, _)| *file) {
+            return self.odd[at].1.clone();
+        }
+        let Some((top, below)) = item.components.split_first() else { return PathBuf::new() };
+        let top = self.tops.iter().find(|(name, _)| name == top).map(|(_, path)| path.clone());
+        below.iter().fold(top.unwrap_or_default(), |path, name| path.join(name))
+    }
+}

@@ -1,0 +1,230 @@
+//! The files of a pull while they arrive: `tree` as they will stand in the folder, and `late` by number for those that come
+//! after what is above them has its final name.
+//!
+//! Everything is reached through directory handles that no name and no link leads out of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
+use cap_std::fs::{Dir, OpenOptions};
+
+use super::plan::Plan;
+
+const TREE: &str = "tree";
+const LATE: &str = "late";
+
+#[derive(Debug)]
+pub(super) struct Tree {
+    own: Dir,
+    tree: Dir,
+    pub plan: Arc<Plan>,
+    /// Under which name each top was placed.
+    placed: BTreeMap<String, String>,
+    /// Files below those that were not there then.
+    late: BTreeSet<u32>,
+}
+
+/// The folder that was last opened: files of one folder follow each other.
+#[derive(Debug, Default)]
+pub(super) struct LastFolder(Option<(Option<u32>, Dir)>);
+
+impl Tree {
+    /// Opens or makes the tree in the staging folder of a transfer. `placing` is what was placed, or was about to be.
+    pub fn open(own: &Dir, plan: Arc<Plan>, mut placing: BTreeMap<String, String>) -> io::Result<Tree> {
+        let tree = open_folder(own, TREE, Access::Usual)?;
+        placing.retain(|name, _| tree.symlink_metadata(name).is_err());
+        let own = own.try_clone()?;
+        let tree = Tree { own, tree, plan, placed: placing, late: BTreeSet::new() };
+        tree.make_folders()?;
+        Ok(tree)
+    }
+
+    /// Throws away what is in the staging folder of a transfer, the journal apart.
+    pub fn clear(own: &Dir) -> io::Result<()> {
+        remove_tree(own, TREE)?;
+        remove_tree(own, LATE)
+    }
+
+    /// These files come late.
+    pub fn expect_late(&mut self, files: BTreeSet<u32>) -> io::Result<()> {
+        if !files.is_empty() {
+            drop(open_folder(&self.own, LATE, Access::Own)?);
+        }
+        self.late = files;
+        Ok(())
+    }
+
+    pub fn late_files(&self) -> impl Iterator<Item = u32> + '_ {
+        self.late.iter().copied()
+    }
+
+    pub fn is_late(&self, file: u32) -> bool {
+        self.late.contains(&file)
+    }
+
+    pub fn late_folder(&self) -> io::Result<Dir> {
+        self.own.open_dir_nofollow(LATE)
+    }
+
+    pub fn top(&self) -> &Dir {
+        &self.tree
+    }
+
+    /// The final name of what stands at the top, if it has it.
+    pub fn placed_as(&self, top: &str) -> Option<&str> {
+        self.placed.get(top).map(String::as_str)
+    }
+
+    /// Whether what is above a file, or the file itself, has its final name.
+    pub fn is_placed(&self, file: u32) -> bool {
+        let planned = &self.plan.files[file as usize];
+        self.is_below_placed(planned.parent, &planned.name)
+    }
+
+    fn is_below_placed(&self, parent: Option<u32>, name: &str) -> bool {
+        !self.placed.is_empty() && self.placed.contains_key(self.plan.path(parent, name)[0])
+    }
+
+    /// Opens a staged file to be read.
+    pub fn read(&self, file: u32) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No);
+        let planned = &self.plan.files[file as usize];
+        let opened = match self.late.contains(&file) {
+            true => self.late_folder()?.open_with(file.to_string(), &options)?,
+            false => self.folder(planned.parent)?.open_with(&planned.name, &options)?,
+        };
+        Ok(opened.into_std())
+    }
+
+    /// Opens a staged file to be written, made if needed, with the permissions that it will keep.
+    pub fn write(&self, file: u32, content: Content, last: &mut LastFolder) -> io::Result<File> {
+        let planned = &self.plan.files[file as usize];
+        if self.late.contains(&file) {
+            return open_file(&self.late_folder()?, &file.to_string(), planned.executable, content);
+        }
+        if !matches!(&last.0, Some((at, _)) if *at == planned.parent) {
+            last.0 = Some((planned.parent, self.folder(planned.parent)?));
+        }
+        let (_, folder) = last.0.as_ref().expect("set above");
+        open_file(folder, &planned.name, planned.executable, content)
+    }
+
+    /// Removes what is there of a file that is not whole.
+    pub fn remove(&self, file: u32) -> io::Result<()> {
+        if self.late.contains(&file) {
+            return Ok(());
+        }
+        let planned = &self.plan.files[file as usize];
+        match self.folder(planned.parent)?.remove_file(&planned.name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The staged folder with this number, `None` being the top.
+    fn folder(&self, number: Option<u32>) -> io::Result<Dir> {
+        let Some(number) = number else { return self.tree.try_clone() };
+        let folder = &self.plan.folders[number as usize];
+        let mut names = self.plan.path(folder.parent, &folder.name).into_iter();
+        let top = names.next().expect("a path has a name");
+        names.try_fold(self.tree.open_dir_nofollow(top)?, |dir, name| dir.open_dir_nofollow(name))
+    }
+
+    fn make_folders(&self) -> io::Result<()> {
+        let mut last: Option<(Option<u32>, Dir)> = None;
+        for folder in &self.plan.folders {
+            if self.is_below_placed(folder.parent, &folder.name) {
+                continue;
+            }
+            if !matches!(&last, Some((at, _)) if *at == folder.parent) {
+                last = Some((folder.parent, self.folder(folder.parent)?));
+            }
+            let (_, parent) = last.as_ref().expect("set above");
+            match parent.create_dir(&folder.name) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the names of everything in it survive the loss of power.
+    #[cfg(unix)]
+    pub fn sync_folders(&self) -> io::Result<()> {
+        for (at, folder) in (0u32..).zip(&self.plan.folders) {
+            if !self.is_below_placed(folder.parent, &folder.name) {
+                sync_folder(&self.folder(Some(at))?)?;
+            }
+        }
+        if !self.late.is_empty() {
+            sync_folder(&self.late_folder()?)?;
+        }
+        sync_folder(&self.tree)
+    }
+}
+
+/// What is done with what a file holds when it is opened to be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Kept,
+    Discarded,
+}
+
+/// Who may look into a folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Its owner.
+    Own,
+    /// Whoever the system lets.
+    Usual,
+}
+
+pub(super) fn open_folder(parent: &Dir, name: &str, access: Access) -> io::Result<Dir> {
+    #[allow(unused_mut, reason = "only Unix has more to say")]
+    let mut builder = cap_std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    cap_std::fs::DirBuilderExt::mode(&mut builder, if access == Access::Usual { 0o755 } else { 0o700 });
+    #[cfg(not(unix))]
+    let _ = access;
+    match parent.create_dir_with(name, &builder) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    parent.open_dir_nofollow(name)
+}
+
+/// Opens a file of our own staging to read and write, making it if needed.
+pub(super) fn open_file(folder: &Dir, name: &str, executable: bool, content: Content) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).follow(FollowSymlinks::No);
+    options.truncate(content == Content::Discarded);
+    #[cfg(unix)]
+    cap_std::fs::OpenOptionsExt::mode(&mut options, if executable { 0o755 } else { 0o644 });
+    #[cfg(not(unix))]
+    let _ = executable;
+    Ok(folder.open_with(name, &options)?.into_std())
+}
+
+/// Removes a folder with all that is in it, following no links.
+pub(super) fn remove_tree(parent: &Dir, name: &str) -> io::Result<()> {
+    match parent.remove_dir_all(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes the names in a folder survive the loss of power. Directory handles are opened for lookups only.
+#[cfg(unix)]
+pub(super) fn sync_folder(folder: &Dir) -> io::Result<()> {
+    Ok(rustix::fs::fsync(readable(folder)?)?)
+}
+
+#[cfg(unix)]
+pub(super) fn readable(folder: &Dir) -> rustix::io::Result<rustix::fd::OwnedFd> {
+    use rustix::fs::{Mode, OFlags, openat};
+    openat(folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
