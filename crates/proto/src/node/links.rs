@@ -222,6 +222,7 @@ impl Node {
     }
 
     /// The other side asks for entries of a room.
+    #[allow(clippy::too_many_arguments, reason = "each is a field of the frame")]
     fn wanted(
         &mut self,
         conn: ConnId,
