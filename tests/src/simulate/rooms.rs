@@ -167,5 +167,5 @@ const MEMBERS: usize = 6;
 /// How long it may take until they know.
 const BEGINNING: Duration = Duration::from_secs(300);
 /// Entries of a backlog, by two: what is asked for first is 256.
-const BACKLOG: usize = 400;
+const BACKLOG: usize = 300;
 const MESSAGES_BETWEEN_BACKLOGS: usize = 500;
