@@ -104,9 +104,10 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
         };
         match listed.await {
             Ok((plan, list, near, open)) => return Ok((plan, list, Some((source, near, open)))),
-            // What the author says counts for more than what others do.
-            Err(error) if source.peer == wanted.author || !matches!(last, PullError::Failed { .. }) => {
-                last = error;
+            Err(error) if source.peer == wanted.author => last = error,
+            // Only the author speaks for the offer: others may have started again, and have nothing to give any more.
+            Err(error) if !matches!(last, PullError::Failed { .. }) => {
+                last = PullError::Lost(error.to_string())
             }
             Err(_) => {}
         }

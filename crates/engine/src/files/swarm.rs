@@ -377,7 +377,8 @@ impl<D: Dial> Swarm<D> {
                 self.drop_holder(link);
             }
             News::Closed(Closed::Refused) => {
-                if author || self.holders.len() == 1 {
+                // Only the author speaks for the offer.
+                if author {
                     self.last = refused();
                 }
                 self.give_up_holder(link);

@@ -104,7 +104,14 @@ async fn a_receiver_gives_nothing_to_who_may_not_have_it() {
     bob.fetches(ann.id, &offer, &[ann.id]).await.unwrap().unwrap();
     let eve = Person::new(3, &book);
     let end = eve.fetches(ann.id, &offer, &[bob.id]).await.unwrap().unwrap_err().end();
-    assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)));
+    assert_eq!(end, Some(PullEnd::Lost), "only the author can say for good that it is not for eve");
+    let whole = eve.fetches(ann.id, &offer, &[bob.id, ann.id]).await.unwrap();
+    assert!(whole.is_ok(), "whoever has nothing to give any more keeps nobody from who has");
+    let dan = Person::with(4, &book, |_| Verdict::MayFetch);
+    let refusing = Person::with(5, &book, |_| Verdict::MayNot);
+    let refused = refusing.offers("private", b"data").await;
+    let end = dan.fetches(refusing.id, &refused, &[refusing.id]).await.unwrap().unwrap_err().end();
+    assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)), "its author says so");
 }
 
 /// Eve says to have all that Ann offers, and that Ann signed what Eve did.
