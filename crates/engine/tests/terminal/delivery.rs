@@ -36,8 +36,8 @@ fn waiting_for_a_delivery_ends_when_everybody_who_is_here_has_it() {
             let mut looks = looks.lock().expect("no panic before");
             *looks += 1;
             let (holders, more): (&[&str], _) = match *looks {
-                1 => (&["Bob"], json!({ "to": ["BobBobBob"], "names": ["Bob"], "of": 3 })),
-                _ => (&["Bob", "Cyd"], json!({ "to": [], "names": [], "of": 3 })),
+                1 => (&["Bob"], json!({ "to": ["BobBobBob"], "names": ["Bob"], "of": 3, "keptBy": [] })),
+                _ => (&["Bob", "Cyd"], json!({ "to": [], "names": [], "of": 3, "keptBy": [] })),
             };
             let told =
                 json!({ "event": "delivered", "room": "room-design", "message": "m1", "delivered": more });
@@ -75,16 +75,16 @@ fn own(id: &str, text: &str, holders: &[&str], of: u32) -> Value {
     message["name"] = "Ann".into();
     message["mine"] = true.into();
     let to: Vec<String> = holders.iter().map(|name| name.repeat(3)).collect();
-    message["delivered"] = json!({ "to": to, "names": holders, "of": of });
+    message["delivered"] = json!({ "to": to, "names": holders, "of": of, "keptBy": [] });
     message
 }
 
 fn member(name: &str, online: bool) -> Value {
     json!({
-        "peer": name.repeat(3), "short": name, "name": name, "me": false, "online": online, "role": "member",
+        "peer": name.repeat(3), "short": name, "name": name, "me": false, "online": online, "role": "member", "forked": false,
     })
 }
 
 fn me() -> Value {
-    json!({ "peer": "ann", "short": "ann", "name": "Ann", "me": true, "online": true, "role": "member" })
+    json!({ "peer": "ann", "short": "ann", "name": "Ann", "me": true, "online": true, "role": "member", "forked": false })
 }

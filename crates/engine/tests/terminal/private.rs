@@ -106,10 +106,11 @@ fn member(name: &str, role: &str, me: bool) -> Value {
 fn snapshot(cloned: Option<u64>) -> Value {
     let me = json!({
         "id": "annannan", "short": "annannan", "name": "Ann", "downloads": "/tmp", "version": "0.1.0", "named": true,
-        "historyDays": 0, "historyBytes": 0, "cloned": cloned
+        "historyDays": 0, "holdForOthers": true, "holdBytes": 0, "historyBytes": 0, "cloned": cloned
     });
     let network = json!({ "port": 1, "tcpPort": 2, "multicast": true, "interfaces": [], "dropped": [] });
-    json!({ "me": me, "network": network, "peers": [], "rooms": [], "transfers": [] })
+    let mailbox = json!({ "entries": 0, "bytes": 0, "people": 0 });
+    json!({ "me": me, "network": network, "peers": [], "rooms": [], "transfers": [], "mailbox": mailbox })
 }
 
 fn invite() -> Value {
