@@ -6,6 +6,7 @@
 
 mod files;
 mod rooms;
+mod shares;
 #[cfg(test)]
 mod typescript;
 
@@ -18,6 +19,7 @@ pub use rooms::{
     Arrived, Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note,
     NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
 };
+pub use shares::{Listing, ListingEntry, PeerShare, Share, ShareAudience};
 
 /// What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -182,6 +184,53 @@ pub enum Command {
     Decline { transfer: String },
     /// Stop an incoming transfer or withdraw an outgoing one; answered by [`Reply::Transfer`].
     Cancel { transfer: String },
+    /// Let others look into a folder and fetch from it; one that is shared already is called and shared otherwise from
+    /// now on. Answered by [`Reply::Share`].
+    Share {
+        /// Of a folder.
+        handle: String,
+        /// What others see it as; the folder's own name if it is absent.
+        #[cfg_attr(test, ts(optional))]
+        name: Option<String>,
+        who: ShareAudience,
+    },
+    /// Share a folder no longer, and cut whoever fetches from it; answered by [`Reply::Done`]. `share` is here and below an
+    /// id, an unambiguous prefix of one, or a name.
+    Unshare { share: String },
+    /// The folders that this device shares; answered by [`Reply::Shares`].
+    Shares {},
+    /// Call a shared folder otherwise, or share it with others; what is absent stays. Answered by [`Reply::Share`].
+    SetShare {
+        share: String,
+        #[cfg_attr(test, ts(optional))]
+        name: Option<String>,
+        #[cfg_attr(test, ts(optional))]
+        who: Option<ShareAudience>,
+    },
+    /// What somebody shares with this device; answered by [`Reply::PeerShares`].
+    PeerShares { peer: String },
+    /// What is in a folder that somebody shares; answered by [`Reply::Listing`].
+    Browse {
+        peer: String,
+        share: String,
+        /// From the shared folder down, `/` between names; empty for the shared folder itself.
+        folder: String,
+        /// [`Listing::next`] of the page before.
+        #[cfg_attr(test, ts(optional))]
+        after: Option<String>,
+        /// At most this many, 1000 at the most.
+        limit: u32,
+    },
+    /// Fetch files and folders that somebody shares into the folder behind a handle, or into the download folder; answered
+    /// by [`Reply::Transfer`], an incoming transfer like any other.
+    Get {
+        peer: String,
+        share: String,
+        /// As [`Command::Browse`] has them; none, or an empty one, means all of it.
+        paths: Vec<String>,
+        #[cfg_attr(test, ts(optional))]
+        into: Option<String>,
+    },
     /// Change settings; what is absent stays. Answered by [`Reply::Me`].
     Configure {
         #[cfg_attr(test, ts(optional))]
@@ -234,6 +283,10 @@ pub enum Reply {
     Transfer(Transfer),
     Transfers(Vec<Transfer>),
     Files(Files),
+    Share(Share),
+    Shares(Vec<Share>),
+    PeerShares(Vec<PeerShare>),
+    Listing(Listing),
     Mailbox(Mailbox),
 }
 
@@ -318,6 +371,8 @@ pub enum Event {
     TransferFinished {
         transfer: Transfer,
     },
+    /// The folders that this device shares, or with whom, are others than before.
+    SharesChanged {},
     MeChanged {
         me: Me,
     },

@@ -5,6 +5,8 @@
 mod delivery;
 #[path = "terminal/private.rs"]
 mod private;
+#[path = "terminal/shares.rs"]
+mod shares;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -8,7 +8,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::model::{
-    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
+    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, ShareId, Span, TransferId,
+    UnixMillis,
 };
 use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
@@ -223,9 +224,10 @@ pub enum Trust {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransferRecord {
     pub id: TransferId,
+    /// Where it was offered, and where receipts are written: of what was taken from a shared folder, the conversation of
+    /// the two, begun or not.
     pub room: RoomId,
-    /// The log entry that made the offer.
-    pub entry: EntryId,
+    pub origin: Origin,
     /// The device that offers.
     pub from: PeerId,
     pub offer: Offer,
@@ -234,6 +236,15 @@ pub struct TransferRecord {
     pub offered: UnixMillis,
     /// What became of it elsewhere, by signed receipts; only for offers of this device.
     pub receipts: Vec<(PeerId, Receipt)>,
+}
+
+/// What made an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// An entry of a log.
+    Entry(EntryId),
+    /// `to` asked for something of a folder that is shared with it. Nobody else may fetch it, and no room speaks of it.
+    Share { share: ShareId, to: PeerId },
 }
 
 /// Bytes for the network.

@@ -109,6 +109,11 @@ hex_id!(
     TransferId, 16
 );
 
+hex_id!(
+    /// One folder that a device shares; random, chosen by that device.
+    ShareId, 16
+);
+
 impl TransferId {
     /// Begins with the first half of the offering device's key, so that nobody else can use it; the rest is random.
     pub fn new(author: PeerId, random: [u8; 8]) -> TransferId {

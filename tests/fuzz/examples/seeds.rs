@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, TransferId};
+use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, ShareId, TransferId};
 use lanyard_proto::rooms::{Content, Offer, Text};
 use lanyard_proto::transfer::{Failure, Receipt};
 use lanyard_proto::wire::compact::Packer;
@@ -15,6 +15,7 @@ use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 use lanyard_proto::wire::mail::{self, Mail};
+use lanyard_proto::wire::share::{self, After, Share, Shared, Taken, Why};
 
 const ROOM: RoomId = RoomId([9; 32]);
 const TRANSFER: TransferId = TransferId([5; 16]);
@@ -206,6 +207,13 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
     let addresses = vec!["192.0.2.1:24417".parse().expect("an address")];
     let sources = vec![Source { peer: Identity::from_seed(&[1; 32]).peer_id(), addresses }];
     let want = Want { pieces: vec![1, 70_000], any: 16, leaves: vec![3] };
+    let share = ShareId([7; 16]);
+    let after = Some(After { folder: true, name: "May".to_owned() });
+    let list = Share::List { share, folder: "2026".to_owned(), after, limit: 1000 };
+    let entry = share::Entry { name: "图纸.dwg".to_owned(), folder: false, size: 70_000, modified: 1 << 40 };
+    let names = vec!["May".to_owned()];
+    let taken =
+        Taken { transfer: TRANSFER.0, names, files: 3, folders: 1, bytes: 1 << 30, manifest: [6; 32] };
     let framed = |frame: file::Frame<'_>| {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
@@ -229,6 +237,13 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("cancel", framed(file::Frame::Cancel)),
         ("done-receipt", framed(file::Frame::Done { digest: [1; 32] })),
         ("alive", framed(file::Frame::Alive)),
+        ("look", framed(file::Frame::Share(Share::Look))),
+        ("shared", framed(file::Frame::Share(Share::Shared(vec![Shared { share, name: "Photos".to_owned() }])))),
+        ("list", framed(file::Frame::Share(list))),
+        ("listing", framed(file::Frame::Share(Share::Listing { entries: vec![entry], more: true }))),
+        ("take", framed(file::Frame::Share(Share::Take { share, paths: vec!["2026/May".to_owned()] }))),
+        ("taken", framed(file::Frame::Share(Share::Taken(taken)))),
+        ("unshared", framed(file::Frame::Share(Share::Unshared { why: Why::Gone, path: Some(1) }))),
         ("items", page),
     ]
 }

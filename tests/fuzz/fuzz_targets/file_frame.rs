@@ -4,6 +4,9 @@ use lanyard_proto::wire::file::{
     CHUNK_BYTES, Data, Frame, Item, MAX_DEPTH, MAX_GOT, MAX_LEAVES, MAX_PATH_BYTES, MAX_PEER_ADDRESSES,
     MAX_PEERS, MAX_PIECE_HEAD, MAX_WANTED,
 };
+use lanyard_proto::wire::share::{
+    MAX_LISTED, MAX_LISTED_NAME, MAX_SHARE_NAME, MAX_SHARES, MAX_TAKEN, Share,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -33,6 +36,7 @@ fn check(frame: &Frame<'_>) {
             assert!(peers.len() <= MAX_PEERS);
             assert!(peers.iter().all(|peer| peer.addresses.len() <= MAX_PEER_ADDRESSES));
         }
+        Frame::Share(share) => about_shares(share),
         Frame::Piece(piece) => {
             let mut head = Vec::new();
             piece.encode_head(&mut head);
@@ -42,6 +46,28 @@ fn check(frame: &Frame<'_>) {
             }
         }
         _ => {}
+    }
+}
+
+fn about_shares(share: &Share) {
+    match share {
+        Share::Shared(shares) => {
+            assert!(shares.len() <= MAX_SHARES);
+            assert!(shares.iter().all(|shared| shared.name.len() <= MAX_SHARE_NAME));
+        }
+        Share::List { folder, after, .. } => {
+            assert!(folder.len() <= MAX_PATH_BYTES);
+            assert!(after.as_ref().is_none_or(|after| after.name.len() <= MAX_LISTED_NAME));
+        }
+        Share::Listing { entries, .. } => {
+            assert!(entries.len() <= MAX_LISTED);
+            assert!(entries.iter().all(|entry| entry.name.len() <= MAX_LISTED_NAME));
+        }
+        Share::Take { paths, .. } => {
+            assert!(paths.len() <= MAX_TAKEN && paths.iter().all(|path| path.len() <= MAX_PATH_BYTES));
+        }
+        Share::Taken(taken) => assert!(taken.names.len() <= 8),
+        Share::Look | Share::Unshared { .. } => {}
     }
 }
 

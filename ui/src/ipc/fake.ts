@@ -304,6 +304,16 @@ export class FakeBackend implements Backend {
         return this.configure(command.params);
       case 'mailbox':
         return { reply: 'mailbox', value: scene.mailbox };
+      case 'shares':
+        return { reply: 'shares', value: [] };
+      case 'peer-shares':
+        return { reply: 'peer-shares', value: [] };
+      case 'share':
+      case 'unshare':
+      case 'set-share':
+      case 'browse':
+      case 'get':
+        throw { code: 'not-found', message: 'Nobody shares a folder here.' } satisfies ApiError;
       case 'typing':
       case 'add-peer':
         return { reply: 'done' };

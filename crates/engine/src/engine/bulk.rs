@@ -97,7 +97,9 @@ impl Run {
     pub fn serve_files(&mut self, secure: Secure) {
         let Secure { peer, remote, stream, .. } = secure;
         let to_peer = self.serves.values().filter(|serving| serving.peer == peer).count();
-        if self.serves.len() >= MAX_SERVES || to_peer >= MAX_SERVES_PER_PEER {
+        if self.serves.len() >= MAX_SERVES + MAX_ASKERS
+            || to_peer >= MAX_SERVES_PER_PEER + MAX_ASKERS_PER_PEER
+        {
             tokio::spawn(async move {
                 if let Err(error) = files::turn_away(stream).await {
                     tracing::debug!(peer = %peer.short(), %error, "could not ask to come back later");
@@ -108,7 +110,7 @@ impl Run {
         self.next_serve += 1;
         let id = self.next_serve;
         let stop = CancellationToken::new();
-        self.serves.insert(id, Serving { peer, transfer: None, stop: stop.clone() });
+        self.serves.insert(id, Serving { peer, transfer: None, asks: false, stop: stop.clone() });
         let (shelf, reports) = (self.shelf.clone(), self.reports.clone());
         let asked = {
             let reports = self.reports.clone();
@@ -123,17 +125,17 @@ impl Run {
             let reports = self.reports.clone();
             move |transfer, moved| drop(reports.try_send(Report::Moved { transfer, peer, moved }))
         };
+        let desk = self.desk(id, peer);
         // Others can reach it where it came from, at the port that it announces.
         let mut addresses = self.node.presence().addresses(peer).to_vec();
         addresses.sort_by_key(|address| address.ip() != remote.ip());
         let receiver = Receiver { peer, addresses };
         tokio::spawn(async move {
-            match files::serve(stream, receiver, shelf, asked, moved, stop).await {
-                Ok(served) => {
-                    if let Served { transfer, digest: Some(digest) } = served {
-                        let _ = reports.send(Report::Sent { transfer, to: peer, digest }).await;
-                    }
+            match files::serve(stream, receiver, shelf, asked, desk, moved, stop).await {
+                Ok(Served::Files { transfer, digest: Some(digest) }) => {
+                    let _ = reports.send(Report::Sent { transfer, to: peer, digest }).await;
                 }
+                Ok(_) => {}
                 Err(ServeError::Stopped | ServeError::Cancelled) => {}
                 Err(error) => tracing::info!(peer = %peer.short(), %error, "could not send files"),
             }
@@ -163,25 +165,39 @@ impl Run {
     /// Cuts whoever fetches from a room what is not for them any more.
     pub fn recheck(&mut self, room: RoomId) {
         for serving in self.serves.values() {
-            let offered = |transfer: &TransferId| {
-                self.node.transfer(*transfer).is_some_and(|record| record.room == room)
+            let concerned = |transfer: &TransferId| {
+                let offered = self.node.transfer(*transfer);
+                offered.is_some_and(|record| record.room == room || record.share().is_some())
             };
-            if let Some(transfer) = serving.transfer.filter(offered)
-                && !self.node.may_fetch(transfer, serving.peer)
+            if let Some(transfer) = serving.transfer.filter(concerned)
+                && !self.may_fetch(transfer, serving.peer)
             {
                 serving.stop.cancel();
             }
         }
     }
 
+    /// Whether a device may fetch something at this moment.
+    fn may_fetch(&self, transfer: TransferId, peer: PeerId) -> bool {
+        self.node.may_fetch(transfer, peer) && self.may_fetch_shared(transfer, peer)
+    }
+
     /// A receiver said what it wants: from now on it can be cut off.
     pub fn asked(&mut self, serve: u64, transfer: TransferId) -> Verdict {
-        let Some(serving) = self.serves.get_mut(&serve) else { return Verdict::MayNot };
-        serving.transfer = Some(transfer);
-        match self.node.may_fetch(transfer, serving.peer) {
-            true => Verdict::MayFetch,
-            false => Verdict::MayNot,
+        let Some(peer) = self.serves.get(&serve).map(|serving| serving.peer) else { return Verdict::MayNot };
+        if !self.may_fetch(transfer, peer) {
+            return Verdict::MayNot;
         }
+        let fetching: Vec<PeerId> =
+            self.serves.values().filter(|other| other.transfer.is_some()).map(|other| other.peer).collect();
+        let by_peer = fetching.iter().filter(|other| **other == peer).count();
+        if fetching.len() >= MAX_SERVES || by_peer >= MAX_SERVES_PER_PEER {
+            return Verdict::Later;
+        }
+        if let Some(serving) = self.serves.get_mut(&serve) {
+            serving.transfer = Some(transfer);
+        }
+        Verdict::MayFetch
     }
 
     pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64) {
@@ -265,6 +281,8 @@ pub struct Serving {
     pub peer: PeerId,
     /// Known once it has said what it wants.
     pub transfer: Option<TransferId>,
+    /// Whether it asks about shared folders instead.
+    pub asks: bool,
     pub stop: CancellationToken,
 }
 
@@ -284,6 +302,10 @@ impl Dial for Dialler {
     }
 }
 
+/// Connections that ask about shared folders at a time.
+pub const MAX_ASKERS: usize = 16;
+/// One that is answered, and one that was begun before the last was over.
+pub const MAX_ASKERS_PER_PEER: usize = 2;
 /// Connections that are served at a time: more would only share the same disk and wire.
 const MAX_SERVES: usize = 16;
 /// As many as a receiver pulls at a time.

@@ -87,6 +87,13 @@ impl Run {
                 Ok(())
             }
             Command::Offer { to: whom, handles } => self.offer(&whom, &handles, to).await,
+            asked @ (Command::Shares {}
+            | Command::PeerShares { .. }
+            | Command::Browse { .. }
+            | Command::Get { .. }) => {
+                self.ask_of_shares(asked, to);
+                Ok(())
+            }
             command => match self.carry_out(command).await {
                 Ok(Outcome::Now(reply)) => {
                     // Whoever asked may be gone.
@@ -172,7 +179,11 @@ impl Run {
             | Command::Pins { .. }
             | Command::Files { .. }
             | Command::Search { .. }
-            | Command::Export { .. } => unreachable!("answered later, see `command`"),
+            | Command::Export { .. }
+            | Command::Shares {}
+            | Command::PeerShares { .. }
+            | Command::Browse { .. }
+            | Command::Get { .. } => unreachable!("answered later, see `command`"),
             private @ (Command::CreateRoom { .. }
             | Command::Members { .. }
             | Command::AddMember { .. }
@@ -186,6 +197,9 @@ impl Run {
                 let room = self.find_room(&room)?;
                 self.keep_room(room, days).await?;
                 Ok(Outcome::After(Effects::default(), Answering::Room(room)))
+            }
+            shared @ (Command::Share { .. } | Command::Unshare { .. } | Command::SetShare { .. }) => {
+                self.change_shares(shared).await
             }
             Command::Directory {} => Ok(Outcome::Now(Reply::Directory(self.directory()))),
         }
@@ -202,6 +216,10 @@ impl Run {
             Answering::Me(me) => {
                 self.tell(Event::MeChanged { me: (*me).clone() });
                 Ok(Reply::Me(*me))
+            }
+            Answering::Shared(reply) => {
+                self.tell(Event::SharesChanged {});
+                Ok(*reply)
             }
             Answering::Refused(error) => Err(error),
         };
@@ -422,7 +440,7 @@ impl Run {
         if path.is_dir() { Ok(path) } else { Err(invalid(format!("{} is not a folder.", path.display()))) }
     }
 
-    fn download_folder(&self) -> PathBuf {
+    pub(super) fn download_folder(&self) -> PathBuf {
         self.settings.downloads.clone().unwrap_or_else(|| self.config.profile.join("downloads"))
     }
 }
@@ -448,7 +466,9 @@ pub fn refused(refusal: Refusal) -> ApiError {
         | Refusal::NotCreator
         | Refusal::Flooding
         | Refusal::TooManyDeeds => ErrorCode::Refused,
-        Refusal::Transfer(lanyard_proto::transfer::Refusal::Over)
+        Refusal::Transfer(
+            lanyard_proto::transfer::Refusal::Over | lanyard_proto::transfer::Refusal::TooMany,
+        )
         | Refusal::NotYourMessage
         | Refusal::NotYoursToDelete => ErrorCode::Refused,
         _ => ErrorCode::Invalid,

@@ -21,6 +21,7 @@ impl Run {
             }
             Fact::RoomLeft(room) => {
                 self.view.rooms.remove(&room);
+                self.recheck(room);
                 self.tell(Event::RoomLeft { room: room.to_string() });
             }
             Fact::Entry { room, entry, arrived } => self.tell_of_entry(room, &entry, arrived),

@@ -46,6 +46,8 @@ pub enum Answering {
     Transfer(TransferId),
     /// This device, as it is from now on; everybody is told.
     Me(Box<Me>),
+    /// What was changed about shared folders; everybody is told that something was.
+    Shared(Box<Reply>),
     /// Something was done, though not what was asked for.
     Refused(ApiError),
 }

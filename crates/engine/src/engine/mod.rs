@@ -24,6 +24,7 @@ mod opening;
 mod private;
 mod progress;
 mod run;
+mod shares;
 mod show;
 mod start;
 #[cfg(test)]

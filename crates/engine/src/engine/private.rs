@@ -126,7 +126,7 @@ impl Run {
         self.find_room(to)
     }
 
-    fn find_person(&self, wanted: &str) -> Result<PeerId, ApiError> {
+    pub(super) fn find_person(&self, wanted: &str) -> Result<PeerId, ApiError> {
         self.find_peer(wanted.strip_prefix('@').unwrap_or(wanted))
     }
 

@@ -23,6 +23,7 @@ use crate::engine::lock::ProfileLock;
 use crate::engine::messages::Found;
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
+use crate::engine::shares::{ShareReport, Shares};
 use crate::engine::view::View;
 use crate::files::{Handles, Shelf, Verdict};
 use crate::net::framing::{SyncEvent, SyncWriter};
@@ -57,6 +58,7 @@ pub struct Run {
     /// Addresses that were given and are dialled, or will be again.
     pub addresses: BTreeSet<String>,
     pub keeping: Keeping,
+    pub shares: Shares,
     pub pulls: HashMap<TransferId, CancellationToken>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
@@ -117,6 +119,8 @@ pub enum Report {
         entries: Vec<Arc<Entry>>,
     },
     AcceptByRule(TransferId),
+    /// About shared folders, from whoever answers or asks.
+    Share(Box<ShareReport>),
     /// Entries of a private room whose key came.
     Reread {
         room: RoomId,
@@ -399,6 +403,7 @@ impl Run {
                 Ok(())
             }
             Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
+            Report::Share(report) => self.share_report(*report).await,
             Report::Failed(error) => Err(error),
         }
     }

@@ -23,6 +23,7 @@ use crate::engine::lock::ProfileLock;
 use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
+use crate::engine::shares::Shares;
 use crate::engine::view::{Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
 use crate::files::{Handles, Shelf};
 use crate::net::interfaces::Watch;
@@ -78,11 +79,13 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         tcp_port,
         network: config.network.clone(),
     };
+    let shares = Shares::new(store.shares().await?);
     let view = load_view(&store, &loaded, &identity).await?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let (node, effects) = Node::new(identity, me, loaded, seed, clock.now());
-    let offered = node.transfers().filter(|record| record.from == node.me()).map(|record| record.id);
+    let served = node.transfers().filter(|record| record.from == node.me() && !record.is_given_and_over());
+    let offered = served.map(|record| record.id);
     let strays = shelf.strays(&offered.collect()).unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot look for offers that are over");
         Vec::new()
@@ -114,6 +117,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         addresses: BTreeSet::new(),
         standing: HashMap::new(),
         keeping: Default::default(),
+        shares,
         pulls: HashMap::new(),
         serves: HashMap::new(),
         next_serve: 0,

@@ -236,7 +236,8 @@ impl Run {
         let known = self.node.transfers().map(|record| record.id);
         let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some()).map(|(id, _)| *id);
         let ids: std::collections::BTreeSet<TransferId> = known.chain(earlier).collect();
-        let mut transfers: Vec<Transfer> = ids.into_iter().filter_map(|id| self.transfer(id)).collect();
+        let shown = ids.into_iter().filter_map(|id| self.transfer(id).filter(|shown| !self.is_quiet(id, shown)));
+        let mut transfers: Vec<Transfer> = shown.collect();
         transfers.sort_by(|one, other| other.offered.cmp(&one.offered).then_with(|| one.id.cmp(&other.id)));
         transfers
     }
@@ -307,7 +308,8 @@ impl Run {
         let no_space = self.view.transfers.get(&record.id).is_some_and(|view| view.no_space);
         match record.state {
             NodeState::Failed(failure) => {
-                let mut sentence = failure_sentence(failure).to_owned();
+                let unshared = failure == Failure::Refused && record.share().is_some();
+                let mut sentence = if unshared { UNSHARED } else { failure_sentence(failure) }.to_owned();
                 if let Some(noted) = noted {
                     sentence = format!("{sentence} ({noted})");
                 }
@@ -384,6 +386,9 @@ fn failure_sentence(failure: Failure) -> &'static str {
         Failure::Protocol => "The sender's program sent something that makes no sense. Update both programs.",
     }
 }
+
+/// Where the holder says no to what was asked for of a shared folder.
+const UNSHARED: &str = "It is no longer shared with you. Ask whoever shared it.";
 
 fn failure_code(failure: Failure) -> ErrorCode {
     match failure {

@@ -234,6 +234,6 @@ impl Staging {
             }
             (number, at)
         });
-        Sources { tops: Vec::new(), odd: paths.collect() }
+        Sources { odd: paths.collect(), ..Sources::default() }
     }
 }

@@ -4,9 +4,8 @@
 //! locked for moments only, never while a file is read or a frame is sent.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, Metadata};
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use lanyard_proto::identity::Identity;
@@ -142,7 +141,7 @@ impl Holding {
         let known: Vec<(u32, u64)> = self.lock().ids.iter().map(|(file, id)| (*file, *id)).collect();
         let Place::Final(sources) = self.lock().place.clone() else { return };
         for (file, id) in known.into_iter().filter(|(file, _)| *file < self.layout.files()) {
-            let about = sources.path(file, &self.list.item(file)).symlink_metadata();
+            let about = sources.about(file, &self.list.item(file));
             let same = about.is_ok_and(|about| self.unchanged(file, &about).is_ok() && id_of(&about) == id);
             if !same {
                 self.forget(&mut self.lock(), file);
@@ -332,7 +331,7 @@ impl Holding {
             Place::Moving => return Err(Failure::SourceGone),
         };
         let item = self.list.item(file);
-        let opened = open(&sources.path(file, &item)).map_err(|_| Failure::SourceGone)?;
+        let opened = sources.open(file, &item).map_err(|_| Failure::SourceGone)?;
         let about = opened.metadata().map_err(|_| Failure::SourceGone)?;
         self.unchanged(file, &about)?;
         let id = id_of(&about);
@@ -400,20 +399,6 @@ impl Held {
 
 fn overlap(one: &std::ops::Range<u32>, other: &std::ops::Range<u32>) -> usize {
     (one.start.max(other.start)..one.end.min(other.end)).len()
-}
-
-/// Opens a file and nothing else: no link that took its place, no pipe that would wait for a writer.
-#[cfg(unix)]
-fn open(path: &Path) -> io::Result<File> {
-    use rustix::fs::OFlags;
-    use std::os::unix::fs::OpenOptionsExt;
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).open(path)
 }
 
 /// Tells a file from another one that took its name, size and date. Where the system has no numbers for files, it cannot.

@@ -1,6 +1,8 @@
 //! A manifest that is known to be whole: its bytes, and where each file is in them.
 
-use std::path::PathBuf;
+use std::fs::{File, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
 
 use lanyard_proto::transfer::{Layout, TooLarge};
 use lanyard_proto::wire::file::{Item, ItemKind};
@@ -54,7 +56,24 @@ impl List {
 }
 
 impl Sources {
-    /// Where a file of the manifest is on this device.
+    /// Opens a file of the manifest, and nothing else that has its name.
+    pub fn open(&self, number: u32, item: &Item) -> io::Result<File> {
+        let path = self.path(number, item);
+        match &self.inside {
+            Some(folder) => folder.file(&path),
+            None => open(&path),
+        }
+    }
+
+    /// What stands under the name of a file of the manifest.
+    pub fn about(&self, number: u32, item: &Item) -> io::Result<Metadata> {
+        match &self.inside {
+            Some(_) => self.open(number, item)?.metadata(),
+            None => self.path(number, item).symlink_metadata(),
+        }
+    }
+
+    /// Where a file of the manifest is on this device, or in the shared folder.
     pub fn path(&self, number: u32, item: &Item) -> PathBuf {
         if let Ok(at) = self.odd.binary_search_by_key(&number, |(file, _)| *file) {
             return self.odd[at].1.clone();
@@ -63,4 +82,18 @@ impl Sources {
         let top = self.tops.iter().find(|(name, _)| name == top).map(|(_, path)| path.clone());
         below.iter().fold(top.unwrap_or_default(), |path, name| path.join(name))
     }
+}
+
+/// Opens a file and nothing else: no link that took its place, no pipe that would wait for a writer.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::options().read(true).open(path)
 }

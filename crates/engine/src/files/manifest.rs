@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use lanyard_proto::rooms::{MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, Offer};
@@ -15,6 +16,7 @@ use lanyard_proto::wire::file::{Item, ItemKind, MAX_DEPTH, MAX_ITEMS, MAX_MANIFE
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
+use super::inside::Inside;
 use super::names::{folded, head, numbered};
 
 /// What was found.
@@ -32,6 +34,8 @@ pub struct Survey {
 /// Where the items of a manifest are on this device.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sources {
+    /// The shared folder that all of it is in; then the paths below are relative to it.
+    pub inside: Option<Arc<Inside>>,
     /// The first component of the items below it, and where that is.
     pub tops: Vec<(String, PathBuf)>,
     /// Files whose names are not Unicode, by their number in the manifest, in order: the manifest cannot spell them.
@@ -76,22 +80,12 @@ fn survey_now(paths: &[PathBuf]) -> Result<Survey, SurveyError> {
             Stop::Survey(error) => error,
         })?;
     }
-    if found.files + found.folders == 0 {
-        return Err(SurveyError::Nothing);
-    }
-    let names = found.sources.tops.iter().take(MAX_OFFER_NAMES);
-    let offer = Offer {
-        names: names.map(|(name, _)| head(name, MAX_OFFER_NAME_BYTES).to_owned()).collect(),
-        files: found.files,
-        folders: found.folders,
-        bytes: found.bytes,
-        manifest: Sha256::digest(&found.manifest).into(),
-    };
-    Ok(Survey { offer, skipped: found.skipped, manifest: found.manifest, sources: found.sources })
+    found.finish()
 }
 
+/// What is found while it is looked for.
 #[derive(Default)]
-struct Found {
+pub(super) struct Found {
     manifest: Vec<u8>,
     sources: Sources,
     taken: HashSet<String>,
@@ -99,6 +93,13 @@ struct Found {
     folders: u64,
     bytes: u64,
     skipped: u64,
+}
+
+/// What there is to know of something on the disk. Neither file nor folder: it is left out.
+pub(super) struct Looked {
+    pub kind: Option<ItemKind>,
+    pub size: u64,
+    pub modified: Option<i64>,
 }
 
 enum Stop {
@@ -110,9 +111,9 @@ impl Found {
     fn top(&mut self, chosen: &Path) -> Result<(), Stop> {
         let unreadable = |error| Stop::Io(chosen.to_owned(), error);
         let path = fs::canonicalize(chosen).map_err(unreadable)?;
-        let name = self.top_name(chosen.file_name().or_else(|| path.file_name()));
-        self.sources.tops.push((name.clone(), path.clone()));
-        let mut components = vec![name];
+        let name = chosen.file_name().or_else(|| path.file_name());
+        let name = name.map_or_else(|| "files".to_owned(), spelled);
+        let mut components = vec![self.name_top(&name, &path)];
         for entry in WalkDir::new(&path).follow_links(false).sort_by_file_name() {
             let entry = entry.map_err(|error| {
                 let at = error.path().unwrap_or(&path).to_owned();
@@ -136,20 +137,42 @@ impl Found {
         about: &Metadata,
     ) -> Result<(), SurveyError> {
         let kind = match about {
-            _ if about.is_dir() => ItemKind::Folder,
-            _ if about.is_file() && executable(about) => ItemKind::Executable,
-            _ if about.is_file() => ItemKind::File,
-            _ => {
-                self.skipped += 1;
-                return Ok(());
-            }
+            _ if about.is_dir() => Some(ItemKind::Folder),
+            _ if about.is_file() && executable(about) => Some(ItemKind::Executable),
+            _ if about.is_file() => Some(ItemKind::File),
+            _ => None,
+        };
+        self.add(path, top, names, Looked { kind, size: about.len(), modified: modified_of(about) })
+    }
+
+    /// What is in a shared folder.
+    pub fn inside(root: Arc<Inside>) -> Found {
+        let sources = Sources { inside: Some(root), ..Sources::default() };
+        Found { sources, ..Found::default() }
+    }
+
+    /// Something is not part of it.
+    pub fn skip(&mut self) {
+        self.skipped += 1;
+    }
+
+    /// Something at `path`, in or at the chosen path `top`, that is called `names`.
+    pub fn add(
+        &mut self,
+        path: &Path,
+        top: &Path,
+        names: &[String],
+        Looked { kind, size, modified }: Looked,
+    ) -> Result<(), SurveyError> {
+        let Some(kind) = kind else {
+            self.skipped += 1;
+            return Ok(());
         };
         if names.len() > MAX_DEPTH || names.iter().map(String::len).sum::<usize>() > MAX_PATH_BYTES {
             return Err(SurveyError::TooDeep(path.to_owned()));
         }
-        let size = if kind == ItemKind::Folder { 0 } else { about.len() };
-        Item { components: names.to_owned(), size, modified: modified_of(about), kind }
-            .encode(&mut self.manifest);
+        let size = if kind == ItemKind::Folder { 0 } else { size };
+        Item { components: names.to_owned(), size, modified, kind }.encode(&mut self.manifest);
         if kind == ItemKind::Folder {
             self.folders += 1;
         } else {
@@ -166,22 +189,42 @@ impl Found {
         Ok(())
     }
 
-    /// Two things of one name can be chosen from two places; below them the names would be mixed up.
-    fn top_name(&mut self, name: Option<&OsStr>) -> String {
-        let name = name.map_or_else(|| "files".to_owned(), spelled);
-        let mut free = name.clone();
+    /// All of it.
+    ///
+    /// # Errors
+    /// If that is nothing.
+    pub fn finish(self) -> Result<Survey, SurveyError> {
+        if self.files + self.folders == 0 {
+            return Err(SurveyError::Nothing);
+        }
+        let names = self.sources.tops.iter().take(MAX_OFFER_NAMES);
+        let offer = Offer {
+            names: names.map(|(name, _)| head(name, MAX_OFFER_NAME_BYTES).to_owned()).collect(),
+            files: self.files,
+            folders: self.folders,
+            bytes: self.bytes,
+            manifest: Sha256::digest(&self.manifest).into(),
+        };
+        Ok(Survey { offer, skipped: self.skipped, manifest: self.manifest, sources: self.sources })
+    }
+
+    /// Names something that was chosen. Two things of one name can be chosen from two places; below them the names would be
+    /// mixed up.
+    pub fn name_top(&mut self, name: &str, path: &Path) -> String {
+        let mut free = name.to_owned();
         for number in 2.. {
             if self.taken.insert(folded(&free)) {
                 break;
             }
-            free = numbered(&name, number);
+            free = numbered(name, number);
         }
+        self.sources.tops.push((free.clone(), path.to_owned()));
         free
     }
 }
 
 /// A name as Unicode; bytes that are none are spelled `%FF`, so that different names stay different.
-fn spelled(name: &OsStr) -> String {
+pub(super) fn spelled(name: &OsStr) -> String {
     let mut text = String::new();
     for piece in name.as_encoded_bytes().utf8_chunks() {
         text.push_str(piece.valid());

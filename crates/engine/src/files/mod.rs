@@ -3,6 +3,7 @@
 //! ```text
 //! offer:   handle -> survey -> shelf                      (what, from where, for whom: on disk)
 //! serve:   holding -> source: read and hash -> frames     (a blocking thread, a few reused buffers, the stream)
+//! share:   question -> inside, lent: list or survey -> answer, shelf
 //! pull:    frames -> sinks: verify and write -> staging -> final names
 //!            ^ swarm: whom to ask for which piece         (lanyard-proto's Fetch)
 //! ```
@@ -13,8 +14,9 @@
 //! - [`survey`]`(Vec<PathBuf>).await -> Result<Survey, SurveyError>`, with [`Survey::offer`] for the log entry.
 //! - [`Shelf::open`]`(profile)`, then [`Shelf::put`]`(transfer, survey, audience).await` before the offer is announced, and
 //!   [`Shelf::forget`]`(transfer).await` when it is withdrawn.
-//! - [`serve`]`(stream, receiver, shelf, asked, progress, stop).await -> Result<Served, ServeError>` for each accepted
-//!   connection, or [`turn_away`]`(stream).await` where there are too many.
+//! - [`serve`]`(stream, receiver, shelf, asked, lend, progress, stop).await -> Result<Served, ServeError>` for each accepted
+//!   connection, or [`turn_away`]`(stream).await` where there are too many. [`Lend`] decides what is shared with whom.
+//! - [`Asker`]: what others share, a page of it, an offer of some of it.
 //! - [`pull`]`(wanted, sources, dial, shelf, progress, stop).await -> Result<Received, PullError>`, with
 //!   [`PullError::end`] for the node; again to go on after [`PullError::Lost`].
 //! - [`discard`]`(transfer, into).await` once what a pull came to is written down, or nothing will come of it.
@@ -22,14 +24,18 @@
 //! Bytes of other devices' files reach the disk nowhere but in `staging` and `tree`, through a directory handle. [`Fresh`] is for files
 //! that this device makes itself.
 
+mod ask;
+mod attend;
 mod dials;
 mod finish;
 mod fresh;
 mod handle;
 mod hash;
 mod holding;
+mod inside;
 mod journal;
 mod leaves;
+mod lent;
 mod link;
 mod list;
 mod manifest;
@@ -50,8 +56,11 @@ mod tests;
 mod tree;
 mod verify;
 
+pub use ask::{AskError, Asker};
+pub use attend::{Lend, Question};
 pub use fresh::Fresh;
 pub use handle::{Handles, MAX_HANDLES};
+pub use lent::Lent;
 pub use link::{Dial, Dialled};
 pub use manifest::{Survey, SurveyError, survey};
 pub use names::shown;

@@ -10,11 +10,13 @@ use lanyard_proto::transfer::{Bitmap, Link};
 use lanyard_proto::wire::file::{
     Frame, Item, MAX_FIRST_FRAME, MAX_PAGE, MAX_PEER_ADDRESSES, Refusal, Source as Whereabouts,
 };
+use lanyard_proto::wire::share::Share;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::attend::{Lend, attend};
 use super::holding::Holding;
 use super::shelf::Shelf;
 use super::source::{BLOCK, Order, Source, SourceEnd};
@@ -44,13 +46,18 @@ const MAX_COMMAND: usize = 1 << 20;
 /// How often a receiver is told what is new. It is not told each piece apart.
 const NEWS: Duration = Duration::from_millis(20);
 
-/// A receiver has everything.
+/// What came of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Served {
-    pub transfer: TransferId,
-    /// What was offered, see [`lanyard_proto::transfer::PullEnd::Complete`]; unknown where this device has not seen all of
-    /// it.
-    pub digest: Option<[u8; 32]>,
+pub enum Served {
+    /// A receiver has everything.
+    Files {
+        transfer: TransferId,
+        /// What was offered, see [`lanyard_proto::transfer::PullEnd::Complete`]; unknown where this device has not seen
+        /// all of it.
+        digest: Option<[u8; 32]>,
+    },
+    /// It was about shared folders, and nothing more is asked.
+    Questions,
 }
 
 /// Whether a device may have what it asked for. Who is in a room is not the shelf's to know.
@@ -58,6 +65,8 @@ pub struct Served {
 pub enum Verdict {
     MayFetch,
     MayNot,
+    /// Not now: too much is being fetched.
+    Later,
 }
 
 /// Why a receiver does not have everything, as far as this connection goes.
@@ -74,6 +83,9 @@ pub enum ServeError {
     /// It asked for something that is not offered to it.
     #[error("not offered to this device")]
     NotOffered,
+    /// Others are served.
+    #[error("too much is being sent")]
+    Busy,
     /// What it sent makes no sense.
     #[error("what the receiver sent makes no sense")]
     Protocol,
@@ -84,29 +96,42 @@ pub enum ServeError {
 
 /// Serves one connection of `receiver`, whose key was proven, until it has what it wants.
 ///
-/// `asked` is told what the receiver wants, and says whether it may have it, before it gets any of it.
+/// `asked` is told what the receiver wants, and says whether it may have it, before it gets any of it. Where it asks for
+/// shared folders, `lend` decides.
 /// `progress` is told the bytes of the offer that the receiver has, wherever they came from; from a task, about once a
 /// megabyte.
 ///
 /// # Errors
 /// [`ServeError`]; none of them says anything about other connections.
-pub async fn serve<S, A>(
+pub async fn serve<S, A, L>(
     stream: S,
     receiver: Receiver,
     shelf: Shelf,
     asked: impl FnOnce(TransferId) -> A + Send,
+    lend: L,
     mut progress: impl FnMut(TransferId, u64) + Send,
     stop: CancellationToken,
 ) -> Result<Served, ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Future<Output = Verdict> + Send,
+    L: Lend,
 {
     let (reader, mut writer) = tokio::io::split(stream);
     let mut frames = Frames::new(reader);
     let served = async {
-        let (transfer, listed) = wanted(&mut frames).await?;
+        let (transfer, listed) = match wanted(&mut frames).await? {
+            Wanted::Files { transfer, listed } => (transfer, listed),
+            Wanted::Answer(first) => {
+                attend(first, &mut frames, &mut writer, &lend).await?;
+                return Ok(Served::Questions);
+            }
+        };
         let verdict = asked(transfer).await;
+        if verdict == Verdict::Later {
+            send(&mut writer, &Frame::Refused(Refusal::Busy)).await?;
+            return Err(ServeError::Busy);
+        }
         let holding = shelf.holding(transfer, receiver.peer).await.map_err(ServeError::Shelf)?;
         let Some(holding) = holding.filter(|_| verdict == Verdict::MayFetch) else {
             send(&mut writer, &Frame::Refused(Refusal::NotOffered)).await?;
@@ -117,7 +142,7 @@ where
         }
         let moved = |moved| progress(transfer, moved);
         give(&mut frames, &mut writer, &holding, receiver, moved).await?;
-        Ok(Served { transfer, digest: holding.digest() })
+        Ok(Served::Files { transfer, digest: holding.digest() })
     };
     let served = tokio::select! {
         biased;
@@ -153,9 +178,16 @@ where
     Ok(())
 }
 
-async fn wanted<R: AsyncRead + Unpin>(frames: &mut Frames<R>) -> Result<(TransferId, bool), ServeError> {
+/// What a device connected for.
+enum Wanted {
+    Files { transfer: TransferId, listed: bool },
+    Answer(Share),
+}
+
+async fn wanted<R: AsyncRead + Unpin>(frames: &mut Frames<R>) -> Result<Wanted, ServeError> {
     match timeout(FIRST_FRAME, frames.next(MAX_FIRST_FRAME)).await.map_err(|_| silent())?? {
-        Frame::Get { transfer, listed } => Ok((transfer, listed)),
+        Frame::Get { transfer, listed } => Ok(Wanted::Files { transfer, listed }),
+        Frame::Share(question) => Ok(Wanted::Answer(question)),
         _ => Err(ServeError::Protocol),
     }
 }

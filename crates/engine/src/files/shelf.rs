@@ -18,6 +18,7 @@ use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
 use super::holding::{Holding, Origin, Place};
+use super::inside::Inside;
 use super::journal::Journal;
 use super::manifest::{Sources, Survey};
 use crate::store::folder::{self, Access};
@@ -224,6 +225,7 @@ impl Shelf {
                 Audience::Members(room) => Some(room.0),
                 Audience::Anyone | Audience::Peer(_) => None,
             },
+            inside: survey.sources.inside.as_ref().map(|folder| stored(folder.path())),
         };
         let head = minicbor::to_vec(&head).expect("a vector takes every byte");
         let unfinished = self.folder.join(format!("{transfer}.new"));
@@ -275,6 +277,9 @@ struct Head {
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
     room: Option<[u8; 32]>,
+    /// The shared folder that the paths are relative to.
+    #[n(6)]
+    inside: Option<Vec<u16>>,
 }
 
 #[derive(Encode, Decode)]
@@ -312,7 +317,11 @@ fn read(mut bytes: Vec<u8>) -> Option<Offered> {
         },
         sha256: head.manifest,
         manifest: bytes,
-        sources: Sources { tops, odd },
+        sources: Sources {
+            inside: head.inside.map(|path| Arc::new(Inside::new(restored(&path)))),
+            tops,
+            odd,
+        },
     })
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lanyard_proto::effects::{PeerRecord, RoomRecord, TransferRecord, Trust};
-use lanyard_proto::model::{EntryId, PeerId, Platform, RoomId, TransferId, UnixMillis};
+use lanyard_proto::effects::{Origin, PeerRecord, RoomRecord, TransferRecord, Trust};
+use lanyard_proto::model::{EntryId, PeerId, Platform, RoomId, ShareId, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind};
 use lanyard_proto::transfer::{Failure, Receipt, TransferState};
 use minicbor::{Decode, Encode};
@@ -74,7 +74,7 @@ pub(super) fn trust_number(trust: Trust) -> i64 {
 
 /// The columns of [`transfer`], in its order.
 pub(super) const TRANSFER_COLUMNS: &str = "transfer.transfer, transfer.room, entry, peer, names, files, folders, \
-     bytes, manifest, state, failure, offered, receipts";
+     bytes, manifest, state, failure, offered, receipts, share, share_to";
 
 pub(super) fn transfer(row: &Row) -> Result<TransferRecord, StoreError> {
     let names: Vec<u8> = row.get(4)?;
@@ -91,12 +91,21 @@ pub(super) fn transfer(row: &Row) -> Result<TransferRecord, StoreError> {
     Ok(TransferRecord {
         id: TransferId(array(row, 0)?),
         room: RoomId(array(row, 1)?),
-        entry: EntryId(array(row, 2)?),
+        origin: origin(row)?,
         from: PeerId(array(row, 3)?),
         offer,
         state: state(row.get(9)?, row.get(10)?)?,
         offered: UnixMillis(unsigned(row, 11)?),
         receipts: receipts.into_iter().map(StoredReceipt::read).collect::<Result<_, _>>()?,
+    })
+}
+
+/// What made the offer of a row of [`TRANSFER_COLUMNS`].
+fn origin(row: &Row) -> rusqlite::Result<Origin> {
+    let share: (Option<[u8; 16]>, Option<[u8; 32]>) = (row.get(13)?, row.get(14)?);
+    Ok(match share {
+        (Some(share), Some(to)) => Origin::Share { share: ShareId(share), to: PeerId(to) },
+        _ => Origin::Entry(EntryId(array(row, 2)?)),
     })
 }
 

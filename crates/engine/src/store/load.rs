@@ -215,7 +215,10 @@ fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError>
         if matches!(transfer.state, TransferState::Done | TransferState::Cancelled) {
             continue;
         }
-        let offer = transfer.state == TransferState::Offered && own.contains(&transfer.from);
+        // What was taken of shared folders has bounds of its own.
+        let offer = transfer.state == TransferState::Offered
+            && transfer.share().is_none()
+            && own.contains(&transfer.from);
         offers += usize::from(offer);
         if !offer || offers <= MAX_OWN_OFFERS {
             transfers.push(transfer);

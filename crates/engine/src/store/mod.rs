@@ -29,6 +29,7 @@ mod reader;
 mod records;
 mod schema;
 mod search;
+mod shares;
 mod witness;
 mod words;
 mod writer;
@@ -57,6 +58,7 @@ pub use offers::Offered;
 pub use private::Arrived;
 pub use prune::{Limits, Pruned, Pruning};
 pub use search::Search;
+pub use shares::{SharedFolder, SharedWith};
 
 use reader::Reader;
 use writer::{Write, Writer};

@@ -200,12 +200,12 @@ pub(super) fn noted_transfers() -> String {
 }
 
 pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
-    let folder: Option<Vec<u8>> = row.get(13)?;
+    let folder: Option<Vec<u8>> = row.get(15)?;
     let note = TransferNote {
         folder: folder.map(columns::path),
-        sha256: row.get(14)?,
-        moved: unsigned(row, 15)?,
-        problem: row.get(16)?,
+        sha256: row.get(16)?,
+        moved: unsigned(row, 17)?,
+        problem: row.get(18)?,
     };
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }

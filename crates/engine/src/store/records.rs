@@ -1,6 +1,6 @@
 //! What each record changes in the database. All of it runs inside the writing thread's transaction.
 
-use lanyard_proto::effects::{PeerRecord, Record, RoomRecord, TransferRecord};
+use lanyard_proto::effects::{Origin, PeerRecord, Record, RoomRecord, TransferRecord};
 use lanyard_proto::model::{LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{self, RoomKind};
 use lanyard_proto::wire::entry::Entry;
@@ -259,19 +259,24 @@ fn cover(
 fn write_transfer(transaction: &Transaction, transfer: &TransferRecord) -> Result<(), StoreError> {
     let (state, failure) = state_numbers(transfer.state);
     let offer = &transfer.offer;
+    let (entry, share, to) = match transfer.origin {
+        Origin::Entry(entry) => (entry.0, None, None),
+        Origin::Share { share, to } => ([0; 32], Some(share.0), Some(to.0)),
+    };
     transaction
         .prepare_cached(
             "INSERT INTO transfer (transfer, room, entry, peer, names, files, folders, bytes, manifest, state,
-             failure, offered, receipts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             failure, offered, receipts, share, share_to) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (transfer) DO UPDATE SET room = excluded.room, entry = excluded.entry,
              peer = excluded.peer, names = excluded.names, files = excluded.files, folders = excluded.folders,
              bytes = excluded.bytes, manifest = excluded.manifest, state = excluded.state,
-             failure = excluded.failure, offered = excluded.offered, receipts = excluded.receipts",
+             failure = excluded.failure, offered = excluded.offered, receipts = excluded.receipts,
+             share = excluded.share, share_to = excluded.share_to",
         )?
         .execute(params![
             transfer.id.0,
             transfer.room.0,
-            transfer.entry.0,
+            entry,
             transfer.from.0,
             names_blob(&offer.names),
             bits(offer.files),
@@ -282,6 +287,8 @@ fn write_transfer(transaction: &Transaction, transfer: &TransferRecord) -> Resul
             failure,
             bits(transfer.offered.0),
             receipts_blob(&transfer.receipts),
+            share,
+            to,
         ])?;
     Ok(())
 }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::thread;
 
 use lanyard_proto::effects::Record;
-use lanyard_proto::model::{EntryId, PeerId, RoomId, TransferId};
+use lanyard_proto::model::{EntryId, PeerId, RoomId, ShareId, TransferId};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
 use super::{
-    Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, TransferNote, judging, meaning, prune,
-    records, schema,
+    Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote, judging, meaning,
+    prune, records, schema, shares,
 };
 
 /// Something to be written.
@@ -28,6 +28,8 @@ pub(super) enum Write {
     /// Entries that were stored before and could be opened now.
     Opened(Openings),
     Draft(RoomId, String),
+    Share(SharedFolder),
+    Unshare(ShareId),
     /// By whose word others' messages are taken back, from which delete on, and whom to tell what came of it.
     Judge(RoomId, Arc<BTreeSet<PeerId>>, Option<(PeerId, EntryId)>, oneshot::Sender<Judged>),
 }
@@ -146,6 +148,8 @@ impl Thread {
                     .iter()
                     .try_for_each(|(id, opened)| meaning::opened(&transaction, *id, opened, openings.me))?,
                 Write::Draft(room, text) => meaning::set_draft(&transaction, room, &text)?,
+                Write::Share(share) => shares::write(&transaction, &share)?,
+                Write::Unshare(share) => shares::remove(&transaction, share)?,
                 Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
                 Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
                 Write::Judge(room, moderators, after, told) => {
@@ -223,7 +227,7 @@ fn durability_of(write: &Write) -> Durability {
         Write::Records(records, _) => {
             records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
         }
-        Write::Settings(_) => Durability::PowerLoss,
+        Write::Settings(_) | Write::Share(_) | Write::Unshare(_) => Durability::PowerLoss,
         Write::ReadMark(..)
         | Write::Note(..)
         | Write::Keep(..)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Place, Record, TransferRecord};
+use crate::effects::{Effects, Event, Origin, Place, Record, TransferRecord};
 use crate::log::{Heard, Received, Run};
 use crate::model::{Instant, Now, PeerId, RoomId};
 use crate::node::{Dropped, Node};
@@ -87,7 +87,7 @@ impl Node {
                 let record = TransferRecord {
                     id: transfer,
                     room,
-                    entry: entry.id(),
+                    origin: Origin::Entry(entry.id()),
                     from: entry.header.author,
                     offer,
                     state: TransferState::Offered,

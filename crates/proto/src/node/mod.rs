@@ -11,6 +11,7 @@
 //!   private    who is in private rooms; members and joining are what is done about it
 //!   deeds      what says who is in a private room, apart from the logs that it stands in
 //!   keyring    the keys of private rooms
+//!   sharing    what is asked for of shared folders
 //!   errands    what is to be said to a certain device
 //!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
@@ -32,6 +33,7 @@ mod posting;
 mod private;
 mod retry;
 mod roster;
+mod sharing;
 mod tags;
 mod taking;
 
@@ -179,10 +181,13 @@ impl Node {
             effects.extend(node.load_room(room));
         }
         for record in loaded.transfers {
-            if let Some(kind) = node.rooms.get(&record.room).map(|room| room.record.kind) {
+            let between = record.other_side(me).map(RoomKind::Direct);
+            let kind = between.or_else(|| node.rooms.get(&record.room).map(|room| room.record.kind));
+            if let Some(kind) = kind {
                 effects.extend(node.transfers.load(record, kind, now.instant));
             }
         }
+        effects.extend(node.transfers.give_up_old(now.unix));
         effects.extend(node.load_mail(loaded.mail));
         let lobby = rooms::open_room_id(&node.profile.network, LOBBY);
         if !node.rooms.contains_key(&lobby) {

@@ -10,15 +10,15 @@ use crate::transfer::{Failure, PullEnd, Receipt, TransferState};
 use crate::wire::file::Source;
 
 pub struct Transfers {
-    me: PeerId,
-    open: BTreeMap<TransferId, Open>,
+    pub(super) me: PeerId,
+    pub(super) open: BTreeMap<TransferId, Open>,
 }
 
-struct Open {
-    record: TransferRecord,
-    audience: Audience,
+pub(super) struct Open {
+    pub(super) record: TransferRecord,
+    pub(super) audience: Audience,
     /// When a waiting pull may be tried again.
-    retry_at: Option<Instant>,
+    pub(super) retry_at: Option<Instant>,
     tries: u32,
     /// What our server sent to whom, to hold receipts against.
     sent: BTreeMap<PeerId, [u8; 32]>,
@@ -35,6 +35,8 @@ pub enum Refusal {
     Own,
     #[error("the transfer is over, or already under way")]
     Over,
+    #[error("there are too many transfers: let some end first")]
+    TooMany,
 }
 
 /// Effects, and what this device has to say about the offer in its log.
@@ -50,15 +52,14 @@ impl Transfers {
         let mut effects = Effects::default();
         let audience = audience(kind, record.room);
         let mine = record.from == self.me;
-        if mine && record.state != TransferState::Cancelled {
+        if mine && record.state != TransferState::Cancelled && !record.is_given_and_over() {
             effects.run.push(Job::Shelve { transfer: record.id, audience });
         }
         if record.state == TransferState::Running {
             record.state = TransferState::Waiting;
         }
         let retry_at = (record.state == TransferState::Waiting).then_some(now);
-        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
-        self.open.insert(record.id, Open { record, audience, retry_at, tries: 0, sent, holders });
+        self.open.insert(record.id, Open::new(record, audience, retry_at));
         effects
     }
 
@@ -75,8 +76,7 @@ impl Transfers {
         }
         effects.commit.push(Record::Transfer(record.clone()));
         effects.tell.push(Event::Transfer(record.id));
-        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
-        self.open.insert(record.id, Open { record, audience, retry_at: None, tries: 0, sent, holders });
+        self.open.insert(record.id, Open::new(record, audience, None));
         effects
     }
 
@@ -100,7 +100,9 @@ impl Transfers {
             {
                 open.record.state = state_after(receipt);
             }
-            return open.changed();
+            let mut effects = open.unshelved_if_taken();
+            effects.extend(open.changed());
+            return effects;
         }
         let withdrawn = author == open.record.from && receipt == Receipt::Cancelled;
         if let (Receipt::Received { .. }, Audience::Anyone) = (receipt, open.audience)
@@ -279,7 +281,11 @@ impl Transfers {
     /// Whether somebody has more offers open than anybody would look through.
     fn is_flooding(&self, author: PeerId) -> bool {
         let open = |open: &&Open| open.record.from == author && open.record.state == TransferState::Offered;
-        self.open.len() >= MAX_OPEN || self.open.values().filter(open).count() >= MAX_OFFERS_OF_PEER
+        self.is_full() || self.open.values().filter(open).count() >= MAX_OFFERS_OF_PEER
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.open.len() >= MAX_OPEN
     }
 
     fn incoming(&mut self, transfer: TransferId) -> Result<&mut Open, Refusal> {
@@ -290,7 +296,11 @@ impl Transfers {
 }
 
 impl Open {
-    fn changed(&self) -> Effects {
+    pub(super) fn new(record: TransferRecord, audience: Audience, retry_at: Option<Instant>) -> Open {
+        Open { record, audience, retry_at, tries: 0, sent: BTreeMap::new(), holders: BTreeSet::new() }
+    }
+
+    pub(super) fn changed(&self) -> Effects {
         Effects {
             commit: vec![Record::Transfer(self.record.clone())],
             tell: vec![Event::Transfer(self.record.id)],
@@ -355,6 +365,7 @@ const MAX_RETRY: Duration = Duration::from_secs(30);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::Origin;
     use crate::model::{EntryId, UnixMillis};
     use crate::rooms::Offer;
 
@@ -365,8 +376,9 @@ mod tests {
 
     fn record(from: PeerId) -> TransferRecord {
         let offer = Offer { names: vec!["a".into()], files: 1, folders: 0, bytes: 9, manifest: [0; 32] };
-        let (room, entry, state) = (RoomId([3; 32]), EntryId([4; 32]), TransferState::Offered);
-        TransferRecord { id: ID, room, entry, from, offer, state, offered: UnixMillis(0), receipts: vec![] }
+        let (room, origin, state) =
+            (RoomId([3; 32]), Origin::Entry(EntryId([4; 32])), TransferState::Offered);
+        TransferRecord { id: ID, room, origin, from, offer, state, offered: UnixMillis(0), receipts: vec![] }
     }
 
     fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {

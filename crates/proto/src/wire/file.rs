@@ -14,6 +14,8 @@
 //! its raw bytes behind the map. Unknown keys are skipped and unknown types are [`Frame::Unknown`], so that later
 //! versions can add to this one. ALIVE comes from whichever side is busy with what need not be sent.
 //!
+//! A connection whose first frame is one of [`crate::wire::share`] is about shared folders instead.
+//!
 //! How an offer is cut into pieces, and what their leaves are, says [`crate::transfer::Layout`].
 
 use std::net::SocketAddr;
@@ -22,6 +24,7 @@ use minicbor::{Decode, Decoder, Encode};
 
 use crate::model::{PeerId, TransferId};
 use crate::transfer::Failure;
+use crate::wire::share::Share;
 
 /// Bytes of every chunk but the last of a file, and the most that a bundle has.
 pub const CHUNK_BYTES: usize = 1 << 20;
@@ -101,6 +104,8 @@ pub enum Frame<'a> {
     Spread,
     /// Who else fetches the offer, and where they can be dialled.
     Peers(Vec<Source>),
+    /// About shared folders.
+    Share(Share),
     /// Of a later version: skip it.
     Unknown,
 }
@@ -234,6 +239,7 @@ impl<'a> Frame<'a> {
                 let peers = peers.iter().map(SourceBody::of).collect();
                 put(into, PEERS, &PeersBody { peers });
             }
+            Frame::Share(share) => share.encode(into),
             Frame::Unknown => put(into, UNKNOWN, &EmptyBody {}),
         }
     }
@@ -282,7 +288,7 @@ impl<'a> Frame<'a> {
                 bounded(peers.len(), MAX_PEERS)?;
                 Frame::Peers(peers.into_iter().map(SourceBody::read).collect::<Result<_, _>>()?)
             }
-            _ => Frame::Unknown,
+            kind => Share::decode(kind, body)?.map_or(Frame::Unknown, Frame::Share),
         })
     }
 }
@@ -521,7 +527,7 @@ impl SourceBody {
     }
 }
 
-fn put(into: &mut Vec<u8>, kind: u8, body: &impl Encode<()>) {
+pub(super) fn put(into: &mut Vec<u8>, kind: u8, body: &impl Encode<()>) {
     let start = into.len();
     into.extend_from_slice(&[0, 0, 0, 0, kind]);
     infallible(minicbor::encode(body, &mut *into));
@@ -537,7 +543,7 @@ fn infallible(encoded: Result<(), minicbor::encode::Error<std::convert::Infallib
     encoded.expect("a vector takes every byte, and no encoder here reports an error of its own");
 }
 
-fn bounded(length: usize, most: usize) -> Result<(), DecodeError> {
+pub(super) fn bounded(length: usize, most: usize) -> Result<(), DecodeError> {
     if length <= most { Ok(()) } else { Err(DecodeError::TooLong) }
 }
 

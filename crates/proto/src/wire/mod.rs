@@ -8,4 +8,5 @@ pub mod entry;
 pub mod file;
 pub mod frame;
 pub mod mail;
+pub mod share;
 pub mod text;

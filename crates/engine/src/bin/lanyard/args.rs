@@ -154,6 +154,44 @@ pub enum Verb {
         /// The offer, by the first characters of its id.
         id: String,
     },
+    /// Let others look into a folder and fetch from it, and change nothing.
+    #[command(
+        after_help = "Examples:\n  lanyard share ~/Music                         with everybody on the network\n  \
+                      lanyard share ~/plans --name Plans --with '#board' \n  \
+                      lanyard share ~/photos --with @Ann --with @Bob\n  lanyard share --list\n  \
+                      lanyard share --remove Plans\n\n\
+                      A folder that is shared already is called and shared otherwise from then on. Hidden files and links \
+                      in it are seen by nobody."
+    )]
+    Share(Share),
+    /// What somebody shares, and what is in it.
+    #[command(
+        after_help = "Examples:\n  lanyard browse @Ann\n  lanyard browse @Ann photos\n  lanyard browse @Ann photos/2026/May"
+    )]
+    Browse {
+        /// @person by name, or first characters of the id.
+        peer: String,
+        /// A shared folder by its name or id, and a folder in it.
+        #[arg(value_name = "SHARE[/FOLDER]")]
+        at: Option<String>,
+    },
+    /// Fetch a file or folder that somebody shares.
+    #[command(
+        after_help = "Examples:\n  lanyard get @Ann photos/2026 --into ~/Pictures --wait\n  lanyard get @Ann photos"
+    )]
+    Get {
+        /// @person by name, or first characters of the id.
+        peer: String,
+        /// A shared folder by its name or id, and a file or folder in it. Several are fetched together.
+        #[arg(required = true, value_name = "SHARE[/PATH]")]
+        what: Vec<String>,
+        /// Folder to put it into, instead of the download folder.
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+        /// End only when it is here, verified.
+        #[arg(long)]
+        wait: bool,
+    },
     /// Running and finished transfers.
     #[command(after_help = "Example:\n  lanyard transfers --watch")]
     Transfers {
@@ -334,6 +372,25 @@ pub struct Say {
         conflicts_with_all = ["edit", "delete", "react", "unreact", "pin", "unpin"]
     )]
     pub wait: Option<u32>,
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(group = ArgGroup::new("sharing").args(["path", "list", "remove"]).required(true))]
+pub struct Share {
+    /// The folder.
+    pub path: Option<PathBuf>,
+    /// What others see it as, instead of the folder's own name.
+    #[arg(long, requires = "path")]
+    pub name: Option<String>,
+    /// Only those who are in a room ('#room'), or a person (@person, repeatable), instead of everybody on the network.
+    #[arg(long = "with", value_name = "WHO", requires = "path")]
+    pub with: Vec<String>,
+    /// Show what is shared.
+    #[arg(long)]
+    pub list: bool,
+    /// Share one no longer, by its name or the first characters of its id.
+    #[arg(long, value_name = "ID")]
+    pub remove: Option<String>,
 }
 
 #[derive(Debug, ClapArgs)]

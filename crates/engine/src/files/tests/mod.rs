@@ -5,6 +5,7 @@ mod hostile;
 mod lan;
 mod people;
 mod resume;
+mod shares;
 mod swarm;
 
 use std::fs;
@@ -95,7 +96,8 @@ async fn a_thousand_small_files_arrive_over_tcp_with_few_writes() {
         tokio::join!(tokio::net::TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
     let served = lan.serves(accepted.unwrap().0);
     let received = lan.pulls_over(dialled.unwrap(), &offer).await.unwrap();
-    assert_eq!(served.await.unwrap().unwrap(), Served { transfer: TRANSFER, digest: Some(received.digest) });
+    let files = Served::Files { transfer: TRANSFER, digest: Some(received.digest) };
+    assert_eq!(served.await.unwrap().unwrap(), files);
     assert_eq!(tree(&lan.downloads()), tree(&lan.home()));
 }
 

@@ -9,7 +9,7 @@ use lanyard_proto::transfer::{Failure, PullEnd};
 use tokio::io::duplex;
 use tokio_util::sync::CancellationToken;
 
-use super::lan::{BOB, Lan, MIB, TRANSFER, Wire, pulls_into, receiver, sample};
+use super::lan::{BOB, Lan, MIB, Nothing, TRANSFER, Wire, pulls_into, receiver, sample};
 use crate::files::journal::Record;
 use crate::files::{PullError, ServeError, Verdict, discard, serve};
 
@@ -70,7 +70,7 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
         }
     };
     let asked = |_| std::future::ready(Verdict::MayFetch);
-    let served = tokio::spawn(serve(holder, receiver(BOB), lan.shelf.clone(), asked, progress, stop));
+    let served = tokio::spawn(serve(holder, receiver(BOB), lan.shelf.clone(), asked, Nothing, progress, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Lost));
     assert!(matches!(served.await.unwrap(), Err(ServeError::Stopped)));

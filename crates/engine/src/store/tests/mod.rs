@@ -11,11 +11,12 @@ mod opening;
 mod private;
 mod pruning;
 mod reading;
+mod shares;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lanyard_proto::effects::{Loaded, PeerRecord, Record, RoomRecord, TransferRecord, Trust};
+use lanyard_proto::effects::{Loaded, Origin, PeerRecord, Record, RoomRecord, TransferRecord, Trust};
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{EntryId, Hlc, PeerId, Platform, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind, kind};
@@ -69,6 +70,9 @@ impl Home {
                  ALTER TABLE room DROP COLUMN own_nonce;
                  ALTER TABLE log DROP COLUMN newest;
                  ALTER TABLE log DROP COLUMN closed;
+                 DROP TABLE share;
+                 ALTER TABLE transfer DROP COLUMN share;
+                 ALTER TABLE transfer DROP COLUMN share_to;
                  PRAGMA user_version = 8",
                 i32::from(renewed)
             ))
@@ -176,7 +180,7 @@ fn transfer(number: u8, from: PeerId, state: TransferState) -> TransferRecord {
     TransferRecord {
         id: TransferId([number; 16]),
         room: TEA,
-        entry: EntryId([number; 32]),
+        origin: Origin::Entry(EntryId([number; 32])),
         from,
         offer: Offer {
             names: vec!["Überblick.pdf".to_owned(), "a b".to_owned()],

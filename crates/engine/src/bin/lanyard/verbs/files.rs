@@ -57,12 +57,12 @@ pub async fn accept(node: &Node, out: Output, id: String, into: Option<PathBuf>)
     verdict(&transfer)
 }
 
-async fn admit(node: &Node, paths: Vec<String>) -> Result<Vec<String>, Failure> {
+pub(super) async fn admit(node: &Node, paths: Vec<String>) -> Result<Vec<String>, Failure> {
     let handles: Vec<FileHandle> = ask!(node.call(Command::Admit { paths }) => Handles)?;
     Ok(handles.into_iter().map(|handle| handle.handle).collect())
 }
 
-async fn admit_folder(node: &Node, folder: &Path) -> Result<String, Failure> {
+pub(super) async fn admit_folder(node: &Node, folder: &Path) -> Result<String, Failure> {
     folder::make(folder, Access::Usual)
         .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display())))?;
     let handles = admit(node, vec![whole_path(folder)?]).await?;
@@ -70,7 +70,7 @@ async fn admit_folder(node: &Node, folder: &Path) -> Result<String, Failure> {
 }
 
 /// The node may run in another folder, so it is told whole paths, and only of what is there.
-fn whole_path(path: &Path) -> Result<String, Failure> {
+pub(super) fn whole_path(path: &Path) -> Result<String, Failure> {
     let wrong = |why: String| Failure::new(Exit::WrongUse, format!("{}: {why}", path.display()));
     path.metadata().map_err(|error| wrong(error.to_string()))?;
     let whole = std::path::absolute(path)?;
@@ -97,7 +97,7 @@ fn is_settled(transfer: &Transfer, receivers: usize) -> bool {
     }
 }
 
-fn verdict(transfer: &Transfer) -> Result<(), Failure> {
+pub(super) fn verdict(transfer: &Transfer) -> Result<(), Failure> {
     let states = || transfer.receivers.iter().map(|receiver| receiver.state);
     let worst = states().find(|state| *state != TransferState::Done).unwrap_or(TransferState::Done);
     let state = if transfers::has_ended(transfer.state) && transfer.state != TransferState::Done {
@@ -116,7 +116,7 @@ fn verdict(transfer: &Transfer) -> Result<(), Failure> {
     }
 }
 
-fn received(transfer: &Transfer) -> String {
+pub(super) fn received(transfer: &Transfer) -> String {
     if transfer.state != TransferState::Done {
         return transfers::words(transfer);
     }

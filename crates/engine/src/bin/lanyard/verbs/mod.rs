@@ -9,6 +9,7 @@ mod log;
 mod peers;
 mod private;
 mod rooms;
+mod shares;
 mod status;
 mod transfers;
 mod up;
@@ -77,6 +78,9 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Offers => transfers::offers(node, out).await,
         Verb::Accept { id, into } => files::accept(node, out, id, into).await,
         Verb::Decline { id } => transfers::decline(node, out, id).await,
+        Verb::Share(words) => shares::share(node, out, words).await,
+        Verb::Browse { peer, at } => shares::browse(node, out, peer, at).await,
+        Verb::Get { peer, what, into, wait } => shares::get(node, out, peer, &what, into, wait).await,
         Verb::Transfers { watch: true } => transfers::watch(node, out).await,
         Verb::Transfers { watch: false } => transfers::list(node, out).await,
         Verb::Cancel { id } => transfers::cancel(node, out, id).await,
@@ -169,7 +173,11 @@ async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiErro
 }
 
 fn names_person(command: &Command) -> bool {
-    matches!(command, Command::Open { to } | Command::Say { to, reply: None, .. } if !to.starts_with('#'))
+    match command {
+        Command::Open { to } | Command::Say { to, reply: None, .. } => !to.starts_with('#'),
+        Command::PeerShares { .. } | Command::Browse { .. } | Command::Get { .. } | Command::Share { .. } => true,
+        _ => false,
+    }
 }
 
 async fn somebody_changed(events: &mut Events) {

@@ -158,6 +158,7 @@ impl Teller {
             | Event::MailboxChanged { .. }
             | Event::TransferChanged { .. }
             | Event::Progress { .. }
+            | Event::SharesChanged {}
             | Event::MeChanged { .. }
             | Event::NetworkChanged { .. } => return None,
         };

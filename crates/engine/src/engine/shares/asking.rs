@@ -1,0 +1,298 @@
+//! What this device asks of others' shared folders.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lanyard_proto::model::{PeerId, ShareId};
+use lanyard_proto::wire::share::{After, MAX_LISTED, MAX_TAKEN, Shared, Taken, Why};
+
+use super::lending::{ShareReport, offer_of};
+use super::{clean_name, same_name, show};
+use crate::api::{ApiError, Command, ErrorCode, Listing, ListingEntry, PeerShare, Reply};
+use crate::engine::commands::{MIN_ID_PREFIX, To, invalid, refused};
+use crate::engine::gate::{Answer, Answering};
+use crate::engine::run::{Report, Run};
+use crate::files::{AskError, Asker};
+use crate::net::stream::{Secure, Stream, dial};
+use crate::net::tls::{Credentials, Purpose};
+use crate::store::StoreError;
+
+/// An offer that was asked for.
+pub struct Got {
+    peer: PeerId,
+    share: ShareId,
+    taken: Taken,
+    into: Option<PathBuf>,
+    answer: To,
+}
+
+impl Run {
+    pub(in crate::engine) fn ask_of_shares(&self, command: Command, answer: To) {
+        let asked = match command {
+            Command::Shares {} => {
+                self.own_shares(answer);
+                return;
+            }
+            Command::PeerShares { peer } => self.asked(&peer, Wanted::Shares),
+            Command::Browse { peer, share, folder, after, limit } => {
+                let after = after.as_deref().map(place);
+                let limit = limit.clamp(1, MAX_LISTED as u32) as u16;
+                self.asked(&peer, Wanted::Page { share, folder, after, limit })
+            }
+            Command::Get { peer, share, paths, into } => {
+                let into = into.map(|handle| self.folder(&handle)).transpose();
+                into.and_then(|into| self.asked(&peer, wanted(share, paths, into)?))
+            }
+            _ => Err(ApiError::new(ErrorCode::Internal, "This is no question about shared folders.")),
+        };
+        match asked {
+            Ok((holder, wanted)) => {
+                let reports = self.reports.clone();
+                tokio::spawn(async move {
+                    match ask(&holder, &wanted).await {
+                        Ok(Answered::Reply(reply)) => drop(answer.send(Ok(reply))),
+                        Ok(Answered::Taken(share, taken)) => {
+                            let into = wanted.into();
+                            let got = Got { peer: holder.peer, share, taken, into, answer };
+                            let _ = reports.send(Report::Share(Box::new(ShareReport::Got(got)))).await;
+                        }
+                        Err(error) => drop(answer.send(Err(error))),
+                    }
+                });
+            }
+            Err(error) => drop(answer.send(Err(error))),
+        }
+    }
+
+    /// Fetches what was asked for, like any offer that somebody said yes to.
+    pub(super) async fn got(&mut self, got: Got) -> Result<(), StoreError> {
+        let Got { peer, share, taken, into, answer } = got;
+        let transfer = taken.transfer();
+        match self.node.take((share, peer), transfer, offer_of(&taken), self.clock.now()) {
+            Ok(effects) => {
+                let folder = into.unwrap_or_else(|| self.download_folder());
+                self.view.transfer(transfer).note.folder = Some(folder);
+                self.keep_note(transfer).await?;
+                let with = Answering::Transfer(transfer);
+                self.enter(effects, Some(Answer { to: answer, with })).await
+            }
+            Err(refusal) => {
+                let _ = answer.send(Err(refused(refusal)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks which of them are there, which may take as long as a disk takes.
+    fn own_shares(&self, answer: To) {
+        let folders = self.shares.folders.clone();
+        tokio::task::spawn_blocking(move || {
+            let shares = folders.iter().map(|folder| show(folder, !folder.path.is_dir())).collect();
+            let _ = answer.send(Ok(Reply::Shares(shares)));
+        });
+    }
+
+    fn asked(&self, peer: &str, wanted: Wanted) -> Result<(Holder, Wanted), ApiError> {
+        let peer = self.find_person(peer)?;
+        let name = self.name_of(peer);
+        let presence = self.node.presence();
+        let addresses = presence.addresses(peer).to_vec();
+        if !presence.is_online(peer) || addresses.is_empty() {
+            let sentence = format!("{name} is not here right now.");
+            return Err(ApiError::new(ErrorCode::NotFound, sentence));
+        }
+        Ok((Holder { peer, name, addresses, credentials: self.credentials.clone() }, wanted))
+    }
+}
+
+/// Whoever shares something.
+struct Holder {
+    peer: PeerId,
+    name: String,
+    addresses: Vec<SocketAddr>,
+    credentials: Credentials,
+}
+
+enum Wanted {
+    Shares,
+    Page { share: String, folder: String, after: Option<After>, limit: u16 },
+    Some { share: String, paths: Vec<String>, into: Option<PathBuf> },
+}
+
+impl Wanted {
+    fn into(self) -> Option<PathBuf> {
+        match self {
+            Wanted::Some { into, .. } => into,
+            Wanted::Shares | Wanted::Page { .. } => None,
+        }
+    }
+}
+
+enum Answered {
+    Reply(Reply),
+    Taken(ShareId, Taken),
+}
+
+fn wanted(share: String, mut paths: Vec<String>, into: Option<PathBuf>) -> Result<Wanted, ApiError> {
+    if paths.is_empty() {
+        paths.push(String::new());
+    }
+    if paths.len() > MAX_TAKEN {
+        return Err(too_many());
+    }
+    Ok(Wanted::Some { share, paths, into })
+}
+
+/// Asks, and again a little later while the holder is busy.
+async fn ask(holder: &Holder, wanted: &Wanted) -> Result<Answered, ApiError> {
+    let mut wait = FIRST_WAIT;
+    for _ in 0..TRIES {
+        match ask_once(holder, wanted).await {
+            Err(Trouble::Ask(AskError::Unshared { why: Why::Busy, .. })) => {
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(LONGEST_WAIT);
+            }
+            Err(trouble) => return Err(trouble.sentence(holder, wanted)),
+            Ok(answered) => return Ok(answered),
+        }
+    }
+    let sentence = format!("{} has too much to do right now. Try again later.", holder.name);
+    Err(ApiError::new(ErrorCode::TimedOut, sentence))
+}
+
+enum Trouble {
+    Ask(AskError),
+    Said(ApiError),
+}
+
+impl From<AskError> for Trouble {
+    fn from(error: AskError) -> Trouble {
+        Trouble::Ask(error)
+    }
+}
+
+async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble> {
+    let dialled = dial(&holder.credentials, holder.peer, &holder.addresses, Purpose::File).await;
+    let Secure { stream, .. } = dialled.map_err(AskError::Lost)?;
+    let (mut asker, shares) = Asker::<Stream>::look(stream).await?;
+    let answered = match wanted {
+        Wanted::Shares => Answered::Reply(Reply::PeerShares(shares.iter().map(peer_share).collect())),
+        Wanted::Page { share, folder, after, limit } => {
+            let share = find(&shares, share, holder).map_err(Trouble::Said)?;
+            let (entries, more) = asker.list(share, folder.clone(), after.clone(), *limit).await?;
+            let next = entries.last().filter(|_| more).map(|last| {
+                let mark = if last.folder { "/" } else { "" };
+                format!("{}{mark}", last.name)
+            });
+            let entries = entries.into_iter().map(|entry| ListingEntry {
+                name: entry.name,
+                folder: entry.folder,
+                size: if entry.folder { 0 } else { entry.size },
+                modified: entry.modified.min(LATEST),
+            });
+            Answered::Reply(Reply::Listing(Listing { entries: entries.collect(), next }))
+        }
+        Wanted::Some { share, paths, .. } => {
+            let share = find(&shares, share, holder).map_err(Trouble::Said)?;
+            Answered::Taken(share, asker.take(share, paths.clone()).await?)
+        }
+    };
+    asker.goodbye().await;
+    Ok(answered)
+}
+
+/// The one that an id, the beginning of one, or a name means.
+fn find(shares: &[Shared], wanted: &str, holder: &Holder) -> Result<ShareId, ApiError> {
+    let named = shares.iter().filter(|shared| same_name(&clean_name(&shared.name), wanted));
+    let mut found: Vec<&Shared> = named.collect();
+    let prefix = wanted.to_lowercase();
+    if found.is_empty() && prefix.len() >= MIN_ID_PREFIX {
+        found = shares.iter().filter(|shared| shared.share.to_string().starts_with(&prefix)).collect();
+    }
+    match found[..] {
+        [one] => Ok(one.share),
+        [] => Err(not_shared(holder, wanted)),
+        _ => {
+            let ids: Vec<String> = found.iter().map(|shared| shared.share.to_string()).collect();
+            Err(invalid(format!("{} shares several folders “{wanted}”: {}", holder.name, ids.join(", "))))
+        }
+    }
+}
+
+fn peer_share(shared: &Shared) -> PeerShare {
+    PeerShare { id: shared.share.to_string(), name: clean_name(&shared.name) }
+}
+
+/// Reads [`Listing::next`]: the last name, with a slash behind that of a folder.
+fn place(next: &str) -> After {
+    match next.strip_suffix('/') {
+        Some(name) => After { folder: true, name: name.to_owned() },
+        None => After { folder: false, name: next.to_owned() },
+    }
+}
+
+fn not_shared(holder: &Holder, wanted: &str) -> ApiError {
+    let name = &holder.name;
+    let sentence = format!("{name} shares no “{wanted}” with you. See what is shared: lanyard browse @{name}");
+    ApiError::new(ErrorCode::NotFound, sentence)
+}
+
+fn too_many() -> ApiError {
+    invalid("These are too many at a time. Take fewer, or the folder that they are in.")
+}
+
+impl Trouble {
+    fn sentence(self, holder: &Holder, wanted: &Wanted) -> ApiError {
+        let name = &holder.name;
+        let (share, paths) = match wanted {
+            Wanted::Shares => ("", &[][..]),
+            Wanted::Page { share, folder, .. } => (share.as_str(), std::slice::from_ref(folder)),
+            Wanted::Some { share, paths, .. } => (share.as_str(), paths.as_slice()),
+        };
+        let (why, path) = match self {
+            Trouble::Said(error) => return error,
+            Trouble::Ask(AskError::TooLong) => return too_many(),
+            Trouble::Ask(AskError::Unshared { why, path }) => (why, path),
+            Trouble::Ask(AskError::Nonsense) => {
+                let sentence = format!("{name}'s program sent something that makes no sense. Update both programs.");
+                return ApiError::new(ErrorCode::Network, sentence);
+            }
+            Trouble::Ask(AskError::Lost(error)) => {
+                let sentence = format!(
+                    "{name} could not be asked: {error}. If {name}'s program is an older one, it knows no shared folders."
+                );
+                return ApiError::new(ErrorCode::Network, sentence);
+            }
+        };
+        let at = path.and_then(|at| paths.get(at as usize)).or(paths.first());
+        let at = at.map_or("", String::as_str);
+        match why {
+            Why::NotShared => not_shared(holder, share),
+            Why::Gone => ApiError::new(
+                ErrorCode::Storage,
+                format!("The folder that {name} shares as “{share}” is not there at the moment. Ask {name}."),
+            ),
+            Why::NoSuch => {
+                ApiError::new(ErrorCode::NotFound, format!("There is no “{at}” in “{share}” of {name}."))
+            }
+            Why::BadName => invalid(format!(
+                "“{at}” cannot be a path in a shared folder: names with / between them, without .. and \\."
+            )),
+            Why::TooMuch => invalid(format!(
+                "“{at}” in “{share}” has more files, or deeper folders, than can be fetched at once. Take parts of it."
+            )),
+            Why::Unreadable => {
+                ApiError::new(ErrorCode::Storage, format!("“{at}” in “{share}” cannot be read at {name}'s."))
+            }
+            Why::Busy => ApiError::new(ErrorCode::TimedOut, format!("{name} has too much to do right now.")),
+        }
+    }
+}
+
+/// How often a holder is asked that is busy: for 20 s or so.
+const TRIES: u32 = 8;
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// The latest time that pages can show.
+const LATEST: u64 = 8_640_000_000_000_000;
