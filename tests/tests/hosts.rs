@@ -2,6 +2,8 @@
 
 #[path = "hosts/mail.rs"]
 mod mail;
+#[path = "hosts/shares.rs"]
+mod shares;
 
 use std::path::Path;
 use std::time::Duration;

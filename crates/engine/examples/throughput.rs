@@ -102,7 +102,7 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
         let Secure { peer, stream, .. } = arrivals.recv().await.ok_or(std::io::ErrorKind::NotConnected)?;
         let receiver = Receiver { peer, addresses: Vec::new() };
         let asked = |_| std::future::ready(Verdict::MayFetch);
-        serve(stream, receiver, served, asked, |_, _| {}, CancellationToken::new())
+        serve(stream, receiver, served, asked, (), |_, _| {}, CancellationToken::new())
             .await
             .map_err(std::io::Error::other)
     });

@@ -95,7 +95,31 @@ before?: string,
 /**
  * At most this many, 100 at the most.
  */
-limit: number, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "configure", "params": { name?: string,
+limit: number, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "share", "params": {
+/**
+ * Of a folder.
+ */
+handle: string,
+/**
+ * What others see it as; the folder's own name if it is absent.
+ */
+name?: string, who: ShareAudience, } } | { "method": "unshare", "params": { share: string, } } | { "method": "shares", "params": Record<symbol, never> } | { "method": "set-share", "params": { share: string, name?: string, who?: ShareAudience, } } | { "method": "peer-shares", "params": { peer: string, } } | { "method": "browse", "params": { peer: string, share: string,
+/**
+ * From the shared folder down, `/` between names; empty for the shared folder itself.
+ */
+folder: string,
+/**
+ * [`Listing::next`] of the page before.
+ */
+after?: string,
+/**
+ * At most this many, 1000 at the most.
+ */
+limit: number, } } | { "method": "get", "params": { peer: string, share: string,
+/**
+ * As [`Command::Browse`] has them; none, or an empty one, means all of it.
+ */
+paths: Array<string>, into?: string, } } | { "method": "configure", "params": { name?: string,
 /**
  * A handle of a folder.
  */
@@ -149,7 +173,7 @@ export type ErrorCode = "invalid" | "not-found" | "refused" | "timed-out" | "sto
 /**
  * Something happened. One JSON object each, told apart by `event`.
  */
-export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
+export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "shares-changed", } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
 
 /**
  * History that was written into a file.
@@ -231,6 +255,33 @@ members: number, joined: boolean,
  * When somebody last wrote there, in milliseconds since 1970; 0 if that is not known.
  */
 active: number, };
+
+/**
+ * A page of a shared folder.
+ */
+export type Listing = {
+/**
+ * Folders first, then by name. Hidden files, links and what is neither file nor folder are not listed.
+ */
+entries: Array<ListingEntry>,
+/**
+ * Where to go on, if there is more.
+ */
+next: string | null, };
+
+export type ListingEntry = {
+/**
+ * Safe to show, and what it is asked for by.
+ */
+name: string, folder: boolean,
+/**
+ * Bytes of a file; 0 for a folder.
+ */
+size: number,
+/**
+ * When it was last changed, in milliseconds since 1970; 0 where that is not known.
+ */
+modified: number, };
 
 /**
  * Sealed messages that this device keeps for others who are away. It cannot read them.
@@ -433,6 +484,15 @@ addresses: Array<string>, platform: Platform, trust: Trust,
  */
 lastSeen: number, };
 
+/**
+ * A folder that somebody else shares with this device.
+ */
+export type PeerShare = { id: string,
+/**
+ * As its holder calls it, safe to show.
+ */
+name: string, };
+
 export type Platform = "linux" | "macos" | "windows" | "other";
 
 export type Progress = { transfer: string,
@@ -469,7 +529,7 @@ export type Receiver = { peer: string, name: string, state: TransferState, moved
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files } | { "reply": "mailbox", "value": Mailbox };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox };
 
 /**
  * What a member of a private room may do.
@@ -533,6 +593,28 @@ export type RoomOffer = { message: Message,
  * Absent where it cannot be read yet, or was one too many.
  */
 transfer: Transfer | null, };
+
+/**
+ * A folder of this device that others may look into and fetch from. They can change nothing in it.
+ */
+export type Share = { id: string,
+/**
+ * What others see it as; no two of a device are called the same.
+ */
+name: string,
+/**
+ * Where it is, to be shown.
+ */
+path: string, who: ShareAudience,
+/**
+ * Whether the folder is not there at the moment.
+ */
+gone: boolean, };
+
+/**
+ * Who may see a shared folder.
+ */
+export type ShareAudience = { "kind": "everyone" } | { "kind": "room", room: string, } | { "kind": "people", people: Array<string>, };
 
 export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, mailbox: Mailbox, };
 

@@ -16,6 +16,7 @@ use lanyard_proto::wire::text::clean_line;
 use tokio::sync::Semaphore;
 
 use crate::api::{ApiError, Command, ErrorCode, Reply, Share, ShareAudience};
+use crate::engine::bulk::MAX_ASKERS_PER_PEER;
 use crate::engine::commands::{Outcome, invalid};
 use crate::engine::gate::Answering;
 use crate::engine::run::Run;
@@ -31,11 +32,14 @@ pub struct Shares {
     paces: BTreeMap<PeerId, TokenBucket>,
     /// Who may read the disk to answer.
     turns: Arc<Semaphore>,
+    /// Of whom this device asks something: no more at a time than they answer.
+    asked: BTreeMap<PeerId, Arc<Semaphore>>,
 }
 
 impl Shares {
     pub fn new(folders: Vec<SharedFolder>) -> Shares {
-        Shares { folders, paces: BTreeMap::new(), turns: Arc::new(Semaphore::new(MAX_TURNS)) }
+        let turns = Arc::new(Semaphore::new(MAX_TURNS));
+        Shares { folders, paces: BTreeMap::new(), turns, asked: BTreeMap::new() }
     }
 
     fn get(&self, share: ShareId) -> Option<&SharedFolder> {
@@ -47,6 +51,12 @@ impl Shares {
             Some(known) => *known = folder,
             None => self.folders.push(folder),
         }
+    }
+
+    /// Whoever asks somebody something waits for one of these.
+    fn asks(&mut self, peer: PeerId) -> Arc<Semaphore> {
+        self.asked.retain(|_, turns| Arc::strong_count(turns) > 1);
+        self.asked.entry(peer).or_insert_with(|| Arc::new(Semaphore::new(MAX_ASKERS_PER_PEER))).clone()
     }
 
     /// Whether a device may ask this now. It pays for it.
@@ -81,10 +91,13 @@ impl Run {
                 let folder = match known {
                     Some(known) => SharedFolder { who, ..known.clone() },
                     None if self.shares.folders.len() >= MAX_SHARES => {
-                        return Err(invalid(format!("You share {MAX_SHARES} folders, and cannot share more.")));
+                        return Err(invalid(format!(
+                            "You share {MAX_SHARES} folders, and cannot share more."
+                        )));
                     }
                     None => {
-                        let own = path.file_name().map_or_else(|| "files".into(), |name| name.to_string_lossy());
+                        let own =
+                            path.file_name().map_or_else(|| "files".into(), |name| name.to_string_lossy());
                         let name = if name.is_some() { String::new() } else { self.free_name(&own) };
                         SharedFolder { id: random_id()?, name, path, who }
                     }
@@ -326,7 +339,10 @@ mod tests {
             assert!(reveals(Path::new(revealing), profile), "{revealing}");
         }
         assert!(!reveals(Path::new("/home/ann/photos"), profile));
-        assert!(!reveals(Path::new("/home/ann"), Path::new("/home/ann/.local/share/lanyard")), "it is hidden");
+        assert!(
+            !reveals(Path::new("/home/ann"), Path::new("/home/ann/.local/share/lanyard")),
+            "it is hidden"
+        );
         assert!(reveals(Path::new("/home/ann/.local/share"), Path::new("/home/ann/.local/share/lanyard")));
     }
 

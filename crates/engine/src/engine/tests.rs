@@ -5,6 +5,7 @@ mod facts;
 mod mailbox;
 mod messages;
 mod private;
+mod shares;
 
 use std::path::Path;
 use std::time::Duration;

@@ -236,7 +236,8 @@ impl Run {
         let known = self.node.transfers().map(|record| record.id);
         let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some()).map(|(id, _)| *id);
         let ids: std::collections::BTreeSet<TransferId> = known.chain(earlier).collect();
-        let shown = ids.into_iter().filter_map(|id| self.transfer(id).filter(|shown| !self.is_quiet(id, shown)));
+        let shown =
+            ids.into_iter().filter_map(|id| self.transfer(id).filter(|shown| !self.is_quiet(id, shown)));
         let mut transfers: Vec<Transfer> = shown.collect();
         transfers.sort_by(|one, other| other.offered.cmp(&one.offered).then_with(|| one.id.cmp(&other.id)));
         transfers

@@ -45,6 +45,25 @@ pub trait Lend: Send + Sync {
     fn offer(&self, share: ShareId, found: Survey) -> impl Future<Output = Result<TransferId, Why>> + Send;
 }
 
+/// Lends nothing.
+impl Lend for () {
+    async fn begin(&self) -> bool {
+        true
+    }
+
+    async fn look(&self) -> Vec<Shared> {
+        Vec::new()
+    }
+
+    async fn place(&self, _: ShareId, _: Question) -> Result<(Lent, OwnedSemaphorePermit), Why> {
+        Err(Why::NotShared)
+    }
+
+    async fn offer(&self, _: ShareId, _: Survey) -> Result<TransferId, Why> {
+        Err(Why::NotShared)
+    }
+}
+
 /// What is to be read of a shared folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {

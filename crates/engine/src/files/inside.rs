@@ -77,8 +77,6 @@ impl Inside {
 pub(super) struct Reached {
     /// Its names on this disk, from the shared folder down.
     pub names: PathBuf,
-    /// The last of them as others see it; `None` for the shared folder itself.
-    pub name: Option<String>,
     /// The folder that it is in, unless it is the shared folder itself.
     pub parent: Dir,
     pub about: Metadata,
@@ -91,7 +89,7 @@ pub(super) struct Reached {
 pub(super) fn reach(root: &Inside, path: &str) -> Result<Reached, Why> {
     let mut dir = root.dir().and_then(Dir::try_clone).map_err(|_| Why::Gone)?;
     let mut about = dir.dir_metadata().map_err(|_| Why::Gone)?;
-    let (mut names, mut last) = (PathBuf::new(), None);
+    let mut names = PathBuf::new();
     let wanted = components(path)?;
     for (depth, name) in wanted.iter().enumerate() {
         if depth > 0 {
@@ -102,10 +100,9 @@ pub(super) fn reach(root: &Inside, path: &str) -> Result<Reached, Why> {
         if is_hidden(&found, Some(&about)) || !(about.is_dir() || about.is_file()) {
             return Err(Why::NoSuch);
         }
-        last = Some(seen_as(&found));
         names.push(found);
     }
-    Ok(Reached { names, name: last, parent: dir, about })
+    Ok(Reached { names, parent: dir, about })
 }
 
 /// The names of a path, each of which could be one.

@@ -74,7 +74,9 @@ pub(super) fn write(transaction: &Transaction, share: &SharedFolder) -> Result<(
     let (room, people) = match &share.who {
         SharedWith::Everyone => (None, None),
         SharedWith::Room(room) => (Some(room.0), None),
-        SharedWith::People(people) => (None, Some(people.iter().flat_map(|peer| peer.0).collect::<Vec<u8>>())),
+        SharedWith::People(people) => {
+            (None, Some(people.iter().flat_map(|peer| peer.0).collect::<Vec<u8>>()))
+        }
     };
     transaction
         .prepare_cached(

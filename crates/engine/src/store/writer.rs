@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
 use super::{
-    Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote, judging, meaning,
-    prune, records, schema, shares,
+    Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote, judging,
+    meaning, prune, records, schema, shares,
 };
 
 /// Something to be written.

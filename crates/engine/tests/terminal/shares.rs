@@ -22,7 +22,12 @@ fn a_folder_is_shared_with_those_who_are_named() {
     });
     let folder = node.profile.path().to_str().expect("Unicode").to_owned();
     let output = node.lanyard(&["share", &folder]);
-    assert_eq!(stdout(&output), "5ba12e00  Plans  /srv/plans  with everybody on the network\n", "{}", stderr(&output));
+    assert_eq!(
+        stdout(&output),
+        "5ba12e00  Plans  /srv/plans  with everybody on the network\n",
+        "{}",
+        stderr(&output)
+    );
     let output = node.lanyard(&["share", &folder, "--name", "Plans", "--with", "#board"]);
     assert_eq!(stdout(&output), "5ba12e00  Plans  /srv/plans  with #board\n", "{}", stderr(&output));
     let output = node.lanyard(&["--json", "share", &folder, "--with", "@Bob", "--with", "@Cyd"]);
@@ -44,7 +49,8 @@ fn a_folder_is_shared_with_those_who_are_named() {
 fn what_is_shared_is_listed_and_taken_back() {
     let node = FakeNode::start(|method, _| match method {
         "shares" => {
-            let mut gone = share("Plans", &json!({ "kind": "people", "people": ["bobbobbob", "unknownunknown"] }));
+            let mut gone =
+                share("Plans", &json!({ "kind": "people", "people": ["bobbobbob", "unknownunknown"] }));
             gone["gone"] = true.into();
             ok("shares", json!([gone]))
         }
@@ -59,7 +65,9 @@ fn what_is_shared_is_listed_and_taken_back() {
     assert_eq!(objects(&node.lanyard(&["share", "--list", "--json"])).len(), 1);
     assert_eq!(code(&node.lanyard(&["share", "--remove", "Plans"])), 0);
     assert_eq!(node.asked().last(), Some(&("unshare".to_owned(), json!({ "share": "Plans" }))));
-    for wrong in [&["share"][..], &["share", "--list", "--remove", "x"], &["share", "--list", "--with", "@Bob"]] {
+    for wrong in
+        [&["share"][..], &["share", "--list", "--remove", "x"], &["share", "--list", "--with", "@Bob"]]
+    {
         assert_eq!(code(&node.lanyard(wrong)), 2, "{wrong:?}");
     }
 }
@@ -69,7 +77,9 @@ fn a_shared_folder_is_read_page_by_page() {
     let node = FakeNode::start(|method, params| match (method, params["after"].as_str()) {
         ("peer-shares", _) => ok("peer-shares", json!([{ "id": "5ba12e0012345678", "name": "Plans" }])),
         ("browse", None) => ok("listing", json!({ "entries": [entry("May", true)], "next": "May/" })),
-        ("browse", Some("May/")) => ok("listing", json!({ "entries": [entry("a\u{1b}b", false)], "next": null })),
+        ("browse", Some("May/")) => {
+            ok("listing", json!({ "entries": [entry("a\u{1b}b", false)], "next": null }))
+        }
         (other, _) => panic!("{other}"),
     });
     assert_eq!(stdout(&node.lanyard(&["browse", "@Bob"])), "5ba12e00  Plans\n");
@@ -104,6 +114,9 @@ fn what_is_fetched_of_a_shared_folder_is_waited_for_if_that_is_wanted() {
     let asked: Vec<Value> =
         node.asked().into_iter().filter(|(method, _)| method == "get").map(|(_, params)| params).collect();
     assert_eq!(asked[0], json!({ "peer": "@Bob", "share": "Plans", "paths": ["report.pdf"], "into": null }));
-    assert_eq!(asked[1], json!({ "peer": "@Bob", "share": "Plans", "paths": ["a", "b/c"], "into": "handle" }));
+    assert_eq!(
+        asked[1],
+        json!({ "peer": "@Bob", "share": "Plans", "paths": ["a", "b/c"], "into": "handle" })
+    );
     assert_eq!(code(&node.lanyard(&["get", "@Bob", "Plans/a", "Other/b"])), 2);
 }

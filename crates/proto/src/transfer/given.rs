@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::effects::{Audience, Effects, Event, Job, Origin, Record, TransferRecord};
+use crate::effects::{Audience, Effects, Job, Origin, Record, TransferRecord};
 use crate::model::{Instant, PeerId, ShareId, TransferId, UnixMillis};
 use crate::transfer::table::Open;
 use crate::transfer::{Refusal, TransferState, Transfers};
@@ -22,8 +22,11 @@ impl Transfers {
         self.forget_ended();
         let wanted = items(&record);
         let mut held: Vec<(TransferId, PeerId, u64)> = self.given().collect();
-        let of_asker =
-            held.iter().filter(|(_, of, _)| *of == to).map(|(id, _, items)| (*id, *items)).collect::<Vec<_>>();
+        let of_asker = held
+            .iter()
+            .filter(|(_, of, _)| *of == to)
+            .map(|(id, _, items)| (*id, *items))
+            .collect::<Vec<_>>();
         let mut sum: u64 = of_asker.iter().map(|(_, items)| items).sum();
         let mut count = of_asker.len();
         let mut first = of_asker.into_iter();
@@ -51,7 +54,8 @@ impl Transfers {
     pub fn take(&mut self, mut record: TransferRecord, now: Instant) -> Result<Effects, Refusal> {
         self.may_take(record.id)?;
         record.state = TransferState::Waiting;
-        let open = Open::new(record, Audience::Peer(self.me), Some(now));
+        let audience = Audience::Peer(record.from);
+        let open = Open::new(record, audience, Some(now));
         let effects = open.changed();
         self.open.insert(open.record.id, open);
         Ok(effects)
@@ -190,6 +194,7 @@ const MAX_ENDED: usize = 256;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::Event;
     use crate::model::RoomId;
     use crate::rooms::{Offer, RoomKind};
     use crate::transfer::{Failure, PullEnd, Receipt};

@@ -142,10 +142,9 @@ impl Share {
         match self {
             Share::Look => put(into, LOOK, &LookBody {}),
             Share::Shared(shares) => {
-                let shares = shares.iter().map(|shared| SharedBody {
-                    share: shared.share.0,
-                    name: shared.name.clone(),
-                });
+                let shares = shares
+                    .iter()
+                    .map(|shared| SharedBody { share: shared.share.0, name: shared.name.clone() });
                 put(into, SHARED, &SharedListBody { shares: shares.collect() });
             }
             Share::List { share, folder, after, limit } => {

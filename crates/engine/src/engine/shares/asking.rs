@@ -28,29 +28,32 @@ pub struct Got {
 }
 
 impl Run {
-    pub(in crate::engine) fn ask_of_shares(&self, command: Command, answer: To) {
+    pub(in crate::engine) fn ask_of_shares(&mut self, command: Command, answer: To) {
         let asked = match command {
             Command::Shares {} => {
                 self.own_shares(answer);
                 return;
             }
-            Command::PeerShares { peer } => self.asked(&peer, Wanted::Shares),
+            Command::PeerShares { peer } => self.holder_of(&peer, Wanted::Shares),
             Command::Browse { peer, share, folder, after, limit } => {
                 let after = after.as_deref().map(place);
                 let limit = limit.clamp(1, MAX_LISTED as u32) as u16;
-                self.asked(&peer, Wanted::Page { share, folder, after, limit })
+                self.holder_of(&peer, Wanted::Page { share, folder, after, limit })
             }
             Command::Get { peer, share, paths, into } => {
                 let into = into.map(|handle| self.folder(&handle)).transpose();
-                into.and_then(|into| self.asked(&peer, wanted(share, paths, into)?))
+                into.and_then(|into| self.holder_of(&peer, wanted(share, paths, into)?))
             }
             _ => Err(ApiError::new(ErrorCode::Internal, "This is no question about shared folders.")),
         };
         match asked {
             Ok((holder, wanted)) => {
-                let reports = self.reports.clone();
+                let (reports, turns) = (self.reports.clone(), self.shares.asks(holder.peer));
                 tokio::spawn(async move {
-                    match ask(&holder, &wanted).await {
+                    let turn = turns.acquire_owned().await;
+                    let asked = ask(&holder, &wanted).await;
+                    drop(turn);
+                    match asked {
                         Ok(Answered::Reply(reply)) => drop(answer.send(Ok(reply))),
                         Ok(Answered::Taken(share, taken)) => {
                             let into = wanted.into();
@@ -93,7 +96,7 @@ impl Run {
         });
     }
 
-    fn asked(&self, peer: &str, wanted: Wanted) -> Result<(Holder, Wanted), ApiError> {
+    fn holder_of(&self, peer: &str, wanted: Wanted) -> Result<(Holder, Wanted), ApiError> {
         let peer = self.find_person(peer)?;
         let name = self.name_of(peer);
         let presence = self.node.presence();
@@ -234,7 +237,8 @@ fn place(next: &str) -> After {
 
 fn not_shared(holder: &Holder, wanted: &str) -> ApiError {
     let name = &holder.name;
-    let sentence = format!("{name} shares no “{wanted}” with you. See what is shared: lanyard browse @{name}");
+    let sentence =
+        format!("{name} shares no “{wanted}” with you. See what is shared: lanyard browse @{name}");
     ApiError::new(ErrorCode::NotFound, sentence)
 }
 
@@ -255,7 +259,8 @@ impl Trouble {
             Trouble::Ask(AskError::TooLong) => return too_many(),
             Trouble::Ask(AskError::Unshared { why, path }) => (why, path),
             Trouble::Ask(AskError::Nonsense) => {
-                let sentence = format!("{name}'s program sent something that makes no sense. Update both programs.");
+                let sentence =
+                    format!("{name}'s program sent something that makes no sense. Update both programs.");
                 return ApiError::new(ErrorCode::Network, sentence);
             }
             Trouble::Ask(AskError::Lost(error)) => {

@@ -140,11 +140,7 @@ impl Lend for Desk {
         self.ask(|answer| ShareReport::Look { peer, answer }).await.unwrap_or_default()
     }
 
-    async fn place(
-        &self,
-        share: ShareId,
-        question: Question,
-    ) -> Result<(Lent, OwnedSemaphorePermit), Why> {
+    async fn place(&self, share: ShareId, question: Question) -> Result<(Lent, OwnedSemaphorePermit), Why> {
         // Whoever may look is asked once it is its turn: until then it may have changed.
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| Why::Busy)?;
         let peer = self.peer;
@@ -184,11 +180,5 @@ impl Lend for Desk {
 /// An offer as its holder told it.
 pub(super) fn offer_of(taken: &Taken) -> Offer {
     let names = taken.names.iter().map(|name| super::clean_name(name)).collect();
-    Offer {
-        names,
-        files: taken.files,
-        folders: taken.folders,
-        bytes: taken.bytes,
-        manifest: taken.manifest,
-    }
+    Offer { names, files: taken.files, folders: taken.folders, bytes: taken.bytes, manifest: taken.manifest }
 }

@@ -14,7 +14,7 @@ use tokio::io::{AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
-use super::lan::{BOB, Holder, Lan, MIB, Nothing, TRANSFER, Wire, file, folder, forged, receiver, sample};
+use super::lan::{BOB, Holder, Lan, MIB, TRANSFER, Wire, digest, file, folder, forged, receiver, sample};
 use crate::files::names::{folded, safe};
 use crate::files::plan::Planner;
 use crate::files::stream::Frames;
@@ -28,7 +28,7 @@ async fn somebody_else_is_refused() {
     let shelf = lan.shelf.clone();
     let (eve, stop) = (receiver(PeerId([3; 32])), CancellationToken::new());
     let asked = |_| ready(Verdict::MayFetch);
-    let served = tokio::spawn(serve(holder, eve, shelf, asked, Nothing, |_, _| {}, stop));
+    let served = tokio::spawn(serve(holder, eve, shelf, asked, (), |_, _| {}, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Failed(Failure::Refused)));
     assert!(matches!(served.await.unwrap(), Err(ServeError::NotOffered)));
@@ -51,7 +51,7 @@ async fn who_was_put_out_of_a_room_is_refused_what_was_offered_there_and_a_new_m
             tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let asked = move |_| ready(verdict);
         let (holder, stop) = (accepted.unwrap().0, CancellationToken::new());
-        let served = tokio::spawn(serve(holder, receiver(BOB), shelf.clone(), asked, Nothing, |_, _| {}, stop));
+        let served = tokio::spawn(serve(holder, receiver(BOB), shelf.clone(), asked, (), |_, _| {}, stop));
         let pulled = lan.pulls_over(dialled.unwrap(), &offer).await;
         let served = served.await.unwrap();
         if verdict == Verdict::MayNot {
@@ -59,7 +59,7 @@ async fn who_was_put_out_of_a_room_is_refused_what_was_offered_there_and_a_new_m
             assert!(matches!(served, Err(ServeError::NotOffered)));
             lan.assert_downloads(&[]);
         } else {
-            assert_eq!(served.unwrap().digest, Some(pulled.unwrap().digest));
+            assert_eq!(digest(served.unwrap()), Some(pulled.unwrap().digest));
         }
     }
     lan.assert_downloads(&["plan"]);
@@ -296,7 +296,7 @@ async fn the_digest_of_what_was_offered_is_not_what_the_receiver_claims() {
         Frame::Done { digest: [9; 32] }.encode(&mut bytes);
         writer.write_all(&bytes).await.unwrap();
         let expected = wants.then(|| Sha256::digest(b"").into());
-        assert_eq!(served.await.unwrap().unwrap().digest, expected);
+        assert_eq!(digest(served.await.unwrap().unwrap()), expected);
     }
 }
 

@@ -11,50 +11,27 @@ use std::task::{Context, Poll};
 
 use lanyard_proto::effects::Audience;
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{PeerId, ShareId, TransferId};
+use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::Piece;
 use lanyard_proto::wire::file::{
     CHUNK_BYTES, Data, Frame, Item, ItemKind, Leaves, MAX_FRAME, PieceFrame, Source,
 };
-use lanyard_proto::wire::share::{Shared, Why};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::files::list::List;
 use crate::files::stream::Frames;
 use crate::files::{
-    Dial, Dialled, Lend, Lent, PullError, Question, Received, Receiver, ServeError, Served, Shelf, Survey, Verdict,
-    Wanted, pull, serve, survey,
+    Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Shelf, Verdict, Wanted, pull, serve,
+    survey,
 };
 
 pub(super) const BOB: PeerId = PeerId([2; 32]);
 pub(super) const TRANSFER: TransferId = TransferId([7; 16]);
 pub(super) const MIB: usize = CHUNK_BYTES;
-
-/// Shares no folder.
-pub(super) struct Nothing;
-
-impl Lend for Nothing {
-    async fn begin(&self) -> bool {
-        true
-    }
-
-    async fn look(&self) -> Vec<Shared> {
-        Vec::new()
-    }
-
-    async fn place(&self, _: ShareId, _: Question) -> Result<(Lent, OwnedSemaphorePermit), Why> {
-        Err(Why::NotShared)
-    }
-
-    async fn offer(&self, _: ShareId, _: Survey) -> Result<TransferId, Why> {
-        Err(Why::NotShared)
-    }
-}
 
 /// Ann, who offers, and Bob, who fetches; and a folder that nobody may touch.
 pub(super) struct Lan {
@@ -116,7 +93,7 @@ impl Lan {
     {
         let asked = |_| std::future::ready(Verdict::MayFetch);
         let stop = CancellationToken::new();
-        tokio::spawn(serve(stream, receiver(BOB), self.shelf.clone(), asked, Nothing, progress, stop))
+        tokio::spawn(serve(stream, receiver(BOB), self.shelf.clone(), asked, (), progress, stop))
     }
 
     pub(super) async fn pulls(&self, offer: &Offer) -> Result<Received, PullError> {
@@ -125,8 +102,7 @@ impl Lan {
         let received = self.pulls_over(wire, offer).await;
         let served = served.await.unwrap();
         if let Ok(received) = &received {
-            let Served::Files { digest, .. } = served.unwrap() else { panic!("files were asked for") };
-            assert!(digest.is_none_or(|digest| digest == received.digest));
+            assert!(digest(served.unwrap()).is_none_or(|digest| digest == received.digest));
         }
         received
     }
@@ -342,6 +318,14 @@ impl AsyncWrite for Wire {
 }
 
 /// Every folder and file below, files with what is in them; staging apart.
+/// What a receiver that has everything was sent.
+pub(super) fn digest(served: Served) -> Option<[u8; 32]> {
+    match served {
+        Served::Files { digest, .. } => digest,
+        Served::Questions => panic!("files were asked for"),
+    }
+}
+
 pub(super) fn tree(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     let below = walkdir::WalkDir::new(folder).min_depth(1).into_iter();
     let below = below.filter_entry(|entry| entry.file_name() != ".lanyard-part").map(|entry| entry.unwrap());

@@ -149,7 +149,7 @@ impl Door {
             let addresses = self.book.lock().unwrap().get(&peer).copied().into_iter().collect();
             let (shelf, gone) = (self.shelf.clone(), self.gone.clone());
             let asked = move |_| std::future::ready(lets(peer));
-            tokio::spawn(serve(stream, Receiver { peer, addresses }, shelf, asked, |_, _| {}, gone));
+            tokio::spawn(serve(stream, Receiver { peer, addresses }, shelf, asked, (), |_, _| {}, gone));
         }
     }
 }

@@ -9,7 +9,7 @@ use lanyard_proto::transfer::{Failure, PullEnd};
 use tokio::io::duplex;
 use tokio_util::sync::CancellationToken;
 
-use super::lan::{BOB, Lan, MIB, Nothing, TRANSFER, Wire, pulls_into, receiver, sample};
+use super::lan::{BOB, Lan, MIB, TRANSFER, Wire, digest, pulls_into, receiver, sample};
 use crate::files::journal::Record;
 use crate::files::{PullError, ServeError, Verdict, discard, serve};
 
@@ -70,7 +70,7 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
         }
     };
     let asked = |_| std::future::ready(Verdict::MayFetch);
-    let served = tokio::spawn(serve(holder, receiver(BOB), lan.shelf.clone(), asked, Nothing, progress, stop));
+    let served = tokio::spawn(serve(holder, receiver(BOB), lan.shelf.clone(), asked, (), progress, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
     assert_eq!(end, Some(PullEnd::Lost));
     assert!(matches!(served.await.unwrap(), Err(ServeError::Stopped)));
@@ -99,7 +99,7 @@ async fn after_a_lost_connection_only_the_rest_is_fetched() {
     let seeing = seen.clone();
     let served = lan.serves_with(holder, move |_, moved| seeing.lock().unwrap().push(moved));
     lan.pulls_over(rest, &offer).await.unwrap();
-    assert!(served.await.unwrap().unwrap().digest.is_some());
+    assert!(digest(served.await.unwrap().unwrap()).is_some());
 
     let arrived = arrived.load(Relaxed);
     assert!(arrived < 6 * MIB as u64, "{arrived} bytes for the last 5 of 12 chunks");

@@ -54,7 +54,15 @@ fn answers(lan: &Lan, stream: DuplexStream) -> JoinHandle<Result<Served, ServeEr
     let lent = Lent { path: lan.home(), name: "Ann's".to_owned() };
     let home = Home { lent, shelf: lan.shelf.clone(), turns: Arc::new(Semaphore::new(1)) };
     let asked = |_| std::future::ready(Verdict::MayFetch);
-    tokio::spawn(serve(stream, receiver(BOB), lan.shelf.clone(), asked, home, |_, _| {}, CancellationToken::new()))
+    tokio::spawn(serve(
+        stream,
+        receiver(BOB),
+        lan.shelf.clone(),
+        asked,
+        home,
+        |_, _| {},
+        CancellationToken::new(),
+    ))
 }
 
 async fn asks(lan: &Lan) -> Asker<DuplexStream> {

@@ -259,7 +259,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 9 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 10 });
 }
 
 #[test]
@@ -330,7 +330,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../private.sql"),
         include_str!("../copies.sql"),
         include_str!("../mailbox.sql"),
-        include_str!("../own_logs.sql")
+        include_str!("../own_logs.sql"),
+        include_str!("../shares.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -355,11 +356,15 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "keep_days",
             "mentions",
             "name",
+            "people",
             "problem",
             "reply",
+            "room",
             "secret",
             "seq",
             "sha256",
+            "share",
+            "share_to",
             "text",
             "witness_before"
         ]

@@ -175,7 +175,9 @@ async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiErro
 fn names_person(command: &Command) -> bool {
     match command {
         Command::Open { to } | Command::Say { to, reply: None, .. } => !to.starts_with('#'),
-        Command::PeerShares { .. } | Command::Browse { .. } | Command::Get { .. } | Command::Share { .. } => true,
+        Command::PeerShares { .. } | Command::Browse { .. } | Command::Get { .. } | Command::Share { .. } => {
+            true
+        }
         _ => false,
     }
 }

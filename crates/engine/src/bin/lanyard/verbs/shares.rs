@@ -119,7 +119,10 @@ async fn show(node: &Node, out: Output, shares: &[Share]) -> Result<(), Failure>
     };
     let room = |id: &String| {
         let known = rooms.iter().find(|room| room.id == *id);
-        known.map_or_else(|| format!("room {}", text::short(id)), |room| format!("#{}", text::line(&room.name)))
+        known.map_or_else(
+            || format!("room {}", text::short(id)),
+            |room| format!("#{}", text::line(&room.name)),
+        )
     };
     let person = |id: &String| {
         let known = people.iter().find(|peer| peer.id == *id);
@@ -155,7 +158,9 @@ fn entry_words(entry: &ListingEntry) -> String {
         modified => text::moment(modified),
     };
     if entry.folder {
-        return format!("{}  {}", paint(STRONG, &format!("{name}/")), paint(QUIET, &when)).trim_end().to_owned();
+        return format!("{}  {}", paint(STRONG, &format!("{name}/")), paint(QUIET, &when))
+            .trim_end()
+            .to_owned();
     }
     format!("{name}  {}", paint(QUIET, &format!("{}  {when}", text::bytes(entry.size)))).trim_end().to_owned()
 }
