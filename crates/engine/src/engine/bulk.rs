@@ -197,6 +197,10 @@ impl Run {
         if let Some(serving) = self.serves.get_mut(&serve) {
             serving.transfer = Some(transfer);
         }
+        // Of what somebody asked for nothing was told before.
+        if self.node.transfer(transfer).is_some_and(|record| record.share().is_some()) {
+            self.tell_of_transfer(transfer);
+        }
         Verdict::MayFetch
     }
 

@@ -70,7 +70,7 @@ impl Shares {
         }
         let pace = self.paces.entry(peer).or_insert_with(|| TokenBucket::new(RATE, BURST, now));
         let cost = match question {
-            Question::List => 1,
+            Question::Look | Question::List => 1,
             Question::Take => TAKE_COST,
         };
         let may = pace.ready_at(cost, now) <= now;
@@ -322,11 +322,11 @@ const MAX_TURNS: usize = 4;
 /// Devices whose questions are counted.
 const MAX_PACES: usize = 256;
 /// Questions that a device may ask at once,
-const BURST: u32 = 256;
+const BURST: u32 = 512;
 /// and how many a second from then on: a large folder is read through page by page.
-const RATE: u32 = 16;
+const RATE: u32 = 64;
 /// An offer is written to the disk, and kept.
-const TAKE_COST: usize = 4;
+const TAKE_COST: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -26,7 +26,10 @@ pub trait Lend: Send + Sync {
     fn begin(&self) -> impl Future<Output = bool> + Send;
 
     /// What is shared with it.
-    fn look(&self) -> impl Future<Output = Vec<Shared>> + Send;
+    ///
+    /// # Errors
+    /// Why it is not told.
+    fn look(&self) -> impl Future<Output = Result<Vec<Shared>, Why>> + Send;
 
     /// Where a folder is that is shared with it, and the right to read the disk until the permit is dropped.
     ///
@@ -51,8 +54,8 @@ impl Lend for () {
         true
     }
 
-    async fn look(&self) -> Vec<Shared> {
-        Vec::new()
+    async fn look(&self) -> Result<Vec<Shared>, Why> {
+        Ok(Vec::new())
     }
 
     async fn place(&self, _: ShareId, _: Question) -> Result<(Lent, OwnedSemaphorePermit), Why> {
@@ -64,9 +67,11 @@ impl Lend for () {
     }
 }
 
-/// What is to be read of a shared folder.
+/// What somebody wants to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
+    /// What is shared.
+    Look,
     /// A page of one folder.
     List,
     /// Everything in what was named, and an offer of it that is kept.
@@ -169,7 +174,7 @@ where
 
 async fn answer<L: Lend>(question: Share, lend: &L) -> Result<Share, ServeError> {
     Ok(match question {
-        Share::Look => Share::Shared(lend.look().await),
+        Share::Look => lend.look().await.map_or_else(no, Share::Shared),
         Share::List { share, folder, after, limit } => match lend.place(share, Question::List).await {
             Ok((lent, turn)) => list(lent, turn, folder, after, limit).await,
             Err(why) => no(why),

@@ -22,7 +22,7 @@ pub enum ShareReport {
     /// A device that connected wants to ask.
     Begin { serve: u64, answer: oneshot::Sender<bool> },
     /// It wants to know what is shared with it.
-    Look { peer: PeerId, answer: oneshot::Sender<Vec<Shared>> },
+    Look { peer: PeerId, answer: oneshot::Sender<Result<Vec<Shared>, Why>> },
     /// It wants to look into a folder.
     Place { peer: PeerId, share: ShareId, question: Question, answer: oneshot::Sender<Result<Lent, Why>> },
     /// What it asked for was found, and can be offered to it.
@@ -42,7 +42,7 @@ impl Run {
         // Whoever asked may be gone, each time.
         match report {
             ShareReport::Begin { serve, answer } => drop(answer.send(self.begins_to_ask(serve))),
-            ShareReport::Look { peer, answer } => drop(answer.send(self.shared_to(peer))),
+            ShareReport::Look { peer, answer } => drop(answer.send(self.looked_at_shares(peer))),
             ShareReport::Place { peer, share, question, answer } => {
                 drop(answer.send(self.place(peer, share, question)));
             }
@@ -66,6 +66,14 @@ impl Run {
             serving.asks = true;
         }
         true
+    }
+
+    fn looked_at_shares(&mut self, peer: PeerId) -> Result<Vec<Shared>, Why> {
+        let now = self.clock.now().instant;
+        match self.shares.may_ask(peer, Question::Look, now) {
+            true => Ok(self.shared_to(peer)),
+            false => Err(Why::Busy),
+        }
     }
 
     fn place(&mut self, peer: PeerId, share: ShareId, question: Question) -> Result<Lent, Why> {
@@ -135,9 +143,9 @@ impl Lend for Desk {
         self.ask(|answer| ShareReport::Begin { serve, answer }).await.unwrap_or(false)
     }
 
-    async fn look(&self) -> Vec<Shared> {
+    async fn look(&self) -> Result<Vec<Shared>, Why> {
         let peer = self.peer;
-        self.ask(|answer| ShareReport::Look { peer, answer }).await.unwrap_or_default()
+        self.ask(|answer| ShareReport::Look { peer, answer }).await.unwrap_or(Err(Why::Busy))
     }
 
     async fn place(&self, share: ShareId, question: Question) -> Result<(Lent, OwnedSemaphorePermit), Why> {

@@ -33,8 +33,8 @@ impl Lend for Home {
         true
     }
 
-    async fn look(&self) -> Vec<Shared> {
-        vec![Shared { share: SHARE, name: self.lent.name.clone() }]
+    async fn look(&self) -> Result<Vec<Shared>, Why> {
+        Ok(vec![Shared { share: SHARE, name: self.lent.name.clone() }])
     }
 
     async fn place(&self, share: ShareId, _: Question) -> Result<(Lent, OwnedSemaphorePermit), Why> {
