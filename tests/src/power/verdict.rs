@@ -236,7 +236,7 @@ async fn fetch(shelf: Shelf, receiver: PeerId, transfer: &TransferRecord, into: 
     let stop = CancellationToken::new;
     let receiver = Receiver { peer: receiver, addresses: Vec::new() };
     let lets = async |_| Verdict::MayFetch;
-    let serving = tokio::spawn(files::serve(theirs, receiver, shelf, lets, |_, _| {}, stop()));
+    let serving = tokio::spawn(files::serve(theirs, receiver, shelf, lets, (), |_, _| {}, stop()));
     let (author, offer) = (transfer.from, transfer.offer.clone());
     let wanted = Wanted { transfer: transfer.id, author, offer, into: into.to_owned() };
     let sources = vec![Source { peer: author, addresses: Vec::new() }];

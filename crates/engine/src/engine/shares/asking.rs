@@ -54,7 +54,7 @@ impl Run {
                     let asked = ask(&holder, &wanted).await;
                     drop(turn);
                     match asked {
-                        Ok(Answered::Reply(reply)) => drop(answer.send(Ok(reply))),
+                        Ok(Answered::Reply(reply)) => drop(answer.send(Ok(*reply))),
                         Ok(Answered::Taken(share, taken)) => {
                             let into = wanted.into();
                             let got = Got { peer: holder.peer, share, taken, into, answer };
@@ -133,7 +133,7 @@ impl Wanted {
 }
 
 enum Answered {
-    Reply(Reply),
+    Reply(Box<Reply>),
     Taken(ShareId, Taken),
 }
 
@@ -180,7 +180,7 @@ async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble>
     let Secure { stream, .. } = dialled.map_err(AskError::Lost)?;
     let (mut asker, shares) = Asker::<Stream>::look(stream).await?;
     let answered = match wanted {
-        Wanted::Shares => Answered::Reply(Reply::PeerShares(shares.iter().map(peer_share).collect())),
+        Wanted::Shares => Answered::Reply(Box::new(Reply::PeerShares(shares.iter().map(peer_share).collect()))),
         Wanted::Page { share, folder, after, limit } => {
             let share = find(&shares, share, holder).map_err(Trouble::Said)?;
             let (entries, more) = asker.list(share, folder.clone(), after.clone(), *limit).await?;
@@ -194,7 +194,7 @@ async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble>
                 size: if entry.folder { 0 } else { entry.size },
                 modified: entry.modified.min(LATEST),
             });
-            Answered::Reply(Reply::Listing(Listing { entries: entries.collect(), next }))
+            Answered::Reply(Box::new(Reply::Listing(Listing { entries: entries.collect(), next })))
         }
         Wanted::Some { share, paths, .. } => {
             let share = find(&shares, share, holder).map_err(Trouble::Said)?;

@@ -153,16 +153,11 @@ fn shared_words(share: &PeerShare) -> String {
 
 fn entry_words(entry: &ListingEntry) -> String {
     let name = text::line(&entry.name);
-    let when = match entry.modified {
-        0 => String::new(),
-        modified => text::moment(modified),
-    };
-    if entry.folder {
-        return format!("{}  {}", paint(STRONG, &format!("{name}/")), paint(QUIET, &when))
-            .trim_end()
-            .to_owned();
-    }
-    format!("{name}  {}", paint(QUIET, &format!("{}  {when}", text::bytes(entry.size)))).trim_end().to_owned()
+    let name = if entry.folder { paint(STRONG, &format!("{name}/")) } else { name };
+    let size = (!entry.folder).then(|| text::bytes(entry.size));
+    let when = (entry.modified > 0).then(|| text::moment(entry.modified));
+    let rest: Vec<String> = size.into_iter().chain(when).collect();
+    if rest.is_empty() { name } else { format!("{name}  {}", paint(QUIET, &rest.join("  "))) }
 }
 
 /// Entries that are asked for at a time.
