@@ -192,7 +192,7 @@ impl Run {
             self.serves.values().filter(|other| other.transfer.is_some()).map(|other| other.peer).collect();
         let by_peer = fetching.iter().filter(|other| **other == peer).count();
         if fetching.len() >= MAX_SERVES || by_peer >= MAX_SERVES_PER_PEER {
-            return Verdict::Later;
+            return Verdict::Busy;
         }
         if let Some(serving) = self.serves.get_mut(&serve) {
             serving.transfer = Some(transfer);

@@ -66,7 +66,7 @@ pub enum Verdict {
     MayFetch,
     MayNot,
     /// Not now: too much is being fetched.
-    Later,
+    Busy,
 }
 
 /// Why a receiver does not have everything, as far as this connection goes.
@@ -128,7 +128,7 @@ where
             }
         };
         let verdict = asked(transfer).await;
-        if verdict == Verdict::Later {
+        if verdict == Verdict::Busy {
             send(&mut writer, &Frame::Refused(Refusal::Busy)).await?;
             return Err(ServeError::Busy);
         }
