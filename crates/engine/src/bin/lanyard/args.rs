@@ -380,10 +380,10 @@ pub struct Share {
     /// The folder.
     pub path: Option<PathBuf>,
     /// What others see it as, instead of the folder's own name.
-    #[arg(long, requires = "path")]
+    #[arg(long, conflicts_with_all = ["list", "remove"])]
     pub name: Option<String>,
     /// Only those who are in a room ('#room'), or a person (@person, repeatable), instead of everybody on the network.
-    #[arg(long = "with", value_name = "WHO", requires = "path")]
+    #[arg(long = "with", value_name = "WHO", conflicts_with_all = ["list", "remove"])]
     pub with: Vec<String>,
     /// Show what is shared.
     #[arg(long)]

@@ -180,7 +180,9 @@ async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble>
     let Secure { stream, .. } = dialled.map_err(AskError::Lost)?;
     let (mut asker, shares) = Asker::<Stream>::look(stream).await?;
     let answered = match wanted {
-        Wanted::Shares => Answered::Reply(Box::new(Reply::PeerShares(shares.iter().map(peer_share).collect()))),
+        Wanted::Shares => {
+            Answered::Reply(Box::new(Reply::PeerShares(shares.iter().map(peer_share).collect())))
+        }
         Wanted::Page { share, folder, after, limit } => {
             let share = find(&shares, share, holder).map_err(Trouble::Said)?;
             let (entries, more) = asker.list(share, folder.clone(), after.clone(), *limit).await?;
