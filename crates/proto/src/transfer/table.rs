@@ -131,8 +131,10 @@ impl Transfers {
         let withdrawn = author == open.record.from && receipt == Receipt::Cancelled;
         if let (Receipt::Received { .. }, Audience::Anyone) = (receipt, open.audience)
             && open.holders.len() < MAX_HOLDERS
+            && open.holders.insert(author)
         {
-            open.holders.insert(author);
+            // What waits for somebody who has it need not wait longer.
+            open.retry_at = open.retry_at.map(|_| Instant(0));
         }
         if !withdrawn {
             return Effects::default();
@@ -473,6 +475,15 @@ mod tests {
         let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
         let [Job::Pull { author: ANN, sources, .. }] = &effects.run[..] else { panic!("{effects:?}") };
         assert_eq!(sources.iter().map(|source| source.peer).collect::<Vec<_>>(), [EVE]);
+    }
+
+    #[test]
+    fn what_waits_goes_on_as_soon_as_somebody_says_to_have_it() {
+        let mut bob = offered(BOB, ANN, RoomKind::Open);
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        assert!(bob.start_due(Instant(0), |_| vec![]).is_empty());
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        assert_eq!(bob.start_due(Instant(1), here).run.len(), 1);
     }
 
     #[test]
