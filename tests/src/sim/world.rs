@@ -63,6 +63,12 @@ impl Lan {
                 };
                 self.input(owner, Input::Collected { conn, stock, room, log, entries });
             }
+            Planning::Retrieved { who, room, ranges } => {
+                let disk = &self.hosts[who.0].disk;
+                let entries =
+                    ranges.into_iter().flat_map(|(log, span)| disk.beginning(room, log, span)).collect();
+                self.input(who, Input::Retrieved { room, entries });
+            }
             Planning::Recalled { who, room, log, seq } => {
                 let entry = self.hosts[who.0].disk.entry(room, log, seq);
                 self.input(who, Input::Recalled { entry });
@@ -72,7 +78,10 @@ impl Lan {
                 let to = self.id(who);
                 let served = alive
                     && self.hosts[from.0].node.as_ref().is_some_and(|node| node.may_fetch(transfer, to));
+                let paused = self.hosts[from.0].node.as_ref().is_some_and(|node| node.is_paused(transfer));
+                let served = served && !paused;
                 let end = match (alive, served) {
+                    (true, false) if paused => PullEnd::Held,
                     (true, true) => PullEnd::Complete { digest: [9; 32] },
                     (true, false) => PullEnd::Failed(Failure::Refused),
                     (false, _) => PullEnd::Lost,
@@ -174,6 +183,7 @@ impl Lan {
                 let mailbox = stock == Stock::Mailbox;
                 self.plan(self.now, Planning::Collected { conn, mailbox, room, log, span });
             }
+            Job::Retrieve { room, ranges } => self.plan(self.now, Planning::Retrieved { who, room, ranges }),
             Job::Recall { room, log, seq } => {
                 self.plan(self.now, Planning::Recalled { who, room, log, seq });
             }
@@ -182,7 +192,11 @@ impl Lan {
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
             }
             Job::Reread { room, epochs } => self.plan(self.now, Planning::Reread { who, room, epochs }),
-            Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recheck { .. } => {}
+            Job::StopPull { .. }
+            | Job::Shelve { .. }
+            | Job::Unshelve { .. }
+            | Job::Cut { .. }
+            | Job::Recheck { .. } => {}
         }
     }
 

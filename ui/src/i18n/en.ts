@@ -298,6 +298,8 @@ export const en = {
   states: {
     offered: 'Waiting for an answer',
     waiting: 'Waiting for the other device. It goes on by itself.',
+    queued: 'Queued',
+    paused: 'Paused. It goes on when you resume it.',
     running: 'In progress',
     done: 'Done',
     declined: 'Declined',

@@ -287,6 +287,8 @@ export const zhCN: Catalogue = {
   states: {
     offered: '等待答复',
     waiting: '正在等待对方设备，之后会自动继续。',
+    queued: '排队中',
+    paused: '已暂停，点击继续后恢复。',
     running: '进行中',
     done: '已完成',
     declined: '已拒绝',

@@ -49,6 +49,11 @@ export class FakeFiles {
       sha256: null,
       error: null,
       receivers: [],
+      finished: null,
+      place: null,
+      rate: 0,
+      audience: author ? 0 : Math.max(1, room.members - 1),
+      awaited: [],
     };
     this.scene.transfers.push(transfer);
     return transfer;
@@ -71,9 +76,22 @@ export class FakeFiles {
     return transfer;
   }
 
+  change(id: string, state: TransferState): Transfer {
+    const transfer = this.get(id);
+    transfer.state = state;
+    this.emit({ event: 'transfer-changed', transfer });
+    return transfer;
+  }
+
+  forget(ids: string[]): void {
+    this.emit(...ids.map((transfer): Event => ({ event: 'transfer-forgotten', transfer })));
+    this.scene.transfers = this.scene.transfers.filter(({ id }) => !ids.includes(id));
+  }
+
   end(id: string, state: TransferState): Transfer {
     const transfer = this.get(id);
     transfer.state = state;
+    transfer.finished = Date.now();
     this.emit({ event: 'transfer-finished', transfer });
     return transfer;
   }

@@ -300,6 +300,18 @@ export class FakeBackend implements Backend {
         return { reply: 'transfer', value: files.end(command.params.transfer, 'declined') };
       case 'cancel':
         return { reply: 'transfer', value: files.end(command.params.transfer, 'cancelled') };
+      case 'pause':
+        return { reply: 'transfer', value: files.change(command.params.transfer, 'paused') };
+      case 'resume':
+        return { reply: 'transfer', value: files.change(command.params.transfer, 'running') };
+      case 'reorder':
+        return { reply: 'transfers', value: scene.transfers };
+      case 'forget-transfer':
+        files.forget([command.params.transfer]);
+        return { reply: 'done' };
+      case 'forget-transfers':
+        files.forget(scene.transfers.filter(({ finished }) => finished !== null).map(({ id }) => id));
+        return { reply: 'done' };
       case 'configure':
         return this.configure(command.params);
       case 'mailbox':

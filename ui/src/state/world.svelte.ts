@@ -46,7 +46,7 @@ export class World {
 
   transferList = $derived([...this.transfers.values()].sort((a, b) => b.offered - a.offered));
 
-  moving = $derived(this.transferList.filter(({ state }) => state === 'running' || state === 'waiting'));
+  moving = $derived(this.transferList.filter(({ state }) => state === 'running' || state === 'waiting' || state === 'queued'));
 
   unread = $derived([...this.rooms.values()].reduce((sum, room) => sum + room.unread, 0));
 
@@ -90,6 +90,9 @@ export class World {
       case 'transfer-changed':
       case 'transfer-finished':
         this.setTransfer(event.transfer);
+        break;
+      case 'transfer-forgotten':
+        this.transfers.delete(event.transfer);
         break;
       case 'progress':
         this.advance(event.progress);

@@ -15,6 +15,7 @@ use crate::engine::gate::{Answer, Answering};
 use crate::engine::links::check_address;
 use crate::engine::mailbox::choose_holding;
 use crate::engine::messages::{Action, Wanted, cursor as cursor_of};
+use crate::engine::queue::choose_limits;
 use crate::engine::run::{Report, Run};
 use crate::files::{SurveyError, survey};
 use crate::store::StoreError;
@@ -94,6 +95,11 @@ impl Run {
                 self.ask_of_shares(asked, to);
                 Ok(())
             }
+            Command::Accept { transfer, into } => {
+                self.accept(&transfer, into, to);
+                Ok(())
+            }
+            Command::Resume { transfer } => self.resume(&transfer, to).await,
             command => match self.carry_out(command).await {
                 Ok(Outcome::Now(reply)) => {
                     // Whoever asked may be gone.
@@ -138,16 +144,6 @@ impl Run {
                 let admitted: Result<Vec<_>, ApiError> = paths.iter().map(|path| self.admit(path)).collect();
                 Ok(Outcome::Now(Reply::Handles(admitted?)))
             }
-            Command::Accept { transfer, into } => {
-                let transfer = self.find_transfer(&transfer)?;
-                let folder = into.map(|handle| self.folder(&handle)).transpose()?;
-                let effects = self.node.accept(transfer, now).map_err(refused)?;
-                let downloads = folder.unwrap_or_else(|| self.download_folder());
-                self.view.transfer(transfer).note.folder = Some(downloads);
-                self.view.transfer(transfer).note.problem = None;
-                self.keep_note(transfer).await?;
-                Ok(Outcome::After(effects, Answering::Transfer(transfer)))
-            }
             Command::Decline { transfer } => {
                 let transfer = self.find_transfer(&transfer)?;
                 let effects = self.node.decline(transfer, now).map_err(refused)?;
@@ -158,6 +154,10 @@ impl Run {
                 let effects = self.node.cancel(transfer, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Transfer(transfer)))
             }
+            queue @ (Command::Pause { .. }
+            | Command::Reorder { .. }
+            | Command::ForgetTransfer { .. }
+            | Command::ForgetTransfers {}) => self.queue_command(queue),
             configure @ Command::Configure { .. } => self.configure(configure).await,
             Command::Mailbox {} => Ok(Outcome::Now(Reply::Mailbox(self.mailbox()))),
             Command::SettleClone {} => {
@@ -172,6 +172,8 @@ impl Run {
             Command::Log { .. }
             | Command::Arrived { .. }
             | Command::Offer { .. }
+            | Command::Accept { .. }
+            | Command::Resume { .. }
             | Command::Edit { .. }
             | Command::Delete { .. }
             | Command::React { .. }
@@ -213,6 +215,7 @@ impl Run {
             Answering::Message(id) => return self.answer_message(id, answer.to),
             Answering::Room(room) => self.room(room).map(Reply::Room).ok_or_else(gone),
             Answering::Transfer(transfer) => self.transfer(transfer).map(Reply::Transfer).ok_or_else(gone),
+            Answering::Transfers => Ok(Reply::Transfers(self.transfers())),
             Answering::Me(me) => {
                 self.tell(Event::MeChanged { me: (*me).clone() });
                 Ok(Reply::Me(*me))
@@ -241,18 +244,6 @@ impl Run {
                 let _ = answer.send(Err(error));
                 Ok(())
             }
-        }
-    }
-
-    pub async fn accepted_by_rule(&mut self, transfer: TransferId) -> Result<(), StoreError> {
-        match self.node.accept(transfer, self.clock.now()) {
-            Ok(effects) => {
-                self.view.transfer(transfer).note.folder = Some(self.download_folder());
-                self.keep_note(transfer).await?;
-                self.enter(effects, None).await
-            }
-            // A person was faster.
-            Err(_) => Ok(()),
         }
     }
 
@@ -291,8 +282,17 @@ impl Run {
     }
 
     async fn configure(&mut self, chosen: Command) -> Result<Outcome, ApiError> {
-        let Command::Configure { name, downloads, history_days, history_bytes, hold_for_others, hold_bytes } =
-            chosen
+        let Command::Configure {
+            name,
+            downloads,
+            history_days,
+            history_bytes,
+            hold_for_others,
+            hold_bytes,
+            upload_limit,
+            download_limit,
+            transfers_at_once,
+        } = chosen
         else {
             return Err(ApiError::new(ErrorCode::Internal, "This is no choice of settings."));
         };
@@ -316,11 +316,13 @@ impl Run {
             settings.history_bytes = Some(bytes);
         }
         choose_holding(&mut settings, hold_for_others, hold_bytes)?;
+        choose_limits(&mut settings, upload_limit, download_limit, transfers_at_once)?;
         self.settings = settings.clone();
         if history_days.is_some() || history_bytes.is_some() {
             self.keep_history();
         }
         let mut effects = self.limit_holding();
+        effects.extend(self.limit_transfers());
         if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
             effects.extend(self.node.rename(name, self.clock.now()));
         }
@@ -400,7 +402,7 @@ impl Run {
         }
     }
 
-    fn find_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
+    pub fn find_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
         if let Some(id) = TransferId::parse(wanted).filter(|id| self.node.transfer(*id).is_some()) {
             return Ok(id);
         }
@@ -440,7 +442,7 @@ impl Run {
         if path.is_dir() { Ok(path) } else { Err(invalid(format!("{} is not a folder.", path.display()))) }
     }
 
-    pub(super) fn download_folder(&self) -> PathBuf {
+    pub fn download_folder(&self) -> PathBuf {
         self.settings.downloads.clone().unwrap_or_else(|| self.config.profile.join("downloads"))
     }
 }
@@ -467,7 +469,9 @@ pub fn refused(refusal: Refusal) -> ApiError {
         | Refusal::Flooding
         | Refusal::TooManyDeeds => ErrorCode::Refused,
         Refusal::Transfer(
-            lanyard_proto::transfer::Refusal::Over | lanyard_proto::transfer::Refusal::TooMany,
+            lanyard_proto::transfer::Refusal::Over
+            | lanyard_proto::transfer::Refusal::TooMany
+            | lanyard_proto::transfer::Refusal::Withdrawn,
         )
         | Refusal::NotYourMessage
         | Refusal::NotYoursToDelete => ErrorCode::Refused,

@@ -9,11 +9,10 @@ use lanyard_proto::model::{ConnId, EntryId, Instant, LogId, Now, PeerId, RoomId,
 use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Event};
 use crate::config::Config;
-use crate::engine::bulk::{PullReport, Serving};
+use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::commands::Offering;
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
@@ -23,12 +22,14 @@ use crate::engine::lock::ProfileLock;
 use crate::engine::messages::Found;
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
+use crate::engine::queue::Weighed;
 use crate::engine::shares::{ShareReport, Shares};
 use crate::engine::view::View;
 use crate::files::{Handles, Shelf, Verdict};
 use crate::net::framing::{SyncEvent, SyncWriter};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
+use crate::net::pace::Pace;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
 use crate::store::{Pruning, Settings, Store, StoreError};
@@ -51,6 +52,9 @@ pub struct Run {
     pub view: View,
     pub news: News,
     pub progress: ProgressBoard,
+    /// How fast files are given and fetched.
+    pub up: Pace,
+    pub down: Pace,
     pub conns: HashMap<ConnId, SyncWriter>,
     pub next_conn: u64,
     /// Connections to peers that were given by address, to be dialled again when they end.
@@ -59,7 +63,7 @@ pub struct Run {
     pub addresses: BTreeSet<String>,
     pub keeping: Keeping,
     pub shares: Shares,
-    pub pulls: HashMap<TransferId, CancellationToken>,
+    pub pulls: HashMap<TransferId, Pulling>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
     pub requests: mpsc::Receiver<Request>,
@@ -118,9 +122,14 @@ pub enum Report {
         log: LogId,
         entries: Vec<Arc<Entry>>,
     },
+    Retrieved {
+        room: RoomId,
+        entries: Vec<Arc<Entry>>,
+    },
     AcceptByRule(TransferId),
     /// About shared folders, from whoever answers or asks.
     Share(Box<ShareReport>),
+    Weighed(Box<Weighed>),
     /// Entries of a private room whose key came.
     Reread {
         room: RoomId,
@@ -252,10 +261,9 @@ impl Run {
         Ok(self.store.close().await?)
     }
 
-    fn stop_bulk(&self) {
-        for stop in self.pulls.values().chain(self.serves.values().map(|serving| &serving.stop)) {
-            stop.cancel();
-        }
+    fn stop_bulk(&mut self) {
+        self.pulls.values_mut().for_each(Pulling::stop);
+        self.serves.values().for_each(|serving| serving.stop.cancel());
     }
 
     /// Waits for what pulls that were stopped have to say: one that was about to be complete may be complete.
@@ -316,6 +324,7 @@ impl Run {
         for event in passing.tell {
             self.translate(event);
         }
+        self.tell_of_places();
         if let Some(answer) = passing.answer {
             self.answer(answer);
         }
@@ -333,11 +342,13 @@ impl Run {
             Job::Reread { room, epochs } => self.reread(room, epochs),
             Job::Recall { room, log, seq } => self.recall(room, log, seq),
             Job::Collect { conn, stock, room, log, span } => self.collect(conn, stock, room, log, span),
+            Job::Retrieve { room, ranges } => self.retrieve(room, ranges),
             Job::Pull { transfer, author, sources } => self.start_pull(transfer, author, sources),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
             // The shelf knows the audience since before the offer was written.
             Job::Shelve { .. } => {}
             Job::Unshelve { transfer } => self.unshelve(transfer),
+            Job::Cut { transfer } => self.cut(transfer),
             Job::Recheck { room } => self.recheck(room),
         }
     }
@@ -387,6 +398,7 @@ impl Run {
             Report::Collected { conn, stock, room, log, entries } => {
                 self.handle(Input::Collected { conn, stock, room, log, entries }).await
             }
+            Report::Retrieved { room, entries } => self.handle(Input::Retrieved { room, entries }).await,
             Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::Reread { room, found } => self.reread_found(room, found).await,
             Report::Unsealed => {
@@ -402,7 +414,11 @@ impl Run {
                 self.judged(room, changed);
                 Ok(())
             }
-            Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
+            Report::AcceptByRule(transfer) => {
+                self.accepted_by_rule(transfer);
+                Ok(())
+            }
+            Report::Weighed(weighed) => self.weighed(*weighed).await,
             Report::Share(report) => self.share_report(*report).await,
             Report::Failed(error) => Err(error),
         }

@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::timeout;
 
 use super::names::shown;
-use super::serve::{GOODBYE, SILENCE};
-use super::stream::{Frames, StreamError};
+use super::serve::GOODBYE;
+use super::stream::{Frames, StreamError, write_all};
 
 /// A connection on which questions are asked, one at a time.
 pub struct Asker<S> {
@@ -90,13 +90,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Asker<S> {
         if bytes.len() > 4 + MAX_QUESTION {
             return Err(AskError::TooLong);
         }
-        let written = async {
-            self.writer.write_all(&bytes).await?;
-            self.writer.flush().await
-        };
-        timeout(SILENCE, written).await.map_err(|_| late())?.map_err(AskError::Lost)?;
+        write_all(&mut self.writer, &bytes).await.map_err(AskError::Lost)?;
         loop {
-            match timeout(SILENCE, self.frames.next(MAX_ANSWER)).await.map_err(|_| late())?? {
+            match self.frames.next(MAX_ANSWER).await? {
                 Frame::Share(Share::Unshared { why, path }) => return Err(AskError::Unshared { why, path }),
                 Frame::Share(answer) => return Ok(answer),
                 Frame::Refused(Refusal::Busy) => {
@@ -112,10 +108,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Asker<S> {
 /// Whether it can stand in a path between two `/`.
 fn is_one_name(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(['/', '\\', '\0'])
-}
-
-fn late() -> AskError {
-    AskError::Lost(io::ErrorKind::TimedOut.into())
 }
 
 impl From<StreamError> for AskError {

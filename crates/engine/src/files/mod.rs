@@ -27,6 +27,7 @@
 mod ask;
 mod attend;
 mod dials;
+mod disk;
 mod finish;
 mod fresh;
 mod handle;
@@ -34,6 +35,7 @@ mod hash;
 mod holding;
 mod inside;
 mod journal;
+mod kept;
 mod leaves;
 mod lent;
 mod link;
@@ -58,6 +60,7 @@ mod verify;
 
 pub use ask::{AskError, Asker};
 pub use attend::{Lend, Question};
+pub use disk::{Disk, disk_of, has_room};
 pub use fresh::Fresh;
 pub use handle::{Handles, MAX_HANDLES};
 pub use lent::Lent;

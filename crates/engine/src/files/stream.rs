@@ -1,13 +1,19 @@
 //! Frames out of a stream, one at a time or as many as have arrived.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanyard_proto::wire::file::{DecodeError, Frame, MAX_FRAME};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Duration, timeout};
 
 /// Bytes of a block: the longest frame, and what one read may bring beyond it.
 pub(super) const BLOCK_BYTES: usize = 4 + MAX_FRAME + 60 * 1024;
+
+/// How long a connection may be without any bytes before it is lost. Both sides send ALIVE while they are busy. Where a
+/// person limits how fast bytes may move, a frame can take longer: each byte that moves is a sign of life.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no next frame.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +60,8 @@ pub(super) struct Frames<R> {
     /// What arrived lies between these.
     taken: usize,
     filled: usize,
+    /// Told how many bytes arrived.
+    counter: Option<Arc<AtomicU64>>,
 }
 
 /// Bytes with whole frames in them.
@@ -79,13 +87,18 @@ impl Block {
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     pub fn new(reader: R) -> Frames<R> {
-        Frames { reader, buffer: Vec::new(), taken: 0, filled: 0 }
+        Frames { reader, buffer: Vec::new(), taken: 0, filled: 0, counter: None }
+    }
+
+    /// Adds the bytes that arrive from now on to a number.
+    pub fn counted_by(self, counter: Arc<AtomicU64>) -> Frames<R> {
+        Frames { counter: Some(counter), ..self }
     }
 
     /// The next frame, of at most `most` bytes.
     ///
     /// # Errors
-    /// When the stream fails or ends, or what came is no frame.
+    /// When the stream fails, ends or is silent, or what came is no frame.
     pub async fn next(&mut self, most: usize) -> Result<Frame<'_>, StreamError> {
         self.fill(most).await?;
         let start = self.taken + 4;
@@ -105,11 +118,16 @@ impl<R: AsyncRead + Unpin> Frames<R> {
                 None => 4,
             };
             self.make_room(needed);
-            let read = self.reader.read(&mut self.buffer[self.filled..]).await?;
+            let read = self.reader.read(&mut self.buffer[self.filled..]);
+            let read =
+                timeout(SILENCE, read).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             if read == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
             self.filled += read;
+            if let Some(counter) = &self.counter {
+                counter.fetch_add(read as u64, Ordering::Relaxed);
+            }
         }
     }
 
@@ -144,8 +162,66 @@ impl<R: AsyncRead + Unpin> Frames<R> {
     }
 }
 
+/// Writes all of it, however slowly, as long as something moves.
+pub(super) async fn write_all<W: AsyncWrite + Unpin>(writer: &mut W, mut bytes: &[u8]) -> io::Result<()> {
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    while !bytes.is_empty() {
+        let written = timeout(SILENCE, writer.write(bytes)).await.map_err(late)??;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[written..];
+    }
+    timeout(SILENCE, writer.flush()).await.map_err(late)?
+}
+
 const FIRST_BUFFER: usize = 8 * 1024;
 
 fn frame_length(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_slowly_is_waited_for_and_what_does_not_come_is_not() {
+        let (here, mut there) = duplex(64);
+        let mut frames = Frames::new(here);
+        let mut bytes = Vec::new();
+        Frame::Done { digest: [7; 32] }.encode(&mut bytes);
+        let trickle = async {
+            for byte in &bytes {
+                tokio::time::sleep(SILENCE - Duration::from_secs(1)).await;
+                there.write_all(&[*byte]).await.unwrap();
+            }
+        };
+        let (frame, ()) = tokio::join!(async { frames.fill(64).await }, trickle);
+        frame.unwrap();
+        assert_eq!(frames.next(64).await.unwrap(), Frame::Done { digest: [7; 32] });
+        let start = tokio::time::Instant::now();
+        let StreamError::Io(error) = frames.fill(64).await.unwrap_err() else { panic!("no frame came") };
+        assert_eq!((error.kind(), start.elapsed()), (io::ErrorKind::TimedOut, SILENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_bytes_slowly_gets_them_all_and_who_takes_none_is_given_up() {
+        let (mut here, mut there) = duplex(10);
+        let reading = async {
+            let mut read = vec![0; 100];
+            for at in 0..10 {
+                tokio::time::sleep(SILENCE - Duration::from_secs(1)).await;
+                there.read_exact(&mut read[at * 10..][..10]).await.unwrap();
+            }
+            read
+        };
+        let (written, read) = tokio::join!(write_all(&mut here, &[7; 100]), reading);
+        written.unwrap();
+        assert_eq!(read, [7; 100]);
+        let error = write_all(&mut here, &[7; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 }

@@ -6,6 +6,7 @@
 //!   company    who else is here
 //!   repair     what to multicast and when
 //!   cache      entries at hand for that
+//!   absent     those that are not, and are read from the disk
 //!   holds      what was asked for, and not again before when
 //!   fragments  entries too large for a datagram, in pieces
 //!   pull       what to fetch over TCP, and from whom
@@ -16,6 +17,7 @@
 //!   sync       catching up over one TCP connection
 //! ```
 
+mod absent;
 mod cache;
 mod catchup;
 mod company;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::log::absent::Absent;
 use crate::log::cache::Cache;
 use crate::log::company::{Company, MIN_DIGEST_INTERVAL};
 use crate::log::fragments::{Fragments, Purpose};
@@ -44,6 +45,8 @@ pub struct Repair {
     /// The log that is asked for first.
     turn: LogId,
     cache: Cache,
+    /// What was asked for and is not at hand.
+    pub(super) absent: Absent,
     fragments: Fragments,
     /// Bytes that sealing adds to a datagram.
     overhead: usize,
@@ -79,6 +82,7 @@ impl Repair {
             fetch: false,
             turn: LogId([0; 8]),
             cache: Cache::default(),
+            absent: Absent::default(),
             fragments: Fragments::default(),
             overhead,
         }
@@ -224,7 +228,25 @@ impl Repair {
                 self.repair_soon(&entry, group, now, dice);
             } else if logs.lacks(log, seq) {
                 self.holds.hold((log, seq), now);
+            } else if logs.contains(log, seq) {
+                self.absent.note((log, seq));
             }
+        }
+    }
+
+    /// What was not at hand was read, as far as it is there.
+    pub fn retrieved(&mut self, entries: Vec<Arc<Entry>>, group: usize, now: Instant, dice: &mut Dice) {
+        self.absent.was_read();
+        for entry in entries {
+            self.cache.recall(entry.clone());
+            if !self.is_large(&entry) {
+                self.repairs.entry((entry.log(), entry.header.seq)).or_insert(now);
+            } else if Fragments::can_carry(&entry) {
+                self.fragments.want(&entry, None, Purpose::Repair, now);
+            } else {
+                continue;
+            }
+            self.repair_soon(&entry, group, now, dice);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Origin, Place, Record, TransferRecord};
+use crate::effects::{Effects, Event, Job, Origin, Place, Record, TransferRecord};
 use crate::log::{Heard, Received, Run};
 use crate::model::{Instant, Now, PeerId, RoomId};
 use crate::node::{Dropped, Node};
@@ -20,6 +20,9 @@ impl Node {
         }
         for found in received.contradicting {
             effects.extend(self.contradicted(room, found));
+        }
+        if !received.absent.is_empty() {
+            effects.run.push(Job::Retrieve { room, ranges: received.absent });
         }
         let came = !received.runs.is_empty();
         for Heard { run, news } in received.runs {
@@ -93,11 +96,17 @@ impl Node {
                     state: TransferState::Offered,
                     offered: entry.header.hlc.unix(),
                     receipts: Vec::new(),
+                    paused: false,
+                    turn: 0,
+                    finished: None,
                 };
                 self.transfers.offered(record, kind)
             }
             Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
                 self.transfers.receipt(entry.header.author, transfer, receipt)
+            }
+            Content::Pause { transfer, on } if entry.header.author != self.me => {
+                self.transfers.held(entry.header.author, transfer, on, entry.header.hlc, now.instant)
             }
             Content::Deed(deed) => {
                 if let Some(private) = &mut held.private {

@@ -31,6 +31,7 @@ mod membership;
 mod messages;
 mod posting;
 mod private;
+mod queue;
 mod retry;
 mod roster;
 mod sharing;
@@ -188,6 +189,7 @@ impl Node {
             }
         }
         effects.extend(node.transfers.give_up_old(now.unix));
+        node.transfers.stamp(&mut effects, now.unix);
         effects.extend(node.load_mail(loaded.mail));
         let lobby = rooms::open_room_id(&node.profile.network, LOBBY);
         if !node.rooms.contains_key(&lobby) {
@@ -246,11 +248,18 @@ impl Node {
             Input::Collected { conn, stock, room, log, entries } => {
                 self.collected(conn, stock, (room, log), &entries, now)
             }
+            Input::Retrieved { room, entries } => {
+                if let Some(held) = self.rooms.get_mut(&room) {
+                    held.replica.retrieved(entries, now.instant, &mut self.dice);
+                }
+                Effects::default()
+            }
         };
         // What was dropped changes nothing: a flood must not make every machine look at its clock.
         if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
             effects.extend(self.advance(now));
         }
+        self.transfers.stamp(&mut effects, now.unix);
         effects
     }
 

@@ -19,12 +19,12 @@ impl Node {
         now: Now,
     ) -> Result<Effects, Refusal> {
         let record = self.asked_for((share, to), self.me, transfer, offer, now);
-        let mut effects = self.transfers.give(record)?;
-        effects.extend(self.advance(now));
-        Ok(effects)
+        let effects = self.transfers.give(record)?;
+        Ok(self.with_transfers((effects, None), now))
     }
 
-    /// Fetches what a device offered because this one asked for it. Their conversation is opened: receipts go there.
+    /// Fetches what a device offered because this one asked for it, onto a disk as [`Node::lay`] has it. Their conversation
+    /// is opened: receipts go there.
     ///
     /// # Errors
     /// If the other side offers under an id that is not its own or that is known, if there is no room for more, or as
@@ -34,6 +34,7 @@ impl Node {
         (share, from): (ShareId, PeerId),
         transfer: TransferId,
         offer: Offer,
+        disk: u64,
         now: Now,
     ) -> Result<Effects, Refusal> {
         if !transfer.is_of(from) {
@@ -42,9 +43,8 @@ impl Node {
         self.transfers.may_take(transfer)?;
         let (_, mut effects) = self.converse(from, now)?;
         let record = self.asked_for((share, self.me), from, transfer, offer, now);
-        effects.extend(self.transfers.take(record, now.instant)?);
-        effects.extend(self.advance(now));
-        Ok(effects)
+        effects.extend(self.transfers.take(record, disk, now.instant)?);
+        Ok(self.with_transfers((effects, None), now))
     }
 
     /// Gives nothing of a folder any more, and says so to those who fetch.
@@ -87,6 +87,9 @@ impl Node {
             state: TransferState::Offered,
             offered: now.unix,
             receipts: Vec::new(),
+            paused: false,
+            turn: 0,
+            finished: None,
         }
     }
 }

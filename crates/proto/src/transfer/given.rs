@@ -43,21 +43,26 @@ impl Transfers {
         let audience = Audience::Peer(to);
         effects.commit.push(Record::Transfer(record.clone()));
         effects.run.push(Job::Shelve { transfer: record.id, audience });
-        self.open.insert(record.id, Open::new(record, audience, None));
+        self.open.insert(record.id, Open::new(record, audience));
         Ok(effects)
     }
 
-    /// Fetches what a holder offered because this device asked for it.
+    /// Fetches what a holder offered because this device asked for it, onto a disk as [`Transfers::lay`] has it; its turn
+    /// comes behind all others.
     ///
     /// # Errors
     /// If the id is one that is known already, or there are too many.
-    pub fn take(&mut self, mut record: TransferRecord, now: Instant) -> Result<Effects, Refusal> {
+    pub fn take(&mut self, mut record: TransferRecord, disk: u64, now: Instant) -> Result<Effects, Refusal> {
         self.may_take(record.id)?;
-        record.state = TransferState::Waiting;
+        let transfer = record.id;
+        record.turn = self.last_turn();
         let audience = Audience::Peer(record.from);
-        let open = Open::new(record, audience, Some(now));
-        let effects = open.changed();
-        self.open.insert(open.record.id, open);
+        let mut open = Open::new(record, audience);
+        open.disk = disk;
+        open.go_on(now);
+        let mut effects = open.changed();
+        self.open.insert(transfer, open);
+        effects.extend(self.hear_what_was_said(transfer));
         Ok(effects)
     }
 
@@ -114,6 +119,7 @@ impl Transfers {
     pub(super) fn end_given(&mut self, transfer: TransferId) -> Effects {
         let Some(open) = self.open.get_mut(&transfer) else { return Effects::default() };
         open.record.state = TransferState::Cancelled;
+        open.record.paused = false;
         let mut effects = Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() };
         effects.extend(open.changed());
         effects
@@ -220,6 +226,9 @@ mod tests {
             state: TransferState::Offered,
             offered: UnixMillis(number),
             receipts: Vec::new(),
+            paused: false,
+            turn: 0,
+            finished: None,
         }
     }
 
@@ -293,9 +302,9 @@ mod tests {
     fn what_is_taken_runs_like_any_transfer_and_goes_on_after_a_restart() {
         let here = |_| vec!["127.0.0.1:24417".parse().unwrap()];
         let mut bob = Transfers::new(BOB);
-        let effects = bob.take(record(1, BOB, 1), Instant(5)).unwrap();
+        let effects = bob.take(record(1, BOB, 1), 0, Instant(5)).unwrap();
         assert!(matches!(effects.tell[..], [Event::Transfer(_)]));
-        assert_eq!(bob.take(record(1, BOB, 1), Instant(5)).unwrap_err(), Refusal::Over);
+        assert_eq!(bob.take(record(1, BOB, 1), 0, Instant(5)).unwrap_err(), Refusal::Over);
         let started = bob.start_due(Instant(5), here);
         assert!(matches!(started.run[..], [Job::Pull { author: ANN, .. }]));
 

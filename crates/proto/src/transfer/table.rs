@@ -1,17 +1,26 @@
 //! The transfers that this device knows, and what to do about each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::effects::{Audience, Effects, Event, Job, Record, Staged, TransferRecord};
-use crate::model::{Instant, PeerId, RoomId, TransferId};
+use crate::model::{Hlc, Instant, PeerId, RoomId, TransferId};
 use crate::rooms::{Content, RoomKind};
 use crate::transfer::{Failure, PullEnd, Receipt, TransferState};
 use crate::wire::file::Source;
 
+mod queue;
+
+pub use queue::AT_ONCE;
+
 pub struct Transfers {
     pub(super) me: PeerId,
     pub(super) open: BTreeMap<TransferId, Open>,
+    /// How many may be fetched at a time onto one disk.
+    at_once: usize,
+    /// What others said of offers that are not known yet, the oldest first; at most [`MAX_EARLY`]. Entries of several logs
+    /// come in no order.
+    early: VecDeque<(PeerId, TransferId, Receipt)>,
 }
 
 pub(super) struct Open {
@@ -24,6 +33,12 @@ pub(super) struct Open {
     sent: BTreeMap<PeerId, [u8; 32]>,
     /// Others who say that they have all of it; at most [`MAX_HOLDERS`].
     holders: BTreeSet<PeerId>,
+    /// Where the files go, by a number that is another for each disk.
+    pub(super) disk: u64,
+    /// Whether its author wrote that it is paused, and by its clock when it last did.
+    held: (Hlc, bool),
+    /// Whether its author answered so when it was last asked.
+    turned_away: bool,
 }
 
 /// Why a command about a transfer cannot be carried out.
@@ -37,6 +52,14 @@ pub enum Refusal {
     Over,
     #[error("there are too many transfers: let some end first")]
     TooMany,
+    #[error("its sender has withdrawn it")]
+    Withdrawn,
+    #[error("it is not paused, and nothing of it failed")]
+    NotPaused,
+    #[error("only what was accepted and has not arrived has a place in the queue")]
+    NotQueued,
+    #[error("it is not over: cancel it first")]
+    NotOver,
 }
 
 /// Effects, and what this device has to say about the offer in its log.
@@ -44,7 +67,7 @@ pub type Spoken = (Effects, Option<(RoomId, Content)>);
 
 impl Transfers {
     pub fn new(me: PeerId) -> Transfers {
-        Transfers { me, open: BTreeMap::new() }
+        Transfers { me, open: BTreeMap::new(), at_once: AT_ONCE, early: VecDeque::new() }
     }
 
     /// Takes up a transfer as the last run left it: what ran then waits now.
@@ -52,14 +75,22 @@ impl Transfers {
         let mut effects = Effects::default();
         let audience = audience(kind, record.room);
         let mine = record.from == self.me;
+        // Of what only the two of us share nobody else gets anything from here.
+        if !mine && record.state == TransferState::Done && matches!(audience, Audience::Peer(_)) {
+            return effects;
+        }
         if mine && record.state != TransferState::Cancelled && !record.is_given_and_over() {
             effects.run.push(Job::Shelve { transfer: record.id, audience });
         }
-        if record.state == TransferState::Running {
+        if record.state.is_wanted() {
             record.state = TransferState::Waiting;
+            // Earlier versions had no turns.
+            if record.turn == 0 {
+                record.turn = self.last_turn();
+            }
         }
-        let retry_at = (record.state == TransferState::Waiting).then_some(now);
-        self.open.insert(record.id, Open::new(record, audience, retry_at));
+        let retry_at = (record.state == TransferState::Waiting && !record.paused).then_some(now);
+        self.open.insert(record.id, Open { retry_at, ..Open::new(record, audience) });
         effects
     }
 
@@ -76,13 +107,33 @@ impl Transfers {
         }
         effects.commit.push(Record::Transfer(record.clone()));
         effects.tell.push(Event::Transfer(record.id));
-        self.open.insert(record.id, Open::new(record, audience, None));
+        let transfer = record.id;
+        self.open.insert(transfer, Open::new(record, audience));
+        effects.extend(self.hear_what_was_said(transfer));
+        effects
+    }
+
+    /// What others said of an offer before it was known.
+    pub(super) fn hear_what_was_said(&mut self, transfer: TransferId) -> Effects {
+        let (said, rest): (VecDeque<_>, _) =
+            std::mem::take(&mut self.early).into_iter().partition(|(_, of, _)| *of == transfer);
+        self.early = rest;
+        let mut effects = Effects::default();
+        for (author, _, receipt) in said {
+            effects.extend(self.receipt(author, transfer, receipt));
+        }
         effects
     }
 
     /// A receipt was written by somebody else.
     pub fn receipt(&mut self, author: PeerId, transfer: TransferId, receipt: Receipt) -> Effects {
-        let Some(open) = self.open.get_mut(&transfer) else { return Effects::default() };
+        let Some(open) = self.open.get_mut(&transfer) else {
+            self.early.push_back((author, transfer, receipt));
+            if self.early.len() > MAX_EARLY {
+                self.early.pop_front();
+            }
+            return Effects::default();
+        };
         if open.record.from == self.me {
             if !open.is_for(author) {
                 return Effects::default();
@@ -96,9 +147,9 @@ impl Transfers {
             };
             open.record.receipts.retain(|(peer, _)| *peer != author);
             open.record.receipts.push((author, receipt));
-            if let (Audience::Peer(_), true) = (open.audience, open.record.state != TransferState::Cancelled)
-            {
+            if let (Audience::Peer(_), false) = (open.audience, open.record.is_withdrawn()) {
                 open.record.state = state_after(receipt);
+                open.record.paused &= !open.record.state.is_over();
             }
             let mut effects = open.unshelved_if_taken();
             effects.extend(open.changed());
@@ -107,8 +158,10 @@ impl Transfers {
         let withdrawn = author == open.record.from && receipt == Receipt::Cancelled;
         if let (Receipt::Received { .. }, Audience::Anyone) = (receipt, open.audience)
             && open.holders.len() < MAX_HOLDERS
+            && open.holders.insert(author)
         {
-            open.holders.insert(author);
+            // What waits for somebody who has it need not wait longer.
+            open.retry_at = open.retry_at.map(|_| Instant(0));
         }
         if !withdrawn {
             return Effects::default();
@@ -118,6 +171,7 @@ impl Transfers {
         if open.record.state == TransferState::Done {
             return unshelved;
         }
+        open.record.receipts.push((author, receipt));
         let mut effects = open.stop(TransferState::Cancelled);
         effects.extend(unshelved);
         effects.extend(open.changed());
@@ -129,14 +183,18 @@ impl Transfers {
     /// # Errors
     /// If there is nothing to fetch.
     pub fn accept(&mut self, transfer: TransferId, now: Instant) -> Result<Effects, Refusal> {
+        let last = self.last_turn();
         let open = self.incoming(transfer)?;
         match open.record.state {
-            TransferState::Offered | TransferState::Declined | TransferState::Failed(_) => {}
+            TransferState::Cancelled if open.record.is_withdrawn() => return Err(Refusal::Withdrawn),
+            TransferState::Offered
+            | TransferState::Declined
+            | TransferState::Cancelled
+            | TransferState::Failed(_) => {}
             _ => return Err(Refusal::Over),
         }
-        open.record.state = TransferState::Waiting;
-        open.retry_at = Some(now);
-        open.tries = 0;
+        open.record.turn = last;
+        open.go_on(now);
         Ok(open.changed())
     }
 
@@ -161,13 +219,16 @@ impl Transfers {
         let me = self.me;
         let open = self.open.get_mut(&transfer).ok_or(Refusal::Unknown)?;
         let mut effects = if open.record.from == me {
-            if open.record.state == TransferState::Cancelled {
+            if open.record.is_withdrawn() {
                 return Err(Refusal::Over);
             }
+            open.record.receipts.push((me, Receipt::Cancelled));
             open.record.state = TransferState::Cancelled;
+            open.record.paused = false;
             Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() }
         } else {
-            if !matches!(open.record.state, TransferState::Waiting | TransferState::Running) {
+            // What failed keeps what came of it until then.
+            if !open.record.state.is_wanted() && !matches!(open.record.state, TransferState::Failed(_)) {
                 return Err(Refusal::Over);
             }
             open.stop(TransferState::Cancelled)
@@ -178,11 +239,13 @@ impl Transfers {
 
     /// The bulk work of an incoming transfer ended.
     pub fn pulled(&mut self, transfer: TransferId, end: PullEnd, now: Instant) -> Spoken {
-        let Some(open) =
-            self.open.get_mut(&transfer).filter(|open| open.record.state == TransferState::Running)
-        else {
-            return Spoken::default();
+        // What was paused right before its end is whole all the same.
+        let complete = matches!(end, PullEnd::Complete { .. });
+        let runs = |open: &&mut Open| match open.record.state {
+            TransferState::Running => true,
+            state => complete && state.is_wanted(),
         };
+        let Some(open) = self.open.get_mut(&transfer).filter(runs) else { return Spoken::default() };
         let receipt = match end {
             PullEnd::Complete { digest } => Receipt::Received { digest },
             PullEnd::Failed(failure) => Receipt::Failed(failure),
@@ -191,7 +254,8 @@ impl Transfers {
                 open.retry_at = Some(now + MAX_RETRY);
                 return (open.changed(), None);
             }
-            PullEnd::Lost => {
+            PullEnd::Lost | PullEnd::Held => {
+                open.turned_away = end == PullEnd::Held;
                 open.record.state = TransferState::Waiting;
                 open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
                 open.tries = (open.tries + 1).min(10);
@@ -199,6 +263,8 @@ impl Transfers {
             }
         };
         open.record.state = state_after(receipt);
+        open.record.paused = false;
+        open.retry_at = None;
         (open.changed(), open.say(receipt))
     }
 
@@ -219,51 +285,15 @@ impl Transfers {
         }
     }
 
-    /// Waiting pulls whose time has come, where anybody who has the files is reachable.
-    pub fn start_due(
-        &mut self,
-        now: Instant,
-        reach: impl Fn(PeerId) -> Vec<std::net::SocketAddr>,
-    ) -> Effects {
-        let mut effects = Effects::default();
-        let running = self.open.values().filter(|open| open.record.state == TransferState::Running).count();
-        let mut free = MAX_RUNNING.saturating_sub(running);
-        for (id, open) in &mut self.open {
-            if free == 0 || open.retry_at.is_none_or(|at| at > now) {
-                continue;
-            }
-            let author = open.record.from;
-            let sources: Vec<Source> = [author]
-                .iter()
-                .chain(&open.holders)
-                .map(|peer| Source { peer: *peer, addresses: reach(*peer) })
-                .filter(|source| !source.addresses.is_empty())
-                .take(MAX_SOURCES)
-                .collect();
-            if sources.is_empty() {
-                open.retry_at = Some(now + MAX_RETRY);
-                continue;
-            }
-            free -= 1;
-            open.retry_at = None;
-            open.record.state = TransferState::Running;
-            effects.run.push(Job::Pull { transfer: *id, author, sources });
-            effects.extend(open.changed());
-        }
-        effects
-    }
-
-    pub fn deadline(&self) -> Option<Instant> {
-        let running = self.open.values().filter(|open| open.record.state == TransferState::Running).count();
-        let waiting = self.open.values().filter_map(|open| open.retry_at).min();
-        waiting.filter(|_| running < MAX_RUNNING)
-    }
-
     /// Who may fetch what this device offers, or has or gets of what others offer; `None` if nobody may.
     pub fn audience(&self, transfer: TransferId) -> Option<Audience> {
         let open = self.open.get(&transfer)?;
         let given = match open.record.state {
-            TransferState::Cancelled => false,
+            // Whoever it was for alone may want it after all.
+            TransferState::Cancelled => {
+                let mine = open.record.from == self.me && !open.record.is_withdrawn();
+                mine && !open.record.is_given_and_over() && matches!(open.audience, Audience::Peer(_))
+            }
             TransferState::Offered | TransferState::Declined => open.record.from == self.me,
             _ => true,
         };
@@ -296,8 +326,19 @@ impl Transfers {
 }
 
 impl Open {
-    pub(super) fn new(record: TransferRecord, audience: Audience, retry_at: Option<Instant>) -> Open {
-        Open { record, audience, retry_at, tries: 0, sent: BTreeMap::new(), holders: BTreeSet::new() }
+    pub(super) fn new(record: TransferRecord, audience: Audience) -> Open {
+        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
+        Open {
+            record,
+            audience,
+            retry_at: None,
+            tries: 0,
+            sent,
+            holders,
+            disk: 0,
+            held: (Hlc(0), false),
+            turned_away: false,
+        }
     }
 
     pub(super) fn changed(&self) -> Effects {
@@ -311,10 +352,11 @@ impl Open {
     /// Ends an incoming transfer before it is complete.
     fn stop(&mut self, state: TransferState) -> Effects {
         let mut effects = Effects::default();
-        if matches!(self.record.state, TransferState::Running | TransferState::Waiting) {
+        if self.record.state.is_wanted() || matches!(self.record.state, TransferState::Failed(_)) {
             effects.run.push(Job::StopPull { transfer: self.record.id, staged: Staged::Discard });
         }
         self.record.state = state;
+        self.record.paused = false;
         self.retry_at = None;
         effects
     }
@@ -349,14 +391,14 @@ fn state_after(receipt: Receipt) -> TransferState {
     }
 }
 
-/// Pulls at the same time; more would only share the same wire and disk.
-const MAX_RUNNING: usize = 4;
 /// Offers of one device that nobody has answered; further ones stand in the log and cannot be accepted.
 const MAX_OFFERS_OF_PEER: usize = 256;
 /// Transfers known at the same time.
 const MAX_OPEN: usize = 16_384;
 /// Devices remembered to have all of an offer.
 const MAX_HOLDERS: usize = 32;
+/// Receipts that may come before their offers.
+const MAX_EARLY: usize = 1024;
 /// Devices that a pull begins with; it learns of others from the author.
 const MAX_SOURCES: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -369,29 +411,31 @@ mod tests {
     use crate::model::{EntryId, UnixMillis};
     use crate::rooms::Offer;
 
-    const ANN: PeerId = PeerId([1; 32]);
-    const BOB: PeerId = PeerId([2; 32]);
-    const EVE: PeerId = PeerId([6; 32]);
-    const ID: TransferId = TransferId([5; 16]);
+    pub(super) const ANN: PeerId = PeerId([1; 32]);
+    pub(super) const BOB: PeerId = PeerId([2; 32]);
+    pub(super) const EVE: PeerId = PeerId([6; 32]);
+    pub(super) const ID: TransferId = TransferId([5; 16]);
 
-    fn record(from: PeerId) -> TransferRecord {
+    pub(super) fn record(from: PeerId) -> TransferRecord {
         let offer = Offer { names: vec!["a".into()], files: 1, folders: 0, bytes: 9, manifest: [0; 32] };
         let (room, origin, state) =
             (RoomId([3; 32]), Origin::Entry(EntryId([4; 32])), TransferState::Offered);
-        TransferRecord { id: ID, room, origin, from, offer, state, offered: UnixMillis(0), receipts: vec![] }
+        let (offered, receipts, finished) = (UnixMillis(0), vec![], None);
+        let (paused, turn) = (false, 0);
+        TransferRecord { id: ID, room, origin, from, offer, state, offered, receipts, paused, turn, finished }
     }
 
-    fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {
+    pub(super) fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {
         let mut transfers = Transfers::new(me);
         let _ = transfers.offered(record(from), kind);
         transfers
     }
 
-    fn here(_: PeerId) -> Vec<std::net::SocketAddr> {
+    pub(super) fn here(_: PeerId) -> Vec<std::net::SocketAddr> {
         vec!["10.0.0.1:24417".parse().unwrap()]
     }
 
-    fn state(transfers: &Transfers) -> TransferState {
+    pub(super) fn state(transfers: &Transfers) -> TransferState {
         transfers.get(ID).unwrap().state
     }
 
@@ -466,6 +510,29 @@ mod tests {
         let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
         let [Job::Pull { author: ANN, sources, .. }] = &effects.run[..] else { panic!("{effects:?}") };
         assert_eq!(sources.iter().map(|source| source.peer).collect::<Vec<_>>(), [EVE]);
+    }
+
+    #[test]
+    fn what_waits_goes_on_as_soon_as_somebody_says_to_have_it() {
+        let mut bob = offered(BOB, ANN, RoomKind::Open);
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        assert!(bob.start_due(Instant(0), |_| vec![]).is_empty());
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        assert_eq!(bob.start_due(Instant(1), here).run.len(), 1);
+    }
+
+    #[test]
+    fn what_is_said_of_an_offer_before_it_comes_counts() {
+        let mut bob = Transfers::new(BOB);
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        let _ = bob.offered(record(ANN), RoomKind::Open);
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
+        assert_eq!(effects.run.len(), 1);
+        let mut cyd = Transfers::new(EVE);
+        let _ = cyd.receipt(ANN, ID, Receipt::Cancelled);
+        let _ = cyd.offered(record(ANN), RoomKind::Open);
+        assert_eq!(state(&cyd), TransferState::Cancelled);
     }
 
     #[test]

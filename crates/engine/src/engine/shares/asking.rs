@@ -12,9 +12,11 @@ use super::{clean_name, same_name, show};
 use crate::api::{ApiError, Command, ErrorCode, Listing, ListingEntry, PeerShare, Reply};
 use crate::engine::commands::{MIN_ID_PREFIX, To, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
+use crate::engine::queue::check_space;
 use crate::engine::run::{Report, Run};
-use crate::files::{AskError, Asker};
-use crate::net::stream::{Secure, Stream, dial};
+use crate::files::{AskError, Asker, Disk, disk_of};
+use crate::net::pace::{Pace, Paced};
+use crate::net::stream::{Secure, dial};
 use crate::net::tls::{Credentials, Purpose};
 use crate::store::StoreError;
 
@@ -23,7 +25,8 @@ pub struct Got {
     peer: PeerId,
     share: ShareId,
     taken: Taken,
-    into: Option<PathBuf>,
+    folder: PathBuf,
+    disk: Disk,
     answer: To,
 }
 
@@ -41,7 +44,7 @@ impl Run {
                 self.holder_of(&peer, Wanted::Page { share, folder, after, limit })
             }
             Command::Get { peer, share, paths, into } => {
-                let into = into.map(|handle| self.folder(&handle)).transpose();
+                let into = into.map_or_else(|| Ok(self.download_folder()), |handle| self.folder(&handle));
                 into.and_then(|into| self.holder_of(&peer, wanted(share, paths, into)?))
             }
             _ => Err(ApiError::new(ErrorCode::Internal, "This is no question about shared folders.")),
@@ -55,9 +58,8 @@ impl Run {
                     drop(turn);
                     match asked {
                         Ok(Answered::Reply(reply)) => drop(answer.send(Ok(*reply))),
-                        Ok(Answered::Taken(share, taken)) => {
-                            let into = wanted.into();
-                            let got = Got { peer: holder.peer, share, taken, into, answer };
+                        Ok(Answered::Taken { share, taken, folder, disk }) => {
+                            let got = Got { peer: holder.peer, share, taken, folder, disk, answer };
                             let _ = reports.send(Report::Share(Box::new(ShareReport::Got(got)))).await;
                         }
                         Err(error) => drop(answer.send(Err(error))),
@@ -70,11 +72,14 @@ impl Run {
 
     /// Fetches what was asked for, like any offer that somebody said yes to.
     pub(super) async fn got(&mut self, got: Got) -> Result<(), StoreError> {
-        let Got { peer, share, taken, into, answer } = got;
+        let Got { peer, share, taken, folder, disk, answer } = got;
+        if let Err(error) = check_space(&folder, disk, taken.bytes) {
+            let _ = answer.send(Err(error));
+            return Ok(());
+        }
         let transfer = taken.transfer();
-        match self.node.take((share, peer), transfer, offer_of(&taken), self.clock.now()) {
+        match self.node.take((share, peer), transfer, offer_of(&taken), disk.number, self.clock.now()) {
             Ok(effects) => {
-                let folder = into.unwrap_or_else(|| self.download_folder());
                 self.view.transfer(transfer).note.folder = Some(folder);
                 self.keep_note(transfer).await?;
                 let with = Answering::Transfer(transfer);
@@ -105,7 +110,8 @@ impl Run {
             let sentence = format!("{name} is not here right now.");
             return Err(ApiError::new(ErrorCode::NotFound, sentence));
         }
-        Ok((Holder { peer, name, addresses, credentials: self.credentials.clone() }, wanted))
+        let (credentials, up, down) = (self.credentials.clone(), self.up.clone(), self.down.clone());
+        Ok((Holder { peer, name, addresses, credentials, up, down }, wanted))
     }
 }
 
@@ -115,29 +121,22 @@ struct Holder {
     name: String,
     addresses: Vec<SocketAddr>,
     credentials: Credentials,
+    up: Pace,
+    down: Pace,
 }
 
 enum Wanted {
     Shares,
     Page { share: String, folder: String, after: Option<After>, limit: u16 },
-    Some { share: String, paths: Vec<String>, into: Option<PathBuf> },
-}
-
-impl Wanted {
-    fn into(self) -> Option<PathBuf> {
-        match self {
-            Wanted::Some { into, .. } => into,
-            Wanted::Shares | Wanted::Page { .. } => None,
-        }
-    }
+    Some { share: String, paths: Vec<String>, into: PathBuf },
 }
 
 enum Answered {
     Reply(Box<Reply>),
-    Taken(ShareId, Taken),
+    Taken { share: ShareId, taken: Taken, folder: PathBuf, disk: Disk },
 }
 
-fn wanted(share: String, mut paths: Vec<String>, into: Option<PathBuf>) -> Result<Wanted, ApiError> {
+fn wanted(share: String, mut paths: Vec<String>, into: PathBuf) -> Result<Wanted, ApiError> {
     if paths.is_empty() {
         paths.push(String::new());
     }
@@ -178,7 +177,8 @@ impl From<AskError> for Trouble {
 async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble> {
     let dialled = dial(&holder.credentials, holder.peer, &holder.addresses, Purpose::File).await;
     let Secure { stream, .. } = dialled.map_err(AskError::Lost)?;
-    let (mut asker, shares) = Asker::<Stream>::look(stream).await?;
+    let stream = Paced::new(stream, holder.up.clone(), holder.down.clone());
+    let (mut asker, shares) = Asker::look(stream).await?;
     let answered = match wanted {
         Wanted::Shares => {
             Answered::Reply(Box::new(Reply::PeerShares(shares.iter().map(peer_share).collect())))
@@ -198,9 +198,12 @@ async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble>
             });
             Answered::Reply(Box::new(Reply::Listing(Listing { entries: entries.collect(), next })))
         }
-        Wanted::Some { share, paths, .. } => {
+        Wanted::Some { share, paths, into } => {
             let share = find(&shares, share, holder).map_err(Trouble::Said)?;
-            Answered::Taken(share, asker.take(share, paths.clone()).await?)
+            let taken = asker.take(share, paths.clone()).await?;
+            let (folder, looked_at) = (into.clone(), into.clone());
+            let disk = tokio::task::spawn_blocking(move || disk_of(&looked_at)).await;
+            Answered::Taken { share, taken, folder, disk: disk.expect("looking at a disk does not panic") }
         }
     };
     asker.goodbye().await;

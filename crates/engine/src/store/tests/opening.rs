@@ -14,7 +14,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 10);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 11);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -48,9 +48,16 @@ async fn everything_is_there_again_after_a_restart() {
         // Both can be accepted after all.
         transfer(6, bob.peer(), TransferState::Failed(Failure::SourceGone)),
         transfer(7, me.peer(), TransferState::Declined),
+        transfer(9, bob.peer(), TransferState::Cancelled),
+        // It is given on to others who are in the room.
+        transfer(5, bob.peer(), TransferState::Done),
     ];
-    let over =
-        [transfer(5, bob.peer(), TransferState::Done), transfer(8, me.peer(), TransferState::Cancelled)];
+    let withdrawn = vec![(bob.peer(), Receipt::Cancelled)];
+    let over = [
+        transfer(8, me.peer(), TransferState::Cancelled),
+        TransferRecord { receipts: withdrawn, ..transfer(10, bob.peer(), TransferState::Cancelled) },
+        TransferRecord { room: direct.id, ..transfer(11, bob.peer(), TransferState::Done) },
+    ];
     let mut records = vec![
         own(&talk[0]),
         own(&talk[1]),
@@ -259,7 +266,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 10 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 11 });
 }
 
 #[test]
@@ -331,6 +338,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../copies.sql"),
         include_str!("../mailbox.sql"),
         include_str!("../own_logs.sql"),
+        include_str!("../queue.sql"),
         include_str!("../shares.sql")
     );
     let nullable = names(
@@ -341,12 +349,15 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
     assert_eq!(
         nullable,
         [
+            "at_once",
             "author",
             "cloned",
             "direct",
+            "download_limit",
             "downloads",
             "expires",
             "failure",
+            "finished",
             "folder",
             "history_bytes",
             "history_days",
@@ -366,6 +377,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "share",
             "share_to",
             "text",
+            "upload_limit",
             "witness_before"
         ]
     );
