@@ -105,7 +105,7 @@ pub(super) fn transfer(row: &Row) -> Result<TransferRecord, StoreError> {
 
 /// What made the offer of a row of [`TRANSFER_COLUMNS`].
 fn origin(row: &Row) -> rusqlite::Result<Origin> {
-    let share: (Option<[u8; 16]>, Option<[u8; 32]>) = (row.get(13)?, row.get(14)?);
+    let share: (Option<[u8; 16]>, Option<[u8; 32]>) = (row.get(16)?, row.get(17)?);
     Ok(match share {
         (Some(share), Some(to)) => Origin::Share { share: ShareId(share), to: PeerId(to) },
         _ => Origin::Entry(EntryId(array(row, 2)?)),

@@ -289,6 +289,41 @@ mod tests {
     }
 
     #[test]
+    fn what_was_asked_for_and_is_not_wanted_any_more_is_given_to_nobody_and_what_is_paused_stays() {
+        let mut ann = Transfers::new(ANN);
+        let _ = ann.give(record(1, BOB, 1)).unwrap();
+        let _ = ann.pause(id(1)).unwrap();
+        assert!(ann.is_paused(id(1)));
+        assert_eq!(ann.audience(id(1)), Some(Audience::Peer(BOB)));
+        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Cancelled)), [id(1)]);
+        assert!(!ann.is_paused(id(1)));
+        assert_eq!(ann.audience(id(1)), None);
+    }
+
+    #[test]
+    fn what_is_taken_waits_behind_what_was_accepted_before_on_the_same_disk() {
+        let here = |_| vec!["127.0.0.1:24417".parse().unwrap()];
+        let mut bob = Transfers::new(BOB);
+        bob.set_at_once(1);
+        let _ = bob.take(record(1, BOB, 1), 7, Instant(5)).unwrap();
+        let _ = bob.take(record(2, BOB, 1), 7, Instant(5)).unwrap();
+        let _ = bob.take(record(3, BOB, 1), 8, Instant(5)).unwrap();
+        let _ = bob.start_due(Instant(5), here);
+        let states = [1, 2, 3].map(|number| bob.get(id(number)).unwrap().state);
+        assert_eq!(states, [TransferState::Running, TransferState::Queued, TransferState::Running]);
+        assert_eq!(bob.queued(), [id(2)]);
+    }
+
+    #[test]
+    fn what_its_holder_took_back_before_it_was_taken_is_not_fetched() {
+        let mut bob = Transfers::new(BOB);
+        let _ = bob.receipt(ANN, id(1), Receipt::Cancelled);
+        let _ = bob.take(record(1, BOB, 1), 0, Instant(5)).unwrap();
+        assert_eq!(bob.get(id(1)).unwrap().state, TransferState::Cancelled);
+        assert!(bob.start_due(Instant(5), |_| vec!["127.0.0.1:24417".parse().unwrap()]).run.is_empty());
+    }
+
+    #[test]
     fn what_ended_does_not_stay_in_memory_for_ever() {
         let mut ann = Transfers::new(ANN);
         for number in 0..2 * MAX_ENDED as u64 {
