@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
 use crate::engine::view::is_over;
-use crate::files::{self, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted};
+use crate::files::{
+    self, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted, Whole,
+};
 use crate::net::stream::{Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
 use crate::store::StoreError;
@@ -36,7 +38,8 @@ impl Run {
             move |moved| drop(reports.try_send(Report::Moved { transfer, peer: author, moved }))
         };
         let dialler = Dialler { credentials: self.credentials.clone() };
-        let wanted = Wanted { transfer, author, offer, into };
+        let only = self.choice_of(transfer);
+        let wanted = Wanted { transfer, author, offer, into, only };
         tokio::spawn(async move {
             let result = files::pull(wanted, sources, dialler, shelf, moved, stop).await;
             let _ = reports.send(Report::Pulled(Box::new(PullReport { transfer, result }))).await;
@@ -70,14 +73,27 @@ impl Run {
                 view.note.sha256 = received.sha256;
                 view.note.problem = None;
                 view.paths = received.paths;
-                PullEnd::Complete { digest: received.digest }
+                (view.note.here, view.note.failed) = (received.here, 0);
+                match received.end {
+                    Whole::All(digest) => {
+                        view.note.chosen = None;
+                        PullEnd::Complete { digest }
+                    }
+                    Whole::Part(part) => {
+                        let chosen = view.note.chosen.get_or_insert_default();
+                        (chosen.files, chosen.bytes) = (part.files, part.bytes);
+                        view.note.moved = part.bytes;
+                        PullEnd::Part(part)
+                    }
+                }
             }
             Err(error) => {
                 // Stopped while the node wants it: this run ends, and the next one goes on with it.
                 let Some(end) = error.end() else { return Ok(()) };
                 view.note.problem = Some(error.to_string());
-                if let PullError::Failed { arrived, .. } = error {
+                if let PullError::Failed { arrived, files, .. } = error {
                     view.paths = arrived;
+                    view.note.failed = files;
                 }
                 end
             }
@@ -147,6 +163,10 @@ impl Run {
             serving.stop.cancel();
         }
         self.progress.ended(transfer);
+        if self.is_part(transfer) {
+            // The rest will never come, so nothing has to go on from where this ended.
+            self.discard(transfer);
+        }
         self.forget_offer(transfer);
     }
 
@@ -186,7 +206,8 @@ impl Run {
 
     pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64) {
         let Some(record) = self.node.transfer(transfer) else { return };
-        let bytes = record.offer.bytes;
+        let chosen = self.view.transfers.get(&transfer).and_then(|view| view.note.chosen.as_ref());
+        let bytes = chosen.map_or(record.offer.bytes, |chosen| chosen.bytes);
         // What third devices get from this one is no progress of its own.
         if record.from != self.node.me() && record.from != peer {
             return;
@@ -231,6 +252,7 @@ impl Run {
             .filter_map(|(id, view)| Some((id, view.note.folder.as_ref()?, view.record.as_ref()?)))
             .filter(|(.., record)| matches!(record.state, TransferState::Done | TransferState::Cancelled))
             .filter(|(.., record)| record.from != self.node.me())
+            .filter(|(id, ..)| !self.is_part(**id))
             .map(|(id, ..)| *id)
             .collect();
         for transfer in over {
@@ -270,8 +292,8 @@ pub struct Serving {
 
 /// Reaches devices for files.
 #[derive(Clone)]
-struct Dialler {
-    credentials: Credentials,
+pub(super) struct Dialler {
+    pub credentials: Credentials,
 }
 
 impl Dial for Dialler {

@@ -51,6 +51,11 @@ impl Run {
                 self.pins(&room, to);
                 Ok(())
             }
+            Command::Accept { transfer, into, only } => self.accept(&transfer, into, only, to).await,
+            Command::TransferFiles { transfer, after, limit } => {
+                self.transfer_files(&transfer, after, limit, to);
+                Ok(())
+            }
             Command::Files { room, before, limit } => {
                 self.files_of(&room, before, limit, to);
                 Ok(())
@@ -131,16 +136,6 @@ impl Run {
                 let admitted: Result<Vec<_>, ApiError> = paths.iter().map(|path| self.admit(path)).collect();
                 Ok(Outcome::Now(Reply::Handles(admitted?)))
             }
-            Command::Accept { transfer, into } => {
-                let transfer = self.find_transfer(&transfer)?;
-                let folder = into.map(|handle| self.folder(&handle)).transpose()?;
-                let effects = self.node.accept(transfer, now).map_err(refused)?;
-                let downloads = folder.unwrap_or_else(|| self.download_folder());
-                self.view.transfer(transfer).note.folder = Some(downloads);
-                self.view.transfer(transfer).note.problem = None;
-                self.keep_note(transfer).await?;
-                Ok(Outcome::After(effects, Answering::Transfer(transfer)))
-            }
             Command::Decline { transfer } => {
                 let transfer = self.find_transfer(&transfer)?;
                 let effects = self.node.decline(transfer, now).map_err(refused)?;
@@ -170,6 +165,8 @@ impl Run {
             | Command::React { .. }
             | Command::Pin { .. }
             | Command::Pins { .. }
+            | Command::Accept { .. }
+            | Command::TransferFiles { .. }
             | Command::Files { .. }
             | Command::Search { .. }
             | Command::Export { .. } => unreachable!("answered later, see `command`"),
@@ -382,7 +379,7 @@ impl Run {
         }
     }
 
-    fn find_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
+    pub fn find_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
         if let Some(id) = TransferId::parse(wanted).filter(|id| self.node.transfer(*id).is_some()) {
             return Ok(id);
         }
@@ -422,7 +419,7 @@ impl Run {
         if path.is_dir() { Ok(path) } else { Err(invalid(format!("{} is not a folder.", path.display()))) }
     }
 
-    fn download_folder(&self) -> PathBuf {
+    pub fn download_folder(&self) -> PathBuf {
         self.settings.downloads.clone().unwrap_or_else(|| self.config.profile.join("downloads"))
     }
 }

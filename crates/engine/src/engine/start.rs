@@ -24,7 +24,7 @@ use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::view::{Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
-use crate::files::{Handles, Shelf};
+use crate::files::{Handles, Lists, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::stream::Listener;
@@ -100,6 +100,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         node,
         store,
         shelf,
+        lists: Lists::default(),
         handles: Handles::new(),
         gate: Gate::default(),
         sockets,

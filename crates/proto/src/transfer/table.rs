@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::effects::{Audience, Effects, Event, Job, Record, Staged, TransferRecord};
 use crate::model::{Instant, PeerId, RoomId, TransferId};
 use crate::rooms::{Content, RoomKind};
-use crate::transfer::{Failure, PullEnd, Receipt, TransferState};
-use crate::wire::file::Source;
+use crate::transfer::{PullEnd, Receipt, TransferState};
+
+mod part;
 
 pub struct Transfers {
     me: PeerId,
@@ -21,7 +22,7 @@ struct Open {
     retry_at: Option<Instant>,
     tries: u32,
     /// What our server sent to whom, to hold receipts against.
-    sent: BTreeMap<PeerId, [u8; 32]>,
+    sent: BTreeMap<PeerId, Vec<[u8; 32]>>,
     /// Others who say that they have all of it; at most [`MAX_HOLDERS`].
     holders: BTreeSet<PeerId>,
 }
@@ -87,13 +88,7 @@ impl Transfers {
             if !open.is_for(author) {
                 return Effects::default();
             }
-            let receipt = match (receipt, open.sent.get(&author)) {
-                // It has something, but not what was sent to it.
-                (Receipt::Received { digest }, Some(sent)) if digest != *sent => {
-                    Receipt::Failed(Failure::Corrupt)
-                }
-                (receipt, _) => receipt,
-            };
+            let receipt = open.believed(author, receipt);
             open.record.receipts.retain(|(peer, _)| *peer != author);
             open.record.receipts.push((author, receipt));
             if let (Audience::Peer(_), true) = (open.audience, open.record.state != TransferState::Cancelled)
@@ -183,6 +178,7 @@ impl Transfers {
         };
         let receipt = match end {
             PullEnd::Complete { digest } => Receipt::Received { digest },
+            PullEnd::Part(part) => Receipt::Part(part),
             PullEnd::Failed(failure) => Receipt::Failed(failure),
             PullEnd::NoSpace => {
                 open.record.state = TransferState::Waiting;
@@ -203,7 +199,11 @@ impl Transfers {
     /// All of an own offer was sent to somebody, with this digest.
     pub fn sent(&mut self, transfer: TransferId, to: PeerId, digest: [u8; 32]) {
         if let Some(open) = self.open.get_mut(&transfer) {
-            open.sent.insert(to, digest);
+            let sent = open.sent.entry(to).or_default();
+            sent.push(digest);
+            if sent.len() > MAX_SENT {
+                sent.remove(0);
+            }
         }
     }
 
@@ -231,13 +231,7 @@ impl Transfers {
                 continue;
             }
             let author = open.record.from;
-            let sources: Vec<Source> = [author]
-                .iter()
-                .chain(&open.holders)
-                .map(|peer| Source { peer: *peer, addresses: reach(*peer) })
-                .filter(|source| !source.addresses.is_empty())
-                .take(MAX_SOURCES)
-                .collect();
+            let sources = open.sources(&reach);
             if sources.is_empty() {
                 open.retry_at = Some(now + MAX_RETRY);
                 continue;
@@ -332,7 +326,7 @@ fn audience(kind: RoomKind, room: RoomId) -> Audience {
 
 fn state_after(receipt: Receipt) -> TransferState {
     match receipt {
-        Receipt::Received { .. } => TransferState::Done,
+        Receipt::Received { .. } | Receipt::Part(_) => TransferState::Done,
         Receipt::Declined => TransferState::Declined,
         Receipt::Cancelled => TransferState::Cancelled,
         Receipt::Failed(failure) => TransferState::Failed(failure),
@@ -347,6 +341,8 @@ const MAX_OFFERS_OF_PEER: usize = 256;
 const MAX_OPEN: usize = 16_384;
 /// Devices remembered to have all of an offer.
 const MAX_HOLDERS: usize = 32;
+/// Digests of what was sent to one device that its receipts are held against: it may have fetched in several parts.
+const MAX_SENT: usize = 8;
 /// Devices that a pull begins with; it learns of others from the author.
 const MAX_SOURCES: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -357,11 +353,12 @@ mod tests {
     use super::*;
     use crate::model::{EntryId, UnixMillis};
     use crate::rooms::Offer;
+    use crate::transfer::Failure;
 
-    const ANN: PeerId = PeerId([1; 32]);
-    const BOB: PeerId = PeerId([2; 32]);
-    const EVE: PeerId = PeerId([6; 32]);
-    const ID: TransferId = TransferId([5; 16]);
+    pub(super) const ANN: PeerId = PeerId([1; 32]);
+    pub(super) const BOB: PeerId = PeerId([2; 32]);
+    pub(super) const EVE: PeerId = PeerId([6; 32]);
+    pub(super) const ID: TransferId = TransferId([5; 16]);
 
     fn record(from: PeerId) -> TransferRecord {
         let offer = Offer { names: vec!["a".into()], files: 1, folders: 0, bytes: 9, manifest: [0; 32] };
@@ -369,17 +366,17 @@ mod tests {
         TransferRecord { id: ID, room, entry, from, offer, state, offered: UnixMillis(0), receipts: vec![] }
     }
 
-    fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {
+    pub(super) fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {
         let mut transfers = Transfers::new(me);
         let _ = transfers.offered(record(from), kind);
         transfers
     }
 
-    fn here(_: PeerId) -> Vec<std::net::SocketAddr> {
+    pub(super) fn here(_: PeerId) -> Vec<std::net::SocketAddr> {
         vec!["10.0.0.1:24417".parse().unwrap()]
     }
 
-    fn state(transfers: &Transfers) -> TransferState {
+    pub(super) fn state(transfers: &Transfers) -> TransferState {
         transfers.get(ID).unwrap().state
     }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::lan::TRANSFER;
 use crate::files::holding::Holding;
 use crate::files::{
-    Dial, Dialled, PullError, Received, Receiver, Shelf, Verdict, Wanted, pull, serve, survey,
+    Choice, Dial, Dialled, PullError, Received, Receiver, Shelf, Verdict, Wanted, pull, serve, survey,
 };
 use crate::net::stream::{Listener, Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
@@ -101,8 +101,19 @@ impl Person {
         offer: &Offer,
         from: &[PeerId],
     ) -> JoinHandle<Result<Received, PullError>> {
-        let wanted =
-            Wanted { transfer: TRANSFER, author, offer: offer.clone(), into: self.home.path().to_owned() };
+        self.fetches_only(author, offer, from, None)
+    }
+
+    /// The same of some files.
+    pub(super) fn fetches_only(
+        &self,
+        author: PeerId,
+        offer: &Offer,
+        from: &[PeerId],
+        only: Option<Choice>,
+    ) -> JoinHandle<Result<Received, PullError>> {
+        let (offer, into) = (offer.clone(), self.home.path().to_owned());
+        let wanted = Wanted { transfer: TRANSFER, author, offer, into, only };
         let book = self.book.lock().unwrap();
         let sources = from.iter().map(|peer| Source { peer: *peer, addresses: vec![book[peer]] }).collect();
         drop(book);

@@ -134,7 +134,11 @@ pub fn has_ended(state: TransferState) -> bool {
 /// What is transferred: `report.pdf (1.2 MB)`, `3 files: a, b, c (1.2 GB)`.
 pub fn what(transfer: &Transfer) -> String {
     let names: Vec<_> = transfer.names.iter().map(|name| text::line(name)).collect();
-    let size = text::bytes(transfer.bytes);
+    let size = text::bytes(transfer.chosen.unwrap_or(transfer.bytes));
+    if let Some(chosen) = transfer.chosen_files {
+        let files = text::count(transfer.files, "file", "files");
+        return format!("{chosen} of {files}: {} ({size})", names.join(", "));
+    }
     match transfer.files {
         0 | 1 if names.len() == 1 => format!("{} ({size})", names[0]),
         files => format!("{}: {} ({size})", text::count(files, "file", "files"), names.join(", ")),
@@ -171,9 +175,13 @@ pub fn words(transfer: &Transfer) -> String {
         TransferState::Offered | TransferState::Waiting | TransferState::Running => QUIET,
     };
     let mut state = paint(style, state(transfer.state));
-    if transfer.state == TransferState::Running && transfer.bytes > 0 {
-        let percent = u128::from(transfer.moved) * 100 / u128::from(transfer.bytes);
+    let wanted = transfer.chosen.unwrap_or(transfer.bytes);
+    if transfer.state == TransferState::Running && wanted > 0 {
+        let percent = u128::from(transfer.moved) * 100 / u128::from(wanted);
         state.push_str(&format!(" {percent} %"));
+    }
+    if transfer.here > 0 {
+        state.push_str(&format!(", {} were here already", text::bytes(transfer.here)));
     }
     if let Some(error) = &transfer.error {
         state.push_str(&format!(": {}", text::line(&error.message)));
@@ -208,6 +216,10 @@ mod tests {
             folder: None,
             sha256: None,
             error: None,
+            chosen: None,
+            chosen_files: None,
+            here: 0,
+            failed_files: 0,
             receivers: Vec::new(),
         }
     }
@@ -223,6 +235,15 @@ mod tests {
     fn several_files_are_counted_and_named() {
         assert_eq!(what(&transfer(&["a", "b"], 2)), "2 files: a, b (1.2 MB)");
         assert_eq!(what(&transfer(&["photos"], 40)), "40 files: photos (1.2 MB)");
+    }
+
+    #[test]
+    fn what_was_chosen_is_told_from_all_and_what_was_here_from_what_came() {
+        let mut part = transfer(&["photos"], 40);
+        (part.chosen, part.chosen_files, part.here) = (Some(800_000), Some(3), 5000);
+        assert_eq!(what(&part), "3 of 40 files: photos (800.0 kB)");
+        let plain = anstream::adapter::strip_str(&words(&part)).to_string();
+        assert!(plain.ends_with("running 75 %, 5.0 kB were here already"), "{plain}");
     }
 
     #[test]
