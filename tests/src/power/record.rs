@@ -319,7 +319,7 @@ impl Workload<'_> {
             event["event"] == name && event["transfer"]["id"] == offer.id.as_str()
         };
         ann.process.wait_for("offer", SOON, |event| is(event, "offer"));
-        self.call(ann, Command::Accept { transfer: offer.id.clone(), into: None });
+        self.call(ann, Command::Accept { transfer: offer.id.clone(), into: None, only: None });
         let done = |event: &Value| is(event, "transfer-finished") && event["transfer"]["state"] == "done";
         ann.process.wait_for("whole transfer", SOON, done);
     }

@@ -1,6 +1,6 @@
 //! Which files of an offer somebody wants.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_proto::transfer::Bitmap;
 use lanyard_proto::wire::file::ItemKind;
@@ -8,7 +8,7 @@ use lanyard_proto::wire::file::ItemKind;
 use super::list::{List, is_file};
 use super::names::shown;
 
-/// Items of a manifest, by their number in it; a folder stands for itself, and what is in it is chosen besides.
+/// Items of a manifest, by their number in it: files, folders with what is in them, and the folders around both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     items: Bitmap,
@@ -39,6 +39,7 @@ impl Choice {
             only.iter().map(|name| (name.trim_end_matches('/'), None)).collect();
         names.remove("");
         let mut chosen = Vec::new();
+        let mut above = BTreeSet::new();
         let (mut count, mut files, mut bytes) = (0, 0, 0);
         for (number, (item, _)) in (0u32..).zip(list.from(0)) {
             count = number + 1;
@@ -57,6 +58,13 @@ impl Choice {
             }
             if is_chosen {
                 chosen.push(number);
+                let folders = path.match_indices('/').map(|(at, _)| &path[..at]).rev();
+                // What is above a folder that is known was put in with it.
+                for folder in folders {
+                    if !above.insert(folder.to_owned()) {
+                        break;
+                    }
+                }
                 if is_file(item.kind) {
                     (files, bytes) = (files + 1, bytes + item.size);
                 }
@@ -74,6 +82,11 @@ impl Choice {
         }
         let mut items = Bitmap::new(count);
         chosen.into_iter().for_each(|item| _ = items.insert(item));
+        for (number, (item, _)) in (0u32..).zip(list.from(0)) {
+            if item.kind == ItemKind::Folder && above.contains(&path_of(&item.components)) {
+                items.insert(number);
+            }
+        }
         Ok(Choice { items, files, bytes })
     }
 
@@ -130,8 +143,8 @@ mod tests {
     #[test]
     fn a_folder_is_chosen_with_all_that_is_in_it_and_a_file_alone() {
         assert_eq!(chosen(&["album"]), Ok((vec![0, 1, 2, 3], 2, 6)));
-        assert_eq!(chosen(&["album/below/"]), Ok((vec![2, 3], 1, 4)));
-        assert_eq!(chosen(&["album/b", "albums"]), Ok((vec![1, 5], 2, 10)));
+        assert_eq!(chosen(&["album/below/"]), Ok((vec![0, 2, 3], 1, 4)));
+        assert_eq!(chosen(&["album/b", "albums"]), Ok((vec![0, 1, 5], 2, 10)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lanyard_proto::effects::{Fork, Interval, Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
 use lanyard_proto::model::{Hlc, LogId, PeerId, Seq, Span, UnixMillis};
 use lanyard_proto::rooms::RoomKind;
-use lanyard_proto::transfer::TransferState;
+use lanyard_proto::transfer::{Receipt, TransferState};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -205,14 +205,19 @@ fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError>
     let mut own = connection.prepare("SELECT DISTINCT author FROM log WHERE own = 1")?;
     let own: Vec<PeerId> = own.query_map([], |row| row.get(0).map(PeerId))?.collect::<Result<_, _>>()?;
     let mut statement = connection.prepare(&format!(
-        "SELECT {TRANSFER_COLUMNS} FROM transfer WHERE state < 3 OR id IN
+        "SELECT {TRANSFER_COLUMNS}, EXISTS (SELECT 1 FROM transfer_note AS note
+             WHERE note.transfer = transfer.transfer AND note.chosen IS NOT NULL)
+         FROM transfer WHERE state < 3 OR id IN
          (SELECT id FROM transfer WHERE state >= 3 ORDER BY id DESC LIMIT ?) ORDER BY id DESC"
     ))?;
     let mut rows = statement.query([MAX_OVER])?;
     let (mut transfers, mut offers) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
         let transfer = columns::transfer(row)?;
-        if matches!(transfer.state, TransferState::Done | TransferState::Cancelled) {
+        // Of what was fetched in part the rest may be wanted.
+        let part = row.get(13)? || transfer.receipts.iter().any(|(_, said)| matches!(said, Receipt::Part(_)));
+        let over = transfer.state == TransferState::Done && !part;
+        if over || transfer.state == TransferState::Cancelled {
             continue;
         }
         let offer = transfer.state == TransferState::Offered && own.contains(&transfer.from);
