@@ -38,12 +38,12 @@ impl Run {
             .and_then(|transfer| Ok((transfer, into.map(|handle| self.folder(&handle)).transpose()?)));
         let (transfer, folder) = match found {
             Ok(found) => found,
-            Err(error) => return Ok(drop(answer.send(Err(error)))),
+            Err(error) => return refuse(answer, error),
         };
         let Some(only) = only else { return self.fetch(transfer, folder, None, answer).await };
         let listing = match self.listing(transfer) {
             Ok(listing) => listing,
-            Err(error) => return Ok(drop(answer.send(Err(error)))),
+            Err(error) => return refuse(answer, error),
         };
         let reports = self.reports.clone();
         tokio::spawn(async move {
@@ -64,7 +64,7 @@ impl Run {
         let Choosing { transfer, folder, choice, answer } = choosing;
         match choice {
             Ok(choice) => self.fetch(transfer, folder, Some(choice), answer).await,
-            Err(error) => Ok(drop(answer.send(Err(error)))),
+            Err(error) => refuse(answer, error),
         }
     }
 
@@ -117,7 +117,7 @@ impl Run {
             if part { self.node.accept_more(transfer, now) } else { self.node.accept(transfer, now) };
         let effects = match accepted {
             Ok(effects) => effects,
-            Err(refusal) => return Ok(drop(answer.send(Err(refused(refusal))))),
+            Err(refusal) => return refuse(answer, refused(refusal)),
         };
         let downloads = self.download_folder();
         let note = &mut self.view.transfer(transfer).note;
@@ -201,6 +201,12 @@ impl Run {
             open => open,
         }
     }
+}
+
+fn refuse(answer: To, error: ApiError) -> Result<(), StoreError> {
+    // Whoever asked may be gone.
+    let _ = answer.send(Err(error));
+    Ok(())
 }
 
 /// As it is written down.

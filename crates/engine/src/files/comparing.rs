@@ -70,10 +70,11 @@ impl Comparing {
         let now = Instant::now();
         self.alone = if author.is_some() { None } else { self.alone.or(Some(now)) };
         if std::mem::take(&mut self.heard) {
-            let known = self.asked.keys().chain(&self.waiting).copied();
             // Of those not asked about yet some may be known as well, from whoever it was.
-            let known: Vec<u32> =
-                known.filter(|piece| self.staging.is_comparable(*piece)).take(LOOKED_AT).collect();
+            let near = self.waiting.iter().take(LOOKED_AT);
+            let known: Vec<u32> = self.asked.keys().chain(near).copied().collect();
+            let known = known.into_iter().filter(|piece| self.staging.is_comparable(*piece));
+            let known: Vec<u32> = known.collect();
             for piece in known {
                 self.asked.remove(&piece);
                 self.waiting.remove(&piece);
@@ -153,5 +154,5 @@ impl Comparing {
     }
 }
 
-/// Pieces found to be known in one look; the others are found in the next.
-const LOOKED_AT: usize = 1024;
+/// Pieces looked at that were not asked about; when those are known, the next.
+const LOOKED_AT: usize = 256;

@@ -45,7 +45,7 @@ pub fn part_digest_of(manifest: &[u8; 32], files: impl IntoIterator<Item = (u32,
 /// If they cannot be read; [`io::ErrorKind::UnexpectedEof`] if there are fewer.
 pub fn sum_of(file: &File, size: u64) -> io::Result<State> {
     let mut hash = Sha256::new();
-    let mut buffer = vec![0; CHUNK_BYTES];
+    let mut buffer = vec![0; size.min(CHUNK_BYTES as u64) as usize];
     let mut at = 0;
     while at < size {
         let room = &mut buffer[..(size - at).min(CHUNK_BYTES as u64) as usize];

@@ -77,18 +77,16 @@ impl Staging {
         let mut pieces = BTreeSet::new();
         let mut local = Local::default();
         let held = self.holding.lock();
-        let begun = |file: u32| {
-            let pieces = layout.pieces_of(file);
-            pieces.len() > 1 && pieces.clone().any(|piece| held.have.has(piece))
-        };
         let state = self.lock();
-        let wanted: Vec<u32> = (0..layout.files())
-            .filter(|file| self.plan.files[*file as usize].chosen && !state.whole.has(*file) && !begun(*file))
+        let wanted: Vec<(u32, bool)> = (0..layout.files())
+            .filter(|file| self.plan.files[*file as usize].chosen && !state.whole.has(*file))
+            // Of what came in part it is known that it is not the same.
+            .map(|file| (file, layout.pieces_of(file).any(|piece| held.have.has(piece))))
             .collect();
         drop((held, state));
         // Files of one folder follow each other: one that is not there is looked for once.
         let mut last = None;
-        for file in wanted {
+        for (file, differs) in wanted {
             let parent = self.plan.files[file as usize].parent;
             if !matches!(last, Some((at, _)) if at == parent) {
                 last = Some((parent, self.tree.final_folder(parent).is_ok()));
@@ -100,16 +98,19 @@ impl Staging {
             let Ok(print) = print else { continue };
             if print.size == layout.size(file) {
                 pieces.extend(layout.pieces_of(file));
-                local.candidates.insert(file, Candidate { print, same: Vec::new(), differs: false });
+                local.candidates.insert(file, Candidate { print, same: Vec::new(), differs });
             }
         }
         *self.local() = local;
+        let held = self.holding.lock();
+        pieces.retain(|piece| !held.have.has(*piece));
         pieces
     }
 
     /// Bytes of files that may be here already.
     pub fn candidate_bytes(&self) -> u64 {
-        self.local().candidates.values().map(|candidate| candidate.print.size).sum()
+        let local = self.local();
+        local.candidates.values().filter(|candidate| !candidate.differs).map(|candidate| candidate.print.size).sum()
     }
 
     /// Whether a piece can be compared: of what may be here, all is known that the author says of it, or cannot say.

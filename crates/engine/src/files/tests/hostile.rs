@@ -328,7 +328,7 @@ proptest::proptest! {
             items.push(file(path, 0));
         }
         let (offer, manifest) = forged(&items);
-        let mut planner = Planner::new(&offer).unwrap();
+        let mut planner = Planner::new(&offer, None).unwrap();
         planner.page(&manifest).unwrap();
         let plan = planner.finish().unwrap();
         let folders = plan.folders.iter().map(|folder| plan.path(folder.parent, &folder.name));

@@ -281,17 +281,17 @@ impl Holder {
     }
 }
 
-pub(super) fn file(names: &[&str], size: u64) -> Item {
+pub(in crate::files) fn file(names: &[&str], size: u64) -> Item {
     let components = names.iter().map(|name| (*name).to_owned()).collect();
     Item { components, size, modified: None, kind: ItemKind::File }
 }
 
-pub(super) fn folder(names: &[&str]) -> Item {
+pub(in crate::files) fn folder(names: &[&str]) -> Item {
     Item { kind: ItemKind::Folder, ..file(names, 0) }
 }
 
 /// The offer that a manifest of these items would keep.
-pub(super) fn forged(items: &[Item]) -> (Offer, Vec<u8>) {
+pub(in crate::files) fn forged(items: &[Item]) -> (Offer, Vec<u8>) {
     let mut manifest = Vec::new();
     items.iter().for_each(|item| item.encode(&mut manifest));
     let folders = items.iter().filter(|item| item.kind == ItemKind::Folder).count() as u64;
