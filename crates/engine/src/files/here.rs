@@ -110,7 +110,12 @@ impl Staging {
     /// Bytes of files that may be here already.
     pub fn candidate_bytes(&self) -> u64 {
         let local = self.local();
-        local.candidates.values().filter(|candidate| !candidate.differs).map(|candidate| candidate.print.size).sum()
+        local
+            .candidates
+            .values()
+            .filter(|candidate| !candidate.differs)
+            .map(|candidate| candidate.print.size)
+            .sum()
     }
 
     /// Whether a piece can be compared: of what may be here, all is known that the author says of it, or cannot say.

@@ -32,8 +32,6 @@ pub(super) struct Claims {
 pub(super) struct Found {
     pub have: Bitmap,
     pub whole: Bitmap,
-    /// Files that have their final names.
-    pub settled: Vec<u32>,
 }
 
 impl Claims {
@@ -129,7 +127,7 @@ pub(super) fn check(
     pieces.extend(partial.filter(|piece| !claims.pieces.has(*piece)).collect::<BTreeSet<u32>>());
     let next = AtomicUsize::new(0);
     let (have, whole) = (Bitmap::new(layout.pieces()), Bitmap::new(layout.files()));
-    let found = Mutex::new(Found { have, whole, settled });
+    let found = Mutex::new(Found { have, whole });
     let work = || -> io::Result<()> {
         let mut check = Check { holding, tree, open: None, buffer: vec![0; CHUNK_BYTES] };
         while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed))

@@ -19,7 +19,7 @@ use lanyard_proto::effects::{Loaded, PeerRecord, Record, RoomRecord, TransferRec
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{EntryId, Hlc, PeerId, Platform, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind, kind};
-use lanyard_proto::transfer::{Part, Receipt, TransferState};
+use lanyard_proto::transfer::{Receipt, TransferState};
 use lanyard_proto::wire::entry::{Entry, Header};
 
 use super::{Store, StoreError};
@@ -196,7 +196,6 @@ fn transfer(number: u8, from: PeerId, state: TransferState) -> TransferRecord {
             (PeerId([9; 32]), Receipt::Received { digest: [8; 32] }),
             (PeerId([3; 32]), Receipt::Failed(lanyard_proto::transfer::Failure::Corrupt)),
             (PeerId([4; 32]), Receipt::Declined),
-            (PeerId([6; 32]), Receipt::Part(Part { digest: [7; 32], files: 1, bytes: 5 })),
             (PeerId([5; 32]), Receipt::Cancelled),
         ],
     }
