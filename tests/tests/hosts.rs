@@ -314,8 +314,7 @@ fn some_files_of_an_offer_are_chosen_by_name_and_its_sender_learns_that_it_was_a
     let sending = ann.host.spawn(&["send", "@bob", folder.to_str().unwrap(), "--wait"]);
     let offer = bob.offered();
     let listed = bob.does(&["files", &offer]);
-    assert_eq!(listed.lines.len(), 5);
-    assert_eq!(listed.lines[4]["path"], "photos/2026/3");
+    assert_eq!((listed.lines.len(), &listed.lines[4]["path"]), (5, &"photos/2026/3".into()));
     let unknown = bob.host.run(&["accept", &offer, "--only", "photos/2027"]);
     assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
     bob.does(&["accept", &offer, "--only", "photos/2026/2"]);
