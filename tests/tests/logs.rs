@@ -132,6 +132,33 @@ fn two_who_hold_different_logs_of_one_author_catch_up_all_the_same() {
 }
 
 #[test]
+fn what_nobody_has_at_hand_any_more_is_repaired_from_the_disk_where_no_stream_passes() {
+    let mut lan = Lan::seeded(8).over(Air { tcp: Tcp::Blocked, ..Air::default() });
+    let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+    lan.run_for(5 * SECOND);
+    lan.cut_off(bob);
+    for n in 0..600 {
+        lan.say(ann, &format!("word {n}"));
+        if n % 5 == 0 {
+            lan.run_for(SECOND);
+        }
+    }
+    for who in [ann, cyd] {
+        lan.kill(who);
+        lan.start(who);
+    }
+    lan.run_for(5 * SECOND);
+    lan.reconnect(bob);
+    let taken = lan.run_until(240 * SECOND, |lan| words(lan, bob) == 600);
+    assert_eq!(lan.chat(bob), lan.chat(ann));
+    assert!(taken < 120 * SECOND, "{taken:?}");
+    lan.settle();
+    let datagrams = lan.datagrams;
+    lan.run_for(600 * SECOND);
+    assert!(lan.datagrams - datagrams < 1500, "{} datagrams", lan.datagrams - datagrams);
+}
+
+#[test]
 fn whoever_brings_next_to_nothing_does_not_keep_others_from_being_asked() {
     let mut lan = Lan::seeded(3);
     let [ann, bob, eve] = lan.join(["ann", "bob", "eve"]);

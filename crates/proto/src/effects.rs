@@ -85,6 +85,8 @@ pub enum Input<'a> {
     Reread { room: RoomId, entries: Vec<(Arc<Entry>, UnixMillis)> },
     /// What [`Job::Collect`] found: consecutive entries, the oldest first; none if there are none any more.
     Collected { conn: ConnId, stock: Stock, room: RoomId, log: LogId, entries: Vec<Arc<Entry>> },
+    /// What [`Job::Retrieve`] found, as far as it is there.
+    Retrieved { room: RoomId, entries: Vec<Arc<Entry>> },
 }
 
 /// Who opened a connection.
@@ -283,6 +285,8 @@ pub enum Job {
     /// Read these entries from the store, the oldest first, as many as a frame holds but one at least. Ends in
     /// `Collected`.
     Collect { conn: ConnId, stock: Stock, room: RoomId, log: LogId, span: Span },
+    /// Read these entries from the store: others lack them, and they are not at hand. Ends in `Retrieved`.
+    Retrieve { room: RoomId, ranges: Vec<(LogId, Span)> },
 }
 
 /// Where entries lie in the store.

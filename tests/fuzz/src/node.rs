@@ -429,6 +429,12 @@ impl World {
         for _ in effects.run.iter().filter(|job| matches!(job, Job::Recall { .. })) {
             self.input(Input::Recalled { entry: None });
         }
+        for job in &effects.run {
+            if let Job::Retrieve { room, ranges } = job {
+                assert!(ranges.len() <= 64 && ranges.iter().all(|(_, span)| !span.is_empty()), "{ranges:?}");
+                self.input(Input::Retrieved { room: *room, entries: Vec::new() });
+            }
+        }
         for collected in effects.run.iter().filter_map(|job| self.stock.collected(job)).collect::<Vec<_>>() {
             self.input(collected);
         }

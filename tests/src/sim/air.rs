@@ -41,6 +41,8 @@ pub enum Tcp {
     Unharmed,
     /// Windows shrink and time-outs double: at 30 % loss each way there is hardly a stream left.
     Lossy,
+    /// Everybody's firewall lets none in.
+    Blocked,
 }
 
 /// What the air remembers.
@@ -110,7 +112,7 @@ impl Air {
         dice: &mut Dice,
     ) -> Option<Duration> {
         let mut span = match self.tcp {
-            Tcp::Unharmed => Duration::ZERO,
+            Tcp::Unharmed | Tcp::Blocked => Duration::ZERO,
             Tcp::Lossy => self.retransmissions(bytes, dice)?,
         };
         if let Some(medium) = self.medium {
@@ -127,6 +129,9 @@ impl Air {
 
     /// How long a stream takes to be opened: three segments of TCP, three flights of TLS; `None` if one gives up first.
     pub fn open(&self, now: Instant, weather: &mut Weather, dice: &mut Dice) -> Option<Duration> {
+        if self.tcp == Tcp::Blocked {
+            return None;
+        }
         let mut span = dice.span(self.latency.clone()) * 3;
         if self.tcp == Tcp::Lossy {
             let mut wait = SYN_TIMEOUT;

@@ -119,6 +119,7 @@ enum Planning {
     Pulled { who: Who, from: Who, transfer: TransferId },
     Reread { who: Who, room: RoomId, epochs: Vec<u32> },
     Collected { conn: ConnId, mailbox: bool, room: RoomId, log: LogId, span: Span },
+    Retrieved { who: Who, room: RoomId, ranges: Vec<(LogId, Span)> },
 }
 
 impl Lan {

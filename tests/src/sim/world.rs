@@ -63,6 +63,12 @@ impl Lan {
                 };
                 self.input(owner, Input::Collected { conn, stock, room, log, entries });
             }
+            Planning::Retrieved { who, room, ranges } => {
+                let disk = &self.hosts[who.0].disk;
+                let entries =
+                    ranges.into_iter().flat_map(|(log, span)| disk.beginning(room, log, span)).collect();
+                self.input(who, Input::Retrieved { room, entries });
+            }
             Planning::Recalled { who, room, log, seq } => {
                 let entry = self.hosts[who.0].disk.entry(room, log, seq);
                 self.input(who, Input::Recalled { entry });
@@ -174,6 +180,7 @@ impl Lan {
                 let mailbox = stock == Stock::Mailbox;
                 self.plan(self.now, Planning::Collected { conn, mailbox, room, log, span });
             }
+            Job::Retrieve { room, ranges } => self.plan(self.now, Planning::Retrieved { who, room, ranges }),
             Job::Recall { room, log, seq } => {
                 self.plan(self.now, Planning::Recalled { who, room, log, seq });
             }

@@ -34,8 +34,11 @@ fn anything(setting: &Setting, dice: &mut Dice) -> Setting {
     setting.nodes = (2.0 * 100f64.powf(dice.fraction())) as usize;
     setting.talkers = 1 + (dice.fraction() * setting.nodes.min(20) as f64) as usize;
     setting.rate = 0.2 + 2.0 * dice.fraction();
-    setting.air.loss_out = 0.5 * dice.fraction();
-    setting.air.loss_in = 0.5 * dice.fraction();
+    // On the way from one to another; where more is lost no stream comes up, and nobody gets into a private room.
+    let arrives: f64 = 1.0 - 0.5 * dice.fraction();
+    let on_the_way_out = dice.fraction();
+    setting.air.loss_out = 1.0 - arrives.powf(on_the_way_out);
+    setting.air.loss_in = 1.0 - arrives.powf(1.0 - on_the_way_out);
     setting.air.bursts = dice.fraction() < 0.2;
     setting.air.doubled = 0.1 * dice.fraction();
     setting.patience = Duration::from_secs(900);

@@ -43,6 +43,21 @@ impl Run {
         });
     }
 
+    /// Reads entries that others asked for, for the node to repeat.
+    pub fn retrieve(&self, room: RoomId, ranges: Vec<(LogId, Span)>) {
+        let (store, reports) = (self.store.clone(), self.reports.clone());
+        tokio::spawn(async move {
+            let mut entries = Vec::new();
+            for (log, span) in ranges {
+                match store.collect(Stock::Room, room, log, span, ENTRIES_BYTES).await {
+                    Ok(found) => entries.extend(found),
+                    Err(error) => return drop(reports.send(Report::Failed(error)).await),
+                }
+            }
+            let _ = reports.send(Report::Retrieved { room, entries }).await;
+        });
+    }
+
     /// Messages of ours that others keep, or keep no longer, otherwise than was told.
     pub fn tell_of_kept(&mut self, room: RoomId) {
         let Some(held) = self.node.room(room) else { return };

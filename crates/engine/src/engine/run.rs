@@ -119,6 +119,10 @@ pub enum Report {
         log: LogId,
         entries: Vec<Arc<Entry>>,
     },
+    Retrieved {
+        room: RoomId,
+        entries: Vec<Arc<Entry>>,
+    },
     AcceptByRule(TransferId),
     /// Entries of a private room whose key came.
     Reread {
@@ -334,6 +338,7 @@ impl Run {
             Job::Reread { room, epochs } => self.reread(room, epochs),
             Job::Recall { room, log, seq } => self.recall(room, log, seq),
             Job::Collect { conn, stock, room, log, span } => self.collect(conn, stock, room, log, span),
+            Job::Retrieve { room, ranges } => self.retrieve(room, ranges),
             Job::Pull { transfer, author, sources } => self.start_pull(transfer, author, sources),
             Job::StopPull { transfer, staged } => self.stop_pull(transfer, staged),
             // The shelf knows the audience since before the offer was written.
@@ -389,6 +394,7 @@ impl Run {
             Report::Collected { conn, stock, room, log, entries } => {
                 self.handle(Input::Collected { conn, stock, room, log, entries }).await
             }
+            Report::Retrieved { room, entries } => self.handle(Input::Retrieved { room, entries }).await,
             Report::Pruned(pruning) => self.pruned(pruning).await,
             Report::Reread { room, found } => self.reread_found(room, found).await,
             Report::Unsealed => {

@@ -8,12 +8,14 @@ use crate::log::logs::cost;
 use crate::model::{Instant, LogId, PeerId, Seq};
 use crate::wire::entry::Entry;
 
-/// Entries kept at hand for repairs: the newest that came.
+/// Entries kept at hand for repairs: the newest that came, and older ones that were read again because somebody asked.
 #[derive(Default)]
 pub struct Cache {
     entries: BTreeMap<(LogId, Seq), Cached>,
     order: VecDeque<(LogId, Seq)>,
     bytes: usize,
+    recalled: VecDeque<(LogId, Seq)>,
+    recalled_bytes: usize,
 }
 
 struct Cached {
@@ -33,6 +35,21 @@ impl Cache {
         while self.order.len() > CACHED_ENTRIES || self.bytes > CACHED_BYTES {
             let oldest = self.order.pop_front().and_then(|place| self.entries.remove(&place));
             self.bytes -= oldest.map_or(0, |cached| cost(&cached.entry));
+        }
+    }
+
+    /// An older entry, read from the disk.
+    pub fn recall(&mut self, entry: Arc<Entry>) {
+        let place = (entry.log(), entry.header.seq);
+        if self.entries.contains_key(&place) {
+            return;
+        }
+        self.recalled_bytes += cost(&entry);
+        self.recalled.push_back(place);
+        self.entries.insert(place, Cached { entry, heard: None });
+        while self.recalled.len() > RECALLED_ENTRIES || self.recalled_bytes > RECALLED_BYTES {
+            let oldest = self.recalled.pop_front().and_then(|place| self.entries.remove(&place));
+            self.recalled_bytes -= oldest.map_or(0, |cached| cost(&cached.entry));
         }
     }
 
@@ -69,6 +86,9 @@ const REDUNDANT: Duration = Duration::from_secs(3);
 /// Kept at hand per room: what two halves of a room may have said to themselves in half an hour.
 const CACHED_ENTRIES: usize = 2048;
 const CACHED_BYTES: usize = 1 << 20;
+/// Read again: what is asked for in a few rounds.
+const RECALLED_ENTRIES: usize = 256;
+const RECALLED_BYTES: usize = 256 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -105,5 +125,23 @@ mod tests {
         let large = filled(100, 30_000);
         assert!(large.bytes <= CACHED_BYTES && large.bytes > CACHED_BYTES - 40_000, "{}", large.bytes);
         assert_eq!(large.entries.len(), large.order.len());
+    }
+
+    #[test]
+    fn what_was_read_again_takes_no_room_from_the_newest() {
+        let (mut cache, old) = (filled(CACHED_ENTRIES as u64, 1), filled(CACHED_ENTRIES as u64 + 500, 1));
+        let log = old.order[0].0;
+        let mut other = Cache::default();
+        for seq in CACHED_ENTRIES as u64 + 1..=CACHED_ENTRIES as u64 + 500 {
+            let entry = old.get(log, Seq(seq)).unwrap().clone();
+            cache.recall(entry.clone());
+            other.recall(entry);
+        }
+        assert_eq!(cache.entries.len(), CACHED_ENTRIES + RECALLED_ENTRIES);
+        assert!(cache.get(log, Seq(1)).is_some() && cache.get(log, Seq(CACHED_ENTRIES as u64 + 1)).is_none());
+        assert!(
+            other.newest_by(old.entries[&(log, Seq(501))].entry.header.author).is_none(),
+            "it is not new"
+        );
     }
 }

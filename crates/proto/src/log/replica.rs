@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::effects::{Fork, LoadedLog, LoadedRoom, Place};
 use crate::identity::Verifier;
+use crate::log::company::Company;
 use crate::log::coverage::Covered;
 use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
 use crate::log::pull::Pull;
-use crate::log::repair::{Company, Priority, Repair};
+use crate::log::repair::{Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
 use crate::pacing::{Conditions, Dice, earliest};
 use crate::wire::codec::DecodeError;
@@ -65,6 +66,8 @@ pub struct Received {
     pub strange: Vec<Unverified>,
     /// Genuine ones among them, which cannot be in one log with what is here.
     pub contradicting: Vec<Contradicting>,
+    /// Somebody asked for this, which has to be read from the store first.
+    pub absent: Vec<(LogId, Span)>,
 }
 
 impl Received {
@@ -200,6 +203,7 @@ impl Replica {
             RoomPacket::Nack { wanted, pieces } => {
                 let group = self.group();
                 self.repair.nacked(&wanted, &pieces, &self.logs, group, now, dice);
+                received.absent = self.repair.absent.take(now);
             }
             RoomPacket::Fragment(piece) => {
                 if present {
@@ -216,6 +220,12 @@ impl Replica {
         let group = self.group();
         self.repair.check_gaps(&self.logs, group, now, dice);
         received
+    }
+
+    /// Entries that others asked for were read from the store.
+    pub fn retrieved(&mut self, entries: Vec<Arc<Entry>>, now: Instant, dice: &mut Dice) {
+        let group = self.group();
+        self.repair.retrieved(entries, group, now, dice);
     }
 
     /// Somebody came who may take part: tell what is here, unless others do.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, Place, Record, TransferRecord};
+use crate::effects::{Effects, Event, Job, Place, Record, TransferRecord};
 use crate::log::{Heard, Received, Run};
 use crate::model::{Instant, Now, PeerId, RoomId};
 use crate::node::{Dropped, Node};
@@ -20,6 +20,9 @@ impl Node {
         }
         for found in received.contradicting {
             effects.extend(self.contradicted(room, found));
+        }
+        if !received.absent.is_empty() {
+            effects.run.push(Job::Retrieve { room, ranges: received.absent });
         }
         let came = !received.runs.is_empty();
         for Heard { run, news } in received.runs {

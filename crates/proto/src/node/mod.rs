@@ -241,6 +241,12 @@ impl Node {
             Input::Collected { conn, stock, room, log, entries } => {
                 self.collected(conn, stock, (room, log), &entries, now)
             }
+            Input::Retrieved { room, entries } => {
+                if let Some(held) = self.rooms.get_mut(&room) {
+                    held.replica.retrieved(entries, now.instant, &mut self.dice);
+                }
+                Effects::default()
+            }
         };
         // What was dropped changes nothing: a flood must not make every machine look at its clock.
         if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
