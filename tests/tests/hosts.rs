@@ -268,16 +268,20 @@ fn a_folder_arrives_with_all_that_is_in_it() {
 }
 
 #[test]
-fn a_file_that_exists_is_never_overwritten() {
+fn a_file_that_exists_is_never_overwritten_and_the_same_one_is_not_doubled() {
     let Some(lan) = lan() else { return };
     let (ann, bob) = (Node::up(&lan.host("ann")), Node::up_with(&lan.host("bob"), ACCEPT_ANY));
     ann.sees("bob");
-    let file = file_of(&ann, "report.pdf", 100_000);
-    ann.does(&["send", "@bob", &file, "--wait"]);
-    ann.does(&["send", "@bob", &file, "--wait"]);
+    let mut sums = Vec::new();
+    for size in [100_000, 100_000, 100_001] {
+        let file = file_of(&ann, "report.pdf", size);
+        ann.does(&["send", "@bob", &file, "--wait"]);
+        sums.push(Some(sha256(Path::new(&file)).unwrap()));
+    }
     let received = tree(&bob.host.downloads()).unwrap();
-    let sum = sha256(Path::new(&file)).unwrap();
-    assert_eq!(received.iter().filter(|(_, found)| *found == Some(sum.clone())).count(), 2, "{received:?}");
+    let found: Vec<_> = received.iter().map(|(_, sum)| sum.clone()).collect();
+    assert_eq!(found.iter().filter(|sum| **sum == sums[0]).count(), 1, "{received:?}");
+    assert!(found.contains(&sums[2]), "{received:?}");
 }
 
 #[test]
@@ -294,6 +298,33 @@ fn an_offer_is_fetched_only_after_a_yes_and_to_where_it_is_wanted() {
     assert_eq!(accepted.lines[0]["state"], "done");
     assert_eq!(sha256(&into.join("report.pdf")).unwrap(), sha256(Path::new(&file)).unwrap());
     assert!(bob.does(&["offers"]).lines.is_empty());
+}
+
+#[test]
+fn some_files_of_an_offer_are_chosen_by_name_and_its_sender_learns_that_it_was_a_part() {
+    let Some(lan) = lan() else { return };
+    let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
+    ann.sees("bob");
+    bob.sees("ann");
+    let folder = ann.host.folder().join("photos");
+    std::fs::create_dir_all(folder.join("2026")).unwrap();
+    for number in 1..4 {
+        write_random(&folder.join(format!("2026/{number}")), 40_000, number).unwrap();
+    }
+    let sending = ann.host.spawn(&["send", "@bob", folder.to_str().unwrap(), "--wait"]);
+    let offer = bob.offered();
+    let listed = bob.does(&["files", &offer]);
+    assert_eq!((listed.lines.len(), &listed.lines[4]["path"]), (5, &"photos/2026/3".into()));
+    let unknown = bob.host.run(&["accept", &offer, "--only", "photos/2027"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
+    bob.does(&["accept", &offer, "--only", "photos/2026/2"]);
+    let received = bob.host.downloads().join("photos/2026");
+    assert_eq!(std::fs::read_dir(&received).unwrap().count(), 1);
+    let sent = sending.finish(SOON);
+    assert_eq!(sent.code, Some(4), "{}", sent.stderr);
+    assert!(sent.stderr.contains("bob took 1 of 3 files"), "{}", sent.stderr);
+    bob.does(&["accept", &offer]);
+    assert_eq!(tree(&bob.host.downloads().join("photos")).unwrap(), tree(&folder).unwrap());
 }
 
 #[test]

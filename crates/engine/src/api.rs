@@ -12,7 +12,8 @@ mod typescript;
 use serde::{Deserialize, Serialize};
 
 pub use files::{
-    FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferState,
+    FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferFile,
+    TransferFileState, TransferFiles, TransferState,
 };
 pub use rooms::{
     Arrived, Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note,
@@ -177,6 +178,20 @@ pub enum Command {
         transfer: String,
         #[cfg_attr(test, ts(optional))]
         into: Option<String>,
+        /// Only these, each a [`TransferFile::path`] of a file, or of a folder with all that is in it. Of an offer of which a
+        /// part is here already: these, too. Absent: everything, or what is missing of what was chosen.
+        #[cfg_attr(test, ts(optional))]
+        only: Option<Vec<String>>,
+    },
+    /// What is in an offer and where each of it stands, also before a yes: then the list is read from whoever offers it,
+    /// and nothing touches the disk. Answered by [`Reply::TransferFiles`].
+    TransferFiles {
+        transfer: String,
+        /// [`TransferFiles::next`] of the page before.
+        #[cfg_attr(test, ts(optional))]
+        after: Option<String>,
+        /// At most this many, 1000 at the most.
+        limit: u32,
     },
     /// Answered by [`Reply::Transfer`].
     Decline { transfer: String },
@@ -257,6 +272,7 @@ pub enum Reply {
     Handles(Vec<FileHandle>),
     Transfer(Transfer),
     Transfers(Vec<Transfer>),
+    TransferFiles(TransferFiles),
     Files(Files),
     Mailbox(Mailbox),
 }

@@ -12,7 +12,7 @@ use lanyard_proto::wire::datagram::{
     Announcement, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header};
-use lanyard_proto::wire::file::{self, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
+use lanyard_proto::wire::file::{self, BundlePart, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 use lanyard_proto::wire::mail::{self, Mail};
 
@@ -196,6 +196,7 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
         item(&["photos"], 0, ItemKind::Folder),
         item(&["photos", "图纸.dwg"], 70_000, ItemKind::File),
         item(&["run.sh"], 12, ItemKind::Executable),
+        item(&["latest"], 0, ItemKind::Skipped),
     ] {
         item.encode(&mut page);
     }
@@ -205,7 +206,7 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
     let leaves = |leaves, signature| file::Frame::Leaves(Leaves { first: 256, leaves, signature });
     let addresses = vec!["192.0.2.1:24417".parse().expect("an address")];
     let sources = vec![Source { peer: Identity::from_seed(&[1; 32]).peer_id(), addresses }];
-    let want = Want { pieces: vec![1, 70_000], any: 16, leaves: vec![3] };
+    let want = Want { pieces: vec![1, 70_000], any: 16, leaves: vec![3], parts: vec![BundlePart::new(2, [1])] };
     let framed = |frame: file::Frame<'_>| {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
@@ -228,7 +229,7 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("file-failed", framed(file::Frame::FileFailed { file: 1, failure: Failure::SourceGone })),
         ("refused", framed(file::Frame::Refused(file::Refusal::Busy))),
         ("cancel", framed(file::Frame::Cancel)),
-        ("done-receipt", framed(file::Frame::Done { digest: [1; 32] })),
+        ("done-receipt", framed(file::Frame::Done { digest: [1; 32], files: Some(&[3]) })),
         ("alive", framed(file::Frame::Alive)),
         ("items", page),
     ]

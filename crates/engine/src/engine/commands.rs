@@ -52,6 +52,14 @@ impl Run {
                 self.pins(&room, to);
                 Ok(())
             }
+            Command::Accept { transfer, into, only } => {
+                self.accept(&transfer, into, only, to);
+                Ok(())
+            }
+            Command::TransferFiles { transfer, after, limit } => {
+                self.transfer_files(&transfer, after, limit, to);
+                Ok(())
+            }
             Command::Files { room, before, limit } => {
                 self.files_of(&room, before, limit, to);
                 Ok(())
@@ -88,10 +96,6 @@ impl Run {
                 Ok(())
             }
             Command::Offer { to: whom, handles } => self.offer(&whom, &handles, to).await,
-            Command::Accept { transfer, into } => {
-                self.accept(&transfer, into, to);
-                Ok(())
-            }
             Command::Resume { transfer } => self.resume(&transfer, to).await,
             command => match self.carry_out(command).await {
                 Ok(Outcome::Now(reply)) => {
@@ -172,6 +176,7 @@ impl Run {
             | Command::React { .. }
             | Command::Pin { .. }
             | Command::Pins { .. }
+            | Command::TransferFiles { .. }
             | Command::Files { .. }
             | Command::Search { .. }
             | Command::Export { .. } => unreachable!("answered later, see `command`"),

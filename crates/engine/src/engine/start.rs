@@ -26,7 +26,7 @@ use crate::engine::progress::ProgressBoard;
 use crate::engine::queue::lay_accepted;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::view::{FINISHED_TRANSFERS, Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
-use crate::files::{Handles, Shelf};
+use crate::files::{Handles, Lists, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
@@ -105,6 +105,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         node,
         store,
         shelf,
+        lists: Lists::default(),
         handles: Handles::new(),
         gate: Gate::default(),
         sockets,

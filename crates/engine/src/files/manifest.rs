@@ -1,7 +1,7 @@
 //! The survey of what a person chose to offer: every file and folder, as the manifest lists them.
 //!
 //! Symbolic links inside a chosen folder are not followed, and neither they nor sockets, pipes and devices are offered;
-//! they are counted. Nothing is read or hashed yet.
+//! they are listed as skipped, so that everybody knows. Nothing is read or hashed yet.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -15,6 +15,7 @@ use lanyard_proto::wire::file::{Item, ItemKind, MAX_DEPTH, MAX_ITEMS, MAX_MANIFE
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
+use super::list::is_file;
 use super::names::{folded, head, numbered};
 
 /// What was found.
@@ -139,19 +140,18 @@ impl Found {
             _ if about.is_dir() => ItemKind::Folder,
             _ if about.is_file() && executable(about) => ItemKind::Executable,
             _ if about.is_file() => ItemKind::File,
-            _ => {
-                self.skipped += 1;
-                return Ok(());
-            }
+            _ => ItemKind::Skipped,
         };
         if names.len() > MAX_DEPTH || names.iter().map(String::len).sum::<usize>() > MAX_PATH_BYTES {
             return Err(SurveyError::TooDeep(path.to_owned()));
         }
-        let size = if kind == ItemKind::Folder { 0 } else { about.len() };
+        let size = if is_file(kind) { about.len() } else { 0 };
         Item { components: names.to_owned(), size, modified: modified_of(about), kind }
             .encode(&mut self.manifest);
         if kind == ItemKind::Folder {
             self.folders += 1;
+        } else if kind == ItemKind::Skipped {
+            self.skipped += 1;
         } else {
             let below = names[1..].iter().fold(top.to_owned(), |path, name| path.join(name));
             if below != path {
@@ -160,7 +160,7 @@ impl Found {
             self.files += 1;
             self.bytes += size;
         }
-        if self.files + self.folders > MAX_ITEMS || self.manifest.len() > MAX_MANIFEST {
+        if self.files + self.folders + self.skipped > MAX_ITEMS || self.manifest.len() > MAX_MANIFEST {
             return Err(SurveyError::TooMany);
         }
         Ok(())

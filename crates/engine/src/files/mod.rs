@@ -22,18 +22,22 @@
 //! Bytes of other devices' files reach the disk nowhere but in `staging` and `tree`, through a directory handle. [`Fresh`] is for files
 //! that this device makes itself.
 
+mod choice;
+mod comparing;
 mod dials;
 mod disk;
 mod finish;
 mod fresh;
 mod handle;
 mod hash;
+mod here;
 mod holding;
 mod journal;
 mod kept;
 mod leaves;
 mod link;
 mod list;
+mod listing;
 mod manifest;
 mod names;
 mod place;
@@ -52,13 +56,15 @@ mod tests;
 mod tree;
 mod verify;
 
+pub use choice::{Choice, ChoiceError};
 pub use disk::{Disk, disk_of, has_room};
 pub use fresh::Fresh;
 pub use handle::{Handles, MAX_HANDLES};
 pub use link::{Dial, Dialled};
+pub use listing::{Asked, Contents, Entry, Lists, contents};
 pub use manifest::{Survey, SurveyError, survey};
 pub use names::shown;
 pub use pull::{Wanted, discard, pull};
 pub use serve::{Receiver, ServeError, Served, Verdict, serve, turn_away};
 pub use shelf::Shelf;
-pub use staging::{PullError, Received};
+pub use staging::{PullError, Received, Whole};
