@@ -88,7 +88,16 @@ mod tests {
             folder: Some("/downloads".to_owned()),
             sha256: None,
             error: None,
+            chosen: None,
+            chosen_files: None,
+            here: 0,
+            failed_files: 0,
             receivers: Vec::new(),
+            finished: None,
+            place: None,
+            rate: 0,
+            audience: 0,
+            awaited: Vec::new(),
         }
     }
 

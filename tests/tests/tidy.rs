@@ -88,7 +88,7 @@ const PROTOCOL: &[Row] = &[
     ("presence", &[]),
     ("log", &[]),
     // A message can be a receipt.
-    ("rooms", &["transfer::Failure", "transfer::Receipt"]),
+    ("rooms", &["transfer::Failure", "transfer::Part", "transfer::Receipt"]),
     ("transfer", &[]),
     ("mail", &[]),
     ("node", &[]),

@@ -107,8 +107,14 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
             .map_err(std::io::Error::other)
     });
     let into = folder.join("received");
-    let wanted =
-        Wanted { transfer: TRANSFER, author, offer: offer.clone(), into: into.clone(), gives_on: false };
+    let wanted = Wanted {
+        transfer: TRANSFER,
+        author,
+        offer: offer.clone(),
+        into: into.clone(),
+        only: None,
+        gives_on: false,
+    };
     let sources = vec![Source { peer: author, addresses: vec![([127, 0, 0, 1], port).into()] }];
     let receiving = Shelf::open(&folder.join("receiver"))?;
     let first = std::sync::Mutex::new(None);

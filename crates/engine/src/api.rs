@@ -5,6 +5,7 @@
 //! `ui/src/ipc/generated.ts` are made from these by the test `typescript_types_are_fresh`.
 
 mod files;
+mod network;
 mod rooms;
 mod shares;
 #[cfg(test)]
@@ -13,8 +14,10 @@ mod typescript;
 use serde::{Deserialize, Serialize};
 
 pub use files::{
-    FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferState,
+    FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferFile,
+    TransferFileState, TransferFiles, TransferState,
 };
+pub use network::{Dropped, Interface, Network};
 pub use rooms::{
     Arrived, Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note,
     NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
@@ -179,6 +182,20 @@ pub enum Command {
         transfer: String,
         #[cfg_attr(test, ts(optional))]
         into: Option<String>,
+        /// Only these, each a [`TransferFile::path`] of a file, or of a folder with all that is in it. Of an offer of which a
+        /// part is here already: these, too. Absent: everything, or what is missing of what was chosen.
+        #[cfg_attr(test, ts(optional))]
+        only: Option<Vec<String>>,
+    },
+    /// What is in an offer and where each of it stands, also before a yes: then the list is read from whoever offers it,
+    /// and nothing touches the disk. Answered by [`Reply::TransferFiles`].
+    TransferFiles {
+        transfer: String,
+        /// [`TransferFiles::next`] of the page before.
+        #[cfg_attr(test, ts(optional))]
+        after: Option<String>,
+        /// At most this many, 1000 at the most.
+        limit: u32,
     },
     /// Answered by [`Reply::Transfer`].
     Decline { transfer: String },
@@ -306,6 +323,7 @@ pub enum Reply {
     Handles(Vec<FileHandle>),
     Transfer(Transfer),
     Transfers(Vec<Transfer>),
+    TransferFiles(TransferFiles),
     Files(Files),
     Share(Share),
     Shares(Vec<Share>),
@@ -491,36 +509,6 @@ pub enum ExportFormat {
     Html,
     /// One JSON object with the room and its messages, as [`Message`] writes them.
     Json,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Network {
-    /// UDP port of discovery and rooms.
-    pub port: u16,
-    /// TCP port of this device for sync and files.
-    pub tcp_port: u16,
-    pub multicast: bool,
-    pub interfaces: Vec<Interface>,
-    /// Datagrams that were not ours, damaged, forged or replayed, by reason, since the start.
-    pub dropped: Vec<Dropped>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Interface {
-    pub name: String,
-    pub addresses: Vec<String>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-pub struct Dropped {
-    pub reason: String,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub count: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

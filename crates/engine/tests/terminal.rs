@@ -1,6 +1,8 @@
 //! The terminal program against a node that is played by the test: what it asks, prints and exits with.
 #![cfg(unix)]
 
+#[path = "terminal/choosing.rs"]
+mod choosing;
 #[path = "terminal/delivery.rs"]
 mod delivery;
 #[path = "terminal/private.rs"]
@@ -339,7 +341,10 @@ fn accepting_waits_until_the_file_is_here() {
     let output = node.lanyard(&["accept", "transfer"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert_eq!(stdout(&output), "✓ report.pdf (1.2 MB) is in /home/ann/Downloads\n");
-    assert_eq!(node.asked(), [("accept".to_owned(), json!({ "transfer": "transfer", "into": null }))]);
+    assert_eq!(
+        node.asked(),
+        [("accept".to_owned(), json!({ "transfer": "transfer", "into": null, "only": null }))]
+    );
 }
 
 #[test]
@@ -528,13 +533,16 @@ fn arrived(messages: &[Value], changed: &[Value], next: &str) -> Answer {
 
 fn transfer(direction: &str, state: &str) -> Value {
     let receivers = match direction {
-        "out" => json!([{ "peer": "bob", "name": "Bob", "state": state, "moved": 0 }]),
+        "out" => {
+            json!([{ "peer": "bob", "name": "Bob", "state": state, "moved": 0, "chosen": null, "chosenFiles": null }])
+        }
         _ => json!([]),
     };
     json!({
         "id": "transfer-id", "room": "room-Bob", "direction": direction, "from": "bob", "fromName": "Bob",
         "state": state, "names": ["report.pdf"], "files": 1, "bytes": 1_200_000, "moved": 0, "offered": 0,
-        "folder": null, "sha256": null, "error": null, "receivers": receivers, "finished": null, "place": null,
+        "folder": null, "sha256": null, "error": null, "chosen": null, "chosenFiles": null, "here": 0,
+        "failedFiles": 0, "receivers": receivers, "finished": null, "place": null,
         "rate": 0, "audience": if direction == "out" { 1 } else { 0 }, "awaited": [],
     })
 }

@@ -12,7 +12,7 @@ use lanyard_proto::wire::datagram::{
     Announcement, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header};
-use lanyard_proto::wire::file::{self, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
+use lanyard_proto::wire::file::{self, BundlePart, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
 use lanyard_proto::wire::mail::{self, Mail};
 use lanyard_proto::wire::share::{self, After, Share, Shared, Taken, Why};
@@ -197,6 +197,7 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
         item(&["photos"], 0, ItemKind::Folder),
         item(&["photos", "图纸.dwg"], 70_000, ItemKind::File),
         item(&["run.sh"], 12, ItemKind::Executable),
+        item(&["latest"], 0, ItemKind::Skipped),
     ] {
         item.encode(&mut page);
     }
@@ -206,7 +207,7 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
     let leaves = |leaves, signature| file::Frame::Leaves(Leaves { first: 256, leaves, signature });
     let addresses = vec!["192.0.2.1:24417".parse().expect("an address")];
     let sources = vec![Source { peer: Identity::from_seed(&[1; 32]).peer_id(), addresses }];
-    let want = Want { pieces: vec![1, 70_000], any: 16, leaves: vec![3] };
+    let want = Want { pieces: vec![1, 70_000], any: 16, leaves: vec![3], parts: vec![BundlePart::new(2, [1])] };
     let share = ShareId([7; 16]);
     let after = Some(After { folder: true, name: "May".to_owned() });
     let list = Share::List { share, folder: "2026".to_owned(), after, limit: 1000 };
@@ -236,7 +237,7 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("file-failed", framed(file::Frame::FileFailed { file: 1, failure: Failure::SourceGone })),
         ("refused", framed(file::Frame::Refused(file::Refusal::Busy))),
         ("cancel", framed(file::Frame::Cancel)),
-        ("done-receipt", framed(file::Frame::Done { digest: [1; 32] })),
+        ("done-receipt", framed(file::Frame::Done { digest: [1; 32], files: Some(&[3]) })),
         ("alive", framed(file::Frame::Alive)),
         ("look", framed(file::Frame::Share(Share::Look))),
         ("shared", framed(file::Frame::Share(Share::Shared(vec![Shared { share, name: "Photos".to_owned() }])))),

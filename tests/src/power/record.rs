@@ -197,6 +197,9 @@ impl Workload<'_> {
                 history_bytes: None,
                 hold_for_others: None,
                 hold_bytes: None,
+                upload_limit: None,
+                download_limit: None,
+                transfers_at_once: None,
             },
         );
         self.talk(&ann, 60);
@@ -319,7 +322,7 @@ impl Workload<'_> {
             event["event"] == name && event["transfer"]["id"] == offer.id.as_str()
         };
         ann.process.wait_for("offer", SOON, |event| is(event, "offer"));
-        self.call(ann, Command::Accept { transfer: offer.id.clone(), into: None });
+        self.call(ann, Command::Accept { transfer: offer.id.clone(), into: None, only: None });
         let done = |event: &Value| is(event, "transfer-finished") && event["transfer"]["state"] == "done";
         ann.process.wait_for("whole transfer", SOON, done);
     }

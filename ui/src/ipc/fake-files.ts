@@ -1,4 +1,4 @@
-import type { ApiError, Event, FileHandle, Peer, Room, Transfer, TransferState } from './contract';
+import type { ApiError, Event, FileHandle, Peer, Room, Transfer, TransferFiles, TransferState } from './contract';
 import { ME, type Scene } from './fake-scene';
 
 /** What was picked or dropped, so that it has its name again when it is offered. */
@@ -48,6 +48,10 @@ export class FakeFiles {
       folder: null,
       sha256: null,
       error: null,
+      chosen: null,
+      chosenFiles: null,
+      here: 0,
+      failedFiles: 0,
       receivers: [],
       finished: null,
       place: null,
@@ -64,7 +68,7 @@ export class FakeFiles {
     const size = files.reduce((sum, { size }) => sum + size, 0);
     const transfer = this.add(room, null, files.map(({ name }) => name), size, files.length, Date.now());
     const peer = this.scene.peers.find(({ id }) => id === room.peer);
-    if (peer) transfer.receivers = [{ peer: peer.id, name: peer.name, state: 'offered', moved: 0 }];
+    if (peer) transfer.receivers = [{ peer: peer.id, name: peer.name, state: 'offered', moved: 0, chosen: null, chosenFiles: null }];
     return transfer;
   }
 
@@ -86,6 +90,17 @@ export class FakeFiles {
   forget(ids: string[]): void {
     this.emit(...ids.map((transfer): Event => ({ event: 'transfer-forgotten', transfer })));
     this.scene.transfers = this.scene.transfers.filter(({ id }) => !ids.includes(id));
+  }
+
+  /** The made-up world knows the names at the top only. */
+  list(id: string): TransferFiles {
+    const { names, bytes, state } = this.get(id);
+    const size = Math.floor(bytes / Math.max(1, names.length));
+    const stands = state === 'done' ? 'done' : 'offered';
+    return {
+      files: names.map((path) => ({ path, size, folder: false, state: stands, moved: stands === 'done' ? size : 0, error: null })),
+      next: null,
+    };
   }
 
   end(id: string, state: TransferState): Transfer {

@@ -296,6 +296,8 @@ export class FakeBackend implements Backend {
         return { reply: 'me', value: scene.me };
       case 'accept':
         return { reply: 'transfer', value: this.accept(command.params.transfer, command.params.into) };
+      case 'transfer-files':
+        return { reply: 'transfer-files', value: files.list(command.params.transfer) };
       case 'decline':
         return { reply: 'transfer', value: files.end(command.params.transfer, 'declined') };
       case 'cancel':

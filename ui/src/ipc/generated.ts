@@ -95,7 +95,20 @@ before?: string,
 /**
  * At most this many, 100 at the most.
  */
-limit: number, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "share", "params": {
+limit: number, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string,
+/**
+ * Only these, each a [`TransferFile::path`] of a file, or of a folder with all that is in it. Of an offer of which a
+ * part is here already: these, too. Absent: everything, or what is missing of what was chosen.
+ */
+only?: Array<string>, } } | { "method": "transfer-files", "params": { transfer: string,
+/**
+ * [`TransferFiles::next`] of the page before.
+ */
+after?: string,
+/**
+ * At most this many, 1000 at the most.
+ */
+limit: number, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "share", "params": {
 /**
  * Of a folder.
  */
@@ -548,12 +561,16 @@ export type Reaction = { emoji: string,
  */
 by: Array<string>, mine: boolean, };
 
-export type Receiver = { peer: string, name: string, state: TransferState, moved: number, };
+export type Receiver = { peer: string, name: string, state: TransferState, moved: number,
+/**
+ * Bytes and number of the files that it has, where it chose among them: then it is done, and does not have all.
+ */
+chosen: number | null, chosenFiles: number | null, };
 
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox };
 
 /**
  * What a member of a private room may do.
@@ -672,6 +689,19 @@ sha256: string | null,
  */
 error: ApiError | null,
 /**
+ * Bytes and number of the files that were chosen, where not all were; once it is done, of those that are here. Outgoing:
+ * what the one receiver has.
+ */
+chosen: number | null, chosenFiles: number | null,
+/**
+ * Bytes that were here already, and were not fetched; incoming only.
+ */
+here: number,
+/**
+ * Files that did not come; incoming only.
+ */
+failedFiles: number,
+/**
  * What became of it at each receiver; outgoing only.
  */
 receivers: Array<Receiver>,
@@ -698,6 +728,35 @@ audience: number,
 awaited: Array<string>, };
 
 export type TransferDirection = "in" | "out";
+
+export type TransferFile = {
+/**
+ * Names from the top down, `/` between two, safe to show: what [`super::Command::Accept`] chooses it by.
+ */
+path: string,
+/**
+ * Bytes; 0 unless it is a file.
+ */
+size: number, folder: boolean, state: TransferFileState,
+/**
+ * Verified bytes that are here; incoming only.
+ */
+moved: number,
+/**
+ * Why it failed.
+ */
+error: ApiError | null, };
+
+export type TransferFileState = "offered" | "left-out" | "waiting" | "running" | "done" | "here" | "failed" | "skipped";
+
+/**
+ * Files and folders of a transfer, in the order of its manifest.
+ */
+export type TransferFiles = { files: Array<TransferFile>,
+/**
+ * Where to go on, if there is more.
+ */
+next: string | null, };
 
 export type TransferState = "offered" | "waiting" | "queued" | "paused" | "running" | "done" | "declined" | "cancelled" | "failed";
 

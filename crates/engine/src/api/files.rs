@@ -48,6 +48,18 @@ pub struct Transfer {
     pub sha256: Option<String>,
     /// Why it failed or waits.
     pub error: Option<ApiError>,
+    /// Bytes and number of the files that were chosen, where not all were; once it is done, of those that are here. Outgoing:
+    /// what the one receiver has.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub chosen: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub chosen_files: Option<u64>,
+    /// Bytes that were here already, and were not fetched; incoming only.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub here: u64,
+    /// Files that did not come; incoming only.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub failed_files: u64,
     /// What became of it at each receiver; outgoing only.
     pub receivers: Vec<Receiver>,
     /// When it was over, in milliseconds since 1970.
@@ -102,6 +114,58 @@ pub struct Receiver {
     pub state: TransferState,
     #[cfg_attr(test, ts(type = "number"))]
     pub moved: u64,
+    /// Bytes and number of the files that it has, where it chose among them: then it is done, and does not have all.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub chosen: Option<u64>,
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub chosen_files: Option<u64>,
+}
+
+/// Files and folders of a transfer, in the order of its manifest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct TransferFiles {
+    pub files: Vec<TransferFile>,
+    /// Where to go on, if there is more.
+    pub next: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct TransferFile {
+    /// Names from the top down, `/` between two, safe to show: what [`super::Command::Accept`] chooses it by.
+    pub path: String,
+    /// Bytes; 0 unless it is a file.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub size: u64,
+    pub folder: bool,
+    pub state: TransferFileState,
+    /// Verified bytes that are here; incoming only.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub moved: u64,
+    /// Why it failed.
+    pub error: Option<ApiError>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum TransferFileState {
+    /// It could be fetched, and nobody said yes yet; or it is offered by this device.
+    Offered,
+    /// It was not chosen, and can be later.
+    LeftOut,
+    Waiting,
+    Running,
+    /// Whole and verified. Of a folder: it is there. Outgoing: the one receiver has it.
+    Done,
+    /// As done, and was here already with the same content.
+    Here,
+    Failed,
+    /// A link or special file: it is never sent or made.
+    Skipped,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

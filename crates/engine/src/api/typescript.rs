@@ -26,11 +26,14 @@ fn typescript_types_are_fresh() {
 
 #[test]
 fn json_is_what_the_types_say() {
-    let accept = Command::Accept { transfer: "t1".into(), into: None };
+    let accept = Command::Accept { transfer: "t1".into(), into: None, only: None };
     let done = Reply::Done;
     let left = Event::RoomLeft { room: "r1".into() };
     assert_eq!(json!(Command::Snapshot {}), json!({"method": "snapshot", "params": {}}));
-    assert_eq!(json!(accept), json!({"method": "accept", "params": {"transfer": "t1", "into": null}}));
+    assert_eq!(
+        json!(accept),
+        json!({"method": "accept", "params": {"transfer": "t1", "into": null, "only": null}})
+    );
     assert_eq!(json!(done), json!({"reply": "done"}));
     assert_eq!(json!(left), json!({"event": "room-left", "room": "r1"}));
 

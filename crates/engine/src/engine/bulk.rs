@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
-use crate::files::{self, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted};
+use crate::files::{
+    self, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted, Whole,
+};
 use crate::net::pace::{Pace, Paced};
 use crate::net::stream::{Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
@@ -42,13 +44,18 @@ impl Run {
             // A progress report that finds the queue full is made up for by the next one.
             move |moved| drop(reports.try_send(Report::Moved { transfer, peer: author, moved }))
         };
-        let dialler =
-            Dialler { credentials: self.credentials.clone(), up: self.up.clone(), down: self.down.clone() };
-        let wanted = Wanted { transfer, author, offer, into, gives_on };
+        let dialler = self.dialler();
+        let only = self.choice_of(transfer);
+        let wanted = Wanted { transfer, author, offer, into, only, gives_on };
         tokio::spawn(async move {
             let result = files::pull(wanted, sources, dialler, shelf, moved, stop).await;
             let _ = reports.send(Report::Pulled(Box::new(PullReport { transfer, result }))).await;
         });
+    }
+
+    /// Reaches devices for files, no faster than the settings allow.
+    pub(super) fn dialler(&self) -> Dialler {
+        Dialler { credentials: self.credentials.clone(), up: self.up.clone(), down: self.down.clone() }
     }
 
     pub fn stop_pull(&mut self, transfer: TransferId, staged: Staged) {
@@ -92,14 +99,27 @@ impl Run {
                 view.note.sha256 = received.sha256;
                 view.note.problem = None;
                 view.paths = received.paths;
-                PullEnd::Complete { digest: received.digest }
+                (view.note.here, view.note.failed) = (received.here, 0);
+                match received.end {
+                    Whole::All(digest) => {
+                        view.note.chosen = None;
+                        PullEnd::Complete { digest }
+                    }
+                    Whole::Part(part) => {
+                        let chosen = view.note.chosen.get_or_insert_default();
+                        (chosen.files, chosen.bytes) = (part.files, part.bytes);
+                        view.note.moved = part.bytes;
+                        PullEnd::Part(part)
+                    }
+                }
             }
             Err(error) => {
                 // Stopped while the node wants it: this run ends, and the next one goes on with it.
                 let Some(end) = error.end() else { return Ok(()) };
                 view.note.problem = Some(error.to_string());
-                if let PullError::Failed { arrived, .. } = error {
+                if let PullError::Failed { arrived, files, .. } = error {
                     view.paths = arrived;
+                    view.note.failed = files;
                 }
                 end
             }
@@ -169,6 +189,10 @@ impl Run {
     /// Serves an offer no longer, and cuts whoever is fetching it.
     pub fn unshelve(&mut self, transfer: TransferId) {
         self.cut(transfer);
+        if self.is_part(transfer) {
+            // The rest will never come, so nothing has to go on from where this ended.
+            self.discard(transfer);
+        }
         self.forget_offer(transfer);
     }
 
@@ -237,7 +261,8 @@ impl Run {
 
     pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64) {
         let Some(record) = self.node.transfer(transfer) else { return };
-        let bytes = record.offer.bytes;
+        let chosen = self.view.transfers.get(&transfer).and_then(|view| view.note.chosen.as_ref());
+        let bytes = chosen.map_or(record.offer.bytes, |chosen| chosen.bytes);
         // What third devices get from this one is no progress of its own.
         if record.from != self.node.me() && record.from != peer {
             return;
@@ -282,6 +307,7 @@ impl Run {
             .filter_map(|(id, view)| Some((id, view.note.folder.as_ref()?, view.record.as_ref()?)))
             .filter(|(.., record)| matches!(record.state, TransferState::Done | TransferState::Cancelled))
             .filter(|(.., record)| record.from != self.node.me())
+            .filter(|(id, ..)| !self.is_part(**id))
             .map(|(id, ..)| *id)
             .collect();
         for transfer in over {
@@ -342,7 +368,7 @@ pub struct Serving {
 
 /// Reaches devices for files.
 #[derive(Clone)]
-struct Dialler {
+pub(super) struct Dialler {
     credentials: Credentials,
     up: Pace,
     down: Pace,

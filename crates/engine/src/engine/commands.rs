@@ -52,6 +52,14 @@ impl Run {
                 self.pins(&room, to);
                 Ok(())
             }
+            Command::Accept { transfer, into, only } => {
+                self.accept(&transfer, into, only, to);
+                Ok(())
+            }
+            Command::TransferFiles { transfer, after, limit } => {
+                self.transfer_files(&transfer, after, limit, to);
+                Ok(())
+            }
             Command::Files { room, before, limit } => {
                 self.files_of(&room, before, limit, to);
                 Ok(())
@@ -93,10 +101,6 @@ impl Run {
             | Command::Browse { .. }
             | Command::Get { .. }) => {
                 self.ask_of_shares(asked, to);
-                Ok(())
-            }
-            Command::Accept { transfer, into } => {
-                self.accept(&transfer, into, to);
                 Ok(())
             }
             Command::Resume { transfer } => self.resume(&transfer, to).await,
@@ -179,6 +183,7 @@ impl Run {
             | Command::React { .. }
             | Command::Pin { .. }
             | Command::Pins { .. }
+            | Command::TransferFiles { .. }
             | Command::Files { .. }
             | Command::Search { .. }
             | Command::Export { .. }

@@ -8,6 +8,7 @@
 
 mod arrivals;
 mod bulk;
+mod choosing;
 mod commands;
 mod events;
 mod export;

@@ -16,7 +16,7 @@ use crate::engine::commands::{Outcome, To, done, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::engine::view::View;
-use crate::files::{Disk, disk_of, has_room};
+use crate::files::{Choice, Disk, disk_of, has_room};
 use crate::store::{Settings, StoreError};
 
 /// A disk was looked at, for a transfer that goes there.
@@ -28,28 +28,15 @@ pub struct Weighed {
 }
 
 /// What it was looked at for.
-enum Wanted {
-    /// A person says yes.
-    Accept(To),
+pub enum Wanted {
+    /// A person says yes, perhaps to some files only.
+    Accept(Option<Choice>, To),
     /// The rule that the node was started with does.
     Rule,
     Resume(To),
 }
 
 impl Run {
-    /// Fetches an offer, if there is room for it.
-    pub fn accept(&mut self, transfer: &str, into: Option<String>, to: To) {
-        let asked = self.find_transfer(transfer).and_then(|transfer| {
-            let folder = into.map(|handle| self.folder(&handle)).transpose()?;
-            Ok((transfer, folder.unwrap_or_else(|| self.download_folder())))
-        });
-        match asked {
-            Ok((transfer, folder)) => self.weigh(transfer, folder, Wanted::Accept(to)),
-            // Whoever asked may be gone.
-            Err(error) => drop(to.send(Err(error))),
-        }
-    }
-
     pub fn accepted_by_rule(&mut self, transfer: TransferId) {
         let folder = self.download_folder();
         self.weigh(transfer, folder, Wanted::Rule);
@@ -72,7 +59,7 @@ impl Run {
     }
 
     /// Looks at the disk that a transfer goes to; a slow one keeps nobody else waiting.
-    fn weigh(&self, transfer: TransferId, folder: PathBuf, wanted: Wanted) {
+    pub fn weigh(&self, transfer: TransferId, folder: PathBuf, wanted: Wanted) {
         let reports = self.reports.clone();
         tokio::task::spawn_blocking(move || {
             let disk = disk_of(&folder);
@@ -84,14 +71,14 @@ impl Run {
 
     pub async fn weighed(&mut self, weighed: Weighed) -> Result<(), StoreError> {
         let Weighed { transfer, folder, disk, wanted } = weighed;
-        let to = match wanted {
+        let (choice, to) = match wanted {
             Wanted::Resume(to) => {
                 self.node.lay(transfer, disk.number);
                 return self.resumed(transfer, to).await;
             }
-            Wanted::Rule => None,
-            Wanted::Accept(to) => match self.check_room(transfer, &folder, disk) {
-                Ok(()) => Some(to),
+            Wanted::Rule => (None, None),
+            Wanted::Accept(choice, to) => match self.check_room(transfer, &folder, disk, choice.as_ref()) {
+                Ok(()) => (choice, Some(to)),
                 Err(error) => {
                     let _ = to.send(Err(error));
                     return Ok(());
@@ -102,22 +89,7 @@ impl Run {
         if self.node.transfer(transfer).is_some_and(|record| !record.state.is_wanted()) {
             self.node.lay(transfer, disk.number);
         }
-        let accepted = self.node.accept(transfer, self.clock.now());
-        match (accepted, to) {
-            (Ok(effects), to) => {
-                let note = &mut self.view.transfer(transfer).note;
-                note.folder = Some(folder);
-                note.problem = None;
-                self.keep_note(transfer).await?;
-                self.enter(effects, to.map(|to| answer(transfer, to))).await
-            }
-            (Err(error), Some(to)) => {
-                let _ = to.send(Err(refused(error)));
-                Ok(())
-            }
-            // A person was faster than the rule.
-            (Err(_), None) => Ok(()),
-        }
+        self.fetch(transfer, folder, choice, to).await
     }
 
     async fn resumed(&mut self, transfer: TransferId, to: To) -> Result<(), StoreError> {
@@ -134,12 +106,19 @@ impl Run {
     }
 
     /// A person who says yes is told at once if it cannot come; what waits for room later says so where it waits.
-    fn check_room(&self, transfer: TransferId, folder: &Path, disk: Disk) -> Result<(), ApiError> {
+    fn check_room(
+        &self,
+        transfer: TransferId,
+        folder: &Path,
+        disk: Disk,
+        choice: Option<&Choice>,
+    ) -> Result<(), ApiError> {
         let Some(record) = self.node.transfer(transfer) else { return Ok(()) };
         let note = self.view.transfers.get(&transfer).map(|view| &view.note);
         // What failed keeps there what came of it.
         let here = note.filter(|note| note.folder.as_deref() == Some(folder)).map_or(0, |note| note.moved);
-        check_space(folder, disk, record.offer.bytes.saturating_sub(here))
+        let wanted = choice.map_or(record.offer.bytes, |choice| choice.bytes);
+        check_space(folder, disk, wanted.saturating_sub(here))
     }
 
     pub fn queue_command(&mut self, command: Command) -> Result<Outcome, ApiError> {

@@ -13,6 +13,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::api::{ApiError, Event};
 use crate::config::Config;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
+use crate::engine::choosing::Choosing;
 use crate::engine::commands::Offering;
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
@@ -25,7 +26,7 @@ use crate::engine::progress::ProgressBoard;
 use crate::engine::queue::Weighed;
 use crate::engine::shares::{ShareReport, Shares};
 use crate::engine::view::View;
-use crate::files::{Handles, Shelf, Verdict};
+use crate::files::{Handles, Lists, Shelf, Verdict};
 use crate::net::framing::{SyncEvent, SyncWriter};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
@@ -42,6 +43,7 @@ pub struct Run {
     pub node: Node,
     pub store: Store,
     pub shelf: Shelf,
+    pub lists: Lists,
     pub handles: Handles,
     pub gate: Gate,
     pub sockets: Sockets,
@@ -103,6 +105,7 @@ pub enum Report {
     /// Something read from the store, to be shown with what the node knows.
     Read(Box<dyn FnOnce(&Run) + Send>),
     Surveyed(Box<Offering>),
+    Chosen(Box<Choosing>),
     /// What is unread in a room changed.
     Recount(RoomId),
     Looked(Box<Looked>),
@@ -317,7 +320,9 @@ impl Run {
             self.start(job);
         }
         for transfer in passing.done {
-            if self.node.transfer(transfer).is_some_and(|record| record.from != self.node.me()) {
+            // Of a part the rest can be fetched later, beside what is here.
+            let incoming = self.node.transfer(transfer).is_some_and(|record| record.from != self.node.me());
+            if incoming && !self.is_part(transfer) {
                 self.discard(transfer);
             }
         }
@@ -381,6 +386,10 @@ impl Run {
                 Ok(())
             }
             Report::Surveyed(offering) => self.surveyed(*offering).await,
+            Report::Chosen(choosing) => {
+                self.chosen(*choosing);
+                Ok(())
+            }
             Report::Recount(room) => {
                 self.recount(room);
                 Ok(())

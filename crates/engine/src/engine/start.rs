@@ -27,7 +27,7 @@ use crate::engine::queue::lay_accepted;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::shares::Shares;
 use crate::engine::view::{FINISHED_TRANSFERS, Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
-use crate::files::{Handles, Shelf};
+use crate::files::{Handles, Lists, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
@@ -110,6 +110,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         node,
         store,
         shelf,
+        lists: Lists::default(),
         handles: Handles::new(),
         gate: Gate::default(),
         sockets,

@@ -1,6 +1,7 @@
 //! Stories of whole nodes in one process, without multicast: they know each other by address.
 
 mod arrivals;
+mod choosing;
 mod facts;
 mod mailbox;
 mod messages;
@@ -130,7 +131,7 @@ async fn a_transfer_goes_to_the_chosen_folder_even_if_both_were_restarted() {
     down(ann).await;
 
     let into = Some(admitted(&bob, &chosen).await);
-    bob.handle().call(Command::Accept { transfer: id.clone(), into }).await.unwrap();
+    bob.handle().call(Command::Accept { transfer: id.clone(), into, only: None }).await.unwrap();
     down(bob).await;
     let (ann, bob) = (up(&ann_home, "ann").await, up(&bob_home, "bob").await);
     let waiting = until(&bob, |transfer| transfer.id == id).await;
@@ -171,7 +172,7 @@ async fn an_offer_that_was_declined_can_be_accepted_after_a_restart() {
     let (ann, bob) = (up(&ann_home, "ann").await, up(&bob_home, "bob").await);
     assert_eq!(snapshot(&bob).await.transfers.len(), 1, "listed once");
     meet(&bob, &ann).await;
-    bob.handle().call(Command::Accept { transfer: id, into: None }).await.unwrap();
+    bob.handle().call(Command::Accept { transfer: id, into: None, only: None }).await.unwrap();
     until(&bob, |transfer| transfer.state == TransferState::Done).await;
     until(&ann, |transfer| transfer.state == TransferState::Done).await;
     down(ann).await;

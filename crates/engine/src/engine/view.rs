@@ -8,7 +8,7 @@ use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
 use lanyard_proto::model::{self, EntryId, LogId, PeerId, RoomId, Seq, TransferId};
 use lanyard_proto::node::Dropped as NodeDropped;
 use lanyard_proto::rooms::{self, LOBBY};
-use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
+use lanyard_proto::transfer::{Failure, Part, Receipt, TransferState as NodeState};
 
 use crate::api::{
     ApiError, Dropped, ErrorCode, Interface, ListedRoom, Me, Network, Peer, Platform, Receiver, Room,
@@ -274,8 +274,12 @@ impl Run {
             state => api_state(state),
         };
         let (audience, awaited) = if outgoing { self.audience(record) } else { (0, Vec::new()) };
+        let chosen = match outgoing {
+            true => self.part_taken(record).map(|part| (part.files, part.bytes)),
+            false => note.and_then(|note| note.chosen.as_ref()).map(|chosen| (chosen.files, chosen.bytes)),
+        };
         let moved = match state {
-            TransferState::Done => record.offer.bytes,
+            TransferState::Done => chosen.map_or(record.offer.bytes, |(_, bytes)| bytes),
             _ => note.map_or(0, |note| note.moved),
         };
         let sha256 = note.and_then(|note| note.sha256).or_else(|| received_digest(record));
@@ -295,6 +299,10 @@ impl Run {
             folder: folder.map(|folder| folder.display().to_string()),
             sha256: sha256.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
             error: self.problem(record, note.and_then(|note| note.problem.as_deref())),
+            chosen: chosen.map(|(_, bytes)| bytes),
+            chosen_files: chosen.map(|(files, _)| files),
+            here: note.map_or(0, |note| note.here),
+            failed_files: note.map_or(0, |note| note.failed),
             receivers,
             finished: record.finished.map(|at| at.0),
             place: self.node.place(record.id),
@@ -322,24 +330,34 @@ impl Run {
         let moves = |peer: PeerId| self.progress.of(record.id).any(|(moves, _)| moves == peer);
         let receipts = record.receipts.iter().map(|(peer, receipt)| {
             let state = receipt_state(*receipt);
-            (*peer, state, if state == TransferState::Done { bytes } else { 0 })
+            let part = part_of(*receipt);
+            let has = part.map_or(bytes, |part| part.bytes);
+            (*peer, state, if state == TransferState::Done { has } else { 0 }, part)
         });
         // Whoever did not want it, or had failed, may be at it again; its own receipt is the offer's withdrawal.
-        let stands = |(peer, state, _): &(PeerId, TransferState, u64)| {
+        let stands = |(peer, state, ..): &(PeerId, TransferState, u64, Option<Part>)| {
             *peer != record.from && (*state == TransferState::Done || !moves(*peer))
         };
         let settled: Vec<_> = receipts.filter(stands).collect();
         let moving = self.progress.of(record.id);
         let moving = moving.filter(|(peer, _)| settled.iter().all(|(done, ..)| done != peer));
-        let moving = moving.map(|(peer, moving)| (peer, TransferState::Running, moving.moved));
+        let moving = moving.map(|(peer, moving)| (peer, TransferState::Running, moving.moved, None));
         let all = settled.clone().into_iter().chain(moving);
-        all.map(|(peer, state, moved)| Receiver {
+        all.map(|(peer, state, moved, part)| Receiver {
             peer: peer.to_string(),
             name: self.name_of(peer),
             state,
             moved,
+            chosen: part.map(|part| part.bytes),
+            chosen_files: part.map(|part| part.files),
         })
         .collect()
+    }
+
+    /// What the one receiver of an own offer has, if it chose among the files.
+    pub fn part_taken(&self, record: &TransferRecord) -> Option<Part> {
+        let [(_, receipt)] = record.receipts[..] else { return None };
+        part_of(receipt).filter(|_| record.state == NodeState::Done)
     }
 
     /// Why a transfer failed or waits: what was noted here, or what the state says.
@@ -409,16 +427,20 @@ fn api_state(state: NodeState) -> TransferState {
     }
 }
 
+fn part_of(receipt: Receipt) -> Option<Part> {
+    if let Receipt::Part(part) = receipt { Some(part) } else { None }
+}
+
 fn receipt_state(receipt: Receipt) -> TransferState {
     match receipt {
-        Receipt::Received { .. } => TransferState::Done,
+        Receipt::Received { .. } | Receipt::Part(_) => TransferState::Done,
         Receipt::Declined => TransferState::Declined,
         Receipt::Cancelled => TransferState::Cancelled,
         Receipt::Failed(_) => TransferState::Failed,
     }
 }
 
-fn failure_sentence(failure: Failure) -> &'static str {
+pub fn failure_sentence(failure: Failure) -> &'static str {
     match failure {
         Failure::DiskFull => {
             "There is not enough space where the files should go. Free some, then accept again."
@@ -437,7 +459,7 @@ fn failure_sentence(failure: Failure) -> &'static str {
 /// Where the holder says no to what was asked for of a shared folder.
 const UNSHARED: &str = "It is no longer shared with you. Ask whoever shared it.";
 
-fn failure_code(failure: Failure) -> ErrorCode {
+pub fn failure_code(failure: Failure) -> ErrorCode {
     match failure {
         Failure::DiskFull | Failure::Unwritable | Failure::SourceChanged | Failure::SourceGone => {
             ErrorCode::Storage

@@ -1,23 +1,28 @@
 //! The end of a pull: what came is made durable and gets its final names, and what did not is said by name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use cap_fs_ext::DirExt;
 use cap_std::fs::Dir;
-use lanyard_proto::transfer::Failure;
+#[cfg(doc)]
+use lanyard_proto::transfer::Bitmap;
+use lanyard_proto::transfer::{Failure, Part};
 
-use super::hash::{State, digest_of};
+use super::hash::{State, digest_of, part_digest_of};
 use super::holding::Place;
 use super::journal::Record;
 use super::manifest::{Sources, modified_of};
 use super::names::numbered;
 use super::place::place;
-use super::staging::{PART, PullError, Received, Staging, disk};
+use super::staging::{PART, PullError, Received, Staging, Whole, disk};
 use super::tree::LastFolder;
 use crate::store::folder::{self, Access};
+
+/// Files that are named one by one between two syncs of the journal.
+const AT_ONCE: usize = 64;
 
 /// Files that are named where several failed.
 const MAX_NAMED: usize = 3;
@@ -26,6 +31,8 @@ impl Staging {
     /// Makes everything durable and gives it its final names. The journal stays and says so until it is discarded: whoever
     /// forgets that it is done, because the end came before that was written down, must not fetch it a second time.
     pub fn finish(&self) -> Result<Received, PullError> {
+        self.compare_what_came().map_err(disk("remove a file that was here"))?;
+        self.is_all_still_here()?;
         let failed = self.failed();
         self.clear_away(&failed).map_err(disk("remove a file that is not whole"))?;
         self.end_believed().map_err(disk("make the files durable"))?;
@@ -41,28 +48,64 @@ impl Staging {
             }
         };
         self.holding.stay(Place::Final(Arc::new(self.sources(&names))));
+        let (end, sha256) = self.end_of_all();
+        Ok(Received { end, here: self.here_bytes(), sha256, paths, folder: self.folder.clone() })
+    }
+
+    /// How much of the offer is here, and the checksum of the file if it was only one.
+    fn end_of_all(&self) -> (Whole, Option<State>) {
+        let layout = &self.holding.layout;
         let held = self.holding.lock();
-        let files = 0..self.holding.layout.files();
-        let sums: Vec<State> = files
-            .map(|file| held.leaves.get(self.holding.layout.sum_of(file)).expect("a whole file was verified"))
+        let state = self.lock();
+        let sums: Vec<(u32, State)> = state
+            .whole
+            .iter()
+            .map(|file| (file, held.leaves.get(layout.sum_of(file)).expect("a whole file was verified")))
             .collect();
+        if !state.whole.is_full() {
+            let files = sums.len() as u64;
+            let bytes = state.whole.iter().map(|file| layout.size(file)).sum();
+            return (
+                Whole::Part(Part { digest: part_digest_of(&self.plan.manifest, sums), files, bytes }),
+                None,
+            );
+        }
+        let sums: Vec<State> = sums.into_iter().map(|(_, sum)| sum).collect();
         let sha256 = if let [only] = sums[..] { Some(only) } else { None };
-        Ok(Received { digest: digest_of(&sums), sha256, paths, folder: self.folder.clone() })
+        (Whole::All(digest_of(&sums)), sha256)
+    }
+
+    /// The files of the manifest that are here, where not all are; as [`Bitmap::to_bytes`].
+    pub fn whole_files(&self) -> Vec<u8> {
+        self.lock().whole.to_bytes()
     }
 
     /// Gives everything that came its final name: which name what stands at the top has now, and where that is.
     fn name_all(&self) -> Result<(BTreeMap<String, String>, Vec<PathBuf>), PullError> {
         let (mut names, mut paths) = (BTreeMap::new(), Vec::new());
-        for (name, whole) in self.tops() {
-            let placed = match self.tree.placed_as(&name) {
-                Some(to) => to.to_owned(),
-                None if !whole => continue,
-                None => self.place_top(&name).map_err(disk("name what arrived"))?,
+        let mut older = BTreeSet::new();
+        for (name, top) in self.tops() {
+            let placed = match (self.tree.placed_as(&name), top) {
+                (Some(to), _) => to.to_owned(),
+                (None, Top::Nothing) => continue,
+                (None, Top::Arrived) => {
+                    let placed = self.place_top(&name).map_err(disk("name what arrived"))?;
+                    paths.push(self.folder.join(&placed));
+                    names.insert(name, placed);
+                    continue;
+                }
+                (None, Top::Here) => {
+                    self.merge(&name).map_err(disk("name what arrived"))?;
+                    name.clone()
+                }
             };
             paths.push(self.folder.join(&placed));
+            older.insert(name.clone());
             names.insert(name, placed);
         }
-        self.place_late(&names).map_err(disk("name what arrived"))?;
+        let late: Vec<u32> = self.tree.late_files().filter(|file| !self.tree.is_settled(*file)).collect();
+        self.place_each(late, &names).map_err(disk("name what arrived"))?;
+        self.make_folders_in(&older, &names).map_err(disk("make a folder"))?;
         super::shelf::sync_folder(&self.folder).map_err(disk("make the names durable"))?;
         Ok((names, paths))
     }
@@ -70,7 +113,8 @@ impl Staging {
     /// Files that did not come.
     fn failed(&self) -> Vec<u32> {
         let state = self.lock();
-        (0..self.holding.layout.files()).filter(|file| !state.whole.has(*file)).collect()
+        let chosen = |file: &u32| self.plan.files[*file as usize].chosen;
+        (0..self.holding.layout.files()).filter(chosen).filter(|file| !state.whole.has(*file)).collect()
     }
 
     /// Says which files failed, and forgets what was known of them: it may be why they did.
@@ -95,9 +139,9 @@ impl Staging {
             0 => String::new(),
             more => format!(" and {more} more"),
         };
-        let of = self.holding.layout.files();
+        let of = self.plan.files.iter().filter(|file| file.chosen).count();
         let reason = format!("{} of {of} did not arrive: {}{more}", failed.len(), names.join(", "));
-        PullError::Failed { failure, reason, arrived }
+        PullError::Failed { failure, reason, arrived, files: failed.len() as u64 }
     }
 
     /// What is not whole must not get a name with the folder that it lies in.
@@ -108,11 +152,10 @@ impl Staging {
     /// Files that an earlier pull left whole may lack their date, and no sync of theirs can be trusted.
     fn end_believed(&self) -> io::Result<()> {
         let believed: Vec<u32> = self.lock().believed.clone();
-        let late = self.lock().late.clone();
         let mut last = LastFolder::default();
         for file in believed {
             // What has its name already was durable before it got it.
-            if self.tree.is_placed(file) && !self.tree.is_late(file) || late.contains_key(&file) {
+            if self.tree.is_settled(file) {
                 continue;
             }
             let opened = self.tree.write(file, super::tree::Content::Kept, &mut last)?;
@@ -132,6 +175,7 @@ impl Staging {
         if !self.sync_each {
             return Ok(rustix::fs::syncfs(super::tree::readable(self.tree.top())?)?);
         }
+        self.sync_here()?;
         #[cfg(unix)]
         self.tree.sync_folders()?;
         // The journal too must be found again: without it, what has its final name would be fetched a second time.
@@ -142,21 +186,46 @@ impl Staging {
         folder::make(&self.folder, Access::Usual)
     }
 
-    /// What stands at the top, and whether anything of it came.
-    fn tops(&self) -> Vec<(String, bool)> {
+    /// What is wanted at the top, and whether anything of it came.
+    fn tops(&self) -> Vec<(String, Top)> {
         let state = self.lock();
-        // By the top: whether it holds files, and whether any of them is whole.
-        let mut filled: BTreeMap<&str, (bool, bool)> = BTreeMap::new();
+        // Of the tops that hold files that are wanted.
+        let mut filled: BTreeMap<&str, Top> = BTreeMap::new();
         for (number, file) in (0u32..).zip(&self.plan.files) {
-            let top = self.plan.path(file.parent, &file.name)[0];
-            let filled = filled.entry(top).or_default();
-            *filled = (true, filled.1 || state.whole.has(number));
+            let whole = state.whole.has(number);
+            if !file.chosen && !whole {
+                continue;
+            }
+            let top = filled.entry(self.plan.path(file.parent, &file.name)[0]).or_insert(Top::Nothing);
+            *top = match *top {
+                _ if whole && self.tree.is_settled(number) => Top::Here,
+                Top::Nothing if whole => Top::Arrived,
+                other => other,
+            };
         }
-        let tops = self.plan.tops().map(|top| {
-            let (holds, whole) = filled.get(top).copied().unwrap_or_default();
-            (top.to_owned(), whole || !holds)
-        });
-        tops.collect()
+        let tops = self.plan.tops();
+        tops.map(|top| (top.to_owned(), filled.get(top).copied().unwrap_or(Top::Arrived))).collect()
+    }
+
+    /// Puts what came beside what was here, in a folder of which something was; or leaves a file that was here as it is.
+    fn merge(&self, top: &str) -> io::Result<()> {
+        let state = self.lock();
+        let below = |file: &u32| {
+            let planned = &self.plan.files[*file as usize];
+            self.plan.path(planned.parent, &planned.name)[0] == top
+        };
+        let came = state.whole.iter().filter(|file| !self.tree.is_settled(*file)).filter(below).collect();
+        drop(state);
+        self.place_each(came, &[(top.to_owned(), top.to_owned())].into())?;
+        let mut state = self.lock();
+        state.journal.add(&Record::Place { name: top.to_owned(), to: top.to_owned() });
+        state.journal.sync()?;
+        drop(state);
+        // Whoever looks for what was placed looks whether it is still here.
+        if self.tree.top().symlink_metadata(top).is_ok_and(|about| about.is_dir()) {
+            super::tree::remove_tree(self.tree.top(), top)?;
+        }
+        Ok(())
     }
 
     /// Renames one thing at the top, to its own name or the first free numbered one, which it gives.
@@ -165,31 +234,74 @@ impl Staging {
         self.place(self.tree.top(), name, &self.into, name, record)
     }
 
-    /// Files that came after what is above them got its name.
-    fn place_late(&self, names: &BTreeMap<String, String>) -> io::Result<()> {
-        for file in self.tree.late_files() {
-            let state = self.lock();
-            if !state.whole.has(file) || state.late.contains_key(&file) {
-                continue;
-            }
-            drop(state);
-            let planned = &self.plan.files[file as usize];
-            let path = self.plan.path(planned.parent, &planned.name);
-            let (name, above) = path.split_last().expect("a path has a name");
-            let mut folder = self.into.try_clone()?;
-            for (depth, part) in above.iter().enumerate() {
-                let placed = names.get(*part).filter(|_| depth == 0);
-                let part = placed.map_or(*part, String::as_str);
-                match folder.create_dir(part) {
-                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                    _ => folder = folder.open_dir_nofollow(part)?,
+    /// Gives files that are staged by themselves, or stand in folders that are not placed whole, their names one by one.
+    /// `names` are those of what stands at the top.
+    fn place_each(&self, files: Vec<u32>, names: &BTreeMap<String, String>) -> io::Result<()> {
+        let mut last: Option<(Option<u32>, Arc<Dir>)> = None;
+        let whole = files.into_iter().filter(|file| self.lock().whole.has(*file));
+        for batch in whole.collect::<Vec<u32>>().chunks(AT_ONCE) {
+            let mut moves = Vec::new();
+            for file in batch {
+                let planned = &self.plan.files[*file as usize];
+                if !matches!(&last, Some((at, _)) if *at == planned.parent) {
+                    let folder = self.final_folder(planned.parent, names)?;
+                    last = Some((planned.parent, Arc::new(folder)));
                 }
+                let (_, folder) = last.as_ref().expect("set above");
+                let to = free_name(folder, &planned.name);
+                self.lock().journal.add(&Record::Late { file: *file, to: to.clone() });
+                moves.push((*file, folder.clone(), to));
             }
-            let record = |to: &str| Record::Late { file, to: to.to_owned() };
-            let to = self.place(&self.tree.late_folder()?, &file.to_string(), &folder, name, record)?;
-            #[cfg(unix)]
-            super::tree::sync_folder(&folder)?;
-            self.lock().late.insert(file, to);
+            self.lock().journal.sync()?;
+            for (file, folder, to) in moves {
+                let planned = &self.plan.files[file as usize];
+                let (from, name) = match self.tree.is_late(file) {
+                    true => (self.tree.late_folder()?, file.to_string()),
+                    false => (self.tree.folder(planned.parent)?, planned.name.clone()),
+                };
+                let record = |to: &str| Record::Late { file, to: to.to_owned() };
+                let to = match place(&from, &name, &folder, &to) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        self.place(&from, &name, &folder, &planned.name, record)?
+                    }
+                    placed => placed.map(|()| to)?,
+                };
+                self.lock().late.insert(file, to);
+                #[cfg(unix)]
+                super::tree::sync_folder(&folder)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A folder where it is to stand, made if it is missing.
+    fn final_folder(&self, folder: Option<u32>, names: &BTreeMap<String, String>) -> io::Result<Dir> {
+        let mut at = self.into.try_clone()?;
+        let Some(folder) = folder else { return Ok(at) };
+        let planned = &self.plan.folders[folder as usize];
+        for (depth, part) in self.plan.path(planned.parent, &planned.name).into_iter().enumerate() {
+            let placed = names.get(part).filter(|_| depth == 0);
+            let part = placed.map_or(part, String::as_str);
+            match at.create_dir(part) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => at = at.open_dir_nofollow(part)?,
+            }
+        }
+        Ok(at)
+    }
+
+    /// Makes folders that are wanted, and hold nothing that came, in those that had their names before.
+    fn make_folders_in(&self, tops: &BTreeSet<String>, names: &BTreeMap<String, String>) -> io::Result<()> {
+        if tops.is_empty() {
+            return Ok(());
+        }
+        for (number, folder) in (0u32..).zip(&self.plan.folders).filter(|(_, folder)| folder.chosen) {
+            let top = self.plan.path(folder.parent, &folder.name)[0];
+            if tops.contains(top) && self.tree.final_folder(Some(number)).is_err() {
+                self.final_folder(Some(number), names)?;
+                #[cfg(unix)]
+                super::tree::sync_folder(&self.tree.final_folder(folder.parent)?)?;
+            }
         }
         Ok(())
     }
@@ -202,12 +314,8 @@ impl Staging {
         wanted: &str,
         record: impl Fn(&str) -> Record,
     ) -> io::Result<String> {
-        for number in 1.. {
-            let to = if number == 1 { wanted.to_owned() } else { numbered(wanted, number) };
-            // The look saves writing down every taken name; what decides is the renaming, which replaces nothing.
-            if into.symlink_metadata(&to).is_ok() {
-                continue;
-            }
+        loop {
+            let to = free_name(into, wanted);
             let mut state = self.lock();
             state.journal.add(&record(&to));
             state.journal.sync()?;
@@ -218,7 +326,6 @@ impl Staging {
                 Ok(()) => return Ok(to),
             }
         }
-        unreachable!("a folder does not hold every numbered name")
     }
 
     /// Where everything is now, as the sources of an offer.
@@ -236,4 +343,24 @@ impl Staging {
         });
         Sources { odd: paths.collect(), ..Sources::default() }
     }
+}
+
+/// What came of something at the top.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Top {
+    Nothing,
+    /// Something, and nothing was here before; or there is nothing to come.
+    Arrived,
+    /// Something of it stands where it is to stand already.
+    Here,
+}
+
+/// A name, or its first numbered twin, that nothing in a folder has. That saves writing down every taken name; what
+/// decides is the renaming, which replaces nothing.
+fn free_name(folder: &Dir, name: &str) -> String {
+    let twins = (2..).map(|number| numbered(name, number));
+    let mut names = std::iter::once(name.to_owned()).chain(twins);
+    names
+        .find(|name| folder.symlink_metadata(name).is_err())
+        .expect("a folder does not hold every numbered name")
 }

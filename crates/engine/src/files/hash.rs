@@ -4,9 +4,14 @@
 //! A chunk is a whole number of SHA-256 blocks, so the state behind it depends on nothing but the state before it and
 //! its bytes (FIPS 180-4, 6.2.2).
 
+use std::fs::File;
+use std::io;
+
 use lanyard_proto::wire::file::CHUNK_BYTES;
 use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
+
+use super::positions::read_up_to_at;
 
 /// A chaining state or a checksum: eight big-endian words.
 pub type State = [u8; 32];
@@ -20,6 +25,37 @@ pub const START: State = [
 /// What [`lanyard_proto::transfer::PullEnd::Complete`] says of files with these checksums.
 pub fn digest_of(files: &[State]) -> State {
     if let [only] = files { *only } else { Sha256::digest(files.as_flattened()).into() }
+}
+
+/// What [`lanyard_proto::transfer::Part`] says of these files of a manifest, by number, with their checksums.
+pub fn part_digest_of(manifest: &[u8; 32], files: impl IntoIterator<Item = (u32, State)>) -> State {
+    let mut hash = Sha256::new();
+    hash.update(b"LNY1 part v1\0");
+    hash.update(manifest);
+    for (file, sum) in files {
+        hash.update(file.to_be_bytes());
+        hash.update(sum);
+    }
+    hash.finalize().into()
+}
+
+/// The SHA-256 of the first `size` bytes of a file.
+///
+/// # Errors
+/// If they cannot be read; [`io::ErrorKind::UnexpectedEof`] if there are fewer.
+pub fn sum_of(file: &File, size: u64) -> io::Result<State> {
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; size.min(CHUNK_BYTES as u64) as usize];
+    let mut at = 0;
+    while at < size {
+        let room = &mut buffer[..(size - at).min(CHUNK_BYTES as u64) as usize];
+        if read_up_to_at(file, room, at)? < room.len() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        hash.update(&*room);
+        at += room.len() as u64;
+    }
+    Ok(hash.finalize().into())
 }
 
 /// The chain of one file, fed chunk by chunk.

@@ -15,7 +15,7 @@ use lanyard_proto::transfer::{
 use lanyard_proto::wire::file::Source;
 use tokio::sync::watch;
 
-use super::hash::{START, State, digest_of};
+use super::hash::{START, State, digest_of, part_digest_of};
 use super::journal::{Journal, Record};
 use super::leaves::LeafTable;
 use super::list::List;
@@ -47,6 +47,9 @@ pub(super) struct Held {
     pub leaves: LeafTable,
     /// Pieces that can be given.
     pub have: Bitmap,
+    /// Files that arrived, and those of them that were here before; nothing of an own offer.
+    pub whole: Bitmap,
+    pub here: Bitmap,
     /// Files that cannot be read at the author.
     pub failed: BTreeMap<u32, Failure>,
     pub handout: Handout,
@@ -99,6 +102,8 @@ impl Holding {
         let held = Held {
             leaves: LeafTable::new(&layout),
             have,
+            whole: Bitmap::new(layout.files()),
+            here: Bitmap::new(layout.files()),
             failed: BTreeMap::new(),
             handout: Handout::new(layout.pieces()),
             takers: BTreeMap::new(),
@@ -400,6 +405,14 @@ impl Holding {
         sums.map(|sums| digest_of(&sums))
     }
 
+    /// The digest of [`lanyard_proto::transfer::Part`] for these files, if all of them have been hashed.
+    pub fn part_digest(&self, files: &Bitmap) -> Option<[u8; 32]> {
+        let held = self.lock();
+        let sums: Option<Vec<(u32, State)>> =
+            files.iter().map(|file| Some((file, held.leaves.get(self.layout.sum_of(file))?))).collect();
+        sums.map(|sums| part_digest_of(&self.manifest, sums))
+    }
+
     /// Whoever wants to read waits until [`Holding::stay`].
     pub fn set_moving(&self) {
         self.lock().place = Place::Moving;
@@ -430,12 +443,12 @@ fn overlap(one: &std::ops::Range<u32>, other: &std::ops::Range<u32>) -> usize {
 
 /// Tells a file from another one that took its name, size and date. Where the system has no numbers for files, it cannot.
 #[cfg(unix)]
-fn id_of(about: &Metadata) -> u64 {
+pub(super) fn id_of(about: &Metadata) -> u64 {
     use std::os::unix::fs::MetadataExt;
     about.ino() ^ about.dev().rotate_left(48)
 }
 
 #[cfg(not(unix))]
-fn id_of(_: &Metadata) -> u64 {
+pub(super) fn id_of(_: &Metadata) -> u64 {
     1
 }

@@ -118,21 +118,11 @@ impl Journal {
     pub fn resume(mut file: File, manifest: [u8; 32]) -> io::Result<Result<(Journal, Story), File>> {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let mut records = Decoder::new(&bytes);
-        if records.decode::<Record>().ok() != Some(Record::Manifest { sha256: manifest }) {
+        let Some((story, whole)) = Story::read(&bytes, manifest) else {
             file.set_len(0)?;
             file.rewind()?;
             return Ok(Err(file));
-        }
-        let mut story = Story::default();
-        let mut whole = records.position();
-        while let Ok(record) = records.decode::<Record>() {
-            if matches!(&record, Record::Leaves { leaves, check: sum, .. } if check(leaves) != *sum) {
-                break;
-            }
-            whole = records.position();
-            story.add(record);
-        }
+        };
         file.set_len(whole as u64)?;
         file.seek(io::SeekFrom::End(0))?;
         Ok(Ok((Journal { file, pending: Vec::new() }, story)))
@@ -170,6 +160,24 @@ impl Journal {
 }
 
 impl Story {
+    /// Reads a journal up to where it is torn, and says where that is; `None` if it does not speak of this manifest.
+    pub fn read(bytes: &[u8], manifest: [u8; 32]) -> Option<(Story, usize)> {
+        let mut records = Decoder::new(bytes);
+        if records.decode::<Record>().ok() != Some(Record::Manifest { sha256: manifest }) {
+            return None;
+        }
+        let mut story = Story::default();
+        let mut whole = records.position();
+        while let Ok(record) = records.decode::<Record>() {
+            if matches!(&record, Record::Leaves { leaves, check: sum, .. } if check(leaves) != *sum) {
+                break;
+            }
+            whole = records.position();
+            story.add(record);
+        }
+        Some((story, whole))
+    }
+
     fn add(&mut self, record: Record) {
         match record {
             Record::Manifest { .. } => {}

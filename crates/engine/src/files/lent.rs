@@ -80,10 +80,7 @@ impl Walk<'_> {
     /// Everything in a folder. `at` is where it is, `top` the chosen path that it lies in, `names` what it is called.
     fn folder(&mut self, folder: &Dir, at: &Path, top: &Path, names: &mut Vec<String>) -> Result<(), Why> {
         let entries = match self.entries(folder) {
-            Err(error) if may_be_left_out(&error) => {
-                self.found.skip();
-                return Ok(());
-            }
+            Err(error) if may_be_left_out(&error) => return Ok(()),
             entries => entries.map_err(|_| Why::Unreadable)?,
         };
         for (name, kind) in entries {
@@ -91,7 +88,6 @@ impl Walk<'_> {
                 return Err(Why::Busy);
             }
             if !kind.is_dir() && !kind.is_file() {
-                self.found.skip();
                 continue;
             }
             let Ok(about) = folder.symlink_metadata(&name) else { continue };
@@ -105,9 +101,8 @@ impl Walk<'_> {
                 if names.len() >= MAX_DEPTH {
                     return Err(Why::TooMuch);
                 }
-                match folder.open_dir_nofollow(&name) {
-                    Ok(inner) => self.folder(&inner, &path, top, names)?,
-                    Err(_) => self.found.skip(),
+                if let Ok(inner) = folder.open_dir_nofollow(&name) {
+                    self.folder(&inner, &path, top, names)?;
                 }
             }
             names.pop();
@@ -134,24 +129,25 @@ impl Walk<'_> {
     }
 
     fn add(&mut self, path: &Path, top: &Path, names: &[String], about: &Metadata) -> Result<(), Why> {
-        let looked = look(about);
+        let Some(looked) = look(about) else { return Ok(()) };
         self.found.add(path, top, names, looked).map_err(|error| reason(&error))
     }
 }
 
-fn look(about: &Metadata) -> Looked {
+/// Neither file nor folder: it is left out, and no list says that it is there.
+fn look(about: &Metadata) -> Option<Looked> {
     let kind = match about {
-        _ if about.is_dir() => Some(ItemKind::Folder),
-        _ if about.is_file() && executable(about) => Some(ItemKind::Executable),
-        _ if about.is_file() => Some(ItemKind::File),
-        _ => None,
+        _ if about.is_dir() => ItemKind::Folder,
+        _ if about.is_file() && executable(about) => ItemKind::Executable,
+        _ if about.is_file() => ItemKind::File,
+        _ => return None,
     };
     let modified = about.modified().ok().map(cap_std::time::SystemTime::into_std);
     let modified = modified.and_then(|at| match at.duration_since(UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_nanos()).ok(),
         Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|nanos| -nanos),
     });
-    Looked { kind, size: about.len(), modified }
+    Some(Looked { kind, size: about.len(), modified })
 }
 
 #[cfg(unix)]

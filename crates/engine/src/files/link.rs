@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{Bitmap, Failure, Link, PAGE_LEAVES, Role};
-use lanyard_proto::wire::file::{Frame, Leaves, MAX_FRAME, Refusal, Source};
+use lanyard_proto::wire::file::{Frame, Leaves, MAX_FRAME, MAX_MANIFEST, Refusal, Source};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
@@ -79,17 +79,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
         Ok(open)
     }
 
-    /// Reads the manifest of an offer: what it comes to here, and its bytes.
-    pub async fn manifest(&mut self, offer: &Offer) -> Result<(Plan, Vec<u8>), PullError> {
-        let mut planner = Planner::new(offer)?;
+    /// Reads the manifest of an offer: what it comes to here if `chosen` is wanted, and its bytes.
+    pub async fn manifest(
+        &mut self,
+        offer: &Offer,
+        chosen: Option<&Bitmap>,
+    ) -> Result<(Plan, Vec<u8>), PullError> {
+        let mut planner = Planner::new(offer, chosen)?;
         let mut list = Vec::new();
+        let taken = self.pages(MAX_MANIFEST, |items| {
+            planner.page(items)?;
+            list.extend_from_slice(items);
+            Ok(())
+        });
+        taken.await?;
+        Ok((planner.finish()?, list))
+    }
+
+    /// Reads the pages of a manifest, of so many bytes at the most.
+    pub async fn pages(
+        &mut self,
+        most: usize,
+        mut page: impl FnMut(&[u8]) -> Result<(), PullError>,
+    ) -> Result<(), PullError> {
+        let mut length = 0;
         loop {
             match self.frames.next(MAX_FRAME).await? {
                 Frame::Manifest { items } => {
-                    planner.page(items)?;
-                    list.extend_from_slice(items);
+                    length += items.len();
+                    if length > most {
+                        return Err(PullError::failed(Failure::Protocol, TOO_LONG));
+                    }
+                    page(items)?;
                 }
-                Frame::ManifestEnd => return Ok((planner.finish()?, list)),
+                Frame::ManifestEnd => return Ok(()),
                 Frame::Alive | Frame::Unknown => {}
                 Frame::Refused(Refusal::NotOffered) => return Err(refused()),
                 Frame::Refused(Refusal::Busy) => {
@@ -322,6 +345,9 @@ impl From<StreamError> for PullError {
         }
     }
 }
+
+/// Why a list is not read to the end.
+const TOO_LONG: &str = "the list of files is too long to be looked into before all are accepted";
 
 pub(super) fn refused() -> PullError {
     PullError::failed(Failure::Refused, "the holder does not offer this any more")

@@ -24,7 +24,7 @@ impl List {
         let mut at = 0;
         while at < bytes.len() {
             let (item, length) = Item::decode(&bytes[at..]).ok()?;
-            if item.kind != ItemKind::Folder {
+            if is_file(item.kind) {
                 files.push((u32::try_from(at).ok()?, item.modified));
                 sizes.push(item.size);
             }
@@ -32,6 +32,15 @@ impl List {
         }
         let layout: Result<Layout, TooLarge> = Layout::new(sizes);
         Some((List { bytes, files }, layout.ok()?))
+    }
+
+    /// Everything in it from a place on, which is 0 or one that was given here before: each with the place behind it.
+    pub fn from(&self, mut at: usize) -> impl Iterator<Item = (Item, usize)> + '_ {
+        std::iter::from_fn(move || {
+            let (item, length) = Item::decode(self.bytes.get(at..)?).ok()?;
+            at += length;
+            Some((item, at))
+        })
     }
 
     /// # Panics
@@ -52,6 +61,14 @@ impl List {
     /// What a person may call it.
     pub fn name(&self, file: u32) -> String {
         super::names::shown(&self.item(file).components.join("/"))
+    }
+}
+
+/// Whether it is sent.
+pub(super) fn is_file(kind: ItemKind) -> bool {
+    match kind {
+        ItemKind::File | ItemKind::Executable => true,
+        ItemKind::Folder | ItemKind::Skipped => false,
     }
 }
 

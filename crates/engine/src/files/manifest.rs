@@ -1,7 +1,7 @@
 //! The survey of what a person chose to offer: every file and folder, as the manifest lists them.
 //!
 //! Symbolic links inside a chosen folder are not followed, and neither they nor sockets, pipes and devices are offered;
-//! they are counted. Nothing is read or hashed yet.
+//! they are listed as skipped, so that everybody knows. Nothing is read or hashed yet.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -17,6 +17,7 @@ use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use super::inside::Inside;
+use super::list::is_file;
 use super::names::{folded, head, numbered};
 
 /// What was found.
@@ -95,9 +96,9 @@ pub(super) struct Found {
     skipped: u64,
 }
 
-/// What there is to know of something on the disk. Neither file nor folder: it is left out.
+/// What there is to know of something on the disk.
 pub(super) struct Looked {
-    pub kind: Option<ItemKind>,
+    pub kind: ItemKind,
     pub size: u64,
     pub modified: Option<i64>,
 }
@@ -137,10 +138,10 @@ impl Found {
         about: &Metadata,
     ) -> Result<(), SurveyError> {
         let kind = match about {
-            _ if about.is_dir() => Some(ItemKind::Folder),
-            _ if about.is_file() && executable(about) => Some(ItemKind::Executable),
-            _ if about.is_file() => Some(ItemKind::File),
-            _ => None,
+            _ if about.is_dir() => ItemKind::Folder,
+            _ if about.is_file() && executable(about) => ItemKind::Executable,
+            _ if about.is_file() => ItemKind::File,
+            _ => ItemKind::Skipped,
         };
         self.add(path, top, names, Looked { kind, size: about.len(), modified: modified_of(about) })
     }
@@ -151,11 +152,6 @@ impl Found {
         Found { sources, ..Found::default() }
     }
 
-    /// Something is not part of it.
-    pub fn skip(&mut self) {
-        self.skipped += 1;
-    }
-
     /// Something at `path`, in or at the chosen path `top`, that is called `names`.
     pub fn add(
         &mut self,
@@ -164,17 +160,15 @@ impl Found {
         names: &[String],
         Looked { kind, size, modified }: Looked,
     ) -> Result<(), SurveyError> {
-        let Some(kind) = kind else {
-            self.skipped += 1;
-            return Ok(());
-        };
         if names.len() > MAX_DEPTH || names.iter().map(String::len).sum::<usize>() > MAX_PATH_BYTES {
             return Err(SurveyError::TooDeep(path.to_owned()));
         }
-        let size = if kind == ItemKind::Folder { 0 } else { size };
+        let size = if is_file(kind) { size } else { 0 };
         Item { components: names.to_owned(), size, modified, kind }.encode(&mut self.manifest);
         if kind == ItemKind::Folder {
             self.folders += 1;
+        } else if kind == ItemKind::Skipped {
+            self.skipped += 1;
         } else {
             let below = names[1..].iter().fold(top.to_owned(), |path, name| path.join(name));
             if below != path {
@@ -183,7 +177,7 @@ impl Found {
             self.files += 1;
             self.bytes += size;
         }
-        if self.files + self.folders > MAX_ITEMS || self.manifest.len() > MAX_MANIFEST {
+        if self.files + self.folders + self.skipped > MAX_ITEMS || self.manifest.len() > MAX_MANIFEST {
             return Err(SurveyError::TooMany);
         }
         Ok(())

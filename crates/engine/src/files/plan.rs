@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use lanyard_proto::rooms::Offer;
+use lanyard_proto::transfer::Bitmap;
 use lanyard_proto::wire::file::{Item, ItemKind, MAX_ITEMS, MAX_MANIFEST, MAX_PATH_BYTES};
 use sha2::{Digest, Sha256};
 
@@ -20,6 +21,8 @@ pub(super) struct Plan {
     pub bytes: u64,
     /// SHA-256 of the manifest.
     pub manifest: [u8; 32],
+    /// Bytes of the files that are wanted.
+    pub chosen_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -27,6 +30,8 @@ pub(super) struct PlannedFolder {
     /// Its place among the folders; always before this one. `None` at the top.
     pub parent: Option<u32>,
     pub name: String,
+    /// Whether it, or anything in it, is wanted.
+    pub chosen: bool,
     path_bytes: usize,
 }
 
@@ -37,6 +42,8 @@ pub(super) struct PlannedFile {
     /// Nanoseconds since 1970.
     pub modified: Option<i64>,
     pub executable: bool,
+    /// Whether it is wanted.
+    pub chosen: bool,
 }
 
 /// The manifest is not what the offer promised, or makes no sense.
@@ -48,6 +55,9 @@ pub(super) struct PlanError(&'static str);
 #[derive(Debug)]
 pub(super) struct Planner<'a> {
     offer: &'a Offer,
+    /// The items that are wanted, in the order of the manifest; `None` if all are.
+    chosen: Option<&'a Bitmap>,
+    items: u32,
     plan: Plan,
     hash: Sha256,
     length: usize,
@@ -74,23 +84,45 @@ impl Plan {
         names
     }
 
-    /// The names at the top, in the order of the manifest.
+    /// The names of what is wanted at the top: folders, then files.
     pub fn tops(&self) -> impl Iterator<Item = &str> {
-        let folders = self.folders.iter().filter(|f| f.parent.is_none()).map(|f| f.name.as_str());
-        folders.chain(self.files.iter().filter(|f| f.parent.is_none()).map(|f| f.name.as_str()))
+        let folders = self.folders.iter().filter(|folder| folder.parent.is_none() && folder.chosen);
+        let files = self.files.iter().filter(|file| file.parent.is_none() && file.chosen);
+        folders.map(|folder| folder.name.as_str()).chain(files.map(|file| file.name.as_str()))
+    }
+
+    /// Whether something is not wanted.
+    pub fn is_part(&self) -> bool {
+        self.files.iter().any(|file| !file.chosen) || self.folders.iter().any(|folder| !folder.chosen)
+    }
+
+    /// The folders that hold what is wanted are wanted, too.
+    fn choose_above(&mut self) {
+        let mut above: Vec<u32> =
+            self.files.iter().filter(|file| file.chosen).filter_map(|file| file.parent).collect();
+        above.extend(self.folders.iter().filter(|folder| folder.chosen).filter_map(|folder| folder.parent));
+        for folder in above {
+            let mut at = Some(folder);
+            while let Some(folder) = at {
+                let folder = &mut self.folders[folder as usize];
+                at = folder.parent.filter(|_| !folder.chosen);
+                folder.chosen = true;
+            }
+        }
     }
 }
 
 impl<'a> Planner<'a> {
     /// # Errors
     /// If the offer alone is beyond what anybody may offer.
-    pub fn new(offer: &'a Offer) -> Result<Planner<'a>, PlanError> {
+    pub fn new(offer: &'a Offer, chosen: Option<&'a Bitmap>) -> Result<Planner<'a>, PlanError> {
         if offer.files.saturating_add(offer.folders) > MAX_ITEMS {
             return Err(PlanError("is longer than allowed"));
         }
-        let plan = Plan { folders: Vec::new(), files: Vec::new(), bytes: 0, manifest: offer.manifest };
-        let hash = Sha256::new();
-        Ok(Planner { offer, plan, hash, length: 0, folders: HashMap::new(), taken: HashMap::new() })
+        let manifest = offer.manifest;
+        let plan = Plan { folders: Vec::new(), files: Vec::new(), bytes: 0, manifest, chosen_bytes: 0 };
+        let (hash, folders, taken) = (Sha256::new(), HashMap::new(), HashMap::new());
+        Ok(Planner { offer, chosen, items: 0, plan, hash, length: 0, folders, taken })
     }
 
     /// Takes the next page.
@@ -114,7 +146,7 @@ impl<'a> Planner<'a> {
     /// # Errors
     /// Unless the manifest is exactly the one that was offered.
     pub fn finish(self) -> Result<Plan, PlanError> {
-        let Planner { offer, plan, hash, .. } = self;
+        let Planner { offer, mut plan, hash, .. } = self;
         if <[u8; 32]>::from(hash.finalize()) != offer.manifest {
             return Err(PlanError("is not the one that was offered"));
         }
@@ -122,11 +154,20 @@ impl<'a> Planner<'a> {
         if counts != (offer.files, offer.folders, offer.bytes) {
             return Err(PlanError("has other sizes than were offered"));
         }
+        plan.choose_above();
         Ok(plan)
     }
 
     fn item(&mut self, item: Item) -> Result<(), PlanError> {
         let Item { components, size, modified, kind } = item;
+        let chosen = self.chosen.is_none_or(|chosen| chosen.has(self.items));
+        self.items += 1;
+        if u64::from(self.items) > MAX_ITEMS {
+            return Err(PlanError("is longer than allowed"));
+        }
+        if kind == ItemKind::Skipped {
+            return Ok(());
+        }
         let (raw, above) = components.split_last().ok_or(PlanError("is damaged"))?;
         let parent = match above {
             [] => None,
@@ -143,7 +184,7 @@ impl<'a> Planner<'a> {
             if place as u64 >= self.offer.folders || self.folders.insert(components, place as u32).is_some() {
                 return Err(PlanError("has more folders than were offered"));
             }
-            self.plan.folders.push(PlannedFolder { parent, name, path_bytes });
+            self.plan.folders.push(PlannedFolder { parent, name, chosen, path_bytes });
             return Ok(());
         }
         self.plan.bytes = self.plan.bytes.saturating_add(size);
@@ -151,7 +192,8 @@ impl<'a> Planner<'a> {
             return Err(PlanError("has more files or bytes than were offered"));
         }
         let executable = kind == ItemKind::Executable;
-        self.plan.files.push(PlannedFile { parent, name, modified, executable });
+        self.plan.chosen_bytes = self.plan.chosen_bytes.saturating_add(if chosen { size } else { 0 });
+        self.plan.files.push(PlannedFile { parent, name, modified, executable, chosen });
         Ok(())
     }
 

@@ -1,20 +1,22 @@
 //! The receiver's side: from a yes to files under their final names.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
-use lanyard_proto::transfer::PullEnd;
+use lanyard_proto::transfer::{Bitmap, PullEnd};
 use lanyard_proto::wire::file::{Frame, Source};
 use tokio_util::sync::CancellationToken;
 
+use super::choice::Choice;
 use super::dials::Dials;
 use super::link::{Dial, Open};
 use super::plan::{Plan, Planner};
 use super::shelf::Shelf;
-use super::staging::{self, PullError, Received, Staging};
+use super::staging::{self, PullError, Received, Staging, Whole};
 use super::swarm::{First, Swarm};
 
 impl PullError {
@@ -39,8 +41,16 @@ pub struct Wanted {
     pub offer: Offer,
     /// The folder that it goes to, which is made if it is missing.
     pub into: PathBuf,
+    /// Which files; `None` if all are.
+    pub only: Option<Choice>,
     /// Whether others may have it from here, also in a later run.
     pub gives_on: bool,
+}
+
+impl Wanted {
+    fn chosen(&self) -> Option<&Bitmap> {
+        self.only.as_ref().map(Choice::items)
+    }
 }
 
 /// Fetches what an offer promises from whoever has it, beginning with `sources`, and gives to others what is here.
@@ -62,18 +72,19 @@ pub async fn pull<D: Dial>(
     let mut dials = Dials::new(dial, wanted.author, sources);
     let begun = stop.run_until_cancelled(begin(&wanted, &mut dials));
     let (plan, list, open) = begun.await.unwrap_or(Err(PullError::Stopped))?;
-    let (staging, first) = stage(&wanted, plan, list, open, &stop).await?;
+    let (staging, held, first) = stage(&wanted, plan, list, open, &stop).await?;
     let staging = Arc::new(staging);
     shelf.share(staging.holding.clone());
     let holding = staging.holding.clone();
-    let mut swarm = Swarm::new(staging, dials, Box::new(progress), first);
+    let mut swarm = Swarm::new(staging, held, dials, Box::new(progress), first);
     let fetched = stop.run_until_cancelled(swarm.run(wanted.transfer)).await;
     let ended = match fetched.unwrap_or(Err(PullError::Stopped)) {
         Ok(()) => swarm.finish().await,
         Err(error) => Err(error),
     };
     swarm.say_goodbye(&ended).await;
-    if ended.is_ok() && wanted.gives_on {
+    let all = ended.as_ref().is_ok_and(|received| matches!(received.end, Whole::All(_)));
+    if all && wanted.gives_on {
         shelf.keep(holding).await;
     }
     ended
@@ -96,7 +107,7 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
     let (into, transfer, manifest) = (wanted.into.clone(), wanted.transfer, wanted.offer.manifest);
     let listed = tokio::task::spawn_blocking(move || staging::listed(&into, transfer, manifest));
     if let Some(list) = listed.await.expect("disk work does not panic") {
-        let mut planner = Planner::new(&wanted.offer)?;
+        let mut planner = Planner::new(&wanted.offer, wanted.chosen())?;
         planner.page(&list)?;
         return Ok((planner.finish()?, list, None));
     }
@@ -106,7 +117,7 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
         let listed = async {
             let dialled = dialled.map_err(|error| PullError::Lost(error.to_string()))?;
             let mut open = Open::ask(dialled.stream, transfer, false).await?;
-            let (plan, list) = open.manifest(&wanted.offer).await?;
+            let (plan, list) = open.manifest(&wanted.offer, wanted.chosen()).await?;
             Ok((plan, list, dialled.near, open))
         };
         match listed.await {
@@ -128,19 +139,24 @@ async fn stage<S>(
     list: Vec<u8>,
     open: Option<(Source, bool, Open<S>)>,
     stop: &CancellationToken,
-) -> Result<(Staging, Option<First<S>>), PullError>
+) -> Result<(Staging, BTreeSet<u32>, Option<First<S>>), PullError>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
 {
     let (folder, transfer, author, stopped) =
         (wanted.into.clone(), wanted.transfer, wanted.author, stop.clone());
-    let work = move || Staging::open(&folder, transfer, author, plan, list, &stopped);
+    let work = move || -> Result<(Staging, BTreeSet<u32>), PullError> {
+        let staging = Staging::open(&folder, transfer, author, plan, list, &stopped)?;
+        let may_be_here = staging.look_around();
+        staging.begin_writing()?;
+        Ok((staging, may_be_here))
+    };
     let Some((source, near, mut open)) = open else {
-        let staging = tokio::task::spawn_blocking(work).await.expect("disk work does not panic")?;
-        return Ok((staging, None));
+        let (staging, held) = tokio::task::spawn_blocking(work).await.expect("disk work does not panic")?;
+        return Ok((staging, held, None));
     };
     match open.alive_while(work).await {
-        Ok(staging) => Ok((staging, Some(First { source, near, open }))),
+        Ok((staging, held)) => Ok((staging, held, Some(First { source, near, open }))),
         Err(error) => {
             open.goodbye(&Frame::Cancel).await;
             Err(error)

@@ -46,11 +46,11 @@ const NEWS: Duration = Duration::from_millis(20);
 /// What came of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Served {
-    /// A receiver has everything.
+    /// A receiver has everything that it wants.
     Files {
         transfer: TransferId,
-        /// What was offered, see [`lanyard_proto::transfer::PullEnd::Complete`]; unknown where this device has not seen
-        /// all of it.
+        /// Of what the receiver has, see [`lanyard_proto::transfer::PullEnd::Complete`] and
+        /// [`lanyard_proto::transfer::Part`]; unknown where this device has not seen all of it.
         digest: Option<[u8; 32]>,
     },
     /// It was about shared folders, and nothing more is asked.
@@ -147,8 +147,8 @@ where
             send_manifest(&mut writer, &holding.list.bytes).await?;
         }
         let moved = |moved| progress(transfer, moved);
-        give(&mut frames, &mut writer, &holding, receiver, moved).await?;
-        Ok(Served::Files { transfer, digest: holding.digest() })
+        let digest = give(&mut frames, &mut writer, &holding, receiver, moved).await?;
+        Ok(Served::Files { transfer, digest })
     };
     let served = tokio::select! {
         biased;
@@ -218,14 +218,14 @@ where
     send(writer, &Frame::ManifestEnd).await
 }
 
-/// Gives pieces until the receiver says that it has all it wants.
+/// Gives pieces until the receiver says that it has all it wants; gives the digest of that, if all of it was hashed here.
 async fn give<S>(
     frames: &mut Frames<ReadHalf<S>>,
     writer: &mut WriteHalf<S>,
     holding: &Arc<Holding>,
     receiver: Receiver,
     progress: impl FnMut(u64),
-) -> Result<(), ServeError>
+) -> Result<Option<[u8; 32]>, ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -244,9 +244,20 @@ where
     let source = tokio::task::spawn_blocking(move || source.run(wanted));
     let has = Bitmap::new(holding.layout.pieces());
     let got = Vec::new();
-    let mut giving = Giving { holding, orders, blocks, buffers, writing: None, has, got, moved: 0, progress };
+    let mut giving = Giving {
+        holding,
+        orders,
+        blocks,
+        buffers,
+        writing: None,
+        has,
+        got,
+        moved: 0,
+        progress,
+        digest: None,
+    };
     match giving.run(frames, writer).await? {
-        Over::Done => Ok(()),
+        Over::Done => Ok(giving.digest),
         Over::SourceEnded => Err(match source.await.expect("a source does not panic") {
             Err(SourceEnd::Nonsense) => ServeError::Protocol,
             Ok(()) | Err(SourceEnd::Gone) => silent(),
@@ -280,6 +291,8 @@ struct Giving<'a, P> {
     got: Vec<u32>,
     moved: u64,
     progress: P,
+    /// Of what the receiver has in the end.
+    digest: Option<[u8; 32]>,
 }
 
 enum Over {
@@ -380,7 +393,16 @@ impl<P: FnMut(u64)> Giving<'_, P> {
                 }
             }
             // What it claims to have does not say what was sent; its signed receipt is held against that.
-            Frame::Done { .. } => return Ok(true),
+            Frame::Done { files: None, .. } => {
+                self.digest = self.holding.digest();
+                return Ok(true);
+            }
+            Frame::Done { files: Some(bits), .. } => {
+                let files =
+                    Bitmap::from_bytes(bits, self.holding.layout.files()).ok_or(ServeError::Protocol)?;
+                self.digest = self.holding.part_digest(&files);
+                return Ok(true);
+            }
             Frame::Cancel => return Err(ServeError::Cancelled),
             Frame::Alive | Frame::Unknown => {}
             _ => return Err(ServeError::Protocol),

@@ -158,6 +158,12 @@ impl Shelf {
         Ok(Some(holding))
     }
 
+    /// What is in memory of an offer, own or not: it is being fetched or given.
+    pub(super) fn kept(&self, transfer: TransferId) -> Option<Arc<Holding>> {
+        let other = locked(&self.others).iter().find(|holding| holding.transfer == transfer).cloned();
+        other.or_else(|| locked(&self.own).get(&transfer).and_then(Weak::upgrade))
+    }
+
     /// Gives to third devices what comes of an offer of somebody else.
     pub(super) fn share(&self, holding: Arc<Holding>) {
         let mut others = locked(&self.others);

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanyard_proto::transfer::{ChunkOf, Leaf, Link, Piece};
-use lanyard_proto::wire::file::{Data, Frame, PieceFrame};
+use lanyard_proto::wire::file::{BundlePart, Data, Frame, PieceFrame};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -28,7 +28,7 @@ pub(super) enum Outcome {
     Here,
     /// It was here before.
     Known,
-    /// It is on disk without files that the author cannot read.
+    /// It is on disk without files that the author cannot read, or that are not wanted.
     Partial,
     /// It is not what it should be.
     Damaged,
@@ -107,7 +107,8 @@ impl Staging {
             Piece::Chunk(_) if !frame.lacking.is_empty() => Ok(Outcome::Nonsense("a chunk without its file")),
             Piece::Chunk(chunk) => self.take_chunk(piece, &chunk, &frame.data, last),
             Piece::Bundle { files, leaf, .. } => {
-                if !frame.lacking.is_empty() && !author {
+                let lacks = |file: u32| frame.lacking.binary_search(&((file - files.start) as u16)).is_ok();
+                if !author && files.clone().any(|file| lacks(file) && self.is_wanted(file)) {
                     return Ok(Outcome::Nonsense("a piece that is not whole"));
                 }
                 self.take_bundle(frame, files, leaf, last)
@@ -115,7 +116,7 @@ impl Staging {
         }
     }
 
-    fn take_chunk(
+    pub fn take_chunk(
         &self,
         piece: u32,
         chunk: &ChunkOf,
@@ -178,17 +179,37 @@ impl Staging {
             }
             contents.push((file, content));
         }
+        contents.retain(|(file, _)| self.is_wanted(*file));
         for (file, content) in &contents {
-            if !self.lock().whole.has(*file) {
-                self.write_small(*file, content, last).map_err(disk("write a file"))?;
-            }
+            self.write_small(*file, content, last).map_err(disk("write a file"))?;
         }
-        if contents.len() == files.len() {
+        let written: Vec<u32> = contents.into_iter().map(|(file, _)| file).collect();
+        let whole = {
+            let state = self.lock();
+            files.clone().all(|file| state.whole.has(file) || written.binary_search(&file).is_ok())
+        };
+        if whole {
             self.piece_is_here(frame.piece, files)?;
             return Ok(Outcome::Here);
         }
-        self.files_are_here(frame.piece, contents.into_iter().map(|(file, _)| file).collect());
+        self.files_are_here(frame.piece, written)?;
         Ok(Outcome::Partial)
+    }
+
+    /// Whether a file is wanted, and not whole.
+    fn is_wanted(&self, file: u32) -> bool {
+        self.plan.files[file as usize].chosen && !self.lock().whole.has(file)
+    }
+
+    /// What is to be asked for of a piece: `None` for all of it.
+    pub fn wanted_of(&self, piece: u32) -> Option<BundlePart> {
+        let Piece::Bundle { files, .. } = self.holding.layout.piece(piece) else { return None };
+        let wanted: Vec<u16> = files
+            .clone()
+            .filter(|file| self.is_wanted(*file))
+            .map(|file| (file - files.start) as u16)
+            .collect();
+        (wanted.len() < files.len()).then(|| BundlePart::new(piece, wanted))
     }
 
     fn write_small(&self, number: u32, content: &[u8], last: &mut LastFolder) -> std::io::Result<()> {

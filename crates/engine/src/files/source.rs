@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use lanyard_proto::transfer::{Bitmap, ChunkOf, Failure, Link, PAGE_LEAVES, Piece};
 use lanyard_proto::wire::file::{
-    CHUNK_BYTES, Data, Frame, Leaves, MAX_GOT, MAX_LEAVES, MAX_PEERS, MAX_PIECE_HEAD, PieceFrame, Want,
+    BundlePart, CHUNK_BYTES, Data, Frame, Leaves, MAX_GOT, MAX_LEAVES, MAX_PEERS, MAX_PIECE_HEAD, PieceFrame,
+    Want,
 };
 use tokio::sync::mpsc;
 
@@ -17,6 +18,9 @@ use super::hash::{ChainHasher, State, all_zero};
 use super::holding::{Holding, Turn};
 use super::positions::read_up_to_at;
 use super::stream::{Block, Buffers};
+use bundles::Doubt;
+
+mod bundles;
 
 /// Room before the data of a piece for its head, and for all leaves that it needs.
 const HEAD_ROOM: usize = MAX_PIECE_HEAD + 2 * MAX_LEAVES * 32;
@@ -59,13 +63,19 @@ pub(super) enum SourceEnd {
 pub(super) struct Source {
     holding: Arc<Holding>,
     link: Link,
-    queue: VecDeque<u32>,
+    queue: VecDeque<Wanted>,
     hashes: VecDeque<u32>,
     credit: u32,
     told: Told,
     open: VecDeque<(u32, Arc<File>, u64)>,
     buffers: Buffers,
     blocks: mpsc::Sender<Outgoing>,
+}
+
+/// A piece that was asked for by number, or some files of it.
+enum Wanted {
+    Piece(u32),
+    Part(BundlePart),
 }
 
 /// What a receiver was told already.
@@ -115,8 +125,11 @@ impl Source {
             while let Ok(order) = orders.try_recv() {
                 self.order(order)?;
             }
-            if let Some(piece) = self.queue.pop_front() {
-                self.again(piece)?;
+            if let Some(wanted) = self.queue.pop_front() {
+                match wanted {
+                    Wanted::Piece(piece) => self.again(piece)?,
+                    Wanted::Part(part) => self.part(&part)?,
+                }
             } else if let Some(piece) = self.chosen() {
                 // What cannot be read is made up for by another piece.
                 self.credit += u32::from(self.piece(piece)? == Sent::No);
@@ -134,14 +147,18 @@ impl Source {
         let pieces = self.holding.layout.pieces();
         match order {
             Order::Want(want) => {
-                let mut wanted = want.pieces.iter().chain(&want.leaves);
-                let queued = self.queue.len() + self.hashes.len() + want.pieces.len() + want.leaves.len();
-                if wanted.any(|piece| *piece >= pieces) || queued > MAX_QUEUED {
+                let Want { pieces: wanted, any, leaves, parts } = want;
+                let mut all = wanted.iter().chain(&leaves).chain(parts.iter().map(|part| &part.piece));
+                let more = wanted.len() + leaves.len() + parts.len();
+                if all.any(|piece| *piece >= pieces)
+                    || self.queue.len() + self.hashes.len() + more > MAX_QUEUED
+                {
                     return Err(SourceEnd::Nonsense);
                 }
-                self.queue.extend(want.pieces);
-                self.hashes.extend(want.leaves);
-                self.credit = self.credit.saturating_add(want.any).min(MAX_CREDIT);
+                self.queue.extend(parts.into_iter().map(Wanted::Part));
+                self.queue.extend(wanted.into_iter().map(Wanted::Piece));
+                self.hashes.extend(leaves);
+                self.credit = self.credit.saturating_add(any).min(MAX_CREDIT);
                 Ok(())
             }
             Order::Has(has) => {
@@ -311,7 +328,9 @@ impl Source {
     fn piece(&mut self, piece: u32) -> Result<Sent, SourceEnd> {
         let sent = match self.holding.layout.piece(piece) {
             Piece::Chunk(chunk) => self.chunk(piece, &chunk),
-            Piece::Bundle { files, leaf, length } => self.bundle(piece, files, leaf, length as usize),
+            Piece::Bundle { files, leaf, length } => {
+                self.bundle(piece, files, leaf, length as usize, |_| true)
+            }
         };
         self.told.sent.insert(piece);
         match sent {
@@ -333,7 +352,7 @@ impl Source {
         let hashed = match self.holding.layout.piece(piece) {
             Piece::Chunk(chunk) => self.hash_to(&chunk, &mut buffer).map(drop),
             Piece::Bundle { files, leaf, length } => {
-                self.read_files(files, leaf, &mut buffer[..length as usize], Doubt::Trusted);
+                self.read_files(files, leaf, &mut buffer[..length as usize], Doubt::Trusted, |_| true);
                 Ok(())
             }
         };
@@ -410,12 +429,13 @@ impl Source {
         files: std::ops::Range<u32>,
         leaf: u32,
         length: usize,
+        wanted: impl Fn(u16) -> bool,
     ) -> Result<Sent, Broken> {
         let mut buffer = self.buffers.take();
         let doubt = if self.told.sent.has(piece) { Doubt::Doubted } else { Doubt::Trusted };
         let room = &mut buffer[HEAD_ROOM..HEAD_ROOM + length];
-        let (filled, lacking) = self.read_files(files, leaf, room, doubt);
-        if !lacking.is_empty() {
+        let (filled, lacking) = self.read_files(files, leaf, room, doubt, &wanted);
+        if lacking.iter().any(|file| wanted(*file)) {
             if !self.holding.is_own() {
                 self.holding.lose(piece);
                 self.buffers.give_back(buffer);
@@ -425,60 +445,6 @@ impl Source {
         }
         self.send(piece, buffer, filled, lacking, false)?;
         Ok(Sent::Yes)
-    }
-
-    /// Reads files one behind the other; gives the bytes of all, and which could not be read. What was hashed before is
-    /// hashed again only where it is in doubt.
-    fn read_files(
-        &self,
-        files: std::ops::Range<u32>,
-        leaf: u32,
-        into: &mut [u8],
-        doubt: Doubt,
-    ) -> (usize, Vec<u16>) {
-        let (mut filled, mut lacking, mut new) = (0, Vec::new(), Vec::new());
-        for (at, file) in (0u32..).zip(files) {
-            let size = self.holding.layout.size(file) as usize;
-            let room = &mut into[filled..filled + size];
-            let read = self.read_file(file, room).and_then(|id| {
-                let known = self.holding.lock().leaves.get(leaf + at);
-                if known.is_some() && doubt == Doubt::Trusted {
-                    return Ok(());
-                }
-                let sum = ChainHasher::new().finish(room);
-                match known {
-                    Some(known) if known != sum => Err(Failure::SourceChanged),
-                    Some(_) => Ok(()),
-                    None => {
-                        new.push((file, id, leaf + at, sum));
-                        Ok(())
-                    }
-                }
-            });
-            match read {
-                Ok(()) => filled += size,
-                Err(failure) => {
-                    if self.holding.is_own() {
-                        self.holding.fail(file, failure);
-                    }
-                    lacking.push(at as u16);
-                }
-            }
-        }
-        if self.holding.is_own() && !new.is_empty() {
-            self.holding.note_files(&new);
-        }
-        (filled, lacking)
-    }
-
-    fn read_file(&self, file: u32, into: &mut [u8]) -> Result<u64, Failure> {
-        let (opened, id) = self.holding.open(file)?;
-        let read = read_up_to_at(&opened, into, 0).map_err(|_| Failure::SourceGone)?;
-        if read < into.len() {
-            return Err(Failure::SourceChanged);
-        }
-        self.holding.still_holds(file, &opened)?;
-        Ok(id)
     }
 
     /// Lets a piece go, with the leaves that it needs and its head before its data.
@@ -495,12 +461,15 @@ impl Source {
             self.put_leaves(piece, &mut head);
         }
         let data = if zeros { Data::Zeros } else { Data::Bytes(&buffer[HEAD_ROOM..HEAD_ROOM + length]) };
+        let whole = lacking.is_empty();
         PieceFrame { piece, lacking, data }.encode_head(&mut head);
         let start = HEAD_ROOM - head.len();
         buffer[start..HEAD_ROOM].copy_from_slice(&head);
         let end = HEAD_ROOM + if zeros { 0 } else { length };
         let block = Block { bytes: buffer, start, end };
-        self.blocks.blocking_send(Outgoing { block, piece: Some(piece) }).map_err(|_| SourceEnd::Gone)
+        self.blocks
+            .blocking_send(Outgoing { block, piece: whole.then_some(piece) })
+            .map_err(|_| SourceEnd::Gone)
     }
 
     /// What a receiver needs to check a piece, and what it needs to prove that to others.
@@ -557,13 +526,6 @@ fn state_behind(before: State, chunk: &ChunkOf, data: &[u8]) -> State {
 enum Sent {
     Yes,
     No,
-}
-
-/// Whether what was hashed before may have changed without a sign.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Doubt {
-    Trusted,
-    Doubted,
 }
 
 enum Broken {

@@ -16,11 +16,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use lanyard_proto::model::{PeerId, TransferId};
-use lanyard_proto::transfer::{Bitmap, Failure};
+use lanyard_proto::transfer::{Bitmap, Failure, Part};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::holding::{Holding, Origin, Place};
+use super::here::Local;
+use super::holding::{Held, Holding, Origin, Place};
 use super::journal::{Journal, Record, Story};
 use super::plan::Plan;
 use super::tree::{Access, Content, LastFolder, Tree, open_file, open_folder};
@@ -62,28 +63,46 @@ pub enum PullError {
     /// There is no space. It can go on when there is.
     #[error("{0}")]
     NoSpace(String),
-    /// It cannot go on. What arrived before is at these paths.
+    /// It cannot go on. What arrived before is at these paths; so many files did not, if it was not for all of them.
     #[error("{reason}")]
-    Failed { failure: Failure, reason: String, arrived: Vec<PathBuf> },
+    Failed { failure: Failure, reason: String, arrived: Vec<PathBuf>, files: u64 },
 }
 
 impl PullError {
     pub(super) fn failed(failure: Failure, reason: impl ToString) -> PullError {
-        PullError::Failed { failure, reason: reason.to_string(), arrived: Vec::new() }
+        PullError::Failed { failure, reason: reason.to_string(), arrived: Vec::new(), files: 0 }
     }
 }
 
-/// Everything is on disk under its final name.
+/// Everything that was wanted is on disk under its final name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
-    /// See [`lanyard_proto::transfer::PullEnd::Complete`].
-    pub digest: [u8; 32],
+    pub end: Whole,
+    /// Bytes that were here already.
+    pub here: u64,
     /// The SHA-256 of the file, if it is only one.
     pub sha256: Option<[u8; 32]>,
     /// What now stands in `folder`: folders with what is in them, then files.
     pub paths: Vec<PathBuf>,
     /// The folder that everything went to.
     pub folder: PathBuf,
+}
+
+/// How much of an offer is here in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// All of it, with the digest of [`lanyard_proto::transfer::PullEnd::Complete`].
+    All([u8; 32]),
+    Part(Part),
+}
+
+impl Whole {
+    pub(super) fn digest(&self) -> [u8; 32] {
+        match self {
+            Whole::All(digest) => *digest,
+            Whole::Part(part) => part.digest,
+        }
+    }
 }
 
 /// The staging of one transfer, locked against a second pull.
@@ -98,6 +117,7 @@ pub(super) struct Staging {
     pub holding: Arc<Holding>,
     pub sync_each: bool,
     state: Mutex<State>,
+    local: Mutex<Local>,
 }
 
 /// What changes while pieces arrive.
@@ -112,9 +132,11 @@ pub(super) struct State {
     pub whole: Bitmap,
     pub believed: Vec<u32>,
     /// Of files that are not, and have several pieces, how many are missing.
-    missing: BTreeMap<u32, u32>,
-    /// Verified bytes.
-    moved: u64,
+    pub missing: BTreeMap<u32, u32>,
+    /// Verified bytes of what is wanted.
+    pub moved: u64,
+    /// Bytes that are still to be written, as far as is known.
+    pub to_write: u64,
     open: Vec<(u32, Arc<File>)>,
     unlooked: u64,
 }
@@ -127,6 +149,17 @@ pub(super) fn listed(folder: &Path, transfer: TransferId, manifest: [u8; 32]) ->
     let mut bytes = Vec::new();
     open_existing(&own, MANIFEST).ok()?.read_to_end(&mut bytes).ok()?;
     (<[u8; 32]>::from(Sha256::digest(&bytes)) == manifest).then_some(bytes)
+}
+
+/// What an earlier pull has left of the manifest, and what it wrote down, while nobody writes there.
+pub(super) fn left(folder: &Path, transfer: TransferId, manifest: [u8; 32]) -> Option<(Vec<u8>, Story)> {
+    let list = listed(folder, transfer, manifest)?;
+    let dir = |parent: &Dir, name: &str| cap_fs_ext::DirExt::open_dir_nofollow(parent, name).ok();
+    let into = Dir::open_ambient_dir(folder, ambient_authority()).ok()?;
+    let mut journal = open_existing(&dir(&dir(&into, PART)?, &transfer.to_string())?, JOURNAL).ok()?;
+    let mut bytes = Vec::new();
+    journal.read_to_end(&mut bytes).ok()?;
+    Some((list, Story::read(&bytes, manifest)?.0))
 }
 
 impl Staging {
@@ -147,25 +180,29 @@ impl Staging {
         let own = open_own(&into, &transfer.to_string()).map_err(disk("make the staging folder"))?;
         let (journal, story) = take_up(&own, plan.manifest, &list)?;
         let plan = Arc::new(plan);
-        let tree = Tree::open(&own, plan.clone(), story.placing.clone()).map_err(disk("make a folder"))?;
-        let (manifest, place) = (plan.manifest, Place::Staged(Arc::new(tree)));
-        let holding = Holding::new(transfer, author, manifest, list, Origin::Others, place.clone())
+        let mut tree = Tree::open(&own, &into, plan.clone(), story.placing.clone(), story.late.clone())
+            .map_err(disk("make a folder"))?;
+        // Nobody reads before it is known where everything is.
+        let holding = Holding::new(transfer, author, plan.manifest, list, Origin::Others, Place::Moving)
             .ok_or_else(|| PullError::failed(Failure::Protocol, "the offer is larger than allowed"))?;
-        let Place::Staged(tree) = place else { unreachable!("made so above") };
-        let state = State {
+        let mut state = State {
             journal,
             written: Bitmap::new(holding.layout.leaves()),
             signed: BTreeSet::new(),
-            late: story.late.clone(),
+            late: BTreeMap::new(),
             whole: Bitmap::new(holding.layout.files()),
             believed: Vec::new(),
             missing: BTreeMap::new(),
             moved: 0,
+            to_write: 0,
             open: Vec::new(),
             unlooked: 0,
         };
         let count = plan.files.len() + plan.folders.len();
-        let mut staging = Staging {
+        believe(&mut state, &mut tree, &holding, story, stop)?;
+        let tree = Arc::new(tree);
+        holding.stay(Place::Staged(tree.clone()));
+        Ok(Staging {
             folder: std::path::absolute(folder).map_err(disk("find the folder"))?,
             into,
             own,
@@ -174,10 +211,13 @@ impl Staging {
             holding: Arc::new(holding),
             sync_each: !cfg!(target_os = "linux") || count <= SYNC_EACH,
             state: Mutex::new(state),
-        };
-        staging.believe(story, stop)?;
-        staging.check_space(&staging.lock())?;
-        Ok(staging)
+            local: Mutex::default(),
+        })
+    }
+
+    /// What lies where the files are to go.
+    pub fn local(&self) -> MutexGuard<'_, Local> {
+        self.local.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn lock(&self) -> MutexGuard<'_, State> {
@@ -189,50 +229,18 @@ impl Staging {
         self.lock().moved
     }
 
-    /// What is here of a transfer, as verified.
-    fn believe(&mut self, story: Story, stop: &CancellationToken) -> Result<(), PullError> {
-        let claims = super::verify::Claims::of(story, &self.holding);
-        let found = super::verify::check(&claims, &self.holding, &self.tree, stop)
-            .map_err(disk("read what was staged"))?;
-        if stop.is_cancelled() {
-            return Err(PullError::Stopped);
-        }
-        let layout = &self.holding.layout;
-        let late = (0..layout.files()).filter(|file| self.tree.is_placed(*file) && !found.whole.has(*file));
-        let late: BTreeSet<u32> = late.collect();
-        if !late.is_empty() {
-            let mut tree = Tree::open(&self.own, self.plan.clone(), story_placing(&self.tree))
-                .map_err(disk("make a folder"))?;
-            tree.expect_late(late).map_err(disk("make a folder"))?;
-            self.tree = Arc::new(tree);
-        }
-        let mut held = self.holding.lock();
-        held.place = Place::Staged(self.tree.clone());
-        held.have = found.have;
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.written = held.leaves.known().clone();
-        state.signed = held.leaves.signed().collect();
-        state.moved = (0..layout.pieces())
-            .filter(|piece| held.have.has(*piece))
-            .map(|piece| u64::from(layout.length(piece)))
-            .sum();
-        for file in 0..layout.files() {
-            let missing = layout.pieces_of(file).filter(|piece| !held.have.has(*piece)).count() as u32;
-            if found.whole.has(file) {
-                state.whole.insert(file);
-                state.believed.push(file);
-            } else if layout.pieces_of(file).len() > 1 {
-                state.missing.insert(file, missing);
-            }
-        }
-        Ok(())
+    /// Notes what is still to be written, apart from what may be here already, and whether there is space for it.
+    pub fn begin_writing(&self) -> Result<(), PullError> {
+        let may_be_here = self.candidate_bytes();
+        let mut state = self.lock();
+        state.to_write = self.plan.chosen_bytes.saturating_sub(state.moved).saturating_sub(may_be_here);
+        self.check_space(&state)
     }
 
-    fn check_space(&self, state: &State) -> Result<(), PullError> {
-        let missing = self.plan.bytes.saturating_sub(state.moved);
-        let needed = missing.saturating_add(KEEP_FREE);
+    pub fn check_space(&self, state: &State) -> Result<(), PullError> {
+        let needed = state.to_write.saturating_add(KEEP_FREE);
         match fs4::available_space(&self.folder) {
-            Ok(free) if free < needed && missing > 0 => {
+            Ok(free) if free < needed && state.to_write > 0 => {
                 Err(PullError::NoSpace(format!("{needed} bytes are needed and {free} are free")))
             }
             // Where the system cannot say, writing will.
@@ -265,24 +273,21 @@ impl Staging {
         let layout = &self.holding.layout;
         let mut held = self.holding.lock();
         let new = held.have.insert(piece);
-        let (needed, length) = (layout.needed_for(piece), u64::from(layout.length(piece)));
+        let needed = layout.needed_for(piece);
         let mut state = self.lock();
         if !new {
             return Ok(());
         }
         state.write_leaves(&held.leaves, needed);
-        drop(held);
         state.journal.add(&Record::Piece { piece });
-        state.moved += length;
-        state.unlooked += length;
-        if state.unlooked >= LOOK_AT_SPACE {
-            state.unlooked = 0;
-            self.check_space(&state)?;
-        }
         if layout.pieces_of(files.start).len() == 1 {
-            files.for_each(|file| _ = state.whole.insert(file));
-            return Ok(());
+            files.for_each(|file| self.is_whole(&mut held, &mut state, file));
+            drop(held);
+            return self.look_at_space(&mut state);
         }
+        drop(held);
+        state.count(u64::from(layout.length(piece)));
+        self.look_at_space(&mut state)?;
         let missing =
             state.missing.entry(files.start).or_insert_with(|| layout.pieces_of(files.start).len() as u32);
         *missing = missing.saturating_sub(1);
@@ -294,18 +299,38 @@ impl Staging {
         let Some((number, file)) = at.map(|at| state.open.remove(at)) else { return Ok(()) };
         drop(state);
         self.end(&file, number).map_err(disk("write a file"))?;
+        let mut held = self.holding.lock();
+        held.whole.insert(number);
         self.lock().whole.insert(number);
         Ok(())
     }
 
-    /// Some files of a bundle are on disk; the others could not be read at the author.
-    pub fn files_are_here(&self, piece: u32, files: Vec<u32>) {
+    /// Some files of a bundle are on disk; the others could not be read at the author, or are not wanted.
+    pub fn files_are_here(&self, piece: u32, files: Vec<u32>) -> Result<(), PullError> {
         let needed = self.holding.layout.needed_for(piece);
-        let held = self.holding.lock();
+        let mut held = self.holding.lock();
         let mut state = self.lock();
         state.write_leaves(&held.leaves, needed);
-        files.iter().for_each(|file| _ = state.whole.insert(*file));
+        files.iter().for_each(|file| self.is_whole(&mut held, &mut state, *file));
         state.journal.add(&Record::Files { files });
+        drop(held);
+        self.look_at_space(&mut state)
+    }
+
+    /// A small file is on disk.
+    fn is_whole(&self, held: &mut Held, state: &mut State, file: u32) {
+        held.whole.insert(file);
+        if state.whole.insert(file) {
+            state.count(self.holding.layout.size(file));
+        }
+    }
+
+    fn look_at_space(&self, state: &mut State) -> Result<(), PullError> {
+        if state.unlooked >= LOOK_AT_SPACE {
+            state.unlooked = 0;
+            self.check_space(state)?;
+        }
+        Ok(())
     }
 
     /// Ends a file all of which is written: its date, and its durability where files are synced one by one.
@@ -337,13 +362,20 @@ impl Staging {
 }
 
 impl State {
+    /// So many verified bytes were written.
+    fn count(&mut self, bytes: u64) {
+        self.moved += bytes;
+        self.unlooked += bytes;
+        self.to_write = self.to_write.saturating_sub(bytes);
+    }
+
     /// What is known of a file holds no longer: another pull asks the author anew.
     pub fn forget(&mut self, file: u32, leaves: std::ops::Range<u32>) {
         leaves.for_each(|leaf| _ = self.written.remove(leaf));
         self.journal.add(&Record::Forget { file });
     }
 
-    fn write_leaves(&mut self, leaves: &super::leaves::LeafTable, range: std::ops::Range<u32>) {
+    pub fn write_leaves(&mut self, leaves: &super::leaves::LeafTable, range: std::ops::Range<u32>) {
         let mut at = range.start;
         while at < range.end {
             let known = |leaf: &u32| leaves.known().has(*leaf) && !self.written.has(*leaf);
@@ -357,9 +389,52 @@ impl State {
     }
 }
 
-fn story_placing(tree: &Tree) -> BTreeMap<String, String> {
-    let tops = tree.plan.tops();
-    tops.filter_map(|top| Some((top.to_owned(), tree.placed_as(top)?.to_owned()))).collect()
+/// What is here of a transfer, as verified.
+fn believe(
+    state: &mut State,
+    tree: &mut Tree,
+    holding: &Holding,
+    story: Story,
+    stop: &CancellationToken,
+) -> Result<(), PullError> {
+    let named = story.late.clone();
+    let claims = super::verify::Claims::of(story, holding);
+    let found = super::verify::check(&claims, holding, tree, stop).map_err(disk("read what was staged"))?;
+    if stop.is_cancelled() {
+        return Err(PullError::Stopped);
+    }
+    let layout = &holding.layout;
+    let wanted = |file: u32| tree.plan.files[file as usize].chosen || found.whole.has(file);
+    // What belongs under what was placed, and is not there.
+    let late = (0..layout.files()).filter(|file| tree.is_placed(*file) && !tree.is_settled(*file));
+    let late: BTreeSet<u32> = late.filter(|file| wanted(*file)).collect();
+    tree.expect_late(late).map_err(disk("make a folder"))?;
+    state.late = named.into_iter().filter(|(file, _)| tree.is_settled(*file)).collect();
+    let mut held = holding.lock();
+    held.have = found.have;
+    state.written = held.leaves.known().clone();
+    state.signed = held.leaves.signed().collect();
+    for file in 0..layout.files() {
+        let pieces = layout.pieces_of(file);
+        let several = pieces.len() > 1;
+        let here = pieces.filter(|piece| held.have.has(*piece));
+        let (mut count, mut bytes) = (0, 0);
+        here.for_each(|piece| (count, bytes) = (count + 1, bytes + u64::from(layout.length(piece))));
+        if found.whole.has(file) {
+            bytes = layout.size(file);
+            state.whole.insert(file);
+            held.whole.insert(file);
+            state.believed.push(file);
+        } else if several {
+            state.missing.insert(file, layout.pieces_of(file).len() as u32 - count);
+        } else {
+            bytes = 0;
+        }
+        if tree.plan.files[file as usize].chosen {
+            state.moved += bytes;
+        }
+    }
+    Ok(())
 }
 
 /// Locks the journal and reads it; begins a new one, and with it everything, where it speaks of something else.

@@ -192,7 +192,7 @@ mod tests {
         let (here, mut there) = duplex(64);
         let mut frames = Frames::new(here);
         let mut bytes = Vec::new();
-        Frame::Done { digest: [7; 32] }.encode(&mut bytes);
+        Frame::Done { digest: [7; 32], files: None }.encode(&mut bytes);
         let trickle = async {
             for byte in &bytes {
                 tokio::time::sleep(SILENCE - Duration::from_secs(1)).await;
@@ -201,7 +201,7 @@ mod tests {
         };
         let (frame, ()) = tokio::join!(async { frames.fill(64).await }, trickle);
         frame.unwrap();
-        assert_eq!(frames.next(64).await.unwrap(), Frame::Done { digest: [7; 32] });
+        assert_eq!(frames.next(64).await.unwrap(), Frame::Done { digest: [7; 32], files: None });
         let start = tokio::time::Instant::now();
         let StreamError::Io(error) = frames.fill(64).await.unwrap_err() else { panic!("no frame came") };
         assert_eq!((error.kind(), start.elapsed()), (io::ErrorKind::TimedOut, SILENCE));

@@ -1,20 +1,22 @@
 //! A pull under way: connections to holders, threads that verify and write, and the choice of what to ask of whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lanyard_proto::model::{Instant, TransferId};
-use lanyard_proto::transfer::{Damage, Fetch, Link, Order, Role};
+use lanyard_proto::transfer::{Damage, Fetch, Link, Order, Piece, Role};
 use lanyard_proto::wire::file::{Frame, MAX_GOT, MAX_WANTED, Source, Want};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use super::comparing::Comparing;
 use super::dials::Dials;
+use super::here::Compared;
 use super::link::{Closed, Dial, Holder, Hub, News, Open, nonsense, refused};
 use super::serve::GOODBYE;
 use super::sink::{Outcome, Sink, Sunk};
-use super::staging::{PullError, Received, Staging};
+use super::staging::{PullError, Received, Staging, Whole};
 use super::stream::{BLOCK_BYTES, Buffers};
 
 /// Threads that verify and write. More than there are holders' worth of work would only share the disk.
@@ -52,6 +54,7 @@ pub(super) struct Swarm<D: Dial> {
     progress: Progress,
     first: Option<First<D::Stream>>,
     fetch: Fetch,
+    comparing: Comparing,
     holders: BTreeMap<Link, Holder>,
     next_link: Link,
     writers: JoinSet<()>,
@@ -74,18 +77,21 @@ enum Cause<S> {
     News(Link, News),
     Sunk(Sunk),
     Dialled(Source, std::io::Result<super::link::Dialled<S>>),
+    Compared(Result<Vec<(u32, Compared)>, PullError>),
     Timer,
 }
 
 impl<D: Dial> Swarm<D> {
+    /// Of `held` it is not known yet whether it is here already.
     pub fn new(
         staging: Arc<Staging>,
+        held: BTreeSet<u32>,
         dials: Dials<D>,
         progress: Progress,
         first: Option<First<D::Stream>>,
     ) -> Swarm<D> {
-        let have = staging.holding.lock().have.clone();
-        let fetch = Fetch::new(have, getrandom::u32().unwrap_or_default());
+        let fetch = begin(&staging, &held);
+        let comparing = Comparing::new(staging.clone(), held);
         let (told, news) = mpsc::channel(WAITING);
         let (pieces, arriving) = mpsc::channel(BLOCKS);
         let (said, sunk) = mpsc::channel(WAITING);
@@ -105,6 +111,7 @@ impl<D: Dial> Swarm<D> {
             progress,
             first,
             fetch,
+            comparing,
             holders: BTreeMap::new(),
             next_link: 0,
             writers: JoinSet::new(),
@@ -128,6 +135,7 @@ impl<D: Dial> Swarm<D> {
         }
         while !self.fetch.is_over() {
             self.dials.dial_due();
+            self.compare()?;
             self.ask();
             if self.fetch.is_over() {
                 break;
@@ -136,6 +144,7 @@ impl<D: Dial> Swarm<D> {
             match self.next().await {
                 Cause::Sunk(sunk) => self.sunk(sunk)?,
                 Cause::News(link, news) => self.news(link, news)?,
+                Cause::Compared(compared) => self.compared(compared?)?,
                 Cause::Timer => {}
                 Cause::Dialled(source, Ok(dialled)) => {
                     let asked = tokio::time::Instant::now();
@@ -168,8 +177,12 @@ impl<D: Dial> Swarm<D> {
 
     /// Says how it ended, and waits until it is said and nobody writes any more.
     pub async fn say_goodbye(mut self, ended: &Result<Received, PullError>) {
+        let files = self.staging.whole_files();
         let frame = match ended {
-            Ok(received) => Some(Frame::Done { digest: received.digest }),
+            Ok(received) => Some(Frame::Done {
+                digest: received.end.digest(),
+                files: matches!(received.end, Whole::Part(_)).then_some(&files[..]),
+            }),
             Err(PullError::Stopped | PullError::NoSpace(_) | PullError::Failed { .. }) => Some(Frame::Cancel),
             Err(PullError::Lost(_) | PullError::Held) => None,
         };
@@ -182,6 +195,7 @@ impl<D: Dial> Swarm<D> {
         self.hub = None;
         let writers = async { while self.writers.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(GOODBYE, writers).await;
+        self.comparing.end().await;
         // The threads end when the connections are gone and what they sent is written.
         drop(self.sunk);
         while self.sinks.join_next().await.is_some() {}
@@ -192,6 +206,9 @@ impl<D: Dial> Swarm<D> {
         tokio::select! {
             Some(sunk) = self.sunk.recv() => Cause::Sunk(sunk),
             Some((link, news)) = self.news.recv() => Cause::News(link, news),
+            Some(compared) = self.comparing.next(), if self.comparing.is_comparing() => {
+                Cause::Compared(compared)
+            }
             Some((source, dialled)) = self.dials.next(), if self.dials.is_dialling() => {
                 Cause::Dialled(source, dialled)
             }
@@ -219,7 +236,7 @@ impl<D: Dial> Swarm<D> {
     fn deadline(&self) -> tokio::time::Instant {
         let asked = self.fetch.deadline().map(|at| self.started + at.since(Instant(0)));
         let idle = self.busy + IDLE;
-        let times = [asked, self.dials.deadline(), self.tell_at, Some(idle)];
+        let times = [asked, self.dials.deadline(), self.comparing.deadline(), self.tell_at, Some(idle)];
         let next = times.into_iter().flatten().min().unwrap_or(idle);
         // Whatever is due already was looked at in this turn.
         next.max(tokio::time::Instant::now() + Duration::from_millis(5))
@@ -261,7 +278,7 @@ impl<D: Dial> Swarm<D> {
         if self.got.len() >= TELL_AT_ONCE || due {
             self.tell();
         }
-        if self.fetch.is_waiting() {
+        if self.fetch.is_waiting() || self.comparing.is_busy() {
             self.busy = tokio::time::Instant::now();
         } else if !self.dials.is_dialling() {
             // Nobody brings anything: what the author cannot read will not come.
@@ -279,7 +296,14 @@ impl<D: Dial> Swarm<D> {
             if next.is_empty() && any == 0 {
                 break;
             }
-            said &= holder.say(&Frame::Want(Want { pieces: next.to_vec(), any, leaves: Vec::new() }));
+            let mut want = Want { any, ..Want::default() };
+            for piece in next {
+                match self.staging.wanted_of(*piece) {
+                    None => want.pieces.push(*piece),
+                    Some(part) => want.parts.push(part),
+                }
+            }
+            said &= holder.say(&Frame::Want(want));
             any = 0;
         }
         if !said {
@@ -356,7 +380,7 @@ impl<D: Dial> Swarm<D> {
         match news {
             News::Have(pieces) => self.fetch.has(link, pieces),
             News::Got(pieces) => pieces.into_iter().for_each(|piece| self.fetch.got(link, piece)),
-            News::Leaves => {}
+            News::Leaves => self.comparing.heard(),
             News::Spread => self.fetch.spread(link),
             News::FileFailed(file, failure) if author => {
                 let layout = &self.staging.holding.layout;
@@ -364,6 +388,7 @@ impl<D: Dial> Swarm<D> {
                     return Err(nonsense("a file that does not exist"));
                 }
                 self.staging.holding.lock().failed.insert(file, failure);
+                self.comparing.heard();
                 // A bundle comes without the file.
                 if layout.pieces_of(file).len() > 1 {
                     self.fetch.unreadable(layout.pieces_of(file));
@@ -407,6 +432,7 @@ impl<D: Dial> Swarm<D> {
     fn drop_holder(&mut self, link: Link) {
         if let Some(holder) = self.holders.remove(&link) {
             self.dials.rest(holder.peer);
+            self.left(&holder);
         }
         self.fetch.left(link);
     }
@@ -415,7 +441,60 @@ impl<D: Dial> Swarm<D> {
     fn give_up_holder(&mut self, link: Link) {
         if let Some(holder) = self.holders.remove(&link) {
             self.dials.give_up(holder.peer);
+            self.left(&holder);
         }
         self.fetch.left(link);
     }
+
+    fn left(&mut self, holder: &Holder) {
+        if holder.role == Role::Author {
+            self.comparing.author_left();
+        }
+    }
+
+    /// Finds out what is here already.
+    fn compare(&mut self) -> Result<(), PullError> {
+        let author = self.holders.values().find(|holder| holder.role == Role::Author);
+        let to_fetch = self.comparing.go_on(author)?;
+        to_fetch.into_iter().for_each(|piece| self.fetch.release(piece));
+        Ok(())
+    }
+
+    fn compared(&mut self, compared: Vec<(u32, Compared)>) -> Result<(), PullError> {
+        for (piece, what) in compared {
+            match what {
+                Compared::Here => {
+                    self.fetch.found(piece);
+                    self.got.push(piece);
+                    self.tell_at.get_or_insert(tokio::time::Instant::now() + TELL);
+                }
+                Compared::Fetch => self.fetch.release(piece),
+                Compared::Enough => self.fetch.give_up(piece),
+                Compared::Open => {}
+            }
+        }
+        (self.progress)(self.staging.moved());
+        self.staging.holding.notify();
+        Ok(())
+    }
+}
+
+/// What is to be fetched.
+fn begin(staging: &Staging, held: &BTreeSet<u32>) -> Fetch {
+    let layout = &staging.holding.layout;
+    let have = staging.holding.lock().have.clone();
+    let missing: Vec<u32> = (0..layout.pieces()).filter(|piece| !have.has(*piece)).collect();
+    let mut fetch = Fetch::new(have, getrandom::u32().unwrap_or_default());
+    let is_part = |piece: &u32| staging.wanted_of(*piece).is_some();
+    if held.is_empty() && !staging.plan.is_part() && !missing.iter().any(is_part) {
+        return fetch;
+    }
+    fetch.choose();
+    let wanted = |piece: &u32| match layout.piece(*piece) {
+        Piece::Chunk(chunk) => staging.plan.files[chunk.file as usize].chosen,
+        Piece::Bundle { .. } => staging.wanted_of(*piece).is_none_or(|part| !part.is_empty()),
+    };
+    missing.iter().filter(|piece| !wanted(piece)).for_each(|piece| fetch.give_up(*piece));
+    held.iter().for_each(|piece| fetch.hold(*piece));
+    fetch
 }

@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, OpenOptions};
+use lanyard_proto::transfer::Bitmap;
 
 use super::plan::Plan;
 
@@ -20,11 +21,17 @@ const LATE: &str = "late";
 pub(super) struct Tree {
     own: Dir,
     tree: Dir,
+    /// Where everything is to stand.
+    into: Dir,
     pub plan: Arc<Plan>,
     /// Under which name each top was placed.
     placed: BTreeMap<String, String>,
     /// Files below those that were not there then.
     late: BTreeSet<u32>,
+    /// Files that got another name than planned when they were named one by one.
+    names: BTreeMap<u32, String>,
+    /// Files that stand where they are to stand, though what is above them was not placed from here.
+    settled: Mutex<Bitmap>,
 }
 
 /// The folder that was last opened: files of one folder follow each other.
@@ -32,12 +39,20 @@ pub(super) struct Tree {
 pub(super) struct LastFolder(Option<(Option<u32>, Dir)>);
 
 impl Tree {
-    /// Opens or makes the tree in the staging folder of a transfer. `placing` is what was placed, or was about to be.
-    pub fn open(own: &Dir, plan: Arc<Plan>, mut placing: BTreeMap<String, String>) -> io::Result<Tree> {
+    /// Opens or makes the tree in the staging folder of a transfer whose files go `into` another. `placing` is what was
+    /// placed, or was about to be, and `names` single files that were.
+    pub fn open(
+        own: &Dir,
+        into: &Dir,
+        plan: Arc<Plan>,
+        mut placing: BTreeMap<String, String>,
+        names: BTreeMap<u32, String>,
+    ) -> io::Result<Tree> {
         let tree = open_folder(own, TREE, Access::Usual)?;
         placing.retain(|name, _| tree.symlink_metadata(name).is_err());
-        let own = own.try_clone()?;
-        let tree = Tree { own, tree, plan, placed: placing, late: BTreeSet::new() };
+        let (own, into) = (own.try_clone()?, into.try_clone()?);
+        let settled = Mutex::new(Bitmap::new(plan.files.len() as u32));
+        let tree = Tree { own, tree, into, plan, placed: placing, late: BTreeSet::new(), names, settled };
         tree.make_folders()?;
         Ok(tree)
     }
@@ -63,6 +78,44 @@ impl Tree {
 
     pub fn is_late(&self, file: u32) -> bool {
         self.late.contains(&file)
+    }
+
+    /// Whether a file was once named by itself, or was about to be.
+    pub fn is_named(&self, file: u32) -> bool {
+        self.names.contains_key(&file)
+    }
+
+    /// A file stands where it is to stand.
+    pub fn settle(&self, file: u32) {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(file);
+    }
+
+    pub fn is_settled(&self, file: u32) -> bool {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner).has(file)
+    }
+
+    /// Opens what stands where a file is to stand, if that is a file.
+    pub fn final_file(&self, file: u32) -> io::Result<File> {
+        let planned = &self.plan.files[file as usize];
+        let name = self.names.get(&file).unwrap_or(&planned.name);
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No);
+        // Whoever opens a pipe would wait for somebody to write.
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
+        let name = if planned.parent.is_none() { self.placed_as(name).unwrap_or(name) } else { name };
+        let opened = self.final_folder(planned.parent)?.open_with(name, &options)?.into_std();
+        if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    /// The folder with this number where it is to stand, `None` being the one around everything.
+    pub fn final_folder(&self, number: Option<u32>) -> io::Result<Dir> {
+        let Some(number) = number else { return self.into.try_clone() };
+        let folder = &self.plan.folders[number as usize];
+        let mut names = self.plan.path(folder.parent, &folder.name).into_iter();
+        let top = names.next().expect("a path has a name");
+        let top = self.into.open_dir_nofollow(self.placed_as(top).unwrap_or(top))?;
+        names.try_fold(top, |dir, name| dir.open_dir_nofollow(name))
     }
 
     pub fn late_folder(&self) -> io::Result<Dir> {
@@ -94,6 +147,19 @@ impl Tree {
         options.read(true).follow(FollowSymlinks::No);
         let planned = &self.plan.files[file as usize];
         let opened = match self.late.contains(&file) {
+            _ if self.is_settled(file) => return self.final_file(file),
+            true => self.late_folder()?.open_with(file.to_string(), &options)?,
+            false => self.folder(planned.parent)?.open_with(&planned.name, &options)?,
+        };
+        Ok(opened.into_std())
+    }
+
+    /// Opens a file that an earlier pull staged, wherever it did.
+    pub fn read_left(&self, file: u32) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No);
+        let planned = &self.plan.files[file as usize];
+        let opened = match self.is_placed(file) {
             true => self.late_folder()?.open_with(file.to_string(), &options)?,
             false => self.folder(planned.parent)?.open_with(&planned.name, &options)?,
         };
@@ -126,7 +192,7 @@ impl Tree {
     }
 
     /// The staged folder with this number, `None` being the top.
-    fn folder(&self, number: Option<u32>) -> io::Result<Dir> {
+    pub fn folder(&self, number: Option<u32>) -> io::Result<Dir> {
         let Some(number) = number else { return self.tree.try_clone() };
         let folder = &self.plan.folders[number as usize];
         let mut names = self.plan.path(folder.parent, &folder.name).into_iter();
@@ -137,7 +203,7 @@ impl Tree {
     fn make_folders(&self) -> io::Result<()> {
         let mut last: Option<(Option<u32>, Dir)> = None;
         for folder in &self.plan.folders {
-            if self.is_below_placed(folder.parent, &folder.name) {
+            if !folder.chosen || self.is_below_placed(folder.parent, &folder.name) {
                 continue;
             }
             if !matches!(&last, Some((at, _)) if *at == folder.parent) {
@@ -156,7 +222,7 @@ impl Tree {
     #[cfg(unix)]
     pub fn sync_folders(&self) -> io::Result<()> {
         for (at, folder) in (0u32..).zip(&self.plan.folders) {
-            if !self.is_below_placed(folder.parent, &folder.name) {
+            if folder.chosen && !self.is_below_placed(folder.parent, &folder.name) {
                 sync_folder(&self.folder(Some(at))?)?;
             }
         }
@@ -166,6 +232,9 @@ impl Tree {
         sync_folder(&self.tree)
     }
 }
+
+#[cfg(unix)]
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 
 /// What is done with what a file holds when it is opened to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use lanyard_proto::transfer::{Bitmap, ChunkOf, Piece};
+use lanyard_proto::transfer::{Bitmap, ChunkOf, Layout, Piece};
 use lanyard_proto::wire::file::CHUNK_BYTES;
 use tokio_util::sync::CancellationToken;
 
-use super::hash::{ChainHasher, START};
+use super::hash::{ChainHasher, START, sum_of};
+use super::here::Print;
 use super::holding::Holding;
 use super::journal::{Record, Story};
 use super::positions::read_up_to_at;
@@ -61,6 +62,54 @@ impl Claims {
         }
         claims
     }
+
+    /// Whether all of a file is claimed to be here.
+    pub fn whole(&self, file: u32, layout: &Layout) -> bool {
+        self.files.contains(&file) || layout.pieces_of(file).all(|piece| self.pieces.has(piece))
+    }
+}
+
+/// What a journal says is here, pieces and files, without looking: to be shown, and not to be relied on.
+pub(super) fn claimed(story: Story, layout: &Layout) -> (Bitmap, Bitmap) {
+    let (mut have, mut whole) = (Bitmap::new(layout.pieces()), Bitmap::new(layout.files()));
+    for record in story.records {
+        match record {
+            Record::Piece { piece } => _ = have.insert(piece),
+            Record::Files { files } => files.into_iter().for_each(|file| _ = whole.insert(file)),
+            // It came, and was damaged or is not wanted any more.
+            Record::Forget { file } if file < layout.files() => {
+                whole.remove(file);
+                if layout.pieces_of(file).len() > 1 {
+                    layout.pieces_of(file).for_each(|piece| _ = have.remove(piece));
+                }
+            }
+            _ => {}
+        }
+    }
+    for file in 0..layout.files() {
+        if have.has_all(layout.pieces_of(file)) {
+            whole.insert(file);
+        }
+    }
+    (have, whole)
+}
+
+/// Looks for files that were named already where they are to stand. What is there may have been moved or changed since,
+/// by whoever it belongs to: size and date must be those it was given, or what is in it the same.
+fn settled(claims: &Claims, holding: &Holding, tree: &Tree, stop: &CancellationToken) -> Vec<u32> {
+    let layout = &holding.layout;
+    let named = |file: &u32| tree.is_placed(*file) || tree.is_named(*file);
+    let claimed = (0..layout.files()).filter(named).filter(|file| claims.whole(*file, layout));
+    let stands = |file: &u32| {
+        let sum = holding.lock().leaves.get(layout.sum_of(*file))?;
+        let opened = tree.final_file(*file).ok()?;
+        let print = Print::of(&opened).ok()?;
+        let dated = holding.list.modified(*file).is_some_and(|planned| print.modified == Some(planned));
+        let same = print.size == layout.size(*file)
+            && (dated || sum_of(&opened, print.size).is_ok_and(|found| found == sum));
+        same.then_some(())
+    };
+    claimed.take_while(|_| !stop.is_cancelled()).filter(|file| stands(file).is_some()).collect()
 }
 
 /// Hashes what is claimed, on several threads.
@@ -71,6 +120,8 @@ pub(super) fn check(
     stop: &CancellationToken,
 ) -> io::Result<Found> {
     let layout = &holding.layout;
+    let settled = settled(claims, holding, tree, stop);
+    settled.iter().for_each(|file| tree.settle(*file));
     let mut pieces: Vec<u32> = claims.pieces.iter().collect();
     let partial = claims.files.iter().map(|file| layout.pieces_of(*file).start);
     pieces.extend(partial.filter(|piece| !claims.pieces.has(*piece)).collect::<BTreeSet<u32>>());
@@ -140,7 +191,7 @@ impl Check<'_> {
             (chunk.before().map_or(Some(START), |leaf| held.leaves.get(leaf)), held.leaves.get(chunk.leaf))
         };
         let (Some(before), Some(behind)) = (before, behind) else { return Ok(false) };
-        if self.tree.is_placed(chunk.file) {
+        if self.tree.is_settled(chunk.file) {
             return Ok(true);
         }
         if !matches!(&self.open, Some((open, _)) if *open == chunk.file) {
@@ -157,7 +208,7 @@ impl Check<'_> {
 
     fn file(&mut self, number: u32, leaf: u32) -> io::Result<bool> {
         let Some(sum) = self.holding.lock().leaves.get(leaf) else { return Ok(false) };
-        if self.tree.is_placed(number) {
+        if self.tree.is_settled(number) {
             return Ok(true);
         }
         let Some(file) = open(self.tree, number)? else { return Ok(false) };
@@ -171,7 +222,7 @@ impl Check<'_> {
 }
 
 fn open(tree: &Tree, file: u32) -> io::Result<Option<File>> {
-    match tree.read(file) {
+    match tree.read_left(file) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lanyard_proto::effects::{Origin, PeerRecord, RoomRecord, TransferRecord, Trust};
 use lanyard_proto::model::{EntryId, PeerId, Platform, RoomId, ShareId, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind};
-use lanyard_proto::transfer::{Failure, Receipt, TransferState};
+use lanyard_proto::transfer::{Failure, Part, Receipt, TransferState};
 use minicbor::{Decode, Encode};
 use rusqlite::Row;
 
@@ -166,12 +166,22 @@ enum Said {
         #[n(0)]
         failure: u8,
     },
+    #[n(4)]
+    Part {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        digest: [u8; 32],
+        #[n(1)]
+        files: u64,
+        #[n(2)]
+        bytes: u64,
+    },
 }
 
 impl StoredReceipt {
     fn of((peer, receipt): &(PeerId, Receipt)) -> StoredReceipt {
         let said = match *receipt {
             Receipt::Received { digest } => Said::Received { digest },
+            Receipt::Part(Part { digest, files, bytes }) => Said::Part { digest, files, bytes },
             Receipt::Declined => Said::Declined,
             Receipt::Cancelled => Said::Cancelled,
             Receipt::Failed(failure) => Said::Failed { failure: failure as u8 },
@@ -182,6 +192,7 @@ impl StoredReceipt {
     fn read(self) -> Result<(PeerId, Receipt), StoreError> {
         let receipt = match self.said {
             Said::Received { digest } => Receipt::Received { digest },
+            Said::Part { digest, files, bytes } => Receipt::Part(Part { digest, files, bytes }),
             Said::Declined => Receipt::Declined,
             Said::Cancelled => Receipt::Cancelled,
             Said::Failed { failure: why } => {

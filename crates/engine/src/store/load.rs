@@ -205,7 +205,9 @@ fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError>
     let mut own = connection.prepare("SELECT DISTINCT author FROM log WHERE own = 1")?;
     let own: Vec<PeerId> = own.query_map([], |row| row.get(0).map(PeerId))?.collect::<Result<_, _>>()?;
     let mut statement = connection.prepare(&format!(
-        "SELECT {TRANSFER_COLUMNS}, (SELECT direct IS NOT NULL FROM room WHERE room.room = transfer.room)
+        "SELECT {TRANSFER_COLUMNS}, (SELECT direct IS NOT NULL FROM room WHERE room.room = transfer.room),
+         EXISTS (SELECT 1 FROM transfer_note AS note
+             WHERE note.transfer = transfer.transfer AND note.chosen IS NOT NULL)
          FROM transfer WHERE state < 3 OR id IN
          (SELECT id FROM transfer WHERE state >= 3 ORDER BY finished DESC, id DESC LIMIT ?) ORDER BY id DESC"
     ))?;
@@ -215,6 +217,8 @@ fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError>
         let transfer = columns::transfer(row)?;
         let direct: Option<bool> = row.get(18)?;
         let mine = own.contains(&transfer.from);
+        // Of what was fetched in part the rest may be wanted.
+        let part = row.get(19)? || transfer.receipts.iter().any(|(_, said)| matches!(said, Receipt::Part(_)));
         let is_wanted = match transfer.state {
             // What was taken of shared folders has bounds of its own, and is given no longer once it is over.
             TransferState::Offered if mine && transfer.share().is_some() => true,
@@ -223,6 +227,7 @@ fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError>
                 offers += 1;
                 offers <= MAX_OWN_OFFERS
             }
+            TransferState::Done if part => true,
             TransferState::Done => {
                 let given = !mine && direct == Some(false);
                 shared += usize::from(given);

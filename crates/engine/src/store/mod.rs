@@ -110,6 +110,22 @@ pub struct TransferNote {
     pub moved: u64,
     /// Why it failed or waits, for people.
     pub problem: Option<String>,
+    /// What is wanted of it; `None` if all is.
+    pub chosen: Option<Chosen>,
+    /// Bytes that were here before.
+    pub here: u64,
+    /// Files that did not come.
+    pub failed: u64,
+}
+
+/// What a person chose among the files of an offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// Which items of its manifest, as the caller writes it.
+    pub items: Vec<u8>,
+    /// Files and bytes that this is; once it is over, what is here.
+    pub files: u64,
+    pub bytes: u64,
 }
 
 /// A transfer with this device's note on it, empty if none was made.

@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::columns::{self, PEER_COLUMNS, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
-use super::{Cursor, NotedTransfer, Settings, TransferNote, schema};
+use super::{Chosen, Cursor, NotedTransfer, Settings, TransferNote, schema};
 
 /// Reaches the reading thread.
 #[derive(Clone)]
@@ -198,7 +198,8 @@ pub(super) fn cursor(row: &Row) -> rusqlite::Result<Cursor> {
 /// To be followed by [`FINISHED`], [`BY_ID`] or another question of that kind.
 pub(super) fn noted_transfers() -> String {
     format!(
-        "SELECT {TRANSFER_COLUMNS}, folder, sha256, coalesce(moved, 0), problem
+        "SELECT {TRANSFER_COLUMNS}, folder, sha256, coalesce(moved, 0), problem,
+         chosen, coalesce(chosen_files, 0), coalesce(chosen_bytes, 0), coalesce(here, 0), coalesce(failed, 0)
          FROM transfer LEFT JOIN transfer_note ON transfer_note.transfer = transfer.transfer"
     )
 }
@@ -210,6 +211,12 @@ pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
         sha256: row.get(19)?,
         moved: unsigned(row, 20)?,
         problem: row.get(21)?,
+        chosen: match row.get::<_, Option<Vec<u8>>>(22)? {
+            Some(items) => Some(Chosen { items, files: unsigned(row, 23)?, bytes: unsigned(row, 24)? }),
+            None => None,
+        },
+        here: unsigned(row, 25)?,
+        failed: unsigned(row, 26)?,
     };
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }

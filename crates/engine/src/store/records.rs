@@ -345,9 +345,13 @@ pub(super) fn note_transfer(
 ) -> Result<(), StoreError> {
     transaction
         .prepare_cached(
-            "INSERT INTO transfer_note (transfer, folder, sha256, moved, problem) VALUES (?, ?, ?, ?, ?)
+            "INSERT INTO transfer_note
+             (transfer, folder, sha256, moved, problem, chosen, chosen_files, chosen_bytes, here, failed)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (transfer) DO UPDATE SET folder = excluded.folder, sha256 = excluded.sha256,
-             moved = excluded.moved, problem = excluded.problem",
+             moved = excluded.moved, problem = excluded.problem, chosen = excluded.chosen,
+             chosen_files = excluded.chosen_files, chosen_bytes = excluded.chosen_bytes, here = excluded.here,
+             failed = excluded.failed",
         )?
         .execute(params![
             id.0,
@@ -355,6 +359,11 @@ pub(super) fn note_transfer(
             note.sha256,
             bits(note.moved),
             note.problem,
+            note.chosen.as_ref().map(|chosen| &chosen.items),
+            bits(note.chosen.as_ref().map_or(0, |chosen| chosen.files)),
+            bits(note.chosen.as_ref().map_or(0, |chosen| chosen.bytes)),
+            bits(note.here),
+            bits(note.failed),
         ])?;
     Ok(())
 }

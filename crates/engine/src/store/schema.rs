@@ -94,6 +94,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("arrivals.sql"),
     include_str!("own_logs.sql"),
     include_str!("queue.sql"),
+    include_str!("parts.sql"),
     include_str!("shares.sql"),
 ];
 

@@ -7,6 +7,7 @@ use crate::rooms::{self, BadInvite, Content, LOBBY, MAX_EMOJI, MAX_TEXT, Offer, 
 use crate::transfer;
 use crate::wire::datagram::{MAX_NAME, Query};
 use crate::wire::entry::{Entry, Header};
+use crate::wire::file::Source;
 use crate::wire::text;
 
 /// Why something cannot be done. The engine turns it into a sentence for people.
@@ -127,6 +128,27 @@ impl Node {
     pub fn accept(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
         let effects = self.transfers.accept(transfer, now.instant)?;
         Ok(self.with_transfers((effects, None), now))
+    }
+
+    /// Fetches more of an offer of which some files are here already, because only those were chosen.
+    ///
+    /// # Errors
+    /// If there is no such offer, or what was chosen is still on its way.
+    pub fn accept_more(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
+        let mut effects = self.transfers.accept_more(transfer, now.instant)?;
+        effects.extend(self.advance(now));
+        Ok(effects)
+    }
+
+    /// Who has what somebody else offers, and can be reached now, the author first.
+    ///
+    /// # Errors
+    /// If there is no such offer.
+    pub fn sources_of(&self, transfer: TransferId) -> Result<Vec<Source>, Refusal> {
+        let presence = &self.presence;
+        let reach =
+            |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };
+        Ok(self.transfers.sources(transfer, reach)?)
     }
 
     /// # Errors

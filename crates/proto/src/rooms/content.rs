@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use crate::model::{EntryId, TransferId};
 use crate::rooms::deed::Deed;
-use crate::transfer::{Failure, Receipt};
+use crate::transfer::{Failure, Part, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
 use crate::wire::entry::Signed;
@@ -264,6 +264,10 @@ struct ReceiptBody {
     digest: Option<ByteArray<32>>,
     #[n(3)]
     failure: Option<u8>,
+    #[n(4)]
+    files: Option<u64>,
+    #[n(5)]
+    bytes: Option<u64>,
 }
 
 impl ReceiptBody {
@@ -273,12 +277,24 @@ impl ReceiptBody {
             Receipt::Declined => (2, None, None),
             Receipt::Cancelled => (3, None, None),
             Receipt::Failed(failure) => (4, None, Some(failure as u8)),
+            Receipt::Part(part) => (5, Some(part.digest.into()), None),
         };
-        ReceiptBody { transfer: transfer.0.into(), what, digest, failure }
+        let (files, bytes) = match receipt {
+            Receipt::Part(part) => (Some(part.files), Some(part.bytes)),
+            _ => (None, None),
+        };
+        ReceiptBody { transfer: transfer.0.into(), what, digest, failure, files, bytes }
     }
 
     fn pause(transfer: TransferId, on: bool) -> ReceiptBody {
-        ReceiptBody { transfer: transfer.0.into(), what: if on { 7 } else { 8 }, digest: None, failure: None }
+        ReceiptBody {
+            transfer: transfer.0.into(),
+            what: if on { 7 } else { 8 },
+            digest: None,
+            failure: None,
+            files: None,
+            bytes: None,
+        }
     }
 
     fn meaning(self) -> Result<Content, DecodeError> {
@@ -291,6 +307,10 @@ impl ReceiptBody {
                 Receipt::Failed(Failure::from_number(failure).ok_or(DecodeError::Malformed)?)
             }
             (7 | 8, ..) => return Ok(Content::Pause { transfer, on: self.what == 7 }),
+            (5, Some(digest), _) => {
+                let (files, bytes) = self.files.zip(self.bytes).ok_or(DecodeError::Malformed)?;
+                Receipt::Part(Part { digest: digest.into(), files, bytes })
+            }
             _ => return Err(DecodeError::Malformed),
         };
         Ok(Content::Receipt { transfer, receipt })
@@ -319,6 +339,7 @@ mod tests {
             Receipt::Declined,
             Receipt::Cancelled,
             Receipt::Failed(Failure::DiskFull),
+            Receipt::Part(Part { digest: [2; 32], files: 3, bytes: 1 << 40 }),
         ];
         let target = EntryId([7; 32]);
         let text = Text {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::effects::{Audience, Effects, Job, Origin, Record, TransferRecord};
 use crate::model::{Instant, PeerId, ShareId, TransferId, UnixMillis};
 use crate::transfer::table::Open;
-use crate::transfer::{Refusal, TransferState, Transfers};
+use crate::transfer::{Receipt, Refusal, TransferState, Transfers};
 use crate::wire::file::MAX_ITEMS;
 
 impl Transfers {
@@ -92,7 +92,7 @@ impl Transfers {
         let mut given: Vec<(UnixMillis, TransferId, PeerId, u64)> = self
             .open
             .values()
-            .filter(|open| open.record.from == self.me && !is_settled(open.record.state))
+            .filter(|open| open.record.from == self.me && !is_settled(&open.record))
             .filter_map(|open| match open.record.origin {
                 Origin::Share { to, .. } => {
                     Some((open.record.offered, open.record.id, to, items(&open.record)))
@@ -128,7 +128,7 @@ impl Transfers {
     /// What ended long ago is on disk, and need not be in memory as well.
     fn forget_ended(&mut self) {
         let ended = self.open.values().filter(|open| {
-            open.record.from == self.me && open.record.share().is_some() && is_settled(open.record.state)
+            open.record.from == self.me && open.record.share().is_some() && is_settled(&open.record)
         });
         let mut ended: Vec<_> = ended.map(|open| (open.record.offered, open.record.id)).collect();
         ended.sort_unstable();
@@ -143,7 +143,7 @@ impl Open {
     /// What was for one device alone, and is there, need not be served any longer.
     pub(super) fn unshelved_if_taken(&self) -> Effects {
         let mut effects = Effects::default();
-        if self.record.share().is_some() && is_settled(self.record.state) {
+        if self.record.share().is_some() && is_settled(&self.record) {
             effects.run.push(Job::Unshelve { transfer: self.record.id });
         }
         effects
@@ -169,7 +169,7 @@ impl TransferRecord {
 
     /// Whether nobody will come for it any more.
     pub fn is_given_and_over(&self) -> bool {
-        self.share().is_some() && is_settled(self.state)
+        self.share().is_some() && is_settled(self)
     }
 
     pub(super) fn is_too_old_to_give(&self, now: UnixMillis) -> bool {
@@ -177,9 +177,13 @@ impl TransferRecord {
     }
 }
 
-/// Whether whoever asked has it, or does not want it. What failed may be fetched again.
-fn is_settled(state: TransferState) -> bool {
-    matches!(state, TransferState::Done | TransferState::Declined | TransferState::Cancelled)
+/// Whether whoever asked has all of it, or does not want it. What failed may be fetched again, and so may the rest of a part.
+fn is_settled(record: &TransferRecord) -> bool {
+    match record.state {
+        TransferState::Declined | TransferState::Cancelled => true,
+        TransferState::Done => !record.receipts.iter().any(|(_, said)| matches!(said, Receipt::Part(_))),
+        _ => false,
+    }
 }
 
 fn items(record: &TransferRecord) -> u64 {
@@ -203,7 +207,7 @@ mod tests {
     use crate::effects::Event;
     use crate::model::RoomId;
     use crate::rooms::{Offer, RoomKind};
-    use crate::transfer::{Failure, PullEnd, Receipt};
+    use crate::transfer::{Failure, PullEnd};
 
     const ANN: PeerId = PeerId([1; 32]);
     const BOB: PeerId = PeerId([2; 32]);

@@ -56,6 +56,8 @@ pub enum PullEnd {
     /// Every file is durable under its final name. `digest` is the SHA-256 of the one file, or SHA-256 over the
     /// SHA-256 of all files in the order of the manifest.
     Complete { digest: [u8; 32] },
+    /// The same of those files that were chosen, and the rest was not wanted.
+    Part(Part),
     /// The connections failed or nobody who has it could be reached; trying again may help.
     Lost,
     /// Its author paused it. What came so far is kept, and it goes on when the author lets it.
@@ -93,9 +95,21 @@ pub enum Receipt {
     Received {
         digest: [u8; 32],
     },
+    /// The same of some files only: the others were not wanted, or not yet.
+    Part(Part),
     Declined,
     Cancelled,
     Failed(Failure),
+}
+
+/// What somebody has of an offer who chose among its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// SHA-256 over what was chosen, see PROTOCOL.md, "Receipts": it names each file, and is never that of the whole.
+    pub digest: [u8; 32],
+    /// How many files that is, of those that were offered.
+    pub files: u64,
+    pub bytes: u64,
 }
 
 impl Failure {

@@ -89,6 +89,8 @@ pub struct Fetch {
     idle_since: Option<Instant>,
     /// The author has said that others fetch, too.
     company: bool,
+    /// Only some pieces are wanted, or it is not known yet which: the author is not to choose.
+    picky: bool,
 }
 
 #[derive(Debug)]
@@ -137,7 +139,29 @@ impl Fetch {
             cursor: if length == 0 { 0 } else { seed % length },
             idle_since: None,
             company: false,
+            picky: false,
         }
+    }
+
+    /// From now on pieces are asked for by number, in their order: what the author would choose may not be wanted.
+    pub fn choose(&mut self) {
+        self.picky = true;
+        self.cursor = 0;
+    }
+
+    /// A piece is not to be asked for until [`Fetch::release`]: it may turn out to be here.
+    pub fn hold(&mut self, piece: u32) {
+        self.settled.insert(piece);
+    }
+
+    /// A piece turned out to be here.
+    pub fn found(&mut self, piece: u32) {
+        self.have.insert(piece);
+        self.settled.insert(piece);
+    }
+
+    pub fn release(&mut self, piece: u32) {
+        self.unsettle(piece);
     }
 
     /// What is here and verified.
@@ -376,7 +400,7 @@ impl Fetch {
         let holder = &self.holders[&link];
         let free = self.free(link);
         let missing = self.have.length() - self.settled.count();
-        if !holder.spread {
+        if !holder.spread && !self.picky {
             let any = free.min(missing.saturating_sub(holder.credit));
             // All that is missing may be less than half a window.
             if any < (WINDOW / 2).min(missing) {
@@ -386,7 +410,8 @@ impl Fetch {
             return Order { pieces: Vec::new(), any };
         }
         let others = self.company || self.holders.values().any(|holder| holder.role == Role::Holder);
-        let impatient = !others || self.idle_since.is_some_and(|since| now.since(since) >= PATIENCE);
+        let impatient =
+            self.picky || !others || self.idle_since.is_some_and(|since| now.since(since) >= PATIENCE);
         let mut pieces = Vec::new();
         if impatient && free >= WINDOW / 2 {
             // What somebody sent damaged is not expected of those who have it either.

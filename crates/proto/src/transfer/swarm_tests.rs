@@ -297,3 +297,35 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_wants_some_pieces_only_asks_the_author_for_them_in_order_and_waits_for_what_may_be_here() {
+    let mut fetch = Fetch::new(Bitmap::new(40), 7);
+    fetch.joined(AUTHOR, Role::Author, 9);
+    fetch.choose();
+    (0..30).for_each(|piece| fetch.give_up(piece));
+    (34..36).for_each(|piece| fetch.hold(piece));
+    assert_eq!(
+        orders(&mut fetch, 0)[&AUTHOR],
+        Order { pieces: vec![30, 31, 32, 33, 36, 37, 38, 39], any: 0 }
+    );
+    (30..40).filter(|piece| !(34..36).contains(piece)).for_each(|piece| fetch.arrived(AUTHOR, piece));
+    assert!(orders(&mut fetch, 0).is_empty() && !fetch.is_over());
+    fetch.arrived(AUTHOR, 34);
+    fetch.release(35);
+    assert_eq!(orders(&mut fetch, 0)[&AUTHOR].pieces, [35]);
+    fetch.arrived(AUTHOR, 35);
+    assert!(fetch.is_over());
+}
+
+#[test]
+fn who_is_picky_among_others_gets_from_them_what_they_have_and_from_the_author_at_once_what_they_lack() {
+    let mut fetch = fetch(20);
+    fetch.choose();
+    fetch.set_company(true);
+    fetch.joined(NEAR, Role::Holder, 1);
+    (0..4).for_each(|piece| fetch.got(NEAR, piece));
+    let orders = orders(&mut fetch, 0);
+    assert_eq!(orders[&NEAR].pieces, [0, 1, 2, 3]);
+    assert_eq!(orders[&AUTHOR].pieces, (4..20).collect::<Vec<_>>());
+}

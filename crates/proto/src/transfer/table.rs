@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::effects::{Audience, Effects, Event, Job, Record, Staged, TransferRecord};
 use crate::model::{Hlc, Instant, PeerId, RoomId, TransferId};
 use crate::rooms::{Content, RoomKind};
-use crate::transfer::{Failure, PullEnd, Receipt, TransferState};
-use crate::wire::file::Source;
+use crate::transfer::{PullEnd, Receipt, TransferState};
+
+mod part;
 
 mod queue;
 
@@ -30,7 +31,7 @@ pub(super) struct Open {
     pub(super) retry_at: Option<Instant>,
     tries: u32,
     /// What our server sent to whom, to hold receipts against.
-    sent: BTreeMap<PeerId, [u8; 32]>,
+    sent: BTreeMap<PeerId, Vec<[u8; 32]>>,
     /// Others who say that they have all of it; at most [`MAX_HOLDERS`].
     holders: BTreeSet<PeerId>,
     /// Where the files go, by a number that is another for each disk.
@@ -75,10 +76,6 @@ impl Transfers {
         let mut effects = Effects::default();
         let audience = audience(kind, record.room);
         let mine = record.from == self.me;
-        // Of what only the two of us share nobody else gets anything from here.
-        if !mine && record.state == TransferState::Done && matches!(audience, Audience::Peer(_)) {
-            return effects;
-        }
         if mine && record.state != TransferState::Cancelled && !record.is_given_and_over() {
             effects.run.push(Job::Shelve { transfer: record.id, audience });
         }
@@ -138,13 +135,7 @@ impl Transfers {
             if !open.is_for(author) {
                 return Effects::default();
             }
-            let receipt = match (receipt, open.sent.get(&author)) {
-                // It has something, but not what was sent to it.
-                (Receipt::Received { digest }, Some(sent)) if digest != *sent => {
-                    Receipt::Failed(Failure::Corrupt)
-                }
-                (receipt, _) => receipt,
-            };
+            let receipt = open.believed(author, receipt);
             open.record.receipts.retain(|(peer, _)| *peer != author);
             open.record.receipts.push((author, receipt));
             if let (Audience::Peer(_), false) = (open.audience, open.record.is_withdrawn()) {
@@ -240,7 +231,7 @@ impl Transfers {
     /// The bulk work of an incoming transfer ended.
     pub fn pulled(&mut self, transfer: TransferId, end: PullEnd, now: Instant) -> Spoken {
         // What was paused right before its end is whole all the same.
-        let complete = matches!(end, PullEnd::Complete { .. });
+        let complete = matches!(end, PullEnd::Complete { .. } | PullEnd::Part(_));
         let runs = |open: &&mut Open| match open.record.state {
             TransferState::Running => true,
             state => complete && state.is_wanted(),
@@ -248,6 +239,7 @@ impl Transfers {
         let Some(open) = self.open.get_mut(&transfer).filter(runs) else { return Spoken::default() };
         let receipt = match end {
             PullEnd::Complete { digest } => Receipt::Received { digest },
+            PullEnd::Part(part) => Receipt::Part(part),
             PullEnd::Failed(failure) => Receipt::Failed(failure),
             PullEnd::NoSpace => {
                 open.record.state = TransferState::Waiting;
@@ -271,7 +263,11 @@ impl Transfers {
     /// All of an own offer was sent to somebody, with this digest.
     pub fn sent(&mut self, transfer: TransferId, to: PeerId, digest: [u8; 32]) {
         if let Some(open) = self.open.get_mut(&transfer) {
-            open.sent.insert(to, digest);
+            let sent = open.sent.entry(to).or_default();
+            sent.push(digest);
+            if sent.len() > MAX_SENT {
+                sent.remove(0);
+            }
         }
     }
 
@@ -384,7 +380,7 @@ fn audience(kind: RoomKind, room: RoomId) -> Audience {
 
 fn state_after(receipt: Receipt) -> TransferState {
     match receipt {
-        Receipt::Received { .. } => TransferState::Done,
+        Receipt::Received { .. } | Receipt::Part(_) => TransferState::Done,
         Receipt::Declined => TransferState::Declined,
         Receipt::Cancelled => TransferState::Cancelled,
         Receipt::Failed(failure) => TransferState::Failed(failure),
@@ -399,6 +395,8 @@ const MAX_OPEN: usize = 16_384;
 const MAX_HOLDERS: usize = 32;
 /// Receipts that may come before their offers.
 const MAX_EARLY: usize = 1024;
+/// Digests of what was sent to one device that its receipts are held against: it may have fetched in several parts.
+const MAX_SENT: usize = 8;
 /// Devices that a pull begins with; it learns of others from the author.
 const MAX_SOURCES: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -410,6 +408,7 @@ mod tests {
     use crate::effects::Origin;
     use crate::model::{EntryId, UnixMillis};
     use crate::rooms::Offer;
+    use crate::transfer::Failure;
 
     pub(super) const ANN: PeerId = PeerId([1; 32]);
     pub(super) const BOB: PeerId = PeerId([2; 32]);

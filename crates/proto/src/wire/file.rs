@@ -26,6 +26,9 @@ use crate::model::{PeerId, TransferId};
 use crate::transfer::Failure;
 use crate::wire::share::Share;
 
+mod want;
+pub use want::{BundlePart, Want};
+
 /// Bytes of every chunk but the last of a file, and the most that a bundle has.
 pub const CHUNK_BYTES: usize = 1 << 20;
 /// Bytes before the data of a piece: length, type and map. The map of this version needs at most 800.
@@ -50,7 +53,7 @@ pub const MAX_WANTED: usize = 64;
 pub const MAX_GOT: usize = 4096;
 /// Leaves in one LEAVES.
 pub const MAX_LEAVES: usize = 256;
-/// Files of a bundle that may be missing from it: all of them.
+/// Files of a bundle that may be missing from it, or wanted of it: all of them.
 pub const MAX_LACKING: usize = 256;
 /// Devices in one PEERS.
 pub const MAX_PEERS: usize = 32;
@@ -85,10 +88,12 @@ pub enum Frame<'a> {
     Refused(Refusal),
     /// Whoever sends it stops; the connection ends.
     Cancel,
-    /// Everything is on the receiver's disk under its final name; the digest is that of
-    /// [`crate::transfer::PullEnd::Complete`].
+    /// Everything that was wanted is on the receiver's disk under its final name.
     Done {
+        /// That of [`crate::transfer::PullEnd::Complete`], or of [`crate::transfer::Part`] where `files` says of what.
         digest: [u8; 32],
+        /// The files of the manifest that are here, as [`crate::transfer::Bitmap::to_bytes`]; `None` if all are.
+        files: Option<&'a [u8]>,
     },
     /// Still there, busy.
     Alive,
@@ -110,21 +115,6 @@ pub enum Frame<'a> {
     Share(Share),
     /// Of a later version: skip it.
     Unknown,
-}
-
-/// What to send.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Want {
-    /// These, in this order; at most [`MAX_WANTED`].
-    #[n(0)]
-    pub pieces: Vec<u32>,
-    /// And so many more that the author chooses, in all.
-    #[n(1)]
-    pub any: u32,
-    /// Of these only the leaves; at most [`MAX_WANTED`].
-    #[n(2)]
-    pub leaves: Vec<u32>,
 }
 
 /// A piece of an offer.
@@ -177,7 +167,7 @@ pub enum Refusal {
 pub struct Item {
     /// From the top down to its own name, as the sender calls them; 1 to [`MAX_DEPTH`]. Not safe as names.
     pub components: Vec<String>,
-    /// Bytes; 0 for a folder.
+    /// Bytes; 0 unless it is a file.
     pub size: u64,
     /// When it was last changed, nanoseconds since 1970.
     pub modified: Option<i64>,
@@ -190,6 +180,8 @@ pub enum ItemKind {
     /// A file that its owner may execute.
     Executable,
     Folder,
+    /// A link or special file, which is listed so that people know, and never sent or made.
+    Skipped,
 }
 
 /// Bytes that are not what they should be. Whoever sent them is not worth listening to.
@@ -232,7 +224,9 @@ impl<'a> Frame<'a> {
             }
             Frame::Refused(refusal) => put(into, REFUSED, &RefusedBody { reason: refusal.number() }),
             Frame::Cancel => put(into, CANCEL, &EmptyBody {}),
-            Frame::Done { digest } => put(into, DONE, &DoneBody { digest: *digest }),
+            Frame::Done { digest, files } => {
+                put(into, DONE, &DoneBody { digest: *digest, files: files.map(Bytes) });
+            }
             Frame::Alive => put(into, ALIVE, &EmptyBody {}),
             Frame::Have { bits } => put(into, HAVE, &PageBody { items: bits }),
             Frame::Got { pieces } => put(into, GOT, &GotBody { pieces: pieces.clone() }),
@@ -267,7 +261,7 @@ impl<'a> Frame<'a> {
             MANIFEST_END => Frame::ManifestEnd,
             WANT => {
                 let want: Want = minicbor::decode(body)?;
-                bounded(want.pieces.len().max(want.leaves.len()), MAX_WANTED)?;
+                bounded(want.pieces.len().max(want.leaves.len()).max(want.parts.len()), MAX_WANTED)?;
                 Frame::Want(want)
             }
             LEAVES => Frame::Leaves(minicbor::decode::<LeavesBody>(body)?.read()?),
@@ -277,7 +271,10 @@ impl<'a> Frame<'a> {
             }
             REFUSED => Frame::Refused(Refusal::of(minicbor::decode::<RefusedBody>(body)?.reason)),
             CANCEL => Frame::Cancel,
-            DONE => Frame::Done { digest: minicbor::decode::<DoneBody>(body)?.digest },
+            DONE => {
+                let DoneBody { digest, files } = minicbor::decode(body)?;
+                Frame::Done { digest, files: files.map(|Bytes(bits)| bits) }
+            }
             ALIVE => Frame::Alive,
             HAVE => Frame::Have { bits: minicbor::decode::<PageBody<'_>>(body)?.items },
             GOT => {
@@ -350,7 +347,8 @@ impl Item {
         bounded(components.len(), MAX_DEPTH)?;
         bounded(components.iter().map(|name| name.len()).sum(), MAX_PATH_BYTES)?;
         let kind = ItemKind::of(kind).ok_or(DecodeError::Malformed)?;
-        if components.is_empty() || (kind == ItemKind::Folder && size != 0) {
+        let sized = matches!(kind, ItemKind::File | ItemKind::Executable);
+        if components.is_empty() || (!sized && size != 0) {
             return Err(DecodeError::Malformed);
         }
         let components = components.into_iter().map(str::to_owned).collect();
@@ -364,11 +362,12 @@ impl ItemKind {
             ItemKind::File => 0,
             ItemKind::Executable => 1,
             ItemKind::Folder => 2,
+            ItemKind::Skipped => 3,
         }
     }
 
     fn of(number: u8) -> Option<ItemKind> {
-        [ItemKind::File, ItemKind::Executable, ItemKind::Folder]
+        [ItemKind::File, ItemKind::Executable, ItemKind::Folder, ItemKind::Skipped]
             .into_iter()
             .find(|kind| kind.number() == number)
     }
@@ -486,10 +485,12 @@ struct RefusedBody {
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct DoneBody {
+struct DoneBody<'a> {
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
     digest: [u8; 32],
+    #[b(1)]
+    files: Option<Bytes<'a>>,
 }
 
 #[derive(Encode, Decode)]

@@ -20,7 +20,8 @@ fn every_frame_reads_back_as_it_was_written() {
     round_trip(Frame::Get { transfer: TransferId([7; 16]), listed: true });
     round_trip(Frame::Manifest { items: &[1, 2, 3] });
     round_trip(Frame::ManifestEnd);
-    round_trip(Frame::Want(Want { pieces: vec![1, 70_000], any: 9, leaves: vec![4] }));
+    let parts = vec![BundlePart::new(7, [0, 9, 255])];
+    round_trip(Frame::Want(Want { pieces: vec![1, 70_000], any: 9, leaves: vec![4], parts }));
     for signature in [None, Some([9; 64])] {
         round_trip(Frame::Leaves(Leaves { first: 512, leaves: &[5; 64], signature }));
         round_trip(Frame::Leaves(Leaves { first: 0, leaves: &[], signature }));
@@ -31,7 +32,8 @@ fn every_frame_reads_back_as_it_was_written() {
     round_trip(Frame::Refused(Refusal::NotOffered));
     round_trip(Frame::Refused(Refusal::Busy));
     round_trip(Frame::Cancel);
-    round_trip(Frame::Done { digest: [1; 32] });
+    round_trip(Frame::Done { digest: [1; 32], files: None });
+    round_trip(Frame::Done { digest: [1; 32], files: Some(&[5, 1]) });
     round_trip(Frame::Alive);
     round_trip(Frame::Have { bits: &[255, 1] });
     round_trip(Frame::Got { pieces: vec![0, u32::MAX] });
@@ -73,6 +75,7 @@ fn lists_longer_than_allowed_are_refused() {
     for frame in [
         Frame::Want(Want { pieces: vec![0; MAX_WANTED + 1], ..Want::default() }),
         Frame::Want(Want { leaves: vec![0; MAX_WANTED + 1], ..Want::default() }),
+        Frame::Want(Want { parts: vec![BundlePart::new(0, []); MAX_WANTED + 1], ..Want::default() }),
         Frame::Got { pieces: vec![0; MAX_GOT + 1] },
         Frame::Leaves(Leaves { first: 0, leaves: &[0; (MAX_LEAVES + 1) * 32], signature: None }),
         Frame::Peers(vec![source.clone(); MAX_PEERS + 1]),
@@ -156,4 +159,20 @@ proptest! {
         page.push(0);
         prop_assert_eq!(Item::decode(&page), Ok((item, length)));
     }
+}
+
+#[test]
+fn files_of_a_bundle_are_told_apart_and_there_are_none_beyond_the_largest() {
+    let part = BundlePart::new(3, [0, 8, 255, 256, u16::MAX]);
+    let named: Vec<u16> = (0..=u16::MAX).filter(|file| part.has(*file)).collect();
+    assert_eq!(named, [0, 8, 255]);
+}
+
+#[test]
+fn who_wants_no_part_of_a_bundle_need_not_say_so() {
+    let mut bytes = vec![WANT];
+    let mut e = minicbor::Encoder::new(&mut bytes);
+    e.map(3).unwrap().u8(0).unwrap().array(1).unwrap().u8(5).unwrap();
+    e.u8(1).unwrap().u8(0).unwrap().u8(2).unwrap().array(0).unwrap();
+    assert_eq!(Frame::decode(&bytes), Ok(Frame::Want(Want { pieces: vec![5], ..Want::default() })));
 }

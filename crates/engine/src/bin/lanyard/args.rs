@@ -142,13 +142,23 @@ pub enum Verb {
     #[command(after_help = "Example:\n  lanyard offers")]
     Offers,
     /// Fetch what was offered, and wait until it is here.
-    #[command(after_help = "Example:\n  lanyard accept k3vq7m2a --into ~/Documents")]
+    #[command(after_help = "Examples:\n  lanyard accept k3vq7m2a --into ~/Documents\n  \
+                      lanyard accept k3vq7m2a --only photos/2026 --only notes.txt")]
     Accept {
         /// The offer, by the first characters of its id.
         id: String,
         /// Folder to put it into, instead of the download folder.
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
+        /// Only these files and folders, as `lanyard files` names them. The others can be fetched later.
+        #[arg(long, value_name = "PATH", num_args = 1..)]
+        only: Vec<String>,
+    },
+    /// What is in an offer, and where each file of it stands.
+    #[command(after_help = "Example:\n  lanyard files k3vq7m2a")]
+    Files {
+        /// The transfer, by the first characters of its id.
+        id: String,
     },
     /// Say no to an offer.
     #[command(after_help = "Example:\n  lanyard decline k3vq7m2a")]

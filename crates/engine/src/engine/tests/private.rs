@@ -146,7 +146,7 @@ async fn who_is_put_out_is_cut_off_from_what_was_offered_and_who_is_let_in_fetch
     ann.handle().call(changing(true, "cyd")).await.unwrap();
     room(&cyd, member).await;
     until(&cyd, |transfer| transfer.id == id).await;
-    cyd.handle().call(Command::Accept { transfer: id, into: None }).await.unwrap();
+    cyd.handle().call(Command::Accept { transfer: id, into: None, only: None }).await.unwrap();
     until(&cyd, |transfer| transfer.state == TransferState::Done).await;
     for engine in [ann, bob, cyd] {
         down(engine).await;

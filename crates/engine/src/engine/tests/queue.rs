@@ -33,7 +33,7 @@ async fn transfer(engine: &Engine, command: Command) -> Transfer {
 }
 
 fn accept(id: &str) -> Command {
-    Command::Accept { transfer: id.to_owned(), into: None }
+    Command::Accept { transfer: id.to_owned(), into: None, only: None }
 }
 
 fn pause(id: &str) -> Command {

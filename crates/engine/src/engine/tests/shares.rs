@@ -304,7 +304,7 @@ async fn get(engine: &Engine, share: &str, paths: &[&str], into: Option<&Path>) 
 async fn goes_on(engine: &Engine, id: &str, into: &Path) -> Transfer {
     let mut events = engine.handle().subscribe();
     let into = Some(admitted(engine, into).await);
-    let accept = Command::Accept { transfer: id.to_owned(), into };
+    let accept = Command::Accept { transfer: id.to_owned(), into, only: None };
     match engine.handle().call(accept).await {
         Ok(_) => {}
         // It was withdrawn before.

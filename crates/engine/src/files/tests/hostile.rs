@@ -59,7 +59,7 @@ async fn who_was_put_out_of_a_room_is_refused_what_was_offered_there_and_a_new_m
             assert!(matches!(served, Err(ServeError::NotOffered)));
             lan.assert_downloads(&[]);
         } else {
-            assert_eq!(digest(served.unwrap()), Some(pulled.unwrap().digest));
+            assert_eq!(digest(served.unwrap()), Some(pulled.unwrap().end.digest()));
         }
     }
     lan.assert_downloads(&["plan"]);
@@ -293,7 +293,7 @@ async fn the_digest_of_what_was_offered_is_not_what_the_receiver_claims() {
         let mut frames = Frames::new(reader);
         while wants && !matches!(frames.next(MIB).await.unwrap(), Frame::Piece(_)) {}
         bytes.clear();
-        Frame::Done { digest: [9; 32] }.encode(&mut bytes);
+        Frame::Done { digest: [9; 32], files: None }.encode(&mut bytes);
         writer.write_all(&bytes).await.unwrap();
         let expected = wants.then(|| Sha256::digest(b"").into());
         assert_eq!(digest(served.await.unwrap().unwrap()), expected);
@@ -328,7 +328,7 @@ proptest::proptest! {
             items.push(file(path, 0));
         }
         let (offer, manifest) = forged(&items);
-        let mut planner = Planner::new(&offer).unwrap();
+        let mut planner = Planner::new(&offer, None).unwrap();
         planner.page(&manifest).unwrap();
         let plan = planner.finish().unwrap();
         let folders = plan.folders.iter().map(|folder| plan.path(folder.parent, &folder.name));

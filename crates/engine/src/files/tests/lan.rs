@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::files::list::List;
 use crate::files::stream::Frames;
 use crate::files::{
-    Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Shelf, Verdict, Wanted, pull, serve,
-    survey,
+    Choice, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Shelf, Verdict, Wanted, pull,
+    serve, survey,
 };
 
 pub(super) const BOB: PeerId = PeerId([2; 32]);
@@ -76,6 +76,38 @@ impl Lan {
         offer
     }
 
+    /// What these names choose of the offer.
+    pub(super) async fn chooses(&self, only: &[&str]) -> Choice {
+        let manifest = self.shelf.load(TRANSFER).await.unwrap().unwrap().manifest;
+        let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
+        Choice::of(&List::read(manifest).unwrap().0, &only).unwrap()
+    }
+
+    /// Fetches what these names choose, or all, over a wire that counts; gives the bytes that came over it, too.
+    pub(super) async fn pulls_counted(
+        &self,
+        offer: &Offer,
+        only: Option<&[&str]>,
+        cut_at: Option<u64>,
+    ) -> (Result<Received, PullError>, u64) {
+        let (wire, holder) = duplex(MIB);
+        let mut wire = Wire::new(wire);
+        wire.cut_at = cut_at;
+        let arrived = wire.arrived.clone();
+        let served = self.serves(holder);
+        let only = match only {
+            Some(only) => Some(self.chooses(only).await),
+            None => None,
+        };
+        let received =
+            pulls_only(&self.downloads(), wire, offer, only, |_| {}, CancellationToken::new()).await;
+        if let Ok(received) = &received {
+            let served = served.await.unwrap().unwrap();
+            assert!(digest(served).is_none_or(|digest| digest == received.end.digest()));
+        }
+        (received, arrived.load(Relaxed))
+    }
+
     pub(super) fn serves<S>(&self, stream: S) -> tokio::task::JoinHandle<Result<Served, ServeError>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -102,7 +134,7 @@ impl Lan {
         let received = self.pulls_over(wire, offer).await;
         let served = served.await.unwrap();
         if let Ok(received) = &received {
-            assert!(digest(served.unwrap()).is_none_or(|digest| digest == received.digest));
+            assert!(digest(served.unwrap()).is_none_or(|digest| digest == received.end.digest()));
         }
         received
     }
@@ -155,8 +187,23 @@ pub(super) async fn pulls_into<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (transfer, author, offer) = (TRANSFER, ann(), offer.clone());
-    let wanted = Wanted { transfer, author, offer, into: into.to_owned(), gives_on: false };
+    pulls_only(into, stream, offer, None, progress, stop).await
+}
+
+/// Fetches some files of what Ann offers.
+pub(super) async fn pulls_only<S>(
+    into: &Path,
+    stream: S,
+    offer: &Offer,
+    only: Option<Choice>,
+    progress: impl Fn(u64) + Send + 'static,
+    stop: CancellationToken,
+) -> Result<Received, PullError>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (offer, into) = (offer.clone(), into.to_owned());
+    let wanted = Wanted { transfer: TRANSFER, author: ann(), offer, into, only, gives_on: false };
     let sources = vec![Source { peer: ann(), addresses: Vec::new() }];
     let dial = Once(Arc::new(Mutex::new(Some(stream))));
     let profile = tempfile::tempdir().unwrap();
@@ -234,17 +281,17 @@ impl Holder {
     }
 }
 
-pub(super) fn file(names: &[&str], size: u64) -> Item {
+pub(in crate::files) fn file(names: &[&str], size: u64) -> Item {
     let components = names.iter().map(|name| (*name).to_owned()).collect();
     Item { components, size, modified: None, kind: ItemKind::File }
 }
 
-pub(super) fn folder(names: &[&str]) -> Item {
+pub(in crate::files) fn folder(names: &[&str]) -> Item {
     Item { kind: ItemKind::Folder, ..file(names, 0) }
 }
 
 /// The offer that a manifest of these items would keep.
-pub(super) fn forged(items: &[Item]) -> (Offer, Vec<u8>) {
+pub(in crate::files) fn forged(items: &[Item]) -> (Offer, Vec<u8>) {
     let mut manifest = Vec::new();
     items.iter().for_each(|item| item.encode(&mut manifest));
     let folders = items.iter().filter(|item| item.kind == ItemKind::Folder).count() as u64;

@@ -1,9 +1,11 @@
 //! Stories of files that travel between two devices, over memory and over TCP.
 
+mod choosing;
 mod failures;
+mod here;
 mod hostile;
 mod kept;
-mod lan;
+pub(super) mod lan;
 mod people;
 mod resume;
 mod shares;
@@ -33,7 +35,7 @@ async fn a_file_arrives_whole_with_its_name_date_and_checksum() {
     let received = lan.pulls(&offer).await.unwrap();
 
     let sha256: [u8; 32] = Sha256::digest(&data).into();
-    assert_eq!((received.digest, received.sha256), (sha256, Some(sha256)));
+    assert_eq!((received.end.digest(), received.sha256), (sha256, Some(sha256)));
     assert_eq!(received.paths, [lan.downloads().join("report.pdf")]);
     assert_eq!(fs::read(&received.paths[0]).unwrap(), data);
     let modified = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
@@ -48,7 +50,7 @@ async fn files_of_every_length_around_a_chunk_arrive() {
         let data = sample(size);
         let offer = lan.offers(&[lan.has("file", &data)]).await;
         let received = lan.pulls(&offer).await.unwrap();
-        assert_eq!(received.digest, <[u8; 32]>::from(Sha256::digest(&data)), "{size} bytes");
+        assert_eq!(received.end.digest(), <[u8; 32]>::from(Sha256::digest(&data)), "{size} bytes");
         assert_eq!(fs::read(lan.downloads().join("file")).unwrap(), data, "{size} bytes");
     }
 }
@@ -82,7 +84,7 @@ async fn the_digest_of_several_files_is_the_hash_of_their_hashes_in_order() {
     let offer = lan.offers(&paths).await;
     let received = lan.pulls(&offer).await.unwrap();
     let hashes = [Sha256::digest(b"first"), Sha256::digest(b"second")].concat();
-    assert_eq!(received.digest, <[u8; 32]>::from(Sha256::digest(hashes)));
+    assert_eq!(received.end.digest(), <[u8; 32]>::from(Sha256::digest(hashes)));
 }
 
 #[tokio::test]
@@ -97,7 +99,7 @@ async fn a_thousand_small_files_arrive_over_tcp_with_few_writes() {
         tokio::join!(tokio::net::TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
     let served = lan.serves(accepted.unwrap().0);
     let received = lan.pulls_over(dialled.unwrap(), &offer).await.unwrap();
-    let files = Served::Files { transfer: TRANSFER, digest: Some(received.digest) };
+    let files = Served::Files { transfer: TRANSFER, digest: Some(received.end.digest()) };
     assert_eq!(served.await.unwrap().unwrap(), files);
     assert_eq!(tree(&lan.downloads()), tree(&lan.home()));
 }

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::lan::TRANSFER;
 use crate::files::holding::Holding;
 use crate::files::{
-    Dial, Dialled, PullError, Received, Receiver, Shelf, Verdict, Wanted, pull, serve, survey,
+    Choice, Dial, Dialled, PullError, Received, Receiver, Shelf, Verdict, Wanted, pull, serve, survey,
 };
 use crate::net::stream::{Listener, Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
@@ -105,8 +105,19 @@ impl Person {
         offer: &Offer,
         from: &[PeerId],
     ) -> JoinHandle<Result<Received, PullError>> {
-        let (into, gives_on) = (self.home.path().to_owned(), true);
-        let wanted = Wanted { transfer: TRANSFER, author, offer: offer.clone(), into, gives_on };
+        self.fetches_only(author, offer, from, None)
+    }
+
+    /// The same of some files.
+    pub(super) fn fetches_only(
+        &self,
+        author: PeerId,
+        offer: &Offer,
+        from: &[PeerId],
+        only: Option<Choice>,
+    ) -> JoinHandle<Result<Received, PullError>> {
+        let (offer, into) = (offer.clone(), self.home.path().to_owned());
+        let wanted = Wanted { transfer: TRANSFER, author, offer, into, only, gives_on: true };
         let book = self.book.lock().unwrap();
         let sources = from.iter().map(|peer| Source { peer: *peer, addresses: vec![book[peer]] }).collect();
         drop(book);

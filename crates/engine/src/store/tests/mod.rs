@@ -78,6 +78,11 @@ impl Home {
                  ALTER TABLE room DROP COLUMN own_nonce;
                  ALTER TABLE log DROP COLUMN newest;
                  ALTER TABLE log DROP COLUMN closed;
+                 ALTER TABLE transfer_note DROP COLUMN chosen;
+                 ALTER TABLE transfer_note DROP COLUMN chosen_files;
+                 ALTER TABLE transfer_note DROP COLUMN chosen_bytes;
+                 ALTER TABLE transfer_note DROP COLUMN here;
+                 ALTER TABLE transfer_note DROP COLUMN failed;
                  DROP TABLE share;
                  ALTER TABLE transfer DROP COLUMN share;
                  ALTER TABLE transfer DROP COLUMN share_to;

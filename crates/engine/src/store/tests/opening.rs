@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use lanyard_proto::transfer::Failure;
+use lanyard_proto::transfer::{Failure, Part};
 use lanyard_proto::wire::entry::log_id;
 
+use super::super::{Chosen, TransferNote};
 use super::*;
 
 #[tokio::test]
@@ -14,7 +15,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 11);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 12);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -260,13 +261,32 @@ fn other_files_are_refused_and_left_alone() {
 }
 
 #[tokio::test]
+async fn what_was_fetched_in_part_can_go_on_after_a_restart() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let mut me = Pen::new(1, MINE);
+    write(&store, vec![own(&me.say("mine", at(1)))]).await.unwrap();
+    let bob = PeerId([2; 32]);
+    let of = |number, from| transfer(number, from, TransferState::Done);
+    let part = Receipt::Part(Part { digest: [7; 32], files: 1, bytes: 5 });
+    let taken = TransferRecord { receipts: vec![(bob, part)], ..of(3, me.peer()) };
+    let records = [of(1, bob), of(2, bob), taken.clone(), of(4, me.peer())];
+    write(&store, records.iter().cloned().map(Record::Transfer).collect()).await.unwrap();
+    let note = TransferNote { chosen: Some(Chosen::default()), ..TransferNote::default() };
+    store.note_transfer(records[1].id, note).await.unwrap().await.unwrap();
+    store.close().await.unwrap();
+    // The first is whole, and given on to the room.
+    assert_eq!(home.open().1.transfers, [records[0].clone(), records[1].clone(), taken]);
+}
+
+#[tokio::test]
 async fn a_database_from_a_newer_version_is_refused() {
     let home = Home::new();
     home.open().0.close().await.unwrap();
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 11 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 12 });
 }
 
 #[test]
@@ -339,6 +359,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../mailbox.sql"),
         include_str!("../own_logs.sql"),
         include_str!("../queue.sql"),
+        include_str!("../parts.sql"),
         include_str!("../shares.sql")
     );
     let nullable = names(
@@ -351,6 +372,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         [
             "at_once",
             "author",
+            "chosen",
             "cloned",
             "direct",
             "download_limit",

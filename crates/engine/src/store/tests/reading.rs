@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use lanyard_proto::model::LogId;
 
 use super::super::{
-    Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, arrivals, history, mailbox, messages,
-    offers, prune, reader, search,
+    Chosen, Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, arrivals, history, mailbox,
+    messages, offers, prune, reader, search,
 };
 use super::*;
 
@@ -149,6 +149,9 @@ async fn transfers_that_are_over_come_newest_first_with_their_notes() {
         sha256: Some([6; 32]),
         moved: 1 << 40,
         problem: Some("Bob went away.".to_owned()),
+        chosen: Some(Chosen { items: vec![0, 0, 0, 1, 1], files: 1, bytes: 7 }),
+        here: 3,
+        failed: 2,
     };
     store
         .note_transfer(records[0].id, TransferNote { moved: 5, ..Default::default() })

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::{
-    Effects, Event, Hlc, Instant, Job, MAX_RETRY, MAX_SOURCES, Open, PeerId, Record, Refusal, Source, Spoken,
-    Staged, TransferId, TransferRecord, TransferState, Transfers,
+    Effects, Event, Hlc, Instant, Job, MAX_RETRY, Open, PeerId, Record, Refusal, Spoken, Staged, TransferId,
+    TransferRecord, TransferState, Transfers,
 };
 use crate::model::UnixMillis;
 use crate::rooms::Content;
@@ -201,7 +201,7 @@ impl Transfers {
         due.sort_unstable();
         for (_, id) in due {
             let Some(open) = self.open.get_mut(&id) else { continue };
-            let sources = open.reachable(&reach);
+            let sources = open.sources(&reach);
             let before = open.record.state;
             if sources.is_empty() {
                 open.retry_at = Some(now + MAX_RETRY);
@@ -285,13 +285,6 @@ impl Open {
     fn say_paused(&self, mine: bool) -> Option<(super::RoomId, Content)> {
         let TransferRecord { id: transfer, room, paused: on, .. } = self.record;
         mine.then_some((room, Content::Pause { transfer, on }))
-    }
-
-    /// Who has it and can be reached, the author first.
-    fn reachable(&self, reach: &impl Fn(PeerId) -> Vec<SocketAddr>) -> Vec<Source> {
-        let known = [self.record.from].into_iter().chain(self.holders.iter().copied());
-        let sources = known.map(|peer| Source { peer, addresses: reach(peer) });
-        sources.filter(|source| !source.addresses.is_empty()).take(MAX_SOURCES).collect()
     }
 }
 

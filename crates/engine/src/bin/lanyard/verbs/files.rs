@@ -7,7 +7,7 @@ use lanyard_engine::api::{ApiError, Command, FileHandle, Reply, Room, RoomKind, 
 use lanyard_engine::control::Node;
 use lanyard_engine::store::folder::{self, Access};
 
-use super::{ask, call_when_found, misunderstood, transfers};
+use super::{ask, call_when_found, contents, misunderstood, transfers};
 use crate::failure::{Exit, Failure};
 use crate::output::{GOOD, Output, QUIET, paint};
 use crate::text;
@@ -41,13 +41,20 @@ pub async fn send(
     verdict(&transfer)
 }
 
-pub async fn accept(node: &Node, out: Output, id: String, into: Option<PathBuf>) -> Result<(), Failure> {
+pub async fn accept(
+    node: &Node,
+    out: Output,
+    id: String,
+    into: Option<PathBuf>,
+    only: Vec<String>,
+) -> Result<(), Failure> {
     let into = match into {
         Some(folder) => Some(admit_folder(node, &folder).await?),
         None => None,
     };
     let mut events = node.subscribe();
-    let transfer = ask!(node.call(Command::Accept { transfer: id, into }) => Transfer)?;
+    let only = (!only.is_empty()).then_some(only);
+    let transfer = ask!(node.call(Command::Accept { transfer: id, into, only }) => Transfer)?;
     finish(node, out, &mut events, transfer).await
 }
 
@@ -70,6 +77,9 @@ pub async fn finish(
     let transfer =
         transfers::follow(node, events, transfer, |transfer| transfers::has_ended(transfer.state)).await?;
     out.item(&transfer, received)?;
+    if transfer.failed_files > 0 && out == Output::Person {
+        contents::tell_of_failed(node, out, &transfer.id).await;
+    }
     verdict(&transfer)
 }
 
@@ -121,6 +131,13 @@ pub(super) fn verdict(transfer: &Transfer) -> Result<(), Failure> {
     } else {
         worst
     };
+    // What somebody left out was not delivered, though nothing went wrong.
+    let chose = transfer.receivers.iter().find_map(|receiver| Some((receiver, receiver.chosen_files?)));
+    if let Some((receiver, files)) = chose.filter(|_| state == TransferState::Done) {
+        let name = text::line(&receiver.name);
+        let sentence = format!("{name} took {files} of {} files.", transfer.files);
+        return Err(Failure::new(Exit::Refused, sentence));
+    }
     let why = transfer.error.as_ref().map(|error| error.message.clone());
     match state {
         TransferState::Done => Ok(()),
@@ -137,8 +154,18 @@ pub(super) fn received(transfer: &Transfer) -> String {
         return transfers::words(transfer);
     }
     let folder = transfer.folder.as_deref().map(text::line).unwrap_or_default();
+    let here = if transfer.here > 0 {
+        format!(", where {} of it were already", text::bytes(transfer.here))
+    } else {
+        String::new()
+    };
     let sum = transfer.sha256.as_deref().map(|sum| paint(QUIET, &format!("  SHA-256 {sum}")));
-    format!("{} {} is in {folder}{}", paint(GOOD, "✓"), transfers::what(transfer), sum.unwrap_or_default())
+    format!(
+        "{} {} is in {folder}{here}{}",
+        paint(GOOD, "✓"),
+        transfers::what(transfer),
+        sum.unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -153,6 +180,8 @@ mod tests {
             name: "Bob".into(),
             state: *state,
             moved: 0,
+            chosen: None,
+            chosen_files: None,
         };
         Transfer {
             id: "id".into(),
@@ -169,6 +198,10 @@ mod tests {
             folder: None,
             sha256: None,
             error: None,
+            chosen: None,
+            chosen_files: None,
+            here: 0,
+            failed_files: 0,
             receivers: receivers.iter().map(receiver).collect(),
             finished: None,
             place: None,
@@ -185,6 +218,15 @@ mod tests {
         assert!(!is_settled(&outgoing(Running, &[Done, Running]), 2));
         assert!(is_settled(&outgoing(Running, &[Done, Done]), 2));
         assert!(is_settled(&outgoing(Running, &[Done, Declined]), 2));
+    }
+
+    #[test]
+    fn who_left_something_out_was_not_sent_all() {
+        let mut transfer = outgoing(TransferState::Done, &[TransferState::Done]);
+        (transfer.files, transfer.receivers[0].chosen_files) = (10, Some(3));
+        let failure = verdict(&transfer).unwrap_err();
+        assert!(matches!(&failure, Failure::Said { exit: Exit::Refused, .. }), "{failure:?}");
+        assert!(format!("{failure:?}").contains("Bob took 3 of 10 files."), "{failure:?}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod chat;
+mod contents;
 mod delivery;
 mod files;
 mod history;
@@ -77,7 +78,8 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Topic { to, text } => history::set_topic(node, out, to, text).await,
         Verb::Send { to, paths, wait } => files::send(node, out, to, &paths, wait).await,
         Verb::Offers => transfers::offers(node, out).await,
-        Verb::Accept { id, into } => files::accept(node, out, id, into).await,
+        Verb::Accept { id, into, only } => files::accept(node, out, id, into, only).await,
+        Verb::Files { id } => contents::list(node, out, id).await,
         Verb::Decline { id } => transfers::decline(node, out, id).await,
         Verb::Share(words) => shares::share(node, out, words).await,
         Verb::Browse { peer, at } => shares::browse(node, out, peer, at).await,

@@ -138,7 +138,11 @@ pub fn has_ended(state: TransferState) -> bool {
 /// What is transferred: `report.pdf (1.2 MB)`, `3 files: a, b, c (1.2 GB)`.
 pub fn what(transfer: &Transfer) -> String {
     let names: Vec<_> = transfer.names.iter().map(|name| text::line(name)).collect();
-    let size = text::bytes(transfer.bytes);
+    let size = text::bytes(transfer.chosen.unwrap_or(transfer.bytes));
+    if let Some(chosen) = transfer.chosen_files {
+        let files = text::count(transfer.files, "file", "files");
+        return format!("{chosen} of {files}: {} ({size})", names.join(", "));
+    }
     match transfer.files {
         0 | 1 if names.len() == 1 => format!("{} ({size})", names[0]),
         files => format!("{}: {} ({size})", text::count(files, "file", "files"), names.join(", ")),
@@ -187,8 +191,9 @@ pub fn words(transfer: &Transfer) -> String {
         _ => paint(style, state(transfer.state)),
     };
     let moves = matches!(transfer.state, TransferState::Running | TransferState::Paused);
-    if moves && transfer.bytes > 0 {
-        let percent = u128::from(transfer.moved) * 100 / u128::from(transfer.bytes);
+    let wanted = transfer.chosen.unwrap_or(transfer.bytes);
+    if moves && wanted > 0 {
+        let percent = u128::from(transfer.moved) * 100 / u128::from(wanted);
         state.push_str(&format!(" {percent} %"));
     }
     if transfer.rate > 0 {
@@ -200,6 +205,9 @@ pub fn words(transfer: &Transfer) -> String {
             1 => ", behind 1 other".to_owned(),
             others => format!(", behind {others} others"),
         });
+    }
+    if transfer.here > 0 {
+        state.push_str(&format!(", {} were here already", text::bytes(transfer.here)));
     }
     if let Some(error) = &transfer.error {
         state.push_str(&format!(": {}", text::line(&error.message)));
@@ -256,6 +264,10 @@ mod tests {
             folder: None,
             sha256: None,
             error: None,
+            chosen: None,
+            chosen_files: None,
+            here: 0,
+            failed_files: 0,
             receivers: Vec::new(),
             finished: None,
             place: None,
@@ -290,8 +302,14 @@ mod tests {
 
     #[test]
     fn an_offer_to_many_says_who_has_verified_it_and_who_is_waited_for() {
-        let receiver =
-            |state| lanyard_engine::api::Receiver { peer: "p".into(), name: "P".into(), state, moved: 0 };
+        let receiver = |state| lanyard_engine::api::Receiver {
+            peer: "p".into(),
+            name: "P".into(),
+            state,
+            moved: 0,
+            chosen: None,
+            chosen_files: None,
+        };
         let mut offer = Transfer {
             direction: TransferDirection::Out,
             state: TransferState::Offered,
@@ -321,6 +339,15 @@ mod tests {
     fn several_files_are_counted_and_named() {
         assert_eq!(what(&transfer(&["a", "b"], 2)), "2 files: a, b (1.2 MB)");
         assert_eq!(what(&transfer(&["photos"], 40)), "40 files: photos (1.2 MB)");
+    }
+
+    #[test]
+    fn what_was_chosen_is_told_from_all_and_what_was_here_from_what_came() {
+        let mut part = transfer(&["photos"], 40);
+        (part.chosen, part.chosen_files, part.here) = (Some(800_000), Some(3), 5000);
+        assert_eq!(what(&part), "3 of 40 files: photos (800.0 kB)");
+        let plain = anstream::adapter::strip_str(&words(&part)).to_string();
+        assert!(plain.ends_with("running 75 %, 5.0 kB were here already"), "{plain}");
     }
 
     #[test]
