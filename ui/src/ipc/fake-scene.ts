@@ -14,6 +14,9 @@ export const ME: Me = {
   cloned: null,
   holdForOthers: true,
   holdBytes: 64_000_000,
+  uploadLimit: 0,
+  downloadLimit: 0,
+  transfersAtOnce: 3,
 };
 
 const PEOPLE: [string, Platform, boolean][] = [

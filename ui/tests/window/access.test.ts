@@ -48,7 +48,7 @@ describe.each([
     await page.getByTestId('forked').waitFor();
     await page.getByTestId('room-file').first().waitFor();
     await check(page, 'two versions, a copy, and files');
-    await page.getByTestId('copy-what').click();
+    await page.getByTestId('copy-strip').getByRole('button').click();
     await check(page, 'what to do about a copy');
     await page.keyboard.press('Escape');
     await page.getByTestId('add-member').click();
