@@ -24,7 +24,7 @@ use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::view::{Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
-use crate::files::{Handles, Shelf};
+use crate::files::{Handles, Pasted, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::stream::Listener;
@@ -83,7 +83,11 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let (node, effects) = Node::new(identity, me, loaded, seed, clock.now());
     let offered = node.transfers().filter(|record| record.from == node.me()).map(|record| record.id);
-    let strays = shelf.strays(&offered.collect()).unwrap_or_else(|error| {
+    let offered = offered.collect();
+    if let Err(error) = Pasted::of(&config.profile).sweep(&offered) {
+        tracing::warn!(%error, "pasted pictures that nobody needs stay on disk");
+    }
+    let strays = shelf.strays(&offered).unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot look for offers that are over");
         Vec::new()
     });
