@@ -25,6 +25,17 @@ export interface TreeNode {
 
 export type Choice = 'all' | 'some' | 'none';
 
+/** A node as it is to be drawn now. */
+export interface TreeRow {
+  node: TreeNode;
+  choice: Choice;
+  open: boolean;
+  /** Whether there is something to fold away. */
+  folds: boolean;
+  items: number;
+  bytes: number;
+}
+
 /**
  * What is offered, as a tree of which parts are chosen. All of it is in memory, a few hundred bytes a file; only `rows`, what
  * is not folded away, is for drawing.
@@ -40,10 +51,11 @@ export class FileTree {
 
   rows = $derived.by(() => {
     void this.version;
-    const rows: TreeNode[] = [];
+    const rows: TreeRow[] = [];
     const walk = (children: TreeNode[]) => {
       for (const child of children) {
-        rows.push(child);
+        const { open, items, bytes } = child;
+        rows.push({ node: child, choice: choiceOf(child), open, folds: child.children.length > 0, items, bytes });
         if (child.open) walk(child.children);
       }
     };
