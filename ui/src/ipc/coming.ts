@@ -2,7 +2,7 @@
 import type * as Now from './generated';
 
 export type TransferState = Now.TransferState | 'paused' | 'queued';
-export type Receiver = Omit<Now.Receiver, 'state'> & { state: TransferState };
+export type Receiver = Omit<Now.Receiver, 'state'> & { state: TransferState; chosen: number | null; chosenFiles: number | null };
 
 export type Transfer = Omit<Now.Transfer, 'state' | 'receivers'> & {
   state: TransferState;
@@ -15,9 +15,14 @@ export type Transfer = Omit<Now.Transfer, 'state' | 'receivers'> & {
   rate: number;
   /** Bytes of what was chosen, where not everything was. */
   chosen: number | null;
+  chosenFiles: number | null;
   /** Bytes that were already here. */
   here: number;
   failedFiles: number;
+  /** How many devices an offer of ours is for; 0 for others' offers. */
+  audience: number;
+  /** Names of those among them who have not answered; at most 32. */
+  awaited: string[];
 };
 
 export type TransferFileState = 'offered' | 'left-out' | 'waiting' | 'running' | 'done' | 'here' | 'failed' | 'skipped';
@@ -45,6 +50,8 @@ export interface Share {
   /** To be shown. */
   path: string;
   who: ShareAudience;
+  /** Whether the folder is not there at the moment. */
+  gone: boolean;
 }
 
 export interface PeerShare {
@@ -105,4 +112,6 @@ export type Event =
   | Only<Now.Event, 'event', 'ready' | 'me-changed' | 'offer' | 'transfer-changed' | 'transfer-finished'>
   | { event: 'ready'; me: Me; network: Now.Network }
   | { event: 'me-changed'; me: Me }
+  | { event: 'transfer-forgotten'; transfer: string }
+  | { event: 'shares-changed' }
   | { event: 'offer' | 'transfer-changed' | 'transfer-finished'; transfer: Transfer };

@@ -53,6 +53,9 @@ export class FakeFiles {
       place: null,
       rate: 0,
       chosen: null,
+      chosenFiles: null,
+      audience: author ? 0 : Math.max(1, room.members - 1),
+      awaited: [],
       here: 0,
       failedFiles: 0,
     };
@@ -65,7 +68,7 @@ export class FakeFiles {
     const size = files.reduce((sum, { size }) => sum + size, 0);
     const transfer = this.add(room, null, files.map(({ name }) => name), size, files.length, Date.now());
     const peer = this.scene.peers.find(({ id }) => id === room.peer);
-    if (peer) transfer.receivers = [{ peer: peer.id, name: peer.name, state: 'offered', moved: 0 }];
+    if (peer) transfer.receivers = [{ peer: peer.id, name: peer.name, state: 'offered', moved: 0, chosen: null, chosenFiles: null }];
     return transfer;
   }
 
@@ -75,6 +78,7 @@ export class FakeFiles {
     if (only) {
       this.only.set(id, only);
       const files = this.listed(transfer).filter(({ path, folder }) => !folder && this.isChosen(id, path));
+      transfer.chosenFiles = files.length;
       transfer.chosen = files.reduce((sum, { size }) => sum + size, 0);
     }
     return this.go(transfer);
@@ -114,6 +118,7 @@ export class FakeFiles {
   }
 
   forget(ids: string[]): void {
+    this.emit(...ids.map((transfer): Event => ({ event: 'transfer-forgotten', transfer })));
     this.scene.transfers = this.scene.transfers.filter(({ id }) => !ids.includes(id));
   }
 

@@ -23,7 +23,7 @@ export class FakeShares {
   }
 
   share({ handle, name, who }: Params<'share'>): Share {
-    const share = { id: `s${this.own.length + 1}`, name: name ?? nameOf(handle), path: `/home/mei/${nameOf(handle)}`, who };
+    const share = { id: `s${this.own.length + 1}`, name: name ?? nameOf(handle), path: `/home/mei/${nameOf(handle)}`, who, gone: false };
     this.own.push(share);
     return share;
   }

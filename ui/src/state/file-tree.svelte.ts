@@ -1,4 +1,4 @@
-import type { TransferFile } from '../ipc/contract';
+import type { TransferFile, TransferFileState } from '../ipc/contract';
 import type { Requests } from './requests';
 
 /** Files that are asked for at a time while a tree grows. */
@@ -9,8 +9,9 @@ export interface TreeNode {
   name: string;
   level: number;
   folder: boolean;
-  /** It is never taken: a link, or something special. */
+  /** It is not for choosing: a link, something special, or here already. */
   skipped: boolean;
+  state: TransferFileState;
   parent: TreeNode | null;
   children: TreeNode[];
   open: boolean;
@@ -93,7 +94,10 @@ export class FileTree {
   add(files: TransferFile[]): void {
     for (const file of files) {
       const made = this.at(file.path, file.folder);
-      made.skipped = file.state === 'skipped';
+      // What is here stays here; what can be chosen is the rest.
+      made.skipped = file.state === 'skipped' || file.state === 'done' || file.state === 'here';
+      made.state = file.state;
+      if (file.state === 'left-out') made.chosen = false;
       made.bytes = file.folder ? 0 : file.size;
       if (made.skipped) made.chosen = false;
     }
@@ -122,9 +126,13 @@ export class FileTree {
     this.choose(this.root, chosen);
   }
 
-  /** What is to be taken, as few paths as say it; nothing if it is everything. */
-  only(): string[] | undefined {
-    if (this.root.chosenItems === this.root.items) return undefined;
+  /** Whether all that can be chosen is. */
+  get everything(): boolean {
+    return this.root.chosenItems === this.root.items;
+  }
+
+  /** What is chosen, as few paths as say it. */
+  paths(): string[] {
     const paths: string[] = [];
     const walk = (node: TreeNode) => {
       if (node.chosenItems === 0) return;
@@ -159,7 +167,7 @@ export function choiceOf({ items, chosenItems }: TreeNode): Choice {
 
 function node(path: string, name: string, parent: TreeNode | null, folder: boolean, level: number): TreeNode {
   const counts = { items: 0, chosenItems: 0, bytes: 0, chosenBytes: 0 };
-  return { path, name, level, folder, skipped: false, parent, children: [], open: false, chosen: true, ...counts };
+  return { path, name, level, folder, skipped: false, state: 'offered', parent, children: [], open: false, chosen: true, ...counts };
 }
 
 function count(node: TreeNode): void {
@@ -174,7 +182,7 @@ function count(node: TreeNode): void {
     count(child);
     node.items += child.items;
     node.chosenItems += child.chosenItems;
-    node.bytes += child.skipped ? 0 : child.bytes;
+    node.bytes += child.items > 0 ? child.bytes : 0;
     node.chosenBytes += child.chosenBytes;
   }
 }

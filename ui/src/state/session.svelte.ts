@@ -303,6 +303,7 @@ export class Session {
     this.world.handle(event);
     this.rooms.handle(event);
     this.transfers.handle(event);
+    this.shares.handle(event);
     switch (event.event) {
       case 'message':
         this.hear(event.message);

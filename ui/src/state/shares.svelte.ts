@@ -1,5 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { ListingEntry, PeerShare, Share, ShareAudience, Transfer } from '../ipc/contract';
+import type { Event, ListingEntry, PeerShare, Share, ShareAudience, Transfer } from '../ipc/contract';
 import { Latest, type Requests } from './requests';
 
 /** Entries of a folder that are asked for at a time. */
@@ -20,6 +20,10 @@ export class Shares {
   constructor(requests: Requests, onFetching: (transfer: Transfer) => void) {
     this.requests = requests;
     this.onFetching = onFetching;
+  }
+
+  handle(event: Event): void {
+    if (event.event === 'shares-changed' && this.own) void this.loadOwn();
   }
 
   async loadOwn(): Promise<void> {

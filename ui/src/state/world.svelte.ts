@@ -93,6 +93,9 @@ export class World {
       case 'transfer-finished':
         this.setTransfer(event.transfer);
         break;
+      case 'transfer-forgotten':
+        this.transfers.delete(event.transfer);
+        break;
       case 'progress':
         this.advance(event.progress);
         break;

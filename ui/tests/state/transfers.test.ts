@@ -93,20 +93,20 @@ test('an offer is listed as a tree of which parts are chosen with as few paths a
   await expect.poll(() => tree.complete).toBe(true);
   expect(tree.rows.map(({ node }) => node.name)).toEqual(['photos', 'part 1', 'part 2', 'part 3', 'shortcut']);
   expect(tree.sum).toEqual({ items: 250, chosenItems: 250, bytes: 250_000, chosenBytes: 250_000 });
-  expect(tree.only()).toBeUndefined();
+  expect(tree.everything).toBe(true);
 
   tree.choose(tree.rows[1]!.node, false);
   expect(tree.rows[0]?.choice).toBe('some');
   expect(tree.rows[1]?.choice).toBe('none');
-  expect(tree.only()).toEqual(['photos/part 2', 'photos/part 3']);
+  expect(tree.paths()).toEqual(['photos/part 2', 'photos/part 3']);
   tree.fold(tree.rows[1]!.node, true);
   expect(tree.rows).toHaveLength(105);
   tree.choose(tree.rows[2]!.node, true);
-  expect(tree.only()).toEqual(['photos/part 1/picture 0001.jpg', 'photos/part 2', 'photos/part 3']);
+  expect(tree.paths()).toEqual(['photos/part 1/picture 0001.jpg', 'photos/part 2', 'photos/part 3']);
   tree.chooseAll(true);
-  expect(tree.only()).toBeUndefined();
+  expect(tree.everything).toBe(true);
   tree.chooseAll(false);
-  expect(tree.only()).toEqual([]);
+  expect(tree.paths()).toEqual([]);
 });
 
 test('a hundred thousand files are a tree of few rows, quickly chosen among', async () => {
@@ -117,7 +117,7 @@ test('a hundred thousand files are a tree of few rows, quickly chosen among', as
   expect(tree.rows).toHaveLength(1_002);
   tree.choose(tree.rows[1]!.node, false);
   expect(tree.sum.chosenItems).toBe(99_900);
-  expect(tree.only()).toHaveLength(999);
+  expect(tree.paths()).toHaveLength(999);
 }, 30_000);
 
 function offered(fake: FakeBackend, count: number): string[] {

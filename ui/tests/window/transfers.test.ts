@@ -119,12 +119,16 @@ test('who has what was offered is counted, and for whom it waits is said', async
       name,
       state: index < 2 ? ('done' as const) : ('running' as const),
       moved: 0,
+      chosen: null,
+      chosenFiles: null,
     }));
+    transfer.audience = 9;
+    transfer.awaited = ['Fatima'];
     const message = fake.log.write(room, null, { text: 'x', time: Date.now(), transfer: transfer.id });
     fake.emit({ event: 'transfer-changed', transfer }, { event: 'message', message });
   });
   const card = page.getByTestId('offer').last();
-  await card.getByText('Verified by 2 of 5, waiting for 小美, Dmitri, and 1 other').waitFor();
+  await card.getByText('Verified by 2 of 9, waiting for 小美, Dmitri, and 2 others').waitFor();
 });
 
 test('some of what is offered is chosen in a tree, by mouse and by keyboard, and saved where one says', async () => {
@@ -152,7 +156,7 @@ test('some of what is offered is chosen in a tree, by mouse and by keyboard, and
   expect(params.only).toHaveLength(100);
   expect(params.only.at(-1)).toBe('photos/part 3');
   expect(params.into).toBeDefined();
-  await page.getByTestId('offer').getByText('149 MB of 250 MB chosen').waitFor();
+  await page.getByTestId('offer').getByText('149 MB · 149 files of 250 MB').waitFor();
 });
 
 test('a pasted picture is offered at once, copied files only after a question, and text goes where the caret is', async () => {

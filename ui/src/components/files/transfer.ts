@@ -12,7 +12,7 @@ import Play from '@lucide/svelte/icons/play';
 import RotateCw from '@lucide/svelte/icons/rotate-cw';
 import Trash2 from '@lucide/svelte/icons/trash-2';
 import X from '@lucide/svelte/icons/x';
-import type { Receiver, Transfer } from '../../ipc/contract';
+import type { Transfer } from '../../ipc/contract';
 import { bytes, duration, list } from '../../i18n/format.svelte';
 import { t } from '../../i18n/index.svelte';
 import type { Session } from '../../state/session.svelte';
@@ -35,33 +35,35 @@ export function otherSide(transfer: Transfer, session: Session): string {
 
 /** What is to be known of it in one sentence. */
 export function statusOf(transfer: Transfer, session: Session): string {
-  const { state, direction, error, place, failedFiles, receivers } = transfer;
+  const { state, direction, error, place, failedFiles } = transfer;
   const incoming = direction === 'in';
   if (error && state !== 'done' && state !== 'paused') return error.message;
   if (state === 'done' && failedFiles > 0) return t().receivedExcept(failedFiles);
   if (state === 'done') return incoming ? t().stateReceived : t().stateDelivered;
   if (state === 'offered' && incoming) return t().stateOfferedToYou;
-  if (state === 'offered' && session.world.rooms.get(transfer.room)?.kind !== 'direct') return verifiedBy(receivers) ?? t().toNobody;
+  if (state === 'offered' && session.world.rooms.get(transfer.room)?.kind !== 'direct') return verifiedBy(transfer) ?? t().toNobody;
   if (state === 'queued') return t().queuedAt((place ?? 0) + 1);
   return t().states[state];
 }
 
-/** Who has it whole, and who does not yet. */
-export function verifiedBy(receivers: Receiver[]): string | null {
+/** Who of those that an offer is for has it whole, and who does not yet. */
+export function verifiedBy({ receivers, audience, awaited }: Transfer): string | null {
   const done = receivers.filter(({ state }) => state === 'done').length;
   if (done === 0) return null;
-  const waiting = receivers.filter(({ state }) => state === 'running' || state === 'waiting' || state === 'queued' || state === 'paused');
-  if (waiting.length === 0) return t().verifiedBy(done, receivers.length);
-  const named = waiting.slice(0, NAMED).map(({ name }) => name);
+  const of = Math.max(audience, receivers.length);
+  const fetching = receivers.filter(({ state }) => state === 'running' || state === 'waiting' || state === 'queued' || state === 'paused');
+  const waiting = [...new Set([...fetching.map(({ name }) => name), ...awaited])];
+  if (waiting.length === 0) return t().verifiedBy(done, of);
+  const named = waiting.slice(0, NAMED);
   const more = waiting.length - named.length;
-  return t().verifiedByWaiting(done, receivers.length, list(more > 0 ? [...named, t().others(more)] : named));
+  return t().verifiedByWaiting(done, of, list(more > 0 ? [...named, t().others(more)] : named));
 }
 
 /** How large it is, or how much of it was chosen. */
 export function sizeOf(transfer: Transfer): string {
-  const { chosen, bytes: all, files } = transfer;
-  const size = chosen === null ? bytes(all) : t().chosenOf(bytes(chosen), bytes(all));
-  return files > 1 ? t().sizeAndFiles(size, files) : size;
+  const { chosen, chosenFiles, bytes: all, files } = transfer;
+  if (chosen !== null) return t().chosenOf(t().sizeAndFiles(bytes(chosen), chosenFiles ?? files), bytes(all));
+  return files > 1 ? t().sizeAndFiles(bytes(all), files) : bytes(all);
 }
 
 export function timeLeft(transfer: Transfer, rate: number | undefined): string | null {
@@ -92,6 +94,9 @@ export function actsOf(transfer: Transfer, session: Session): TransferAct[] {
   }
   if (state === 'done' && incoming) {
     if (files === 1) acts.push({ key: 'open-file', text: t().openFile, icon: ExternalLink, act: () => void transfers.openFile(id) });
+    if (transfer.chosen !== null) {
+      acts.push({ key: 'choose-files', text: t().chooseMore, icon: ListChecks, minor: true, act: () => (transfers.choosing = transfer) });
+    }
     acts.push({ key: 'reveal', text: t().reveal, icon: FolderOpen, act: () => void transfers.reveal(id) });
   }
   if (state === 'queued') acts.push(...queueActs(id, session));
