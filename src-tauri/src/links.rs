@@ -135,6 +135,11 @@ pub(crate) mod tests {
             sha256: None,
             error: None,
             receivers: Vec::new(),
+            finished: None,
+            place: None,
+            rate: 0,
+            audience: 0,
+            awaited: Vec::new(),
         }
     }
 

@@ -99,7 +99,7 @@ impl Totals {
     }
 
     fn put(&mut self, transfer: &Transfer) {
-        if matches!(transfer.state, TransferState::Running | TransferState::Waiting) {
+        if matches!(transfer.state, TransferState::Running | TransferState::Waiting | TransferState::Queued) {
             self.moving.insert(transfer.id.clone(), (transfer.moved, transfer.bytes));
             self.failed.remove(&transfer.id);
             return;

@@ -182,6 +182,21 @@ pub enum Command {
     Decline { transfer: String },
     /// Stop an incoming transfer or withdraw an outgoing one; answered by [`Reply::Transfer`].
     Cancel { transfer: String },
+    /// Neither fetch an accepted transfer nor give an offer, until it is resumed; answered by [`Reply::Transfer`].
+    Pause { transfer: String },
+    /// Go on with a paused transfer, or fetch what is missing of one that failed or was cancelled; answered by
+    /// [`Reply::Transfer`].
+    Resume { transfer: String },
+    /// Let an accepted transfer have its turn right before another one, or last; answered by [`Reply::Transfers`].
+    Reorder {
+        transfer: String,
+        #[cfg_attr(test, ts(optional))]
+        before: Option<String>,
+    },
+    /// Take a transfer that is over out of the history; answered by [`Reply::Done`].
+    ForgetTransfer { transfer: String },
+    /// Take all that are over out of the history; answered by [`Reply::Done`].
+    ForgetTransfers {},
     /// Change settings; what is absent stays. Answered by [`Reply::Me`].
     Configure {
         #[cfg_attr(test, ts(optional))]
@@ -201,6 +216,15 @@ pub enum Command {
         /// How many bytes of them at the most.
         #[cfg_attr(test, ts(optional, type = "number"))]
         hold_bytes: Option<u64>,
+        /// Bytes per second with which files are given; 0 means no limit.
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        upload_limit: Option<u64>,
+        /// Bytes per second with which files are fetched; 0 means no limit.
+        #[cfg_attr(test, ts(optional, type = "number"))]
+        download_limit: Option<u64>,
+        /// How many transfers are fetched at a time onto one disk, 1 to 16.
+        #[cfg_attr(test, ts(optional))]
+        transfers_at_once: Option<u32>,
     },
     /// No copy of this profile runs any more, see [`Me::cloned`]; answered by [`Reply::Me`].
     SettleClone {},
@@ -318,6 +342,10 @@ pub enum Event {
     TransferFinished {
         transfer: Transfer,
     },
+    /// A transfer was taken out of the history.
+    TransferForgotten {
+        transfer: String,
+    },
     MeChanged {
         me: Me,
     },
@@ -389,6 +417,14 @@ pub struct Me {
     /// How many bytes of them at the most.
     #[cfg_attr(test, ts(type = "number"))]
     pub hold_bytes: u64,
+    /// Bytes per second with which files are given; 0 means no limit.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub upload_limit: u64,
+    /// Bytes per second with which files are fetched; 0 means no limit.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub download_limit: u64,
+    /// How many transfers are fetched at a time onto one disk.
+    pub transfers_at_once: u32,
 }
 
 /// What a file of exported history is.

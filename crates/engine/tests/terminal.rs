@@ -5,6 +5,8 @@
 mod delivery;
 #[path = "terminal/private.rs"]
 mod private;
+#[path = "terminal/queue.rs"]
+mod queue;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -530,7 +532,8 @@ fn transfer(direction: &str, state: &str) -> Value {
     json!({
         "id": "transfer-id", "room": "room-Bob", "direction": direction, "from": "bob", "fromName": "Bob",
         "state": state, "names": ["report.pdf"], "files": 1, "bytes": 1_200_000, "moved": 0, "offered": 0,
-        "folder": null, "sha256": null, "error": null, "receivers": receivers,
+        "folder": null, "sha256": null, "error": null, "receivers": receivers, "finished": null, "place": null,
+        "rate": 0, "audience": if direction == "out" { 1 } else { 0 }, "awaited": [],
     })
 }
 

@@ -120,6 +120,8 @@ pub enum Record {
     Covered { room: RoomId, peer: PeerId, log: LogId, held: Span },
     /// A transfer, new or in another state.
     Transfer(TransferRecord),
+    /// Nothing is to be known of a transfer any more.
+    TransferForgotten(TransferId),
     /// How this device stands to a private room, as far as the room's entries do not say it.
     Standing { room: RoomId, standing: Standing },
     /// An entry that says who is in a private room and came without the log that it stands in.
@@ -232,8 +234,22 @@ pub struct TransferRecord {
     pub state: TransferState,
     /// When the offer was written, by its author's clock.
     pub offered: UnixMillis,
-    /// What became of it elsewhere, by signed receipts; only for offers of this device.
+    /// What became of it elsewhere, by signed receipts; only for offers of this device. A receipt of the one who offers is
+    /// its withdrawal, and kept for others' offers, too.
     pub receipts: Vec<(PeerId, Receipt)>,
+    /// A person here paused it: an own offer is given to nobody for a while, somebody else's is not fetched.
+    pub paused: bool,
+    /// Incoming and accepted: those with smaller numbers start first. No two have the same.
+    pub turn: u64,
+    /// When it was over; absent while it is not, or where that is not known.
+    pub finished: Option<UnixMillis>,
+}
+
+impl TransferRecord {
+    /// Whether whoever offered it has taken it back.
+    pub fn is_withdrawn(&self) -> bool {
+        self.receipts.iter().any(|(peer, receipt)| *peer == self.from && *receipt == Receipt::Cancelled)
+    }
 }
 
 /// Bytes for the network.
@@ -275,6 +291,8 @@ pub enum Job {
     Shelve { transfer: TransferId, audience: Audience },
     /// Serve it no longer, and cut whoever is fetching.
     Unshelve { transfer: TransferId },
+    /// It is paused: cut whoever is fetching it here.
+    Cut { transfer: TransferId },
     /// Who is in a private room changed: cut whoever fetches what was offered there and may not any more, as
     /// [`crate::node::Node::may_fetch`] says.
     Recheck { room: RoomId },
@@ -339,6 +357,8 @@ pub enum Event {
     Holding,
     /// A transfer is new or in another state.
     Transfer(TransferId),
+    /// A transfer is known no longer.
+    TransferForgotten(TransferId),
     /// It is proven that a log contradicts itself: nothing more is taken of it.
     Forked {
         room: RoomId,
@@ -374,8 +394,9 @@ pub struct Loaded {
     pub cloned: Option<UnixMillis>,
     pub rooms: Vec<LoadedRoom>,
     pub peers: Vec<PeerRecord>,
-    /// Those that are not over, the newest of this device's own offers that were not withdrawn, and the newest that were
-    /// declined or failed: they can still be accepted.
+    /// Those that are not over, the newest of this device's own offers that were not withdrawn, the newest that were
+    /// declined, cancelled or failed: they can still be accepted; and the newest that others offered and this device has:
+    /// it goes on giving them.
     pub transfers: Vec<TransferRecord>,
     pub mail: LoadedMail,
 }

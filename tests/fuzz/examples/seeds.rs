@@ -223,6 +223,7 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
         ("have", framed(file::Frame::Have { bits: &[255, 3] })),
         ("got", framed(file::Frame::Got { pieces: vec![0, 1, 900] })),
         ("spread", framed(file::Frame::Spread)),
+        ("paused", framed(file::Frame::Paused)),
         ("peers", framed(file::Frame::Peers(sources))),
         ("file-failed", framed(file::Frame::FileFailed { file: 1, failure: Failure::SourceGone })),
         ("refused", framed(file::Frame::Refused(file::Refusal::Busy))),

@@ -56,6 +56,7 @@ fn content(kind: u8, body: &[u8]) {
             assert!(offer.names.iter().all(|name| name.len() <= MAX_OFFER_NAME_BYTES));
         }
         Content::Receipt { .. }
+        | Content::Pause { .. }
         | Content::Delete { .. }
         | Content::Pin { .. }
         | Content::Fork(_)

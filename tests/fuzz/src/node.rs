@@ -278,7 +278,7 @@ impl World {
     fn transfer(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         let known: Vec<TransferId> =
             self.node.transfers().map(|record| record.id).chain(self.transfers.clone()).collect();
-        let what = feed.one_of(8)?;
+        let what = feed.one_of(13)?;
         let which = feed.one_of(known.len().max(1))?;
         let transfer = known.get(which).copied().unwrap_or(TransferId([0; 16]));
         let now = self.time();
@@ -291,10 +291,18 @@ impl World {
                 let to = id(feed.one_of(OTHERS)?);
                 Ok(self.node.handle(Input::Sent { transfer, to, digest }, now))
             }
+            8 => self.node.pause(transfer, now),
+            9 => self.node.resume(transfer, now),
+            10 => self.node.forget_transfer(transfer, now),
+            11 => {
+                let before = feed.one_of(known.len() + 1)?;
+                self.node.reorder(transfer, known.get(before).copied(), now)
+            }
             _ => {
                 let end = match what {
                     4 => PullEnd::Complete { digest },
                     5 => PullEnd::Failed(Failure::DiskFull),
+                    12 => PullEnd::Held,
                     _ => PullEnd::Lost,
                 };
                 Ok(self.node.handle(Input::Pull { transfer, end }, now))

@@ -116,6 +116,7 @@ impl Disk {
             Record::Transfer(transfer) => {
                 self.transfers.insert(transfer.id, transfer.clone());
             }
+            Record::TransferForgotten(transfer) => drop(self.transfers.remove(transfer)),
             Record::Standing { room, standing } => {
                 self.standing.insert(*room, standing.clone());
             }

@@ -72,7 +72,10 @@ impl Lan {
                 let to = self.id(who);
                 let served = alive
                     && self.hosts[from.0].node.as_ref().is_some_and(|node| node.may_fetch(transfer, to));
+                let paused = self.hosts[from.0].node.as_ref().is_some_and(|node| node.is_paused(transfer));
+                let served = served && !paused;
                 let end = match (alive, served) {
+                    (true, false) if paused => PullEnd::Held,
                     (true, true) => PullEnd::Complete { digest: [9; 32] },
                     (true, false) => PullEnd::Failed(Failure::Refused),
                     (false, _) => PullEnd::Lost,
@@ -182,7 +185,11 @@ impl Lan {
                 self.plan(self.now + Duration::from_millis(50), Planning::Pulled { who, from, transfer });
             }
             Job::Reread { room, epochs } => self.plan(self.now, Planning::Reread { who, room, epochs }),
-            Job::StopPull { .. } | Job::Shelve { .. } | Job::Unshelve { .. } | Job::Recheck { .. } => {}
+            Job::StopPull { .. }
+            | Job::Shelve { .. }
+            | Job::Unshelve { .. }
+            | Job::Cut { .. }
+            | Job::Recheck { .. } => {}
         }
     }
 

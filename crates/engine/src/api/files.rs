@@ -50,6 +50,19 @@ pub struct Transfer {
     pub error: Option<ApiError>,
     /// What became of it at each receiver; outgoing only.
     pub receivers: Vec<Receiver>,
+    /// When it was over, in milliseconds since 1970.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub finished: Option<u64>,
+    /// How many queued transfers start before this one; only while it is queued.
+    pub place: Option<u32>,
+    /// Bytes per second over the last seconds, to or from all others together.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub rate: u64,
+    /// How many devices an offer of ours is for: the other side, the members of a private room, or those of an open room
+    /// who are here or have answered. 0 for others' offers.
+    pub audience: u32,
+    /// Names of those among them who have not answered; at most 32.
+    pub awaited: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,6 +81,10 @@ pub enum TransferState {
     Offered,
     /// Accepted; the other side is not reachable right now. It goes on by itself.
     Waiting,
+    /// Accepted; others that came first are running on that disk. It starts by itself.
+    Queued,
+    /// A person here paused it: it is neither fetched nor given, until it is resumed.
+    Paused,
     Running,
     /// Incoming: whole, verified, under its final name. Outgoing: the one receiver has said so, signed.
     Done,

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use lanyard_proto::effects::{Input, Staged};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
+use lanyard_proto::rooms::RoomKind;
 use lanyard_proto::transfer::{PullEnd, TransferState};
 use lanyard_proto::wire::file::Source;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
-use crate::engine::view::is_over;
 use crate::files::{self, Dial, Dialled, Pasted, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted};
+use crate::net::pace::{Pace, Paced};
 use crate::net::stream::{Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
 use crate::store::StoreError;
@@ -26,17 +27,24 @@ pub struct PullReport {
 impl Run {
     pub fn start_pull(&mut self, transfer: TransferId, author: PeerId, sources: Vec<Source>) {
         let Some(offer) = self.node.transfer(transfer).map(|record| record.offer.clone()) else { return };
+        // The staging is still held by a pull that was told to stop: this one begins when it has.
+        if let Some(pulling) = self.pulls.get_mut(&transfer) {
+            pulling.next = Some((author, sources));
+            return;
+        }
         let into = self.folder_of(transfer);
         let stop = CancellationToken::new();
-        self.pulls.insert(transfer, stop.clone());
+        self.pulls.insert(transfer, Pulling { stop: stop.clone(), into: into.clone(), next: None });
+        let gives_on = self.gives_on(transfer);
         let (reports, shelf) = (self.reports.clone(), self.shelf.clone());
         let moved = {
             let reports = self.reports.clone();
             // A progress report that finds the queue full is made up for by the next one.
             move |moved| drop(reports.try_send(Report::Moved { transfer, peer: author, moved }))
         };
-        let dialler = Dialler { credentials: self.credentials.clone() };
-        let wanted = Wanted { transfer, author, offer, into };
+        let dialler =
+            Dialler { credentials: self.credentials.clone(), up: self.up.clone(), down: self.down.clone() };
+        let wanted = Wanted { transfer, author, offer, into, gives_on };
         tokio::spawn(async move {
             let result = files::pull(wanted, sources, dialler, shelf, moved, stop).await;
             let _ = reports.send(Report::Pulled(Box::new(PullReport { transfer, result }))).await;
@@ -44,23 +52,37 @@ impl Run {
     }
 
     pub fn stop_pull(&mut self, transfer: TransferId, staged: Staged) {
-        let stop = self.pulls.remove(&transfer);
-        let running = stop.is_some();
-        if let Some(stop) = stop {
-            stop.cancel();
+        match self.pulls.get_mut(&transfer) {
+            // While it runs it holds the staging; what it reports when it has stopped leads on.
+            Some(pulling) => pulling.stop(),
+            None if staged == Staged::Discard => self.discard(transfer),
+            None => {}
         }
-        // While it runs it holds the staging; what it reports when it has stopped leads here again.
-        if staged == Staged::Discard && !running {
-            self.discard(transfer);
-        }
+    }
+
+    /// Whether what comes of an offer is for others, too.
+    fn gives_on(&self, transfer: TransferId) -> bool {
+        let room = self.node.transfer(transfer).and_then(|record| self.node.room(record.room));
+        room.is_some_and(|room| !matches!(room.record().kind, RoomKind::Direct(_)))
     }
 
     pub async fn pulled(&mut self, report: PullReport) -> Result<(), StoreError> {
         let transfer = report.transfer;
-        self.pulls.remove(&transfer);
+        let pulling = self.pulls.remove(&transfer);
         self.progress.ended(transfer);
-        if self.node.transfer(transfer).is_none_or(|record| is_over(record.state)) {
-            self.discard(transfer);
+        let state = self.node.transfer(transfer).map(|record| record.state);
+        let Some(state) = state.filter(|state| !state.is_over()) else {
+            let into = pulling.map(|pulling| pulling.into);
+            self.discard_from(transfer, into);
+            return Ok(());
+        };
+        let next = pulling.and_then(|pulling| pulling.next);
+        if let (Err(PullError::Stopped), Some((author, sources))) = (&report.result, next) {
+            self.start_pull(transfer, author, sources);
+            return Ok(());
+        }
+        // What was paused meanwhile can only be whole.
+        if report.result.is_err() && state != TransferState::Running {
             return Ok(());
         }
         let view = self.view.transfer(transfer);
@@ -110,6 +132,7 @@ impl Run {
         let stop = CancellationToken::new();
         self.serves.insert(id, Serving { peer, transfer: None, stop: stop.clone() });
         let (shelf, reports) = (self.shelf.clone(), self.reports.clone());
+        let stream = Paced::new(stream, self.up.clone(), self.down.clone());
         let asked = {
             let reports = self.reports.clone();
             async move |transfer| {
@@ -134,7 +157,7 @@ impl Run {
                         let _ = reports.send(Report::Sent { transfer, to: peer, digest }).await;
                     }
                 }
-                Err(ServeError::Stopped | ServeError::Cancelled) => {}
+                Err(ServeError::Stopped | ServeError::Cancelled | ServeError::Paused) => {}
                 Err(error) => tracing::info!(peer = %peer.short(), %error, "could not send files"),
             }
             let _ = reports.send(Report::ServeEnded(id)).await;
@@ -143,11 +166,16 @@ impl Run {
 
     /// Serves an offer no longer, and cuts whoever is fetching it.
     pub fn unshelve(&mut self, transfer: TransferId) {
+        self.cut(transfer);
+        self.forget_offer(transfer);
+    }
+
+    /// Cuts whoever is fetching a transfer from here.
+    pub fn cut(&mut self, transfer: TransferId) {
         for serving in self.serves.values().filter(|serving| serving.transfer == Some(transfer)) {
             serving.stop.cancel();
         }
         self.progress.ended(transfer);
-        self.forget_offer(transfer);
     }
 
     /// Gives nothing of an offer to anybody any more.
@@ -184,6 +212,7 @@ impl Run {
         let Some(serving) = self.serves.get_mut(&serve) else { return Verdict::MayNot };
         serving.transfer = Some(transfer);
         match self.node.may_fetch(transfer, serving.peer) {
+            true if self.node.is_paused(transfer) => Verdict::Later,
             true => Verdict::MayFetch,
             false => Verdict::MayNot,
         }
@@ -252,7 +281,11 @@ impl Run {
 
     /// Throws away what a pull left beside the files, if there is anything.
     pub fn discard(&mut self, transfer: TransferId) {
-        let into = self.folder_of(transfer);
+        self.discard_from(transfer, None);
+    }
+
+    fn discard_from(&mut self, transfer: TransferId, into: Option<PathBuf>) {
+        let into = into.unwrap_or_else(|| self.folder_of(transfer));
         let done = |state| state == TransferState::Done;
         if !self.node.transfer(transfer).is_some_and(|record| done(record.state)) {
             self.forget_offer(transfer);
@@ -262,6 +295,21 @@ impl Run {
                 tracing::warn!(%transfer, %error, "what was staged stays on disk");
             }
         });
+    }
+}
+
+/// A pull that runs.
+pub struct Pulling {
+    stop: CancellationToken,
+    into: PathBuf,
+    /// It was told to stop, and is to begin anew from these when it has.
+    next: Option<(PeerId, Vec<Source>)>,
+}
+
+impl Pulling {
+    pub fn stop(&mut self) {
+        self.stop.cancel();
+        self.next = None;
     }
 }
 
@@ -277,15 +325,17 @@ pub struct Serving {
 #[derive(Clone)]
 struct Dialler {
     credentials: Credentials,
+    up: Pace,
+    down: Pace,
 }
 
 impl Dial for Dialler {
-    type Stream = Stream;
+    type Stream = Paced<Stream>;
 
-    async fn dial(&self, to: Source) -> io::Result<Dialled<Stream>> {
+    async fn dial(&self, to: Source) -> io::Result<Dialled<Paced<Stream>>> {
         let Secure { stream, .. } = dial(&self.credentials, to.peer, &to.addresses, Purpose::File).await?;
         let near = stream.is_near();
-        Ok(Dialled { stream, near })
+        Ok(Dialled { stream: Paced::new(stream, self.up.clone(), self.down.clone()), near })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::engine::gate::{Answer, Answering};
 use crate::engine::links::check_address;
 use crate::engine::mailbox::choose_holding;
 use crate::engine::messages::{Action, Wanted, cursor as cursor_of};
+use crate::engine::queue::choose_limits;
 use crate::engine::run::{Report, Run};
 use crate::files::{Pasted, SurveyError, survey};
 use crate::store::StoreError;
@@ -87,6 +88,11 @@ impl Run {
                 Ok(())
             }
             Command::Offer { to: whom, handles } => self.offer(&whom, &handles, to).await,
+            Command::Accept { transfer, into } => {
+                self.accept(&transfer, into, to);
+                Ok(())
+            }
+            Command::Resume { transfer } => self.resume(&transfer, to).await,
             command => match self.carry_out(command).await {
                 Ok(Outcome::Now(reply)) => {
                     // Whoever asked may be gone.
@@ -131,16 +137,6 @@ impl Run {
                 let admitted: Result<Vec<_>, ApiError> = paths.iter().map(|path| self.admit(path)).collect();
                 Ok(Outcome::Now(Reply::Handles(admitted?)))
             }
-            Command::Accept { transfer, into } => {
-                let transfer = self.find_transfer(&transfer)?;
-                let folder = into.map(|handle| self.folder(&handle)).transpose()?;
-                let effects = self.node.accept(transfer, now).map_err(refused)?;
-                let downloads = folder.unwrap_or_else(|| self.download_folder());
-                self.view.transfer(transfer).note.folder = Some(downloads);
-                self.view.transfer(transfer).note.problem = None;
-                self.keep_note(transfer).await?;
-                Ok(Outcome::After(effects, Answering::Transfer(transfer)))
-            }
             Command::Decline { transfer } => {
                 let transfer = self.find_transfer(&transfer)?;
                 let effects = self.node.decline(transfer, now).map_err(refused)?;
@@ -151,6 +147,10 @@ impl Run {
                 let effects = self.node.cancel(transfer, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Transfer(transfer)))
             }
+            queue @ (Command::Pause { .. }
+            | Command::Reorder { .. }
+            | Command::ForgetTransfer { .. }
+            | Command::ForgetTransfers {}) => self.queue_command(queue),
             configure @ Command::Configure { .. } => self.configure(configure).await,
             Command::Mailbox {} => Ok(Outcome::Now(Reply::Mailbox(self.mailbox()))),
             Command::SettleClone {} => {
@@ -165,6 +165,8 @@ impl Run {
             Command::Log { .. }
             | Command::Arrived { .. }
             | Command::Offer { .. }
+            | Command::Accept { .. }
+            | Command::Resume { .. }
             | Command::Edit { .. }
             | Command::Delete { .. }
             | Command::React { .. }
@@ -199,6 +201,7 @@ impl Run {
             Answering::Message(id) => return self.answer_message(id, answer.to),
             Answering::Room(room) => self.room(room).map(Reply::Room).ok_or_else(gone),
             Answering::Transfer(transfer) => self.transfer(transfer).map(Reply::Transfer).ok_or_else(gone),
+            Answering::Transfers => Ok(Reply::Transfers(self.transfers())),
             Answering::Me(me) => {
                 self.tell(Event::MeChanged { me: (*me).clone() });
                 Ok(Reply::Me(*me))
@@ -223,18 +226,6 @@ impl Run {
                 let _ = answer.send(Err(error));
                 Ok(())
             }
-        }
-    }
-
-    pub async fn accepted_by_rule(&mut self, transfer: TransferId) -> Result<(), StoreError> {
-        match self.node.accept(transfer, self.clock.now()) {
-            Ok(effects) => {
-                self.view.transfer(transfer).note.folder = Some(self.download_folder());
-                self.keep_note(transfer).await?;
-                self.enter(effects, None).await
-            }
-            // A person was faster.
-            Err(_) => Ok(()),
         }
     }
 
@@ -279,8 +270,17 @@ impl Run {
     }
 
     async fn configure(&mut self, chosen: Command) -> Result<Outcome, ApiError> {
-        let Command::Configure { name, downloads, history_days, history_bytes, hold_for_others, hold_bytes } =
-            chosen
+        let Command::Configure {
+            name,
+            downloads,
+            history_days,
+            history_bytes,
+            hold_for_others,
+            hold_bytes,
+            upload_limit,
+            download_limit,
+            transfers_at_once,
+        } = chosen
         else {
             return Err(ApiError::new(ErrorCode::Internal, "This is no choice of settings."));
         };
@@ -304,11 +304,13 @@ impl Run {
             settings.history_bytes = Some(bytes);
         }
         choose_holding(&mut settings, hold_for_others, hold_bytes)?;
+        choose_limits(&mut settings, upload_limit, download_limit, transfers_at_once)?;
         self.settings = settings.clone();
         if history_days.is_some() || history_bytes.is_some() {
             self.keep_history();
         }
         let mut effects = self.limit_holding();
+        effects.extend(self.limit_transfers());
         if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
             effects.extend(self.node.rename(name, self.clock.now()));
         }
@@ -388,7 +390,7 @@ impl Run {
         }
     }
 
-    fn find_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
+    pub fn find_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
         if let Some(id) = TransferId::parse(wanted).filter(|id| self.node.transfer(*id).is_some()) {
             return Ok(id);
         }
@@ -428,7 +430,7 @@ impl Run {
         if path.is_dir() { Ok(path) } else { Err(invalid(format!("{} is not a folder.", path.display()))) }
     }
 
-    fn download_folder(&self) -> PathBuf {
+    pub fn download_folder(&self) -> PathBuf {
         self.settings.downloads.clone().unwrap_or_else(|| self.config.profile.join("downloads"))
     }
 }
@@ -454,7 +456,9 @@ pub fn refused(refusal: Refusal) -> ApiError {
         | Refusal::NotCreator
         | Refusal::Flooding
         | Refusal::TooManyDeeds => ErrorCode::Refused,
-        Refusal::Transfer(lanyard_proto::transfer::Refusal::Over)
+        Refusal::Transfer(
+            lanyard_proto::transfer::Refusal::Over | lanyard_proto::transfer::Refusal::Withdrawn,
+        )
         | Refusal::NotYourMessage
         | Refusal::NotYoursToDelete => ErrorCode::Refused,
         _ => ErrorCode::Invalid,

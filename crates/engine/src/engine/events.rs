@@ -7,7 +7,6 @@ use lanyard_proto::transfer::TransferState;
 use crate::api::{Event, Progress, TransferDirection};
 use crate::config::AcceptRule;
 use crate::engine::run::{Report, Run};
-use crate::engine::view::is_over;
 
 impl Run {
     pub fn translate(&mut self, fact: Fact) {
@@ -33,6 +32,7 @@ impl Run {
             Fact::Kept(room) => self.tell_of_kept(room),
             Fact::Holding => self.tell(Event::MailboxChanged { mailbox: self.mailbox() }),
             Fact::Transfer(transfer) => self.tell_of_transfer(transfer),
+            Fact::TransferForgotten(transfer) => self.forgotten(transfer),
             Fact::Members(room) => self.tell_of_members(room),
             Fact::Unsealed { room, entry, .. } => self.tell_of_unsealed(room, &entry),
             Fact::Forked { room, fork } => self.tell_of_fork(room, fork),
@@ -87,9 +87,13 @@ impl Run {
 
     pub fn tell_of_transfer(&mut self, id: TransferId) {
         let Some(record) = self.node.transfer(id).cloned() else { return };
-        let before = self.view.transfer(id).told.replace(record.state);
+        let place = self.node.place(id);
+        let view = self.view.transfer(id);
+        view.place = place;
+        let before = view.told.replace(record.state);
+        self.view.queue_changed = true;
         let Some(transfer) = self.transfer(id) else { return };
-        let over = is_over(record.state);
+        let over = record.state.is_over();
         let incoming = transfer.direction == TransferDirection::In;
         match before {
             None if incoming && record.state == TransferState::Offered => {

@@ -44,6 +44,8 @@ pub enum Answering {
     Message(lanyard_proto::model::EntryId),
     Room(lanyard_proto::model::RoomId),
     Transfer(TransferId),
+    /// All transfers.
+    Transfers,
     /// This device, as it is from now on; everybody is told.
     Me(Box<Me>),
     /// Something was done, though not what was asked for.

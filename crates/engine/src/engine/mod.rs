@@ -23,6 +23,7 @@ mod offers;
 mod opening;
 mod private;
 mod progress;
+mod queue;
 mod run;
 mod show;
 mod start;

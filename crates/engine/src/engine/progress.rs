@@ -52,6 +52,13 @@ impl ProgressBoard {
         self.changed.remove(&(transfer, peer));
     }
 
+    /// Bytes per second of a transfer, to or from everybody; of what came to a halt nothing.
+    pub fn rate(&self, transfer: TransferId) -> u64 {
+        let now = Instant::now();
+        let of = self.moving.iter().filter(|((of, _), moving)| *of == transfer && now - moving.at < HALTED);
+        of.map(|(_, moving)| moving.rate as u64).sum()
+    }
+
     pub fn is_dirty(&self) -> bool {
         !self.changed.is_empty()
     }
@@ -74,6 +81,8 @@ impl ProgressBoard {
 /// Shorter spans say more about buffers than about the link.
 const SAMPLE: Duration = Duration::from_millis(100);
 const SMOOTHED: Duration = Duration::from_secs(2);
+/// So long after the last bytes there is no rate any more.
+const HALTED: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
 mod tests {

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Event};
 use crate::config::Config;
-use crate::engine::bulk::{PullReport, Serving};
+use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::commands::Offering;
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
@@ -23,11 +23,13 @@ use crate::engine::lock::ProfileLock;
 use crate::engine::messages::Found;
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
+use crate::engine::queue::Weighed;
 use crate::engine::view::View;
 use crate::files::{Handles, Shelf, Verdict};
 use crate::net::framing::{SyncEvent, SyncWriter};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
+use crate::net::pace::Pace;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
 use crate::store::{Pruning, Settings, Store, StoreError};
@@ -50,6 +52,9 @@ pub struct Run {
     pub view: View,
     pub news: News,
     pub progress: ProgressBoard,
+    /// How fast files are given and fetched.
+    pub up: Pace,
+    pub down: Pace,
     pub conns: HashMap<ConnId, SyncWriter>,
     pub next_conn: u64,
     /// Connections to peers that were given by address, to be dialled again when they end.
@@ -57,7 +62,7 @@ pub struct Run {
     /// Addresses that were given and are dialled, or will be again.
     pub addresses: BTreeSet<String>,
     pub keeping: Keeping,
-    pub pulls: HashMap<TransferId, CancellationToken>,
+    pub pulls: HashMap<TransferId, Pulling>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
     pub requests: mpsc::Receiver<Request>,
@@ -117,6 +122,7 @@ pub enum Report {
         entries: Vec<Arc<Entry>>,
     },
     AcceptByRule(TransferId),
+    Weighed(Box<Weighed>),
     /// Entries of a private room whose key came.
     Reread {
         room: RoomId,
@@ -248,10 +254,9 @@ impl Run {
         Ok(self.store.close().await?)
     }
 
-    fn stop_bulk(&self) {
-        for stop in self.pulls.values().chain(self.serves.values().map(|serving| &serving.stop)) {
-            stop.cancel();
-        }
+    fn stop_bulk(&mut self) {
+        self.pulls.values_mut().for_each(Pulling::stop);
+        self.serves.values().for_each(|serving| serving.stop.cancel());
     }
 
     /// Waits for what pulls that were stopped have to say: one that was about to be complete may be complete.
@@ -312,6 +317,7 @@ impl Run {
         for event in passing.tell {
             self.translate(event);
         }
+        self.tell_of_places();
         if let Some(answer) = passing.answer {
             self.answer(answer);
         }
@@ -334,6 +340,7 @@ impl Run {
             // The shelf knows the audience since before the offer was written.
             Job::Shelve { .. } => {}
             Job::Unshelve { transfer } => self.unshelve(transfer),
+            Job::Cut { transfer } => self.cut(transfer),
             Job::Recheck { room } => self.recheck(room),
         }
     }
@@ -398,7 +405,11 @@ impl Run {
                 self.judged(room, changed);
                 Ok(())
             }
-            Report::AcceptByRule(transfer) => self.accepted_by_rule(transfer).await,
+            Report::AcceptByRule(transfer) => {
+                self.accepted_by_rule(transfer);
+                Ok(())
+            }
+            Report::Weighed(weighed) => self.weighed(*weighed).await,
             Report::Failed(error) => Err(error),
         }
     }

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom};
+use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, TransferRecord};
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{LogId, PeerId, Platform, RoomId, Span, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
+use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::datagram::MAX_NAME;
 use lanyard_proto::wire::entry::log_id;
 use lanyard_proto::wire::text::clean_line;
@@ -22,11 +23,13 @@ use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
 use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
+use crate::engine::queue::lay_accepted;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
-use crate::engine::view::{Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
+use crate::engine::view::{FINISHED_TRANSFERS, Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
 use crate::files::{Handles, Pasted, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
+use crate::net::pace::Pace;
 use crate::net::stream::Listener;
 use crate::net::tls::Credentials;
 use crate::store::{Settings, Store, StoreError, profile};
@@ -81,9 +84,10 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let view = load_view(&store, &loaded, &identity).await?;
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
-    let (node, effects) = Node::new(identity, me, loaded, seed, clock.now());
-    let offered = node.transfers().filter(|record| record.from == node.me()).map(|record| record.id);
-    let offered = offered.collect();
+    let (mut node, effects) = Node::new(identity, me, loaded, seed, clock.now());
+    lay_accepted(&mut node, &view, &settings, &config).await;
+    let given = |record: &&TransferRecord| record.from == node.me() || record.state == TransferState::Done;
+    let offered = node.transfers().filter(given).map(|record| record.id).collect();
     if let Err(error) = Pasted::of(&config.profile).sweep(&offered) {
         tracing::warn!(%error, "pasted pictures that nobody needs stay on disk");
     }
@@ -113,6 +117,8 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         view,
         news: News::default(),
         progress: ProgressBoard::default(),
+        up: Pace::default(),
+        down: Pace::default(),
         conns: HashMap::new(),
         next_conn: 0,
         addresses: BTreeSet::new(),
@@ -133,6 +139,8 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     };
     run.enter(effects, None).await?;
     let limited = run.limit_holding();
+    run.enter(limited, None).await?;
+    let limited = run.limit_transfers();
     run.enter(limited, None).await?;
     run.clear_away(strays);
     run.accept_offers_by_rule();
@@ -229,7 +237,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
             view.insert(TransferView { note, told: Some(record.state), ..TransferView::default() });
         }
     }
-    Ok(View { began: store.newest_arrival().await?, rooms, transfers })
+    Ok(View { began: store.newest_arrival().await?, rooms, transfers, queue_changed: false })
 }
 
 /// The newest messages of this device, of all its logs in a room, and how many hold them: of what was delivered before,
@@ -257,5 +265,3 @@ pub fn unix_now() -> UnixMillis {
 
 /// Proven connections that wait for the engine's task.
 const ARRIVALS: usize = 64;
-/// Finished transfers that are listed.
-const FINISHED_TRANSFERS: u32 = 200;

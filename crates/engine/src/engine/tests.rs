@@ -5,6 +5,7 @@ mod facts;
 mod mailbox;
 mod messages;
 mod private;
+mod queue;
 
 use std::path::Path;
 use std::time::Duration;
@@ -45,6 +46,9 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
                 history_bytes: None,
                 hold_for_others: None,
                 hold_bytes: None,
+        upload_limit: None,
+        download_limit: None,
+        transfers_at_once: None,
             })
             .await
             .unwrap();
@@ -72,6 +76,9 @@ async fn a_new_name_is_told_only_once_it_is_kept() {
         history_bytes: None,
         hold_for_others: None,
         hold_bytes: None,
+        upload_limit: None,
+        download_limit: None,
+        transfers_at_once: None,
     };
     let named = tokio::spawn(async move { handle.call(renamed).await });
     while snapshot(&ann).await.me.name != "Annabel" {}

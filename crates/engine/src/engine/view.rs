@@ -27,6 +27,8 @@ pub struct View {
     pub began: Number,
     pub rooms: BTreeMap<RoomId, RoomView>,
     pub transfers: BTreeMap<TransferId, TransferView>,
+    /// Whether places in the queue may be others than were told.
+    pub queue_changed: bool,
 }
 
 #[derive(Default)]
@@ -74,6 +76,8 @@ pub struct TransferView {
     pub no_space: bool,
     /// The state that was last told.
     pub told: Option<NodeState>,
+    /// The place in the queue that was last told.
+    pub place: Option<u32>,
     /// A transfer of an earlier run that was over then; the node knows the others.
     pub record: Option<TransferRecord>,
 }
@@ -119,6 +123,9 @@ impl Run {
             cloned: self.node.cloned().map(|since| since.0),
             hold_for_others: self.holds_for_others(),
             hold_bytes: self.hold_bytes(),
+            upload_limit: self.upload_limit(),
+            download_limit: self.download_limit(),
+            transfers_at_once: self.transfers_at_once(),
         }
     }
 
@@ -237,6 +244,12 @@ impl Run {
         let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some()).map(|(id, _)| *id);
         let ids: std::collections::BTreeSet<TransferId> = known.chain(earlier).collect();
         let mut transfers: Vec<Transfer> = ids.into_iter().filter_map(|id| self.transfer(id)).collect();
+        transfers.sort_by_key(|transfer| std::cmp::Reverse(transfer.finished));
+        let mut over = 0;
+        transfers.retain(|transfer| {
+            over += u32::from(is_over(transfer.state));
+            !is_over(transfer.state) || over <= FINISHED_TRANSFERS
+        });
         transfers.sort_by(|one, other| other.offered.cmp(&one.offered).then_with(|| one.id.cmp(&other.id)));
         transfers
     }
@@ -253,9 +266,12 @@ impl Run {
         let receivers = if outgoing { self.receivers(record) } else { Vec::new() };
         let busy = receivers.iter().any(|receiver| receiver.state == TransferState::Running);
         let state = match record.state {
-            NodeState::Offered if busy => TransferState::Running,
+            _ if record.paused => TransferState::Paused,
+            // Whoever had failed or did not want it may come after all.
+            state if busy && state != NodeState::Done => TransferState::Running,
             state => api_state(state),
         };
+        let (audience, awaited) = if outgoing { self.audience(record) } else { (0, Vec::new()) };
         let moved = match state {
             TransferState::Done => record.offer.bytes,
             _ => note.map_or(0, |note| note.moved),
@@ -278,16 +294,39 @@ impl Run {
             sha256: sha256.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
             error: self.problem(record, note.and_then(|note| note.problem.as_deref())),
             receivers,
+            finished: record.finished.map(|at| at.0),
+            place: self.node.place(record.id),
+            rate: if state == TransferState::Running { self.progress.rate(record.id) } else { 0 },
+            audience,
+            awaited,
         }
+    }
+
+    /// How many devices an own offer is for, and who of them has not answered.
+    fn audience(&self, record: &TransferRecord) -> (u32, Vec<String>) {
+        let answered = |peer: &PeerId| record.receipts.iter().any(|(of, _)| of == peer);
+        let Some(room) = self.node.room(record.room) else { return (0, Vec::new()) };
+        let open = room.record().kind == rooms::RoomKind::Open;
+        let counts = |peer: &PeerId| !open || self.node.is_online(*peer) || answered(peer);
+        let members: Vec<PeerId> = room.members().into_iter().filter(counts).collect();
+        let waits = !record.state.is_over();
+        let awaited = members.iter().filter(|peer| waits && !answered(peer)).take(MAX_AWAITED);
+        let awaited = awaited.map(|peer| self.name_of(*peer)).collect();
+        (u32::try_from(members.len()).unwrap_or(u32::MAX), awaited)
     }
 
     fn receivers(&self, record: &TransferRecord) -> Vec<Receiver> {
         let bytes = record.offer.bytes;
+        let moves = |peer: PeerId| self.progress.of(record.id).any(|(moves, _)| moves == peer);
         let receipts = record.receipts.iter().map(|(peer, receipt)| {
             let state = receipt_state(*receipt);
             (*peer, state, if state == TransferState::Done { bytes } else { 0 })
         });
-        let settled: Vec<_> = receipts.collect();
+        // Whoever did not want it, or had failed, may be at it again; its own receipt is the offer's withdrawal.
+        let stands = |(peer, state, _): &(PeerId, TransferState, u64)| {
+            *peer != record.from && (*state == TransferState::Done || !moves(*peer))
+        };
+        let settled: Vec<_> = receipts.filter(stands).collect();
         let moving = self.progress.of(record.id);
         let moving = moving.filter(|(peer, _)| settled.iter().all(|(done, ..)| done != peer));
         let moving = moving.map(|(peer, moving)| (peer, TransferState::Running, moving.moved));
@@ -313,6 +352,11 @@ impl Run {
                 }
                 Some(ApiError::new(failure_code(failure), sentence))
             }
+            NodeState::Waiting if record.paused => None,
+            NodeState::Waiting if self.node.is_held(record.id) => Some(ApiError::new(
+                ErrorCode::Refused,
+                format!("Paused by {other}, who offers it. It goes on by itself when {other} resumes it."),
+            )),
             NodeState::Waiting if no_space => {
                 let sentence =
                     "There is not enough space where the files should go. It goes on when there is.";
@@ -344,14 +388,16 @@ fn received_digest(record: &TransferRecord) -> Option<[u8; 32]> {
 }
 
 /// Whether nothing more comes of it unless somebody wants it again.
-pub fn is_over(state: NodeState) -> bool {
-    !matches!(state, NodeState::Offered | NodeState::Waiting | NodeState::Running)
+fn is_over(state: TransferState) -> bool {
+    use TransferState::{Cancelled, Declined, Done, Failed};
+    matches!(state, Done | Declined | Cancelled | Failed)
 }
 
 fn api_state(state: NodeState) -> TransferState {
     match state {
         NodeState::Offered => TransferState::Offered,
         NodeState::Waiting => TransferState::Waiting,
+        NodeState::Queued => TransferState::Queued,
         NodeState::Running => TransferState::Running,
         NodeState::Done => TransferState::Done,
         NodeState::Declined => TransferState::Declined,
@@ -409,6 +455,11 @@ fn dropped_reason(reason: NodeDropped) -> String {
 fn short_id(room: RoomId) -> String {
     room.to_string().chars().take(8).collect()
 }
+
+/// Finished transfers that are listed.
+pub const FINISHED_TRANSFERS: u32 = 200;
+/// Names of those who have not answered.
+const MAX_AWAITED: usize = 32;
 
 /// Own messages per room whose delivery is watched.
 pub const SENT_WATCHED: usize = 32;

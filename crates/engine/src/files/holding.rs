@@ -116,6 +116,12 @@ impl Holding {
 
     /// Takes up what an earlier run of the author hashed, and goes on writing it down.
     pub fn remember(&self, record: Journal, known: Vec<Record>) {
+        self.recall(known);
+        self.lock().record = Some(record);
+    }
+
+    /// Takes up what an earlier run knew.
+    pub fn recall(&self, known: Vec<Record>) {
         let mut held = self.lock();
         for known in known {
             match known {
@@ -134,7 +140,29 @@ impl Holding {
                 _ => {}
             }
         }
-        held.record = Some(record);
+    }
+
+    /// Has those pieces of which all files are under their final names as they came.
+    pub fn look_what_is_here(&self) {
+        let Place::Final(sources) = self.lock().place.clone() else { return };
+        let files = self.layout.files();
+        let mut whole = Bitmap::new(files);
+        for file in 0..files {
+            let about = sources.path(file, &self.list.item(file)).symlink_metadata();
+            if about.is_ok_and(|about| self.unchanged(file, &about).is_ok()) {
+                whole.insert(file);
+            }
+        }
+        let mut held = self.lock();
+        for piece in 0..self.layout.pieces() {
+            let here = match self.layout.piece(piece) {
+                Piece::Chunk(chunk) => whole.has(chunk.file),
+                Piece::Bundle { files, .. } => files.clone().all(|file| whole.has(file)),
+            };
+            if here {
+                held.have.insert(piece);
+            }
+        }
     }
 
     /// Drops the leaves of files that are others than those they were made from.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
@@ -14,10 +15,10 @@ use tokio::time::timeout;
 
 use super::holding::Holding;
 use super::plan::{Plan, PlanError, Planner};
-use super::serve::{GOODBYE, SIGN_OF_LIFE, SILENCE};
+use super::serve::{GOODBYE, SIGN_OF_LIFE};
 use super::sink::Arrived;
 use super::staging::PullError;
-use super::stream::{Block, Buffers, Frames, StreamError};
+use super::stream::{Block, Buffers, Frames, StreamError, write_all};
 
 /// Frames that wait to be written. They are short; a holder that does not read them is dropped.
 const OUTGOING: usize = 256;
@@ -57,6 +58,8 @@ pub(super) enum Closed {
     Lost(String),
     /// The holder does not serve this.
     Refused,
+    /// The holder serves this later.
+    Paused,
     /// What it sent makes no sense.
     Nonsense(String),
 }
@@ -81,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
         let mut planner = Planner::new(offer)?;
         let mut list = Vec::new();
         loop {
-            match timeout(SILENCE, self.frames.next(MAX_FRAME)).await.map_err(|_| late())?? {
+            match self.frames.next(MAX_FRAME).await? {
                 Frame::Manifest { items } => {
                     planner.page(items)?;
                     list.extend_from_slice(items);
@@ -92,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
                 Frame::Refused(Refusal::Busy) => {
                     return Err(PullError::Lost("the holder is busy".to_owned()));
                 }
+                Frame::Paused => return Err(PullError::Held),
                 Frame::Cancel => return Err(PullError::Lost("the holder stopped".to_owned())),
                 _ => return Err(nonsense("files before their list")),
             }
@@ -118,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
     async fn send(&mut self, frame: &Frame<'_>) -> Result<(), PullError> {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
-        write(&mut self.writer, &bytes).await.map_err(|error| PullError::Lost(error.to_string()))
+        write_all(&mut self.writer, &bytes).await.map_err(|error| PullError::Lost(error.to_string()))
     }
 }
 
@@ -128,6 +132,8 @@ pub(super) struct Holder {
     pub role: Role,
     outgoing: mpsc::Sender<Vec<u8>>,
     reading: JoinHandle<()>,
+    /// Bytes that came from it.
+    heard: Arc<AtomicU64>,
 }
 
 /// What connections share.
@@ -154,8 +160,10 @@ impl Holder {
         let (outgoing, queued) = mpsc::channel(OUTGOING);
         let Open { frames, writer } = open;
         writers.spawn(write_queued(writer, queued));
+        let heard = Arc::new(AtomicU64::new(0));
         let reader = Reader {
             link,
+            heard: heard.clone(),
             role,
             holding: hub.holding.clone(),
             news: hub.news.clone(),
@@ -163,7 +171,12 @@ impl Holder {
             buffers: hub.buffers.clone(),
         };
         let reading = tokio::spawn(reader.run(frames));
-        Holder { peer, role, outgoing, reading }
+        Holder { peer, role, outgoing, reading, heard }
+    }
+
+    /// Bytes that came from it so far.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Takes nothing more of what arrives.
@@ -187,6 +200,7 @@ impl Drop for Holder {
 
 struct Reader {
     link: Link,
+    heard: Arc<AtomicU64>,
     role: Role,
     holding: Arc<Holding>,
     news: mpsc::Sender<(Link, News)>,
@@ -195,13 +209,13 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run<S: AsyncRead>(self, mut frames: Frames<ReadHalf<S>>) {
+    async fn run<S: AsyncRead>(self, frames: Frames<ReadHalf<S>>) {
+        let mut frames = frames.counted_by(self.heard.clone());
         let closed = loop {
-            match timeout(SILENCE, frames.fill(MAX_FRAME)).await {
-                Err(_) => break Closed::Lost(late().to_string()),
-                Ok(Err(StreamError::Io(error))) => break Closed::Lost(error.to_string()),
-                Ok(Err(StreamError::Decode(error))) => break Closed::Nonsense(error.to_string()),
-                Ok(Ok(())) => {}
+            match frames.fill(MAX_FRAME).await {
+                Err(StreamError::Io(error)) => break Closed::Lost(error.to_string()),
+                Err(StreamError::Decode(error)) => break Closed::Nonsense(error.to_string()),
+                Ok(()) => {}
             }
             let block = frames.cut(self.buffers.take());
             match self.sort(&block).await {
@@ -240,6 +254,7 @@ impl Reader {
                 Frame::Spread => News::Spread,
                 Frame::Peers(peers) => News::Peers(peers),
                 Frame::Alive | Frame::Unknown => continue,
+                Frame::Paused => return Err(Closed::Paused),
                 Frame::Cancel => return Err(Closed::Lost("the holder stopped".to_owned())),
                 Frame::Refused(Refusal::Busy) => return Err(Closed::Lost("the holder is busy".to_owned())),
                 Frame::Refused(Refusal::NotOffered) => return Err(Closed::Refused),
@@ -286,19 +301,11 @@ async fn write_queued<S: AsyncWrite>(mut writer: WriteHalf<S>, mut queued: mpsc:
             Err(_) => alive.clone(),
         };
         // The reading side sees that it is gone.
-        if write(&mut writer, &bytes).await.is_err() {
+        if write_all(&mut writer, &bytes).await.is_err() {
             return;
         }
     }
     let _ = timeout(GOODBYE, writer.shutdown()).await;
-}
-
-async fn write<S: AsyncWrite>(writer: &mut WriteHalf<S>, bytes: &[u8]) -> io::Result<()> {
-    let written = async {
-        writer.write_all(bytes).await?;
-        writer.flush().await
-    };
-    timeout(SILENCE, written).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
 impl From<PlanError> for PullError {
@@ -326,8 +333,4 @@ pub(super) fn nonsense(what: impl std::fmt::Display) -> PullError {
 
 fn made_up(what: &str) -> Closed {
     Closed::Nonsense(what.to_owned())
-}
-
-fn late() -> StreamError {
-    StreamError::Io(io::ErrorKind::TimedOut.into())
 }

@@ -25,12 +25,14 @@
 //! that this device makes itself.
 
 mod dials;
+mod disk;
 mod finish;
 mod fresh;
 mod handle;
 mod hash;
 mod holding;
 mod journal;
+mod kept;
 mod leaves;
 mod link;
 mod list;
@@ -53,6 +55,7 @@ mod tests;
 mod tree;
 mod verify;
 
+pub use disk::{Disk, disk_of, has_room};
 pub use fresh::Fresh;
 pub use handle::{Handles, MAX_HANDLES};
 pub use link::{Dial, Dialled};

@@ -23,6 +23,7 @@ impl PullError {
         match self {
             PullError::Stopped => None,
             PullError::Lost(_) => Some(PullEnd::Lost),
+            PullError::Held => Some(PullEnd::Held),
             PullError::NoSpace(_) => Some(PullEnd::NoSpace),
             PullError::Failed { failure, .. } => Some(PullEnd::Failed(*failure)),
         }
@@ -38,6 +39,8 @@ pub struct Wanted {
     pub offer: Offer,
     /// The folder that it goes to, which is made if it is missing.
     pub into: PathBuf,
+    /// Whether others may have it from here, also in a later run.
+    pub gives_on: bool,
 }
 
 /// Fetches what an offer promises from whoever has it, beginning with `sources`, and gives to others what is here.
@@ -62,6 +65,7 @@ pub async fn pull<D: Dial>(
     let (staging, first) = stage(&wanted, plan, list, open, &stop).await?;
     let staging = Arc::new(staging);
     shelf.share(staging.holding.clone());
+    let holding = staging.holding.clone();
     let mut swarm = Swarm::new(staging, dials, Box::new(progress), first);
     let fetched = stop.run_until_cancelled(swarm.run(wanted.transfer)).await;
     let ended = match fetched.unwrap_or(Err(PullError::Stopped)) {
@@ -69,6 +73,9 @@ pub async fn pull<D: Dial>(
         Err(error) => Err(error),
     };
     swarm.say_goodbye(&ended).await;
+    if ended.is_ok() && wanted.gives_on {
+        shelf.keep(holding).await;
+    }
     ended
 }
 
@@ -106,7 +113,7 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
             Ok((plan, list, near, open)) => return Ok((plan, list, Some((source, near, open)))),
             Err(error) if source.peer == wanted.author => last = error,
             // Only the author speaks for the offer: others may have started again, and have nothing to give any more.
-            Err(error) if !matches!(last, PullError::Failed { .. }) => {
+            Err(error) if !matches!(last, PullError::Failed { .. } | PullError::Held) => {
                 last = PullError::Lost(error.to_string())
             }
             Err(_) => {}

@@ -17,14 +17,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::holding::Holding;
 use super::shelf::Shelf;
-use super::source::{BLOCK, Order, Source, SourceEnd};
-use super::stream::{Buffers, Frames, StreamError};
+use super::source::{BLOCK, Order, Outgoing, Source, SourceEnd};
+use super::stream::{Block, Buffers, Frames, SILENCE, StreamError, write_all};
 
 /// How long a device that connected may take to say what it wants.
 const FIRST_FRAME: Duration = Duration::from_secs(5);
-
-/// How long a connection may be without any bytes before it is lost. Both sides send ALIVE while they are busy.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// How often ALIVE is sent.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
@@ -58,6 +55,8 @@ pub struct Served {
 pub enum Verdict {
     MayFetch,
     MayNot,
+    /// It may, but not now: a person paused it here.
+    Later,
 }
 
 /// Why a receiver does not have everything, as far as this connection goes.
@@ -71,6 +70,9 @@ pub enum ServeError {
     Cancelled,
     #[error("the connection was lost: {0}")]
     Lost(io::Error),
+    /// A person paused here what it asked for.
+    #[error("paused")]
+    Paused,
     /// It asked for something that is not offered to it.
     #[error("not offered to this device")]
     NotOffered,
@@ -107,6 +109,10 @@ where
     let served = async {
         let (transfer, listed) = wanted(&mut frames).await?;
         let verdict = asked(transfer).await;
+        if verdict == Verdict::Later {
+            send(&mut writer, &Frame::Paused).await?;
+            return Err(ServeError::Paused);
+        }
         let holding = shelf.holding(transfer, receiver.peer).await.map_err(ServeError::Shelf)?;
         let Some(holding) = holding.filter(|_| verdict == Verdict::MayFetch) else {
             send(&mut writer, &Frame::Refused(Refusal::NotOffered)).await?;
@@ -205,7 +211,9 @@ where
     let source = Source::new(holding.clone(), taker.link, buffers.clone(), ready);
     let source = tokio::task::spawn_blocking(move || source.run(wanted));
     let has = Bitmap::new(holding.layout.pieces());
-    let mut giving = Giving { holding, orders, blocks, buffers, has, got: Vec::new(), moved: 0, progress };
+    let got = Vec::new();
+    let mut giving =
+        Giving { holding, orders, blocks, buffers, writing: None, has, got, moved: 0, progress };
     match giving.run(frames, writer).await? {
         Over::Done => Ok(()),
         Over::SourceEnded => Err(match source.await.expect("a source does not panic") {
@@ -231,8 +239,10 @@ impl Drop for Taker {
 struct Giving<'a, P> {
     holding: &'a Holding,
     orders: mpsc::Sender<Order>,
-    blocks: mpsc::Receiver<super::source::Outgoing>,
+    blocks: mpsc::Receiver<Outgoing>,
     buffers: Buffers,
+    /// What is being written.
+    writing: Option<Outgoing>,
     /// What the receiver has or was sent.
     has: Bitmap,
     /// What it said to have got, and the thread was not told yet.
@@ -268,16 +278,13 @@ impl<P: FnMut(u64)> Giving<'_, P> {
                         return Ok(Over::Done);
                     }
                 }
-                outgoing = self.blocks.recv() => {
+                outgoing = self.blocks.recv(), if self.writing.is_none() => {
                     let Some(outgoing) = outgoing else { return Ok(Over::SourceEnded) };
-                    let block = &outgoing.block;
-                    write(writer, &block.bytes[block.start..block.end]).await?;
+                    self.writing = Some(outgoing);
+                }
+                written = write_some(writer, &self.writing), if self.writing.is_some() => {
+                    self.written(written?);
                     deadline = Instant::now() + SILENCE;
-                    self.buffers.give_back(outgoing.block.bytes);
-                    if let Some(piece) = outgoing.piece {
-                        self.has(piece);
-                        (self.progress)(self.moved);
-                    }
                 }
                 _ = changes.changed(), if !stale => stale = true,
                 () = sleep_until(next_news), if stale || !self.got.is_empty() => {
@@ -286,6 +293,21 @@ impl<P: FnMut(u64)> Giving<'_, P> {
                 }
                 () = sleep_until(deadline) => return Err(silent()),
             }
+        }
+    }
+
+    /// So much more of the block is on its way; nothing: all of it is.
+    fn written(&mut self, more: usize) {
+        let Some(writing) = &mut self.writing else { return };
+        writing.block.start += more;
+        if more > 0 {
+            return;
+        }
+        let Some(Outgoing { block, piece }) = self.writing.take() else { return };
+        self.buffers.give_back(block.bytes);
+        if let Some(piece) = piece {
+            self.has(piece);
+            (self.progress)(self.moved);
         }
     }
 
@@ -348,15 +370,23 @@ pub(super) async fn send<S: AsyncWrite>(
 ) -> Result<(), ServeError> {
     let mut bytes = Vec::new();
     frame.encode(&mut bytes);
-    write(writer, &bytes).await
+    write_all(writer, &bytes).await.map_err(ServeError::Lost)
 }
 
-async fn write<S: AsyncWrite>(writer: &mut WriteHalf<S>, bytes: &[u8]) -> Result<(), ServeError> {
-    let written = async {
-        writer.write_all(bytes).await?;
-        writer.flush().await
-    };
-    timeout(SILENCE, written).await.map_err(|_| silent())?.map_err(ServeError::Lost)
+/// Writes what can be written of a block at this moment. If it is given up before it ends, nothing was written.
+async fn write_some<S: AsyncWrite>(
+    writer: &mut WriteHalf<S>,
+    writing: &Option<Outgoing>,
+) -> Result<usize, ServeError> {
+    let Some(Outgoing { block: Block { bytes, start, end }, .. }) = writing else { return Ok(0) };
+    if start == end {
+        writer.flush().await.map_err(ServeError::Lost)?;
+        return Ok(0);
+    }
+    match writer.write(&bytes[*start..*end]).await {
+        Ok(0) => Err(ServeError::Lost(io::ErrorKind::WriteZero.into())),
+        written => written.map_err(ServeError::Lost),
+    }
 }
 
 fn silent() -> ServeError {

@@ -25,9 +25,9 @@ use crate::store::folder::{self, Access};
 /// The offers of a profile, and what it has of others'.
 #[derive(Clone)]
 pub struct Shelf {
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     signer: Option<Arc<Identity>>,
-    /// Own offers that are being fetched.
+    /// Own offers that are being fetched, and others' that an earlier run fetched.
     own: Arc<Mutex<BTreeMap<TransferId, Weak<Holding>>>>,
     /// Offers of others of which something is here, the oldest first.
     others: Arc<Mutex<Vec<Arc<Holding>>>>,
@@ -43,6 +43,8 @@ const MAX_STATE_BYTES: u64 = 400;
 #[derive(Debug)]
 pub(super) struct Offered {
     pub audience: Audience,
+    /// Who offers it, if somebody else does.
+    pub author: Option<PeerId>,
     /// SHA-256 of the manifest.
     pub sha256: [u8; 32],
     pub manifest: Vec<u8>,
@@ -138,7 +140,11 @@ impl Shelf {
             return Ok(Some(open));
         }
         let shelf = self.clone();
-        let Some(holding) = blocking(move || shelf.open_own(transfer, offered)).await? else {
+        let open = move || match offered.author {
+            Some(author) => shelf.open_kept(transfer, author, offered),
+            None => shelf.open_own(transfer, offered),
+        };
+        let Some(holding) = blocking(open).await? else {
             return Ok(None);
         };
         let mut own = locked(&self.own);
@@ -224,13 +230,18 @@ impl Shelf {
                 Audience::Members(room) => Some(room.0),
                 Audience::Anyone | Audience::Peer(_) => None,
             },
+            author: None,
         };
-        let head = minicbor::to_vec(&head).expect("a vector takes every byte");
+        self.write_down(transfer, &head, &survey.manifest)
+    }
+
+    pub(super) fn write_down(&self, transfer: TransferId, head: &Head, manifest: &[u8]) -> io::Result<()> {
+        let head = minicbor::to_vec(head).expect("a vector takes every byte");
         let unfinished = self.folder.join(format!("{transfer}.new"));
         let mut file = File::create(&unfinished)?;
         file.write_all(&(head.len() as u32).to_be_bytes())?;
         file.write_all(&head)?;
-        file.write_all(&survey.manifest)?;
+        file.write_all(manifest)?;
         file.sync_all()?;
         drop(file);
         fs::rename(&unfinished, self.path(transfer))?;
@@ -241,7 +252,7 @@ impl Shelf {
         self.folder.join(transfer.to_string())
     }
 
-    fn states(&self, transfer: TransferId) -> PathBuf {
+    pub(super) fn states(&self, transfer: TransferId) -> PathBuf {
         self.folder.join(format!("{transfer}.states"))
     }
 }
@@ -257,29 +268,33 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct Head {
+pub(super) struct Head {
     /// The only device that may fetch it.
     #[n(0)]
     #[cbor(with = "minicbor::bytes")]
-    audience: Option<[u8; 32]>,
+    pub audience: Option<[u8; 32]>,
     #[n(1)]
-    bytes: u64,
+    pub bytes: u64,
     #[n(2)]
     #[cbor(with = "minicbor::bytes")]
-    manifest: [u8; 32],
+    pub manifest: [u8; 32],
     #[n(3)]
-    tops: Vec<Top>,
+    pub tops: Vec<Top>,
     #[n(4)]
-    odd: Vec<Odd>,
+    pub odd: Vec<Odd>,
     /// The private room whose members may fetch it.
     #[n(5)]
     #[cbor(with = "minicbor::bytes")]
-    room: Option<[u8; 32]>,
+    pub room: Option<[u8; 32]>,
+    /// Who offers it, if somebody else does: then this device has all of it, and gives it on.
+    #[n(9)]
+    #[cbor(with = "minicbor::bytes")]
+    pub author: Option<[u8; 32]>,
 }
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct Top {
+pub(super) struct Top {
     #[n(0)]
     name: String,
     #[n(1)]
@@ -288,11 +303,11 @@ struct Top {
 
 #[derive(Encode, Decode)]
 #[cbor(map)]
-struct Odd {
+pub(super) struct Odd {
     #[n(0)]
-    file: u32,
+    pub file: u32,
     #[n(1)]
-    path: Vec<u16>,
+    pub path: Vec<u16>,
 }
 
 fn read(mut bytes: Vec<u8>) -> Option<Offered> {
@@ -310,6 +325,7 @@ fn read(mut bytes: Vec<u8>) -> Option<Offered> {
             (None, Some(room)) => Audience::Members(RoomId(room)),
             (None, None) => Audience::Anyone,
         },
+        author: head.author.map(PeerId),
         sha256: head.manifest,
         manifest: bytes,
         sources: Sources { tops, odd },
@@ -318,7 +334,7 @@ fn read(mut bytes: Vec<u8>) -> Option<Offered> {
 
 /// A path, Unicode or not: the bytes of Unix or the 16-bit units of Windows, each as a number.
 #[cfg(unix)]
-fn stored(path: &Path) -> Vec<u16> {
+pub(super) fn stored(path: &Path) -> Vec<u16> {
     use std::os::unix::ffi::OsStrExt;
     path.as_os_str().as_bytes().iter().map(|byte| u16::from(*byte)).collect()
 }
@@ -330,7 +346,7 @@ fn restored(units: &[u16]) -> PathBuf {
 }
 
 #[cfg(windows)]
-fn stored(path: &Path) -> Vec<u16> {
+pub(super) fn stored(path: &Path) -> Vec<u16> {
     use std::os::windows::ffi::OsStrExt;
     path.as_os_str().encode_wide().collect()
 }
@@ -341,6 +357,6 @@ fn restored(units: &[u16]) -> PathBuf {
     std::ffi::OsString::from_wide(units).into()
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.expect("disk work does not panic")
 }

@@ -33,7 +33,7 @@ const MANIFEST: &str = "manifest";
 
 /// Left free for the database, the journal and everybody else. A share of the disk would be kinder to large disks and
 /// would refuse everything on a nearly full small one, where people need it most.
-const KEEP_FREE: u64 = 64 << 20;
+pub(super) const KEEP_FREE: u64 = 64 << 20;
 
 /// How much is written between two looks at the free space.
 const LOOK_AT_SPACE: u64 = 256 << 20;
@@ -56,6 +56,9 @@ pub enum PullError {
     /// The connections failed, or nobody has time now.
     #[error("the connection was lost: {0}")]
     Lost(String),
+    /// The author gives nothing of it for a while.
+    #[error("the sender has paused it")]
+    Held,
     /// There is no space. It can go on when there is.
     #[error("{0}")]
     NoSpace(String),

@@ -1,13 +1,19 @@
 //! Frames out of a stream, one at a time or as many as have arrived.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanyard_proto::wire::file::{DecodeError, Frame, MAX_FRAME};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Duration, timeout};
 
 /// Bytes of a block: the longest frame, and what one read may bring beyond it.
 pub(super) const BLOCK_BYTES: usize = 4 + MAX_FRAME + 60 * 1024;
+
+/// How long a connection may be without any bytes before it is lost. Both sides send ALIVE while they are busy. Where a
+/// person limits how fast bytes may move, a frame can take longer: each byte that moves is a sign of life.
+pub(super) const SILENCE: Duration = Duration::from_secs(60);
 
 /// Why there is no next frame.
 #[derive(Debug, thiserror::Error)]
@@ -54,6 +60,8 @@ pub(super) struct Frames<R> {
     /// What arrived lies between these.
     taken: usize,
     filled: usize,
+    /// Told how many bytes arrived.
+    counter: Option<Arc<AtomicU64>>,
 }
 
 /// Bytes with whole frames in them.
@@ -79,13 +87,18 @@ impl Block {
 
 impl<R: AsyncRead + Unpin> Frames<R> {
     pub fn new(reader: R) -> Frames<R> {
-        Frames { reader, buffer: Vec::new(), taken: 0, filled: 0 }
+        Frames { reader, buffer: Vec::new(), taken: 0, filled: 0, counter: None }
+    }
+
+    /// Adds the bytes that arrive from now on to a number.
+    pub fn counted_by(self, counter: Arc<AtomicU64>) -> Frames<R> {
+        Frames { counter: Some(counter), ..self }
     }
 
     /// The next frame, of at most `most` bytes.
     ///
     /// # Errors
-    /// When the stream fails or ends, or what came is no frame.
+    /// When the stream fails, ends or is silent, or what came is no frame.
     pub async fn next(&mut self, most: usize) -> Result<Frame<'_>, StreamError> {
         self.fill(most).await?;
         let start = self.taken + 4;
@@ -105,11 +118,15 @@ impl<R: AsyncRead + Unpin> Frames<R> {
                 None => 4,
             };
             self.make_room(needed);
-            let read = self.reader.read(&mut self.buffer[self.filled..]).await?;
+            let read = self.reader.read(&mut self.buffer[self.filled..]);
+            let read = timeout(SILENCE, read).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             if read == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
             self.filled += read;
+            if let Some(counter) = &self.counter {
+                counter.fetch_add(read as u64, Ordering::Relaxed);
+            }
         }
     }
 
@@ -142,6 +159,19 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             self.buffer.resize(wanted.min((2 * self.filled).max(FIRST_BUFFER)), 0);
         }
     }
+}
+
+/// Writes all of it, however slowly, as long as something moves.
+pub(super) async fn write_all<W: AsyncWrite + Unpin>(writer: &mut W, mut bytes: &[u8]) -> io::Result<()> {
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    while !bytes.is_empty() {
+        let written = timeout(SILENCE, writer.write(bytes)).await.map_err(late)??;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[written..];
+    }
+    timeout(SILENCE, writer.flush()).await.map_err(late)?
 }
 
 const FIRST_BUFFER: usize = 8 * 1024;

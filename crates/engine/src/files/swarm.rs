@@ -171,7 +171,7 @@ impl<D: Dial> Swarm<D> {
         let frame = match ended {
             Ok(received) => Some(Frame::Done { digest: received.digest }),
             Err(PullError::Stopped | PullError::NoSpace(_) | PullError::Failed { .. }) => Some(Frame::Cancel),
-            Err(PullError::Lost(_)) => None,
+            Err(PullError::Lost(_) | PullError::Held) => None,
         };
         if let Some(frame) = frame {
             for holder in self.holders.values() {
@@ -243,6 +243,9 @@ impl<D: Dial> Swarm<D> {
     /// Asks for what is to be asked for now, and tells others what came.
     fn ask(&mut self) {
         let now = Instant(u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX));
+        for (link, holder) in &self.holders {
+            self.fetch.heard(*link, holder.heard());
+        }
         while let Some(link) = self.fetch.stalled(now) {
             self.drop_holder(link);
         }
@@ -374,6 +377,12 @@ impl<D: Dial> Swarm<D> {
             News::FileFailed(..) | News::Peers(_) => {}
             News::Closed(Closed::Lost(why)) => {
                 self.last = PullError::Lost(why);
+                self.drop_holder(link);
+            }
+            News::Closed(Closed::Paused) => {
+                if author {
+                    self.last = PullError::Held;
+                }
                 self.drop_holder(link);
             }
             News::Closed(Closed::Refused) => {

@@ -5,7 +5,7 @@
 //!
 //!   stream::Listener \                    / framing: sync frames
 //!   stream::dial     /  tls -> Secure -> <
-//!                                         \ files: raw stream
+//!                                         \ files: raw stream, as fast as pace::Paced lets it
 //! ```
 //!
 //! Nothing here knows the protocol: bytes come up, bytes go down. What a datagram says is checked by the node; who is
@@ -14,6 +14,7 @@
 pub mod framing;
 pub mod interfaces;
 pub mod multicast;
+pub mod pace;
 pub mod stream;
 pub mod tls;
 mod wide;

@@ -74,7 +74,7 @@ pub(super) fn trust_number(trust: Trust) -> i64 {
 
 /// The columns of [`transfer`], in its order.
 pub(super) const TRANSFER_COLUMNS: &str = "transfer.transfer, transfer.room, entry, peer, names, files, folders, \
-     bytes, manifest, state, failure, offered, receipts";
+     bytes, manifest, state, failure, offered, receipts, paused, turn, finished";
 
 pub(super) fn transfer(row: &Row) -> Result<TransferRecord, StoreError> {
     let names: Vec<u8> = row.get(4)?;
@@ -97,6 +97,9 @@ pub(super) fn transfer(row: &Row) -> Result<TransferRecord, StoreError> {
         state: state(row.get(9)?, row.get(10)?)?,
         offered: UnixMillis(unsigned(row, 11)?),
         receipts: receipts.into_iter().map(StoredReceipt::read).collect::<Result<_, _>>()?,
+        paused: row.get(13)?,
+        turn: unsigned(row, 14)?,
+        finished: row.get::<_, Option<i64>>(15)?.map(|at| UnixMillis(at.cast_unsigned())),
     })
 }
 
@@ -104,6 +107,8 @@ pub(super) fn transfer(row: &Row) -> Result<TransferRecord, StoreError> {
 pub(super) fn state_numbers(state: TransferState) -> (i64, Option<u8>) {
     match state {
         TransferState::Failed(failure) => (FAILED, Some(failure as u8)),
+        // Whether the disk has a place is seen anew at each start.
+        TransferState::Queued => (number(STATES, TransferState::Waiting), None),
         other => (number(STATES, other), None),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lanyard_proto::effects::{Fork, Interval, Loaded, LoadedLog, LoadedRoom, RECENT_ENTRIES, TransferRecord};
 use lanyard_proto::model::{Hlc, LogId, PeerId, Seq, Span, UnixMillis};
 use lanyard_proto::rooms::RoomKind;
-use lanyard_proto::transfer::TransferState;
+use lanyard_proto::transfer::{Receipt, TransferState};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
@@ -199,31 +199,52 @@ fn recent(connection: &Connection, room: i64) -> Result<Vec<Arc<Entry>>, StoreEr
     Ok(newest.drain(surplus..).map(|(_, entry)| entry).collect())
 }
 
-/// Those that may still go on, in the order in which they were heard of. What failed or was declined can be accepted
-/// after all, and then its sender is told of it.
+/// Those that may still go on, in the order in which they were heard of. What failed, or was declined or cancelled, can be
+/// accepted after all, and then its sender is told of it. What others offered and is here is given on.
 fn transfers(connection: &Connection) -> Result<Vec<TransferRecord>, StoreError> {
     let mut own = connection.prepare("SELECT DISTINCT author FROM log WHERE own = 1")?;
     let own: Vec<PeerId> = own.query_map([], |row| row.get(0).map(PeerId))?.collect::<Result<_, _>>()?;
     let mut statement = connection.prepare(&format!(
-        "SELECT {TRANSFER_COLUMNS} FROM transfer WHERE state < 3 OR id IN
-         (SELECT id FROM transfer WHERE state >= 3 ORDER BY id DESC LIMIT ?) ORDER BY id DESC"
+        "SELECT {TRANSFER_COLUMNS}, (SELECT direct IS NOT NULL FROM room WHERE room.room = transfer.room)
+         FROM transfer WHERE state < 3 OR id IN
+         (SELECT id FROM transfer WHERE state >= 3 ORDER BY finished DESC, id DESC LIMIT ?) ORDER BY id DESC"
     ))?;
     let mut rows = statement.query([MAX_OVER])?;
-    let (mut transfers, mut offers) = (Vec::new(), 0);
+    let (mut transfers, mut offers, mut shared) = (Vec::new(), 0, 0);
     while let Some(row) = rows.next()? {
         let transfer = columns::transfer(row)?;
-        if matches!(transfer.state, TransferState::Done | TransferState::Cancelled) {
-            continue;
-        }
-        let offer = transfer.state == TransferState::Offered && own.contains(&transfer.from);
-        offers += usize::from(offer);
-        if !offer || offers <= MAX_OWN_OFFERS {
+        let direct: Option<bool> = row.get(16)?;
+        let mine = own.contains(&transfer.from);
+        let is_wanted = match transfer.state {
+            TransferState::Offered if mine => {
+                offers += 1;
+                offers <= MAX_OWN_OFFERS
+            }
+            TransferState::Done => {
+                let given = !mine && direct == Some(false);
+                shared += usize::from(given);
+                given && shared <= MAX_SHARED
+            }
+            TransferState::Cancelled => {
+                !transfer.is_withdrawn() && (!mine || direct == Some(true) && is_asked(&transfer))
+            }
+            _ => true,
+        };
+        if is_wanted {
             transfers.push(transfer);
         }
     }
     transfers.reverse();
     Ok(transfers)
 }
+
+/// Whether an own offer was cancelled by whoever it was for. Earlier versions did not note that it was taken back.
+fn is_asked(offer: &TransferRecord) -> bool {
+    offer.receipts.iter().any(|(_, receipt)| *receipt == Receipt::Cancelled)
+}
+
+/// Offers of others that are whole here and are given on after a start.
+const MAX_SHARED: usize = 32;
 
 /// This device's own offers that can still be fetched after a start; each costs the engine a look at its files.
 const MAX_OWN_OFFERS: usize = 200;

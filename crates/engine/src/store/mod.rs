@@ -90,6 +90,11 @@ pub struct Settings {
     pub hold: Option<bool>,
     /// How many bytes of it.
     pub hold_bytes: Option<u64>,
+    /// Bytes per second that files may be sent with, and fetched with; 0 means no limit.
+    pub upload_limit: Option<u64>,
+    pub download_limit: Option<u64>,
+    /// How many transfers are fetched at a time onto one disk.
+    pub at_once: Option<u32>,
 }
 
 /// What only this device knows of a transfer.

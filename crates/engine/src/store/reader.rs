@@ -146,10 +146,11 @@ pub(super) fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreErr
 }
 
 pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> {
-    let sql = "SELECT name, downloads, named, history_days, history_bytes, hold, hold_bytes FROM setting";
+    let sql = "SELECT name, downloads, named, history_days, history_bytes, hold, hold_bytes, \
+               upload_limit, download_limit, at_once FROM setting";
     Ok(connection.query_row(sql, [], |row| {
         let (downloads, bytes): (Option<Vec<u8>>, Option<i64>) = (row.get(1)?, row.get(4)?);
-        let hold_bytes: Option<i64> = row.get(6)?;
+        let bytes_at = |at| row.get::<_, Option<i64>>(at).map(|bytes| bytes.map(i64::cast_unsigned));
         Ok(Settings {
             name: row.get(0)?,
             downloads: downloads.map(columns::path),
@@ -157,7 +158,10 @@ pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> 
             history_days: row.get(3)?,
             history_bytes: bytes.map(i64::cast_unsigned),
             hold: row.get(5)?,
-            hold_bytes: hold_bytes.map(i64::cast_unsigned),
+            hold_bytes: bytes_at(6)?,
+            upload_limit: bytes_at(7)?,
+            download_limit: bytes_at(8)?,
+            at_once: row.get(9)?,
         })
     })?)
 }
@@ -200,12 +204,12 @@ pub(super) fn noted_transfers() -> String {
 }
 
 pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
-    let folder: Option<Vec<u8>> = row.get(13)?;
+    let folder: Option<Vec<u8>> = row.get(16)?;
     let note = TransferNote {
         folder: folder.map(columns::path),
-        sha256: row.get(14)?,
-        moved: unsigned(row, 15)?,
-        problem: row.get(16)?,
+        sha256: row.get(17)?,
+        moved: unsigned(row, 18)?,
+        problem: row.get(19)?,
     };
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }
@@ -220,6 +224,6 @@ pub(super) const STRETCH: &str = "SELECT seq, bytes FROM entry
     WHERE log = (SELECT log.id FROM log JOIN room ON room.id = log.room WHERE room.room = ? AND log = ?)
     AND seq BETWEEN ? AND ? ORDER BY seq DESC";
 
-pub(super) const FINISHED: &str = "WHERE state >= 3 ORDER BY transfer.id DESC LIMIT ?";
+pub(super) const FINISHED: &str = "WHERE state >= 3 ORDER BY finished DESC, transfer.id DESC LIMIT ?";
 
 pub(super) const BY_ID: &str = "WHERE transfer.transfer = ?";

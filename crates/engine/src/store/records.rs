@@ -42,6 +42,7 @@ pub(super) fn write(
         Record::Peer(peer) => write_peer(transaction, peer),
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
+        Record::TransferForgotten(transfer) => forget_transfer(transaction, *transfer),
         Record::Standing { room, standing } => private::write_standing(transaction, *room, standing),
         Record::Deed { room, entry } => private::note_deeds(transaction, *room, std::iter::once(entry)),
         Record::DeedsGone { room, entries } => private::forget_deeds(transaction, *room, entries),
@@ -262,11 +263,13 @@ fn write_transfer(transaction: &Transaction, transfer: &TransferRecord) -> Resul
     transaction
         .prepare_cached(
             "INSERT INTO transfer (transfer, room, entry, peer, names, files, folders, bytes, manifest, state,
-             failure, offered, receipts) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             failure, offered, receipts, paused, turn, finished)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (transfer) DO UPDATE SET room = excluded.room, entry = excluded.entry,
              peer = excluded.peer, names = excluded.names, files = excluded.files, folders = excluded.folders,
              bytes = excluded.bytes, manifest = excluded.manifest, state = excluded.state,
-             failure = excluded.failure, offered = excluded.offered, receipts = excluded.receipts",
+             failure = excluded.failure, offered = excluded.offered, receipts = excluded.receipts,
+             paused = excluded.paused, turn = excluded.turn, finished = excluded.finished",
         )?
         .execute(params![
             transfer.id.0,
@@ -282,7 +285,17 @@ fn write_transfer(transaction: &Transaction, transfer: &TransferRecord) -> Resul
             failure,
             bits(transfer.offered.0),
             receipts_blob(&transfer.receipts),
+            transfer.paused,
+            bits(transfer.turn),
+            transfer.finished.map(|at| bits(at.0)),
         ])?;
+    Ok(())
+}
+
+fn forget_transfer(transaction: &Transaction, transfer: TransferId) -> Result<(), StoreError> {
+    for table in ["transfer_note", "transfer"] {
+        transaction.execute(&format!("DELETE FROM {table} WHERE transfer = ?"), [transfer.0])?;
+    }
     Ok(())
 }
 
@@ -342,7 +355,7 @@ pub(super) fn note_transfer(
 pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Result<(), StoreError> {
     transaction.execute(
         "UPDATE setting SET name = ?, downloads = ?, named = ?, history_days = ?, history_bytes = ?, hold = ?,
-         hold_bytes = ?",
+         hold_bytes = ?, upload_limit = ?, download_limit = ?, at_once = ?",
         params![
             settings.name,
             settings.downloads.as_deref().map(path_blob),
@@ -351,6 +364,9 @@ pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Re
             settings.history_bytes.map(bits),
             settings.hold,
             settings.hold_bytes.map(bits),
+            settings.upload_limit.map(bits),
+            settings.download_limit.map(bits),
+            settings.at_once,
         ],
     )?;
     Ok(())

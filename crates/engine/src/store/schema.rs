@@ -93,6 +93,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("mailbox.sql"),
     include_str!("arrivals.sql"),
     include_str!("own_logs.sql"),
+    include_str!("queue.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

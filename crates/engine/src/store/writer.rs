@@ -240,6 +240,7 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Room(_)
         | Record::RoomLeft(_)
         | Record::Transfer(_)
+        | Record::TransferForgotten(_)
         | Record::Cloned(_)
         | Record::Standing { .. }
         | Record::Key { .. }

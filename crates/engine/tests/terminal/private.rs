@@ -106,7 +106,8 @@ fn member(name: &str, role: &str, me: bool) -> Value {
 fn snapshot(cloned: Option<u64>) -> Value {
     let me = json!({
         "id": "annannan", "short": "annannan", "name": "Ann", "downloads": "/tmp", "version": "0.1.0", "named": true,
-        "historyDays": 0, "holdForOthers": true, "holdBytes": 0, "historyBytes": 0, "cloned": cloned
+        "historyDays": 0, "holdForOthers": true, "holdBytes": 0, "historyBytes": 0, "cloned": cloned,
+        "uploadLimit": 0, "downloadLimit": 0, "transfersAtOnce": 3
     });
     let network = json!({ "port": 1, "tcpPort": 2, "multicast": true, "interfaces": [], "dropped": [] });
     let mailbox = json!({ "entries": 0, "bytes": 0, "people": 0 });

@@ -93,11 +93,17 @@ impl Node {
                     state: TransferState::Offered,
                     offered: entry.header.hlc.unix(),
                     receipts: Vec::new(),
+                    paused: false,
+                    turn: 0,
+                    finished: None,
                 };
                 self.transfers.offered(record, kind)
             }
             Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
                 self.transfers.receipt(entry.header.author, transfer, receipt)
+            }
+            Content::Pause { transfer, on } if entry.header.author != self.me => {
+                self.transfers.held(entry.header.author, transfer, on, entry.header.hlc, now.instant)
             }
             Content::Deed(deed) => {
                 if let Some(private) = &mut held.private {

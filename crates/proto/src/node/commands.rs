@@ -125,18 +125,15 @@ impl Node {
     /// # Errors
     /// If there is no such offer, or it is over.
     pub fn accept(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
-        let mut effects = self.transfers.accept(transfer, now.instant)?;
-        effects.extend(self.advance(now));
-        Ok(effects)
+        let effects = self.transfers.accept(transfer, now.instant)?;
+        Ok(self.with_transfers((effects, None), now))
     }
 
     /// # Errors
     /// If there is no such offer, or it is over.
     pub fn decline(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
-        let (mut effects, said) = self.transfers.decline(transfer)?;
-        effects.extend(self.say_if_in_room(said, now));
-        effects.extend(self.advance(now));
-        Ok(effects)
+        let spoken = self.transfers.decline(transfer)?;
+        Ok(self.with_transfers(spoken, now))
     }
 
     /// Stops an incoming transfer, or withdraws an offer of this device.
@@ -144,10 +141,8 @@ impl Node {
     /// # Errors
     /// If there is no such transfer, or it is over.
     pub fn cancel(&mut self, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
-        let (mut effects, said) = self.transfers.cancel(transfer)?;
-        effects.extend(self.say_if_in_room(said, now));
-        effects.extend(self.advance(now));
-        Ok(effects)
+        let spoken = self.transfers.cancel(transfer)?;
+        Ok(self.with_transfers(spoken, now))
     }
 
     /// Calls this device something else, and tells the others.

@@ -30,6 +30,7 @@ mod membership;
 mod messages;
 mod posting;
 mod private;
+mod queue;
 mod retry;
 mod roster;
 mod tags;
@@ -246,6 +247,7 @@ impl Node {
         if !self.idle || self.due.is_none_or(|due| due <= now.instant) {
             effects.extend(self.advance(now));
         }
+        self.transfers.stamp(&mut effects, now.unix);
         effects
     }
 

@@ -72,6 +72,11 @@ pub enum Content {
         transfer: TransferId,
         receipt: Receipt,
     },
+    /// The author of an offer gives nothing of it for a while, or does again.
+    Pause {
+        transfer: TransferId,
+        on: bool,
+    },
     /// Two headers of one log that cannot both be in it. Whether they are genuine is another matter.
     Fork(Box<[Signed; 2]>),
     /// Of a kind that this version does not know, or sealed with a key that this device does not have.
@@ -123,7 +128,7 @@ impl Content {
         match self {
             Content::Text(_) => kind::TEXT,
             Content::Offer { .. } => kind::OFFER,
-            Content::Receipt { .. } => kind::RECEIPT,
+            Content::Receipt { .. } | Content::Pause { .. } => kind::RECEIPT,
             Content::Deed(deed) => deed.kind(),
             Content::Fork(_) => kind::FORK,
             Content::Edit { .. } => kind::EDIT,
@@ -150,6 +155,7 @@ impl Content {
                 name,
             }),
             Content::Receipt { transfer, receipt } => to_cbor(&ReceiptBody::new(*transfer, *receipt)),
+            Content::Pause { transfer, on } => to_cbor(&ReceiptBody::pause(*transfer, *on)),
             Content::Deed(deed) => deed.encode(author),
             Content::Fork(headers) => {
                 let [one, other] = headers.each_ref().map(|signed| signed.bytes().to_vec().into());
@@ -271,7 +277,12 @@ impl ReceiptBody {
         ReceiptBody { transfer: transfer.0.into(), what, digest, failure }
     }
 
+    fn pause(transfer: TransferId, on: bool) -> ReceiptBody {
+        ReceiptBody { transfer: transfer.0.into(), what: if on { 7 } else { 8 }, digest: None, failure: None }
+    }
+
     fn meaning(self) -> Result<Content, DecodeError> {
+        let transfer = TransferId(self.transfer.into());
         let receipt = match (self.what, self.digest, self.failure) {
             (1, Some(digest), _) => Receipt::Received { digest: digest.into() },
             (2, ..) => Receipt::Declined,
@@ -279,9 +290,10 @@ impl ReceiptBody {
             (4, _, Some(failure)) => {
                 Receipt::Failed(Failure::from_number(failure).ok_or(DecodeError::Malformed)?)
             }
+            (7 | 8, ..) => return Ok(Content::Pause { transfer, on: self.what == 7 }),
             _ => return Err(DecodeError::Malformed),
         };
-        Ok(Content::Receipt { transfer: TransferId(self.transfer.into()), receipt })
+        Ok(Content::Receipt { transfer, receipt })
     }
 }
 
@@ -328,6 +340,7 @@ mod tests {
             Content::Pin { target, on: true },
         ];
         meanings.extend(receipts.map(|receipt| Content::Receipt { transfer, receipt }));
+        meanings.extend([true, false].map(|on| Content::Pause { transfer, on }));
         for content in meanings {
             assert_eq!(Content::decode(content.kind(), &content.encode("Ann")), Ok(content));
         }

@@ -16,21 +16,36 @@ pub use bitmap::Bitmap;
 pub use pages::{is_signed, sign_page};
 pub use pieces::{BUNDLE_FILES, ChunkOf, Layout, Leaf, MAX_PIECES, NO_LEAF, PAGE_LEAVES, Piece, TooLarge};
 pub use swarm::{Damage, Fetch, Handout, Link, MAX_TRIES, Order, Role, WINDOW};
-pub use table::{Refusal, Transfers};
+pub use table::{AT_ONCE, Refusal, Spoken, Transfers};
 
 /// Where a transfer stands on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransferState {
     /// Nobody here has said yes yet; or it is our own offer.
     Offered,
-    /// Accepted, and the holder is not reachable right now.
+    /// Accepted, and the holder is not reachable right now; or paused, see
+    /// [`crate::effects::TransferRecord::paused`].
     Waiting,
+    /// Accepted, and somebody who has it is here; but as many as may run at a time on its disk do.
+    Queued,
     Running,
     /// Incoming: whole, verified, under its final name.
     Done,
     Declined,
     Cancelled,
     Failed(Failure),
+}
+
+impl TransferState {
+    /// Whether nothing more comes of it unless somebody wants it again.
+    pub fn is_over(self) -> bool {
+        !self.is_wanted() && self != TransferState::Offered
+    }
+
+    /// Incoming: whether it was accepted and is not over.
+    pub fn is_wanted(self) -> bool {
+        matches!(self, TransferState::Waiting | TransferState::Queued | TransferState::Running)
+    }
 }
 
 /// How the bulk work of one transfer ended on the receiver's side.
@@ -41,6 +56,8 @@ pub enum PullEnd {
     Complete { digest: [u8; 32] },
     /// The connections failed or nobody who has it could be reached; trying again may help.
     Lost,
+    /// Its author paused it. What came so far is kept, and it goes on when the author lets it.
+    Held,
     /// There is no space where the files should go. What came so far is kept, and it goes on when there is.
     NoSpace,
     /// Some files, or all, will not come. Those that came have their names; accepting again fetches the others.

@@ -30,8 +30,10 @@ const LOOKED_AT: usize = 1024;
 /// How long a piece may be under way before somebody who has nothing to do is asked for it too.
 const LATE: Duration = Duration::from_secs(4);
 
-/// How long a piece may be under way from a holder that is not the author, until nothing is expected of it any more.
+/// How long a piece may be under way from a holder that is not the author, until nothing is expected of it any more: unless
+/// something comes from it all the time, and be it as little as where somebody limits how fast it may.
 const STALLED: Duration = Duration::from_secs(120);
+const SLOWEST: u64 = 512;
 
 /// How long a receiver waits for others to have what it lacks, before it asks the author for it by number.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -101,11 +103,15 @@ struct Holder {
     /// The author has nothing more that nobody has.
     spread: bool,
     strikes: u8,
+    /// Bytes that came from it.
+    heard: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     at: Instant,
+    /// What had come from the holder by then.
+    heard: u64,
     /// Somebody else was asked too.
     late: bool,
 }
@@ -162,7 +168,14 @@ impl Fetch {
         let has = Bitmap::new(self.have.length());
         let asked = BTreeMap::new();
         self.holders
-            .insert(link, Holder { role, distance, has, asked, credit: 0, spread: false, strikes: 0 });
+            .insert(link, Holder { role, distance, has, asked, credit: 0, spread: false, strikes: 0, heard: 0 });
+    }
+
+    /// So many bytes have come from a holder so far.
+    pub fn heard(&mut self, link: Link, bytes: u64) {
+        if let Some(holder) = self.holders.get_mut(&link) {
+            holder.heard = bytes;
+        }
     }
 
     /// A holder says what it has, in place of what it said before.
@@ -326,7 +339,11 @@ impl Fetch {
     pub fn stalled(&self, now: Instant) -> Option<Link> {
         let stalls = |holder: &Holder| {
             let mut asked = holder.asked.values();
-            holder.role == Role::Holder && asked.any(|asked| now.since(asked.at) >= STALLED)
+            holder.role == Role::Holder
+                && asked.any(|asked| {
+                    let waited = now.since(asked.at);
+                    waited >= STALLED && holder.heard - asked.heard < SLOWEST * waited.as_secs()
+                })
         };
         self.holders.iter().find(|(_, holder)| stalls(holder)).map(|(link, _)| *link)
     }
@@ -464,7 +481,7 @@ impl Fetch {
                 }
             }
             if let Some(holder) = self.holders.get_mut(&link) {
-                holder.asked.insert(*piece, Asked { at: now, late: false });
+                holder.asked.insert(*piece, Asked { at: now, heard: holder.heard, late: false });
             }
         }
     }

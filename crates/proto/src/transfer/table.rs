@@ -4,14 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::effects::{Audience, Effects, Event, Job, Record, Staged, TransferRecord};
-use crate::model::{Instant, PeerId, RoomId, TransferId};
+use crate::model::{Hlc, Instant, PeerId, RoomId, TransferId};
 use crate::rooms::{Content, RoomKind};
 use crate::transfer::{Failure, PullEnd, Receipt, TransferState};
 use crate::wire::file::Source;
 
+mod queue;
+
+pub use queue::AT_ONCE;
+
 pub struct Transfers {
     me: PeerId,
     open: BTreeMap<TransferId, Open>,
+    /// How many may be fetched at a time onto one disk.
+    at_once: usize,
 }
 
 struct Open {
@@ -24,6 +30,10 @@ struct Open {
     sent: BTreeMap<PeerId, [u8; 32]>,
     /// Others who say that they have all of it; at most [`MAX_HOLDERS`].
     holders: BTreeSet<PeerId>,
+    /// Where the files go, by a number that is another for each disk.
+    disk: u64,
+    /// Whether its author said that it is paused, and by its clock when it last said so.
+    held: (Hlc, bool),
 }
 
 /// Why a command about a transfer cannot be carried out.
@@ -35,6 +45,14 @@ pub enum Refusal {
     Own,
     #[error("the transfer is over, or already under way")]
     Over,
+    #[error("its sender has withdrawn it")]
+    Withdrawn,
+    #[error("it is not paused, and nothing of it failed")]
+    NotPaused,
+    #[error("only what was accepted and has not arrived has a place in the queue")]
+    NotQueued,
+    #[error("it is not over: cancel it first")]
+    NotOver,
 }
 
 /// Effects, and what this device has to say about the offer in its log.
@@ -42,7 +60,7 @@ pub type Spoken = (Effects, Option<(RoomId, Content)>);
 
 impl Transfers {
     pub fn new(me: PeerId) -> Transfers {
-        Transfers { me, open: BTreeMap::new() }
+        Transfers { me, open: BTreeMap::new(), at_once: AT_ONCE }
     }
 
     /// Takes up a transfer as the last run left it: what ran then waits now.
@@ -50,15 +68,22 @@ impl Transfers {
         let mut effects = Effects::default();
         let audience = audience(kind, record.room);
         let mine = record.from == self.me;
+        // Of what only the two of us share nobody else gets anything from here.
+        if !mine && record.state == TransferState::Done && matches!(audience, Audience::Peer(_)) {
+            return effects;
+        }
         if mine && record.state != TransferState::Cancelled {
             effects.run.push(Job::Shelve { transfer: record.id, audience });
         }
-        if record.state == TransferState::Running {
+        if record.state.is_wanted() {
             record.state = TransferState::Waiting;
+            // Earlier versions had no turns.
+            if record.turn == 0 {
+                record.turn = self.last_turn();
+            }
         }
-        let retry_at = (record.state == TransferState::Waiting).then_some(now);
-        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
-        self.open.insert(record.id, Open { record, audience, retry_at, tries: 0, sent, holders });
+        let retry_at = (record.state == TransferState::Waiting && !record.paused).then_some(now);
+        self.open.insert(record.id, Open { retry_at, ..Open::new(record, audience) });
         effects
     }
 
@@ -75,8 +100,7 @@ impl Transfers {
         }
         effects.commit.push(Record::Transfer(record.clone()));
         effects.tell.push(Event::Transfer(record.id));
-        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
-        self.open.insert(record.id, Open { record, audience, retry_at: None, tries: 0, sent, holders });
+        self.open.insert(record.id, Open::new(record, audience));
         effects
     }
 
@@ -96,9 +120,9 @@ impl Transfers {
             };
             open.record.receipts.retain(|(peer, _)| *peer != author);
             open.record.receipts.push((author, receipt));
-            if let (Audience::Peer(_), true) = (open.audience, open.record.state != TransferState::Cancelled)
-            {
+            if let (Audience::Peer(_), false) = (open.audience, open.record.is_withdrawn()) {
                 open.record.state = state_after(receipt);
+                open.record.paused &= !open.record.state.is_over();
             }
             return open.changed();
         }
@@ -116,6 +140,7 @@ impl Transfers {
         if open.record.state == TransferState::Done {
             return unshelved;
         }
+        open.record.receipts.push((author, receipt));
         let mut effects = open.stop(TransferState::Cancelled);
         effects.extend(unshelved);
         effects.extend(open.changed());
@@ -127,14 +152,18 @@ impl Transfers {
     /// # Errors
     /// If there is nothing to fetch.
     pub fn accept(&mut self, transfer: TransferId, now: Instant) -> Result<Effects, Refusal> {
+        let last = self.last_turn();
         let open = self.incoming(transfer)?;
         match open.record.state {
-            TransferState::Offered | TransferState::Declined | TransferState::Failed(_) => {}
+            TransferState::Cancelled if open.record.is_withdrawn() => return Err(Refusal::Withdrawn),
+            TransferState::Offered
+            | TransferState::Declined
+            | TransferState::Cancelled
+            | TransferState::Failed(_) => {}
             _ => return Err(Refusal::Over),
         }
-        open.record.state = TransferState::Waiting;
-        open.retry_at = Some(now);
-        open.tries = 0;
+        open.record.turn = last;
+        open.go_on(now);
         Ok(open.changed())
     }
 
@@ -159,13 +188,16 @@ impl Transfers {
         let me = self.me;
         let open = self.open.get_mut(&transfer).ok_or(Refusal::Unknown)?;
         let mut effects = if open.record.from == me {
-            if open.record.state == TransferState::Cancelled {
+            if open.record.is_withdrawn() {
                 return Err(Refusal::Over);
             }
+            open.record.receipts.push((me, Receipt::Cancelled));
             open.record.state = TransferState::Cancelled;
+            open.record.paused = false;
             Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() }
         } else {
-            if !matches!(open.record.state, TransferState::Waiting | TransferState::Running) {
+            // What failed keeps what came of it until then.
+            if !open.record.state.is_wanted() && !matches!(open.record.state, TransferState::Failed(_)) {
                 return Err(Refusal::Over);
             }
             open.stop(TransferState::Cancelled)
@@ -176,11 +208,13 @@ impl Transfers {
 
     /// The bulk work of an incoming transfer ended.
     pub fn pulled(&mut self, transfer: TransferId, end: PullEnd, now: Instant) -> Spoken {
-        let Some(open) =
-            self.open.get_mut(&transfer).filter(|open| open.record.state == TransferState::Running)
-        else {
-            return Spoken::default();
+        // What was paused right before its end is whole all the same.
+        let complete = matches!(end, PullEnd::Complete { .. });
+        let runs = |open: &&mut Open| match open.record.state {
+            TransferState::Running => true,
+            state => complete && state.is_wanted(),
         };
+        let Some(open) = self.open.get_mut(&transfer).filter(runs) else { return Spoken::default() };
         let receipt = match end {
             PullEnd::Complete { digest } => Receipt::Received { digest },
             PullEnd::Failed(failure) => Receipt::Failed(failure),
@@ -189,7 +223,8 @@ impl Transfers {
                 open.retry_at = Some(now + MAX_RETRY);
                 return (open.changed(), None);
             }
-            PullEnd::Lost => {
+            PullEnd::Lost | PullEnd::Held => {
+                open.held.1 |= end == PullEnd::Held;
                 open.record.state = TransferState::Waiting;
                 open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
                 open.tries = (open.tries + 1).min(10);
@@ -197,6 +232,8 @@ impl Transfers {
             }
         };
         open.record.state = state_after(receipt);
+        open.record.paused = false;
+        open.retry_at = None;
         (open.changed(), open.say(receipt))
     }
 
@@ -217,51 +254,15 @@ impl Transfers {
         }
     }
 
-    /// Waiting pulls whose time has come, where anybody who has the files is reachable.
-    pub fn start_due(
-        &mut self,
-        now: Instant,
-        reach: impl Fn(PeerId) -> Vec<std::net::SocketAddr>,
-    ) -> Effects {
-        let mut effects = Effects::default();
-        let running = self.open.values().filter(|open| open.record.state == TransferState::Running).count();
-        let mut free = MAX_RUNNING.saturating_sub(running);
-        for (id, open) in &mut self.open {
-            if free == 0 || open.retry_at.is_none_or(|at| at > now) {
-                continue;
-            }
-            let author = open.record.from;
-            let sources: Vec<Source> = [author]
-                .iter()
-                .chain(&open.holders)
-                .map(|peer| Source { peer: *peer, addresses: reach(*peer) })
-                .filter(|source| !source.addresses.is_empty())
-                .take(MAX_SOURCES)
-                .collect();
-            if sources.is_empty() {
-                open.retry_at = Some(now + MAX_RETRY);
-                continue;
-            }
-            free -= 1;
-            open.retry_at = None;
-            open.record.state = TransferState::Running;
-            effects.run.push(Job::Pull { transfer: *id, author, sources });
-            effects.extend(open.changed());
-        }
-        effects
-    }
-
-    pub fn deadline(&self) -> Option<Instant> {
-        let running = self.open.values().filter(|open| open.record.state == TransferState::Running).count();
-        let waiting = self.open.values().filter_map(|open| open.retry_at).min();
-        waiting.filter(|_| running < MAX_RUNNING)
-    }
-
     /// Who may fetch what this device offers, or has or gets of what others offer; `None` if nobody may.
     pub fn audience(&self, transfer: TransferId) -> Option<Audience> {
         let open = self.open.get(&transfer)?;
         let given = match open.record.state {
-            TransferState::Cancelled => false,
+            // Whoever it was for alone may want it after all.
+            TransferState::Cancelled => {
+                let mine = open.record.from == self.me && !open.record.is_withdrawn();
+                mine && matches!(open.audience, Audience::Peer(_))
+            }
             TransferState::Offered | TransferState::Declined => open.record.from == self.me,
             _ => true,
         };
@@ -290,6 +291,11 @@ impl Transfers {
 }
 
 impl Open {
+    fn new(record: TransferRecord, audience: Audience) -> Open {
+        let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
+        Open { record, audience, retry_at: None, tries: 0, sent, holders, disk: 0, held: (Hlc(0), false) }
+    }
+
     fn changed(&self) -> Effects {
         Effects {
             commit: vec![Record::Transfer(self.record.clone())],
@@ -301,10 +307,11 @@ impl Open {
     /// Ends an incoming transfer before it is complete.
     fn stop(&mut self, state: TransferState) -> Effects {
         let mut effects = Effects::default();
-        if matches!(self.record.state, TransferState::Running | TransferState::Waiting) {
+        if self.record.state.is_wanted() || matches!(self.record.state, TransferState::Failed(_)) {
             effects.run.push(Job::StopPull { transfer: self.record.id, staged: Staged::Discard });
         }
         self.record.state = state;
+        self.record.paused = false;
         self.retry_at = None;
         effects
     }
@@ -339,8 +346,6 @@ fn state_after(receipt: Receipt) -> TransferState {
     }
 }
 
-/// Pulls at the same time; more would only share the same wire and disk.
-const MAX_RUNNING: usize = 4;
 /// Offers of one device that nobody has answered; further ones stand in the log and cannot be accepted.
 const MAX_OFFERS_OF_PEER: usize = 256;
 /// Transfers known at the same time.
@@ -358,28 +363,42 @@ mod tests {
     use crate::model::{EntryId, UnixMillis};
     use crate::rooms::Offer;
 
-    const ANN: PeerId = PeerId([1; 32]);
-    const BOB: PeerId = PeerId([2; 32]);
-    const EVE: PeerId = PeerId([6; 32]);
-    const ID: TransferId = TransferId([5; 16]);
+    pub(super) const ANN: PeerId = PeerId([1; 32]);
+    pub(super) const BOB: PeerId = PeerId([2; 32]);
+    pub(super) const EVE: PeerId = PeerId([6; 32]);
+    pub(super) const ID: TransferId = TransferId([5; 16]);
 
-    fn record(from: PeerId) -> TransferRecord {
+    pub(super) fn record(from: PeerId) -> TransferRecord {
         let offer = Offer { names: vec!["a".into()], files: 1, folders: 0, bytes: 9, manifest: [0; 32] };
         let (room, entry, state) = (RoomId([3; 32]), EntryId([4; 32]), TransferState::Offered);
-        TransferRecord { id: ID, room, entry, from, offer, state, offered: UnixMillis(0), receipts: vec![] }
+        let (offered, receipts, finished) = (UnixMillis(0), vec![], None);
+        let (paused, turn) = (false, 0);
+        TransferRecord {
+            id: ID,
+            room,
+            entry,
+            from,
+            offer,
+            state,
+            offered,
+            receipts,
+            paused,
+            turn,
+            finished,
+        }
     }
 
-    fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {
+    pub(super) fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {
         let mut transfers = Transfers::new(me);
         let _ = transfers.offered(record(from), kind);
         transfers
     }
 
-    fn here(_: PeerId) -> Vec<std::net::SocketAddr> {
+    pub(super) fn here(_: PeerId) -> Vec<std::net::SocketAddr> {
         vec!["10.0.0.1:24417".parse().unwrap()]
     }
 
-    fn state(transfers: &Transfers) -> TransferState {
+    pub(super) fn state(transfers: &Transfers) -> TransferState {
         transfers.get(ID).unwrap().state
     }
 

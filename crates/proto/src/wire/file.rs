@@ -101,6 +101,8 @@ pub enum Frame<'a> {
     Spread,
     /// Who else fetches the offer, and where they can be dialled.
     Peers(Vec<Source>),
+    /// Whoever sends it gives nothing of this for a while: it may be asked again later. The connection ends.
+    Paused,
     /// Of a later version: skip it.
     Unknown,
 }
@@ -234,6 +236,7 @@ impl<'a> Frame<'a> {
                 let peers = peers.iter().map(SourceBody::of).collect();
                 put(into, PEERS, &PeersBody { peers });
             }
+            Frame::Paused => put(into, PAUSED, &EmptyBody {}),
             Frame::Unknown => put(into, UNKNOWN, &EmptyBody {}),
         }
     }
@@ -277,6 +280,7 @@ impl<'a> Frame<'a> {
                 Frame::Got { pieces }
             }
             SPREAD => Frame::Spread,
+            PAUSED => Frame::Paused,
             PEERS => {
                 let PeersBody { peers } = minicbor::decode(body)?;
                 bounded(peers.len(), MAX_PEERS)?;
@@ -565,6 +569,7 @@ const HAVE: u8 = 12;
 const GOT: u8 = 13;
 const SPREAD: u8 = 14;
 const PEERS: u8 = 15;
+const PAUSED: u8 = 16;
 /// Never sent but to test that it is skipped.
 const UNKNOWN: u8 = 255;
 

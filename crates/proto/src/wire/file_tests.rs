@@ -36,6 +36,7 @@ fn every_frame_reads_back_as_it_was_written() {
     round_trip(Frame::Have { bits: &[255, 1] });
     round_trip(Frame::Got { pieces: vec![0, u32::MAX] });
     round_trip(Frame::Spread);
+    round_trip(Frame::Paused);
     let addresses = vec!["192.0.2.1:24417".parse().unwrap(), "[fe80::1%3]:5000".parse().unwrap()];
     round_trip(Frame::Peers(vec![Source { peer: PeerId([3; 32]), addresses }]));
     round_trip(Frame::Unknown);

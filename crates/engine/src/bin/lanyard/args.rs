@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
 
+use crate::text;
+
 /// Everyone on your network: who is there, rooms, messages and files, without a server.
 ///
 /// A command talks to the node that is running for the profile (a window or `lanyard up`), or starts one for its own
@@ -167,6 +169,45 @@ pub enum Verb {
         /// The transfer, by the first characters of its id.
         id: String,
     },
+    /// Neither fetch a transfer nor give an offer, until it is resumed.
+    #[command(after_help = "Example:\n  lanyard pause k3vq7m2a")]
+    Pause {
+        /// The transfer, by the first characters of its id.
+        id: String,
+    },
+    /// Go on with what was paused; fetch what is missing of what failed or was cancelled.
+    #[command(after_help = "Examples:\n  lanyard resume k3vq7m2a\n  lanyard resume k3vq7m2a --wait")]
+    Resume {
+        /// The transfer, by the first characters of its id.
+        id: String,
+        /// End only when it is here.
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Let a transfer start before another one, or last.
+    #[command(after_help = "Examples:\n  lanyard reorder k3vq7m2a --before 4b81\n  lanyard reorder k3vq7m2a")]
+    Reorder {
+        /// The transfer, by the first characters of its id.
+        id: String,
+        /// The one that it is to start before.
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+    },
+    /// Take transfers that are over out of the history. Files stay where they are.
+    #[command(after_help = "Examples:\n  lanyard forget k3vq7m2a\n  lanyard forget --all")]
+    Forget {
+        /// The transfer, by the first characters of its id.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<String>,
+        /// All that are over.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show or choose how fast files move, and how many transfers at a time.
+    #[command(
+        after_help = "Examples:\n  lanyard limits\n  lanyard limits --up 2MB --down 10MB\n  lanyard limits --up none --at-once 1"
+    )]
+    Limits(Limits),
 }
 
 #[derive(Debug, Subcommand)]
@@ -334,6 +375,19 @@ pub struct Say {
         conflicts_with_all = ["edit", "delete", "react", "unreact", "pin", "unpin"]
     )]
     pub wait: Option<u32>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub struct Limits {
+    /// How fast files are given, in a second: 500kB, 2MB, 1.5MiB, a number of bytes, or none.
+    #[arg(long, value_name = "RATE", value_parser = text::rate)]
+    pub up: Option<u64>,
+    /// How fast files are fetched, in a second.
+    #[arg(long, value_name = "RATE", value_parser = text::rate)]
+    pub down: Option<u64>,
+    /// How many transfers are fetched at a time onto one disk, 1 to 16.
+    #[arg(long, value_name = "N")]
+    pub at_once: Option<u32>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -53,6 +53,29 @@ pub fn bytes(count: u64) -> String {
     format!("{value:.1} {unit}")
 }
 
+/// A number of bytes as a person writes it, decimal units unless they say otherwise; `none` is 0.
+pub fn rate(typed: &str) -> Result<u64, String> {
+    let typed = typed.trim();
+    if typed.eq_ignore_ascii_case("none") {
+        return Ok(0);
+    }
+    let end = typed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(typed.len());
+    let (number, unit) = typed.split_at(end);
+    let unit = unit.trim().trim_end_matches("/s").to_ascii_lowercase();
+    let times = match unit.as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        _ => return Err("write it like 500kB, 2MB, 1.5MiB, or none".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "write it like 500kB, 2MB, 1.5MiB, or none".to_owned())?;
+    Ok((number * times).round() as u64)
+}
+
 /// `3 files`, `1 file`.
 pub fn count(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -125,6 +148,15 @@ mod tests {
     fn sizes_read_well_at_every_border() {
         let shown = [0, 1, 999, 1000, 999_949, 999_950, 1_500_000_000].map(bytes);
         assert_eq!(shown, ["0 bytes", "1 byte", "999 bytes", "1.0 kB", "999.9 kB", "1.0 MB", "1.5 GB"]);
+    }
+
+    #[test]
+    fn a_rate_is_read_as_people_write_it() {
+        let read = ["none", "0", "4096", "500kB", "2MB", "2 MB/s", "1.5MiB", "3g"].map(|typed| rate(typed).unwrap());
+        assert_eq!(read, [0, 0, 4096, 500_000, 2_000_000, 2_000_000, 1_572_864, 3_000_000_000]);
+        for wrong in ["", "fast", "-1", "2 Mbit", "1.2.3MB"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

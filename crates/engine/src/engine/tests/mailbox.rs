@@ -50,6 +50,9 @@ async fn configured(engine: &Engine, hold: Option<bool>, bytes: Option<u64>) -> 
         history_bytes: None,
         hold_for_others: hold,
         hold_bytes: bytes,
+        upload_limit: None,
+        download_limit: None,
+        transfers_at_once: None,
     };
     engine.handle().call(choice).await
 }

@@ -155,7 +155,8 @@ pub(super) async fn pulls_into<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let wanted = Wanted { transfer: TRANSFER, author: ann(), offer: offer.clone(), into: into.to_owned() };
+    let (transfer, author, offer) = (TRANSFER, ann(), offer.clone());
+    let wanted = Wanted { transfer, author, offer, into: into.to_owned(), gives_on: false };
     let sources = vec![Source { peer: ann(), addresses: Vec::new() }];
     let dial = Once(Arc::new(Mutex::new(Some(stream))));
     let profile = tempfile::tempdir().unwrap();

@@ -101,8 +101,8 @@ impl Person {
         offer: &Offer,
         from: &[PeerId],
     ) -> JoinHandle<Result<Received, PullError>> {
-        let wanted =
-            Wanted { transfer: TRANSFER, author, offer: offer.clone(), into: self.home.path().to_owned() };
+        let (into, gives_on) = (self.home.path().to_owned(), true);
+        let wanted = Wanted { transfer: TRANSFER, author, offer: offer.clone(), into, gives_on };
         let book = self.book.lock().unwrap();
         let sources = from.iter().map(|peer| Source { peer: *peer, addresses: vec![book[peer]] }).collect();
         drop(book);

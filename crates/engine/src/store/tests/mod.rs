@@ -64,7 +64,13 @@ impl Home {
         let older = rusqlite::Connection::open(self.database()).unwrap();
         older
             .execute_batch(&format!(
-                "ALTER TABLE node ADD COLUMN nonce BLOB NOT NULL DEFAULT x'{nonce:016x}';
+                "ALTER TABLE transfer DROP COLUMN paused;
+                 ALTER TABLE transfer DROP COLUMN turn;
+                 ALTER TABLE transfer DROP COLUMN finished;
+                 ALTER TABLE setting DROP COLUMN upload_limit;
+                 ALTER TABLE setting DROP COLUMN download_limit;
+                 ALTER TABLE setting DROP COLUMN at_once;
+                 ALTER TABLE node ADD COLUMN nonce BLOB NOT NULL DEFAULT x'{nonce:016x}';
                  ALTER TABLE node ADD COLUMN renew_nonce INTEGER NOT NULL DEFAULT {};
                  ALTER TABLE room DROP COLUMN own_nonce;
                  ALTER TABLE log DROP COLUMN newest;
@@ -193,5 +199,8 @@ fn transfer(number: u8, from: PeerId, state: TransferState) -> TransferRecord {
             (PeerId([4; 32]), Receipt::Declined),
             (PeerId([5; 32]), Receipt::Cancelled),
         ],
+        paused: number == 2,
+        turn: u64::from(number) << 40,
+        finished: state.is_over().then_some(NOW),
     }
 }

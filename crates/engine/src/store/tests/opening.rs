@@ -14,7 +14,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 9);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 10);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -48,9 +48,16 @@ async fn everything_is_there_again_after_a_restart() {
         // Both can be accepted after all.
         transfer(6, bob.peer(), TransferState::Failed(Failure::SourceGone)),
         transfer(7, me.peer(), TransferState::Declined),
+        transfer(9, bob.peer(), TransferState::Cancelled),
+        // It is given on to others who are in the room.
+        transfer(5, bob.peer(), TransferState::Done),
     ];
-    let over =
-        [transfer(5, bob.peer(), TransferState::Done), transfer(8, me.peer(), TransferState::Cancelled)];
+    let withdrawn = vec![(bob.peer(), Receipt::Cancelled)];
+    let over = [
+        transfer(8, me.peer(), TransferState::Cancelled),
+        TransferRecord { receipts: withdrawn, ..transfer(10, bob.peer(), TransferState::Cancelled) },
+        TransferRecord { room: direct.id, ..transfer(11, bob.peer(), TransferState::Done) },
+    ];
     let mut records = vec![
         own(&talk[0]),
         own(&talk[1]),

@@ -185,6 +185,9 @@ async fn settings_are_kept_even_where_a_folder_has_a_strange_name() {
         history_bytes: Some(u64::MAX),
         hold: Some(false),
         hold_bytes: Some(1 << 20),
+        upload_limit: Some(1 << 40),
+        download_limit: Some(0),
+        at_once: Some(16),
     };
     store.set_settings(settings.clone()).await.unwrap().await.unwrap();
     store.close().await.unwrap();

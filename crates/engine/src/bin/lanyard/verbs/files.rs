@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lanyard_engine::api::{ApiError, Command, FileHandle, Reply, Room, RoomKind, Transfer, TransferState};
+use lanyard_engine::Events;
 use lanyard_engine::control::Node;
 use lanyard_engine::store::folder::{self, Access};
 
@@ -47,12 +48,27 @@ pub async fn accept(node: &Node, out: Output, id: String, into: Option<PathBuf>)
     };
     let mut events = node.subscribe();
     let transfer = ask!(node.call(Command::Accept { transfer: id, into }) => Transfer)?;
-    if transfer.state == TransferState::Waiting {
-        out.note(&format!("{} cannot be reached right now. Waiting; Ctrl-C ends it.", transfer.from_name));
+    finish(node, out, &mut events, transfer).await
+}
+
+/// Waits until a transfer that was accepted is here, or will not be.
+pub async fn finish(
+    node: &Node,
+    out: Output,
+    events: &mut Events,
+    transfer: Transfer,
+) -> Result<(), Failure> {
+    match transfer.state {
+        TransferState::Waiting => {
+            let why = transfer.error.as_ref().map(|error| text::line(&error.message));
+            let away = || format!("{} cannot be reached right now.", text::line(&transfer.from_name));
+            out.note(&format!("{} Waiting; Ctrl-C ends it.", why.unwrap_or_else(away)));
+        }
+        TransferState::Queued => out.note("Others come first. Waiting; Ctrl-C ends it."),
+        _ => {}
     }
     let transfer =
-        transfers::follow(node, &mut events, transfer, |transfer| transfers::has_ended(transfer.state))
-            .await?;
+        transfers::follow(node, events, transfer, |transfer| transfers::has_ended(transfer.state)).await?;
     out.item(&transfer, received)?;
     verdict(&transfer)
 }
@@ -154,6 +170,11 @@ mod tests {
             sha256: None,
             error: None,
             receivers: receivers.iter().map(receiver).collect(),
+            finished: None,
+            place: None,
+            rate: 0,
+            audience: 2,
+            awaited: Vec::new(),
         }
     }
 

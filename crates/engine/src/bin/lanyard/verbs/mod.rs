@@ -8,6 +8,7 @@ mod history;
 mod log;
 mod peers;
 mod private;
+mod queue;
 mod rooms;
 mod status;
 mod transfers;
@@ -80,6 +81,11 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Transfers { watch: true } => transfers::watch(node, out).await,
         Verb::Transfers { watch: false } => transfers::list(node, out).await,
         Verb::Cancel { id } => transfers::cancel(node, out, id).await,
+        Verb::Pause { id } => queue::pause(node, out, id).await,
+        Verb::Resume { id, wait } => queue::resume(node, out, id, wait).await,
+        Verb::Reorder { id, before } => queue::reorder(node, out, id, before).await,
+        Verb::Forget { id, .. } => queue::forget(node, id).await,
+        Verb::Limits(limits) => queue::limits(node, out, limits).await,
     }
 }
 

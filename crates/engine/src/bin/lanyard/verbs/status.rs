@@ -79,5 +79,5 @@ fn words(snapshot: &Snapshot) -> String {
 }
 
 fn is_open(state: TransferState) -> bool {
-    matches!(state, TransferState::Offered | TransferState::Waiting | TransferState::Running)
+    !super::transfers::has_ended(state)
 }

@@ -124,7 +124,11 @@ pub async fn follow(
 /// Whether nothing more will happen to it.
 pub fn has_ended(state: TransferState) -> bool {
     match state {
-        TransferState::Offered | TransferState::Waiting | TransferState::Running => false,
+        TransferState::Offered
+        | TransferState::Waiting
+        | TransferState::Queued
+        | TransferState::Paused
+        | TransferState::Running => false,
         TransferState::Done | TransferState::Declined | TransferState::Cancelled | TransferState::Failed => {
             true
         }
@@ -146,6 +150,8 @@ pub fn state(state: TransferState) -> &'static str {
     match state {
         TransferState::Offered => "offered",
         TransferState::Waiting => "waiting for the other side",
+        TransferState::Queued => "queued",
+        TransferState::Paused => "paused",
         TransferState::Running => "running",
         TransferState::Done => "done",
         TransferState::Declined => "declined",
@@ -165,21 +171,63 @@ pub fn words(transfer: &Transfer) -> String {
             several => format!("to {} devices", several.len()),
         },
     };
+    let receipts = receipts(transfer);
     let style = match transfer.state {
         TransferState::Done => GOOD,
         TransferState::Failed | TransferState::Declined | TransferState::Cancelled => BAD,
-        TransferState::Offered | TransferState::Waiting | TransferState::Running => QUIET,
+        TransferState::Offered
+        | TransferState::Waiting
+        | TransferState::Queued
+        | TransferState::Paused
+        | TransferState::Running => QUIET,
     };
-    let mut state = paint(style, state(transfer.state));
-    if transfer.state == TransferState::Running && transfer.bytes > 0 {
+    let mut state = match (&transfer.error, transfer.state) {
+        // Why it waits says whom it waits for.
+        (Some(_), TransferState::Waiting) => paint(style, "waiting"),
+        _ => paint(style, state(transfer.state)),
+    };
+    let moves = matches!(transfer.state, TransferState::Running | TransferState::Paused);
+    if moves && transfer.bytes > 0 {
         let percent = u128::from(transfer.moved) * 100 / u128::from(transfer.bytes);
         state.push_str(&format!(" {percent} %"));
+    }
+    if transfer.rate > 0 {
+        state.push_str(&format!(", {}/s", text::bytes(transfer.rate)));
+    }
+    if let Some(place) = transfer.place {
+        state.push_str(&match place {
+            0 => ", next".to_owned(),
+            1 => ", behind 1 other".to_owned(),
+            others => format!(", behind {others} others"),
+        });
     }
     if let Some(error) = &transfer.error {
         state.push_str(&format!(": {}", text::line(&error.message)));
     }
-    format!("{id}  {}  {direction}  {state}", what(transfer))
+    format!("{id}  {}  {direction}  {state}{receipts}", what(transfer))
 }
+
+/// Who of those that an offer is for has it, as they signed: `verified by 7 of 9, waiting for Ana`.
+fn receipts(transfer: &Transfer) -> String {
+    // Of the one receiver the state says all.
+    if transfer.direction == TransferDirection::In || transfer.audience < 2 {
+        return String::new();
+    }
+    let done = transfer.receivers.iter().filter(|receiver| receiver.state == TransferState::Done).count();
+    let mut words = format!("  verified by {done} of {}", transfer.audience);
+    let named: Vec<String> = transfer.awaited.iter().take(NAMED).map(|name| text::line(name)).collect();
+    let answered = transfer.receivers.iter().filter(|receiver| has_ended(receiver.state)).count();
+    let more = (transfer.audience as usize).saturating_sub(answered).saturating_sub(named.len());
+    match (named.is_empty(), more) {
+        (true, _) => {}
+        (false, 0) => words.push_str(&format!(", waiting for {}", named.join(", "))),
+        (false, more) => words.push_str(&format!(", waiting for {} and {more} more", named.join(", "))),
+    }
+    words
+}
+
+/// Receivers who are named in one line.
+const NAMED: usize = 3;
 
 fn label(transfer: &Transfer) -> String {
     match transfer.names.as_slice() {
@@ -209,7 +257,62 @@ mod tests {
             sha256: None,
             error: None,
             receivers: Vec::new(),
+            finished: None,
+            place: None,
+            rate: 0,
+            audience: 0,
+            awaited: Vec::new(),
         }
+    }
+
+    fn plain(transfer: &Transfer) -> String {
+        anstream::adapter::strip_str(&words(transfer)).to_string()
+    }
+
+    #[test]
+    fn a_line_says_the_rate_the_place_and_why_something_waits() {
+        let running = Transfer { rate: 12_000_000, ..transfer(&["a"], 1) };
+        assert!(plain(&running).ends_with("running 50 %, 12.0 MB/s"));
+        let queued = |place| Transfer {
+            state: TransferState::Queued,
+            place: Some(place),
+            ..transfer(&["a"], 1)
+        };
+        let places: Vec<String> = (0..3).map(|place| plain(&queued(place))).collect();
+        for (line, end) in places.iter().zip(["queued, next", "queued, behind 1 other", "queued, behind 2 others"]) {
+            assert!(line.ends_with(end), "{line}");
+        }
+        let why = ApiError::new(lanyard_engine::api::ErrorCode::Refused, "Paused by Ann, who offers it.");
+        let held = Transfer { state: TransferState::Waiting, error: Some(why), ..transfer(&["a"], 1) };
+        assert!(plain(&held).ends_with("waiting: Paused by Ann, who offers it."));
+        let paused = Transfer { state: TransferState::Paused, ..transfer(&["a"], 1) };
+        assert!(plain(&paused).ends_with("paused 50 %"));
+    }
+
+    #[test]
+    fn an_offer_to_many_says_who_has_verified_it_and_who_is_waited_for() {
+        let receiver = |state| lanyard_engine::api::Receiver {
+            peer: "p".into(),
+            name: "P".into(),
+            state,
+            moved: 0,
+        };
+        let mut offer = Transfer {
+            direction: TransferDirection::Out,
+            state: TransferState::Offered,
+            receivers: vec![receiver(TransferState::Done); 7],
+            audience: 9,
+            awaited: vec!["Ana".into()],
+            ..transfer(&["a"], 1)
+        };
+        offer.receivers.push(receiver(TransferState::Declined));
+        assert!(plain(&offer).ends_with("offered  verified by 7 of 9, waiting for Ana"));
+        offer.receivers.truncate(2);
+        offer.awaited = ["Ana", "Ben", "Cyd", "Dan"].map(String::from).into();
+        assert!(plain(&offer).ends_with("verified by 2 of 9, waiting for Ana, Ben, Cyd and 4 more"));
+        offer.awaited.clear();
+        offer.receivers = vec![receiver(TransferState::Done); 9];
+        assert!(plain(&offer).ends_with("verified by 9 of 9"));
     }
 
     #[test]

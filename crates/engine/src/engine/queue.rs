@@ -1,0 +1,320 @@
+//! The queue of transfers, as people see and steer it: accepting onto a disk, pausing, resuming, moving, forgetting, and how
+//! fast and how many at a time.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lanyard_proto::effects::{Effects, Event as Fact, Job, Record, Staged, TransferRecord};
+use lanyard_proto::model::TransferId;
+use lanyard_proto::node::Node;
+use lanyard_proto::transfer::AT_ONCE;
+
+use crate::api::{ApiError, Command, ErrorCode, Event};
+use crate::config::Config;
+use crate::engine::commands::{Outcome, To, done, invalid, refused};
+use crate::engine::gate::{Answer, Answering};
+use crate::engine::run::{Report, Run};
+use crate::engine::view::View;
+use crate::files::{Disk, disk_of, has_room};
+use crate::store::{Settings, StoreError};
+
+/// A disk was looked at, for a transfer that goes there.
+pub struct Weighed {
+    transfer: TransferId,
+    folder: PathBuf,
+    disk: Disk,
+    wanted: Wanted,
+}
+
+/// What it was looked at for.
+enum Wanted {
+    /// A person says yes.
+    Accept(To),
+    /// The rule that the node was started with does.
+    Rule,
+    Resume(To),
+}
+
+impl Run {
+    /// Fetches an offer, if there is room for it.
+    pub fn accept(&mut self, transfer: &str, into: Option<String>, to: To) {
+        let asked = self.find_transfer(transfer).and_then(|transfer| {
+            let folder = into.map(|handle| self.folder(&handle)).transpose()?;
+            Ok((transfer, folder.unwrap_or_else(|| self.download_folder())))
+        });
+        match asked {
+            Ok((transfer, folder)) => self.weigh(transfer, folder, Wanted::Accept(to)),
+            // Whoever asked may be gone.
+            Err(error) => drop(to.send(Err(error))),
+        }
+    }
+
+    pub fn accepted_by_rule(&mut self, transfer: TransferId) {
+        let folder = self.download_folder();
+        self.weigh(transfer, folder, Wanted::Rule);
+    }
+
+    /// Goes on with a transfer. What is fetched goes where it went before.
+    pub async fn resume(&mut self, transfer: &str, to: To) -> Result<(), StoreError> {
+        match self.find_transfer(transfer) {
+            Ok(transfer) if self.is_own(transfer) => {
+                self.resumed(transfer, Some(to)).await
+            }
+            Ok(transfer) => {
+                let folder = self.folder_of(transfer);
+                self.weigh(transfer, folder, Wanted::Resume(to));
+                Ok(())
+            }
+            Err(error) => {
+                let _ = to.send(Err(error));
+                Ok(())
+            }
+        }
+    }
+
+    /// Looks at the disk that a transfer goes to; a slow one keeps nobody else waiting.
+    fn weigh(&self, transfer: TransferId, folder: PathBuf, wanted: Wanted) {
+        let reports = self.reports.clone();
+        tokio::task::spawn_blocking(move || {
+            let disk = disk_of(&folder);
+            // The engine's task may have ended.
+            let _ = reports.blocking_send(Report::Weighed(Box::new(Weighed { transfer, folder, disk, wanted })));
+        });
+    }
+
+    pub async fn weighed(&mut self, weighed: Weighed) -> Result<(), StoreError> {
+        let Weighed { transfer, folder, disk, wanted } = weighed;
+        let to = match wanted {
+            Wanted::Resume(to) => {
+                self.node.lay(transfer, disk.number);
+                return self.resumed(transfer, Some(to)).await;
+            }
+            Wanted::Rule => None,
+            Wanted::Accept(to) => match self.check_room(transfer, &folder, disk) {
+                Ok(()) => Some(to),
+                Err(error) => {
+                    let _ = to.send(Err(error));
+                    return Ok(());
+                }
+            },
+        };
+        self.node.lay(transfer, disk.number);
+        let accepted = self.node.accept(transfer, self.clock.now());
+        match (accepted, to) {
+            (Ok(effects), to) => {
+                let note = &mut self.view.transfer(transfer).note;
+                note.folder = Some(folder);
+                note.problem = None;
+                self.keep_note(transfer).await?;
+                self.enter(effects, to.map(|to| answer(transfer, to))).await
+            }
+            (Err(error), Some(to)) => {
+                let _ = to.send(Err(refused(error)));
+                Ok(())
+            }
+            // A person was faster than the rule.
+            (Err(_), None) => Ok(()),
+        }
+    }
+
+    async fn resumed(&mut self, transfer: TransferId, to: Option<To>) -> Result<(), StoreError> {
+        match (self.node.resume(transfer, self.clock.now()), to) {
+            (Ok(effects), to) => {
+                self.view.transfer(transfer).note.problem = None;
+                self.enter(effects, to.map(|to| answer(transfer, to))).await
+            }
+            (Err(error), to) => {
+                to.map(|to| to.send(Err(refused(error))));
+                Ok(())
+            }
+        }
+    }
+
+    /// A person who says yes is told at once if it cannot come; what waits for room later says so where it waits.
+    fn check_room(&self, transfer: TransferId, folder: &PathBuf, disk: Disk) -> Result<(), ApiError> {
+        let Some(record) = self.node.transfer(transfer) else { return Ok(()) };
+        let note = self.view.transfers.get(&transfer).map(|view| &view.note);
+        // What failed keeps there what came of it.
+        let here = note.filter(|note| note.folder.as_ref() == Some(folder)).map_or(0, |note| note.moved);
+        has_room(disk, record.offer.bytes.saturating_sub(here)).map_err(|needed| {
+            let free = disk.free.unwrap_or_default();
+            let sentence = format!(
+                "There is not enough space in {}: {needed} bytes are needed and {free} are free. Free some, or choose \
+                 another folder.",
+                folder.display()
+            );
+            ApiError::new(ErrorCode::Storage, sentence)
+        })
+    }
+
+    pub fn queue_command(&mut self, command: Command) -> Result<Outcome, ApiError> {
+        let now = self.clock.now();
+        match command {
+            Command::Pause { transfer } => {
+                let transfer = self.find_transfer(&transfer)?;
+                let effects = self.node.pause(transfer, now).map_err(refused)?;
+                Ok(Outcome::After(effects, Answering::Transfer(transfer)))
+            }
+            Command::Reorder { transfer, before } => {
+                let transfer = self.find_transfer(&transfer)?;
+                let before = before.map(|before| self.find_transfer(&before)).transpose()?;
+                let effects = self.node.reorder(transfer, before, now).map_err(refused)?;
+                Ok(Outcome::After(effects, Answering::Transfers))
+            }
+            Command::ForgetTransfer { transfer } => {
+                let transfer = self.find_in_history(&transfer)?;
+                Ok(done(self.forget_transfer(transfer)?))
+            }
+            Command::ForgetTransfers {} => {
+                let known = self.node.transfers().filter(|record| record.state.is_over()).map(|record| record.id);
+                let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some());
+                let mut over: Vec<TransferId> = known.chain(earlier.map(|(id, _)| *id)).collect();
+                over.sort_unstable();
+                over.dedup();
+                let mut effects = Effects::default();
+                for transfer in over {
+                    // One that was taken up again is not over.
+                    effects.extend(self.forget_transfer(transfer).unwrap_or_default());
+                }
+                Ok(done(effects))
+            }
+            _ => Err(ApiError::new(ErrorCode::Internal, "This is no command about the queue.")),
+        }
+    }
+
+    fn forget_transfer(&mut self, transfer: TransferId) -> Result<Effects, ApiError> {
+        if self.node.transfer(transfer).is_some() {
+            return self.node.forget_transfer(transfer, self.clock.now()).map_err(refused);
+        }
+        // The node knows the newest only.
+        Ok(Effects {
+            commit: vec![Record::TransferForgotten(transfer)],
+            run: vec![
+                Job::StopPull { transfer, staged: Staged::Discard },
+                Job::Unshelve { transfer },
+            ],
+            tell: vec![Fact::TransferForgotten(transfer)],
+            ..Effects::default()
+        })
+    }
+
+    /// A transfer is in the history no longer: nothing is known of it from now on.
+    pub fn forgotten(&mut self, transfer: TransferId) {
+        self.view.transfers.remove(&transfer);
+        self.tell(Event::TransferForgotten { transfer: transfer.to_string() });
+    }
+
+    /// Transfers of earlier runs, too.
+    fn find_in_history(&self, wanted: &str) -> Result<TransferId, ApiError> {
+        let prefix = wanted.to_lowercase();
+        let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some()).map(|(id, _)| *id);
+        let mut found: Vec<TransferId> = earlier
+            .chain(self.node.transfers().map(|record| record.id))
+            .filter(|id| !prefix.is_empty() && id.to_string().starts_with(&prefix))
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        match found[..] {
+            [one] => Ok(one),
+            [] => {
+                let sentence = format!("There is no transfer “{wanted}”. See them: lanyard transfers");
+                Err(ApiError::new(ErrorCode::NotFound, sentence))
+            }
+            _ => Err(invalid(format!("Several transfers begin with “{wanted}”: write more of the id."))),
+        }
+    }
+
+    /// Queued transfers that have another place than was told.
+    pub fn tell_of_places(&mut self) {
+        if !std::mem::take(&mut self.view.queue_changed) {
+            return;
+        }
+        for (place, id) in (0..PLACES_TOLD).zip(self.node.queued()) {
+            let view = self.view.transfer(id);
+            if view.place.replace(place) != Some(place)
+                && let Some(transfer) = self.transfer(id)
+            {
+                self.tell(Event::TransferChanged { transfer });
+            }
+        }
+    }
+
+    pub fn upload_limit(&self) -> u64 {
+        self.settings.upload_limit.unwrap_or(0)
+    }
+
+    pub fn download_limit(&self) -> u64 {
+        self.settings.download_limit.unwrap_or(0)
+    }
+
+    pub fn transfers_at_once(&self) -> u32 {
+        self.settings.at_once.unwrap_or(AT_ONCE as u32)
+    }
+
+    /// Lets the settings hold from now on, also for what runs.
+    pub fn limit_transfers(&mut self) -> Effects {
+        self.up.set(self.upload_limit());
+        self.down.set(self.download_limit());
+        self.node.set_transfers_at_once(self.transfers_at_once() as usize, self.clock.now())
+    }
+
+    fn is_own(&self, transfer: TransferId) -> bool {
+        self.node.transfer(transfer).is_some_and(|record| record.from == self.node.me())
+    }
+}
+
+/// Lets the node know where what was accepted before goes, before any of it runs. A disk that does not answer is waited
+/// for no longer than a moment, and then counts as the same one as all others of its kind.
+pub async fn lay_accepted(node: &mut Node, view: &View, settings: &Settings, config: &Config) {
+    let me = node.me();
+    let accepted = |record: &&TransferRecord| record.from != me && record.state.is_wanted();
+    let folder = |id| {
+        let noted = view.transfers.get(&id).and_then(|view| view.note.folder.clone());
+        noted.or_else(|| settings.downloads.clone()).unwrap_or_else(|| config.profile.join("downloads"))
+    };
+    let mut folders: BTreeMap<PathBuf, Vec<TransferId>> = BTreeMap::new();
+    for record in node.transfers().filter(accepted) {
+        folders.entry(folder(record.id)).or_default().push(record.id);
+    }
+    for (folder, transfers) in folders {
+        let looked = tokio::task::spawn_blocking(move || disk_of(&folder));
+        let Ok(Ok(disk)) = tokio::time::timeout(LOOK, looked).await else { continue };
+        transfers.into_iter().for_each(|transfer| node.lay(transfer, disk.number));
+    }
+}
+
+/// Takes over what a person chose.
+///
+/// # Errors
+/// `Invalid` if it makes no sense.
+pub fn choose_limits(
+    settings: &mut Settings,
+    upload: Option<u64>,
+    download: Option<u64>,
+    at_once: Option<u32>,
+) -> Result<(), ApiError> {
+    if [upload, download].into_iter().flatten().any(|limit| limit != 0 && limit < MIN_LIMIT) {
+        return Err(invalid("A limit needs 4096 bytes a second at least; 0 means none."));
+    }
+    if at_once.is_some_and(|at_once| !(1..=MAX_AT_ONCE).contains(&at_once)) {
+        return Err(invalid("From 1 to 16 transfers can be fetched at a time onto one disk."));
+    }
+    settings.upload_limit = upload.or(settings.upload_limit);
+    settings.download_limit = download.or(settings.download_limit);
+    settings.at_once = at_once.or(settings.at_once);
+    Ok(())
+}
+
+fn answer(transfer: TransferId, to: To) -> Answer {
+    Answer { to, with: Answering::Transfer(transfer) }
+}
+
+/// Less would not keep a few connections alive.
+const MIN_LIMIT: u64 = 4096;
+/// More would only share the same disk.
+const MAX_AT_ONCE: u32 = 16;
+/// Queued transfers of whose places is told when they change; those behind are right in every answer.
+const PLACES_TOLD: u32 = 200;
+/// For each folder.
+const LOOK: Duration = Duration::from_secs(1);

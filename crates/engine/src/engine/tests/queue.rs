@@ -1,0 +1,331 @@
+//! Pausing, resuming, queueing, limiting and forgetting transfers, between whole nodes.
+
+use std::fs;
+
+use super::*;
+
+/// Lets files be fetched so fast, and so many at a time.
+async fn limit(engine: &Engine, down: u64, at_once: u32) {
+    let choice = Command::Configure {
+        name: None,
+        downloads: None,
+        history_days: None,
+        history_bytes: None,
+        hold_for_others: None,
+        hold_bytes: None,
+        upload_limit: None,
+        download_limit: Some(down),
+        transfers_at_once: Some(at_once),
+    };
+    let Reply::Me(me) = engine.handle().call(choice).await.unwrap() else { panic!("no settings") };
+    assert_eq!((me.download_limit, me.transfers_at_once), (down, at_once));
+}
+
+async fn transfer(engine: &Engine, command: Command) -> Transfer {
+    match engine.handle().call(command).await.unwrap() {
+        Reply::Transfer(transfer) => transfer,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn accept(id: &str) -> Command {
+    Command::Accept { transfer: id.to_owned(), into: None }
+}
+
+fn pause(id: &str) -> Command {
+    Command::Pause { transfer: id.to_owned() }
+}
+
+fn resume(id: &str) -> Command {
+    Command::Resume { transfer: id.to_owned() }
+}
+
+fn data(bytes: usize) -> Vec<u8> {
+    (0..bytes).map(|at| (at / 7 % 251) as u8).collect()
+}
+
+async fn me(engine: &Engine) -> String {
+    snapshot(engine).await.me.id
+}
+
+/// Waits until nothing is staged in a folder.
+async fn until_clear(folder: &Path) {
+    tokio::time::timeout(SOON, async {
+        while folder.join(".lanyard-part").exists() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("what was staged goes");
+}
+
+#[tokio::test]
+async fn a_paused_transfer_stops_at_once_stays_so_over_a_restart_and_goes_on_where_it_was() {
+    let home = tempfile::tempdir().unwrap();
+    let bob_home = home.path().join("bob");
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&bob_home, "bob").await);
+    let file = home.path().join("film.mkv");
+    fs::write(&file, data(12 << 20)).unwrap();
+    meet(&bob, &ann).await;
+    let id = offer(&ann, &format!("@{}", me(&bob).await), &file).await;
+    until(&bob, |transfer| transfer.id == id).await;
+    limit(&bob, 4 << 20, 3).await;
+    transfer(&bob, accept(&id)).await;
+    until(&bob, |transfer| transfer.moved >= 2 << 20).await;
+
+    let asked = std::time::Instant::now();
+    let paused = transfer(&bob, pause(&id)).await;
+    assert_eq!(paused.state, TransferState::Paused);
+    until(&ann, |transfer| transfer.state == TransferState::Offered).await;
+    assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+    let error = bob.handle().call(pause("zzzz")).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NotFound);
+    assert!(bob_home.join("downloads/.lanyard-part").exists(), "what came is kept");
+
+    down(bob).await;
+    let bob = up(&bob_home, "bob").await;
+    meet(&bob, &ann).await;
+    let still = until(&bob, |transfer| transfer.id == id).await;
+    assert_eq!((still.state, still.error), (TransferState::Paused, None));
+    assert!(until(&ann, |transfer| transfer.id == id).await.rate == 0);
+    limit(&bob, 0, 3).await;
+    transfer(&bob, resume(&id)).await;
+    let done = until(&bob, |transfer| transfer.state == TransferState::Done).await;
+    assert!(done.finished.is_some_and(|at| at > done.offered));
+    assert_eq!(fs::read(bob_home.join("downloads/film.mkv")).unwrap(), data(12 << 20));
+    until(&ann, |transfer| transfer.state == TransferState::Done && transfer.finished.is_some()).await;
+    down(ann).await;
+    down(bob).await;
+}
+
+#[tokio::test]
+async fn a_paused_offer_is_given_to_nobody_and_receivers_wait_and_go_on_by_themselves() {
+    let home = tempfile::tempdir().unwrap();
+    let ann_home = home.path().join("ann");
+    let (ann, bob) = (up(&ann_home, "ann").await, up(&home.path().join("bob"), "bob").await);
+    let file = home.path().join("film.mkv");
+    fs::write(&file, data(8 << 20)).unwrap();
+    meet(&bob, &ann).await;
+    let id = offer(&ann, "#lobby", &file).await;
+    until(&bob, |transfer| transfer.id == id).await;
+    limit(&bob, 2 << 20, 3).await;
+    transfer(&bob, accept(&id)).await;
+    until(&bob, |transfer| transfer.moved >= 1 << 20).await;
+
+    assert_eq!(transfer(&ann, pause(&id)).await.state, TransferState::Paused);
+    let held = |transfer: &Transfer| {
+        let why = transfer.error.as_ref().is_some_and(|error| error.message.starts_with("Paused by ann"));
+        transfer.state == TransferState::Waiting && why
+    };
+    until(&bob, held).await;
+    assert!(until(&ann, |transfer| transfer.id == id).await.receivers.is_empty());
+
+    // Whoever asks all the same is told the same.
+    transfer(&bob, resume(&id)).await;
+    until(&bob, held).await;
+    limit(&bob, 0, 3).await;
+    let resumed = std::time::Instant::now();
+    transfer(&ann, resume(&id)).await;
+    until(&bob, |transfer| transfer.state == TransferState::Done).await;
+    assert!(resumed.elapsed() < Duration::from_secs(10), "{:?}", resumed.elapsed());
+    let refused = ann.handle().call(resume(&id)).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Invalid);
+    down(ann).await;
+    down(bob).await;
+}
+
+#[tokio::test]
+async fn what_is_too_much_for_a_disk_at_a_time_waits_in_an_order_that_can_be_changed() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    meet(&bob, &ann).await;
+    limit(&bob, 4096, 1).await;
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        let file = home.path().join(format!("{number}.bin"));
+        fs::write(&file, data(300_000)).unwrap();
+        let id = offer(&ann, "#lobby", &file).await;
+        until(&bob, |transfer| transfer.id == id).await;
+        transfer(&bob, accept(&id)).await;
+        ids.push(id);
+    }
+    let at = |id: String, place: Option<u32>| move |t: &Transfer| t.id == id && t.place == place;
+    until(&bob, |transfer| transfer.id == ids[0] && transfer.state == TransferState::Running).await;
+    for (id, place) in ids[1..].iter().zip(0..) {
+        let queued = until(&bob, at(id.clone(), Some(place))).await;
+        assert_eq!(queued.state, TransferState::Queued);
+    }
+    let reorder = Command::Reorder { transfer: ids[3].clone(), before: Some(ids[1].clone()) };
+    let Reply::Transfers(all) = bob.handle().call(reorder).await.unwrap() else { panic!("no transfers") };
+    let place = |id: &String| all.iter().find(|transfer| transfer.id == *id).unwrap().place;
+    assert_eq!([&ids[3], &ids[1], &ids[2]].map(place), [Some(0), Some(1), Some(2)]);
+    let refused = Command::Reorder { transfer: ids[3].clone(), before: Some("zz".to_owned()) };
+    assert_eq!(bob.handle().call(refused).await.unwrap_err().code, ErrorCode::NotFound);
+
+    limit(&bob, 0, 1).await;
+    let mut ends = Vec::new();
+    for id in [&ids[0], &ids[3], &ids[1], &ids[2]] {
+        let done = until(&bob, |transfer| transfer.id == *id && transfer.state == TransferState::Done).await;
+        ends.push(done.finished.unwrap());
+    }
+    assert!(ends.is_sorted(), "{ends:?}");
+    for (down, at_once) in [(1000, 3), (0, 0), (0, 17)] {
+        let wrong = Command::Configure {
+            name: None,
+            downloads: None,
+            history_days: None,
+            history_bytes: None,
+            hold_for_others: None,
+            hold_bytes: None,
+            upload_limit: None,
+            download_limit: Some(down),
+            transfers_at_once: Some(at_once),
+        };
+        assert_eq!(bob.handle().call(wrong).await.unwrap_err().code, ErrorCode::Invalid);
+    }
+    down_both(ann, bob).await;
+}
+
+async fn down_both(one: Engine, other: Engine) {
+    down(one).await;
+    down(other).await;
+}
+
+#[tokio::test]
+async fn only_what_failed_is_fetched_again_and_what_is_forgotten_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let bob_home = home.path().join("bob");
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&bob_home, "bob").await);
+    let folder = home.path().join("album");
+    fs::create_dir(&folder).unwrap();
+    for name in ["a", "b"] {
+        fs::write(folder.join(name), data(2 << 20)).unwrap();
+    }
+    meet(&bob, &ann).await;
+    let to = format!("@{}", me(&bob).await);
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = offer(&ann, &to, &folder).await;
+        until(&bob, |transfer| transfer.id == id).await;
+        ids.push(id);
+    }
+    fs::rename(folder.join("b"), home.path().join("b")).unwrap();
+    for id in &ids {
+        transfer(&bob, accept(id)).await;
+        let failed = until(&bob, |t| t.id == *id && t.state == TransferState::Failed).await;
+        assert!(failed.error.unwrap().message.contains("1 of 2 did not arrive"));
+    }
+    fs::rename(home.path().join("b"), folder.join("b")).unwrap();
+    let downloads = bob_home.join("downloads");
+    let first = fs::metadata(downloads.join("album/a")).unwrap();
+    transfer(&bob, resume(&ids[0])).await;
+    until(&bob, |transfer| transfer.id == ids[0] && transfer.state == TransferState::Done).await;
+    assert_eq!(fs::read(downloads.join("album/b")).unwrap(), data(2 << 20));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(fs::metadata(downloads.join("album/a")).unwrap().ino(), first.ino(), "it was left alone");
+    }
+    #[cfg(not(unix))]
+    drop(first);
+
+    assert!(downloads.join(".lanyard-part").join(&ids[1]).exists(), "it can still be resumed");
+    let forget = |id: &String| Command::ForgetTransfer { transfer: id.clone() };
+    let mut events = bob.handle().subscribe();
+    bob.handle().call(forget(&ids[1])).await.unwrap();
+    until_clear(&downloads).await;
+    let told = async { while !matches!(events.next().await, Some(Event::TransferForgotten { .. })) {} };
+    tokio::time::timeout(SOON, told).await.unwrap();
+    assert_eq!(bob.handle().call(forget(&ids[1])).await.unwrap_err().code, ErrorCode::NotFound);
+    down(bob).await;
+    let bob = up(&bob_home, "bob").await;
+    let listed = snapshot(&bob).await.transfers;
+    assert!(listed.len() == 1 && listed[0].id == ids[0] && listed[0].finished.is_some(), "{listed:?}");
+    bob.handle().call(forget(&ids[0])).await.unwrap();
+    assert!(snapshot(&bob).await.transfers.is_empty());
+    let open = offer(&bob, "#lobby", &folder).await;
+    assert_eq!(bob.handle().call(forget(&open)).await.unwrap_err().code, ErrorCode::Invalid);
+    bob.handle().call(Command::Cancel { transfer: open }).await.unwrap();
+    bob.handle().call(Command::ForgetTransfers {}).await.unwrap();
+    assert!(snapshot(&bob).await.transfers.is_empty());
+    down_both(ann, bob).await;
+}
+
+#[tokio::test]
+async fn what_was_cancelled_leaves_nothing_and_can_be_wanted_after_all() {
+    let home = tempfile::tempdir().unwrap();
+    let bob_home = home.path().join("bob");
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&bob_home, "bob").await);
+    let file = home.path().join("film.mkv");
+    fs::write(&file, data(6 << 20)).unwrap();
+    meet(&bob, &ann).await;
+    let id = offer(&ann, &format!("@{}", me(&bob).await), &file).await;
+    until(&bob, |transfer| transfer.id == id).await;
+    limit(&bob, 1 << 20, 3).await;
+    transfer(&bob, accept(&id)).await;
+    until(&bob, |transfer| transfer.moved >= 1 << 20).await;
+    transfer(&bob, Command::Cancel { transfer: id.clone() }).await;
+    until_clear(&bob_home.join("downloads")).await;
+    until(&ann, |transfer| transfer.state == TransferState::Cancelled).await;
+    limit(&bob, 0, 3).await;
+    transfer(&bob, resume(&id)).await;
+    until(&bob, |transfer| transfer.state == TransferState::Done).await;
+    until(&ann, |transfer| transfer.state == TransferState::Done).await;
+    let over = bob.handle().call(resume(&id)).await.unwrap_err();
+    assert_eq!(over.code, ErrorCode::Refused);
+    down_both(ann, bob).await;
+}
+
+#[tokio::test]
+async fn what_a_disk_has_no_room_for_is_refused_before_the_yes() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    let file = home.path().join("disk.img");
+    let free = fs4::available_space(home.path()).unwrap();
+    // Not every file system can pretend to hold more than it does.
+    if fs::File::create(&file).unwrap().set_len(free + (1 << 30)).is_ok() {
+        meet(&bob, &ann).await;
+        let id = offer(&ann, "#lobby", &file).await;
+        until(&bob, |transfer| transfer.id == id).await;
+        let error = bob.handle().call(accept(&id)).await.unwrap_err();
+        assert!(error.code == ErrorCode::Storage && error.message.contains("not enough space"), "{error}");
+        assert_eq!(until(&bob, |transfer| transfer.id == id).await.state, TransferState::Offered);
+    }
+    down_both(ann, bob).await;
+}
+
+#[tokio::test]
+async fn a_restarted_receiver_gives_on_what_it_has() {
+    let home = tempfile::tempdir().unwrap();
+    let (bob_home, cyd_home) = (home.path().join("bob"), home.path().join("cyd"));
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&bob_home, "bob").await);
+    let folder = home.path().join("album");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("big"), data(3 << 20)).unwrap();
+    fs::write(folder.join("small"), b"small").unwrap();
+    meet(&bob, &ann).await;
+    let id = offer(&ann, "#lobby", &folder).await;
+    until(&bob, |transfer| transfer.id == id).await;
+    transfer(&bob, accept(&id)).await;
+    until(&bob, |transfer| transfer.state == TransferState::Done).await;
+    down_both(ann, bob).await;
+
+    let (bob, cyd) = (up(&bob_home, "bob").await, up(&cyd_home, "cyd").await);
+    meet(&cyd, &bob).await;
+    until(&cyd, |transfer| transfer.id == id).await;
+    transfer(&cyd, accept(&id)).await;
+    until(&cyd, |transfer| transfer.state == TransferState::Done).await;
+    assert_eq!(fs::read(cyd_home.join("downloads/album/big")).unwrap(), data(3 << 20));
+    down_both(bob, cyd).await;
+
+    // What was changed since is given to nobody.
+    let dan_home = home.path().join("dan");
+    fs::write(bob_home.join("downloads/album/small"), b"other").unwrap();
+    let (bob, dan) = (up(&bob_home, "bob").await, up(&dan_home, "dan").await);
+    meet(&dan, &bob).await;
+    until(&dan, |transfer| transfer.id == id).await;
+    transfer(&dan, accept(&id)).await;
+    until(&dan, |transfer| transfer.moved == 3 << 20 || transfer.state == TransferState::Waiting).await;
+    assert!(!dan_home.join("downloads/album").exists());
+    down_both(bob, dan).await;
+}
