@@ -81,9 +81,9 @@ impl Run {
             self.start_pull(transfer, author, sources);
             return Ok(());
         }
-        // What was paused meanwhile can only be whole.
+        // What was paused meanwhile can only be whole; else how far it came is shown after a restart, too.
         if report.result.is_err() && state != TransferState::Running {
-            return Ok(());
+            return self.keep_note(transfer).await;
         }
         let view = self.view.transfer(transfer);
         let end = match report.result {
@@ -341,5 +341,5 @@ impl Dial for Dialler {
 
 /// Connections that are served at a time: more would only share the same disk and wire.
 const MAX_SERVES: usize = 16;
-/// As many as a receiver pulls at a time.
+/// Nobody takes all the places. A receiver that pulls more at a time from here is told to come again.
 const MAX_SERVES_PER_PEER: usize = 4;

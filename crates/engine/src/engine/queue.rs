@@ -2,7 +2,7 @@
 //! fast and how many at a time.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Event as Fact, Job, Record, Staged, TransferRecord};
@@ -58,9 +58,7 @@ impl Run {
     /// Goes on with a transfer. What is fetched goes where it went before.
     pub async fn resume(&mut self, transfer: &str, to: To) -> Result<(), StoreError> {
         match self.find_transfer(transfer) {
-            Ok(transfer) if self.is_own(transfer) => {
-                self.resumed(transfer, Some(to)).await
-            }
+            Ok(transfer) if self.is_own(transfer) => self.resumed(transfer, to).await,
             Ok(transfer) => {
                 let folder = self.folder_of(transfer);
                 self.weigh(transfer, folder, Wanted::Resume(to));
@@ -79,7 +77,8 @@ impl Run {
         tokio::task::spawn_blocking(move || {
             let disk = disk_of(&folder);
             // The engine's task may have ended.
-            let _ = reports.blocking_send(Report::Weighed(Box::new(Weighed { transfer, folder, disk, wanted })));
+            let _ =
+                reports.blocking_send(Report::Weighed(Box::new(Weighed { transfer, folder, disk, wanted })));
         });
     }
 
@@ -88,7 +87,7 @@ impl Run {
         let to = match wanted {
             Wanted::Resume(to) => {
                 self.node.lay(transfer, disk.number);
-                return self.resumed(transfer, Some(to)).await;
+                return self.resumed(transfer, to).await;
             }
             Wanted::Rule => None,
             Wanted::Accept(to) => match self.check_room(transfer, &folder, disk) {
@@ -118,25 +117,25 @@ impl Run {
         }
     }
 
-    async fn resumed(&mut self, transfer: TransferId, to: Option<To>) -> Result<(), StoreError> {
-        match (self.node.resume(transfer, self.clock.now()), to) {
-            (Ok(effects), to) => {
+    async fn resumed(&mut self, transfer: TransferId, to: To) -> Result<(), StoreError> {
+        match self.node.resume(transfer, self.clock.now()) {
+            Ok(effects) => {
                 self.view.transfer(transfer).note.problem = None;
-                self.enter(effects, to.map(|to| answer(transfer, to))).await
+                self.enter(effects, Some(answer(transfer, to))).await
             }
-            (Err(error), to) => {
-                to.map(|to| to.send(Err(refused(error))));
+            Err(error) => {
+                let _ = to.send(Err(refused(error)));
                 Ok(())
             }
         }
     }
 
     /// A person who says yes is told at once if it cannot come; what waits for room later says so where it waits.
-    fn check_room(&self, transfer: TransferId, folder: &PathBuf, disk: Disk) -> Result<(), ApiError> {
+    fn check_room(&self, transfer: TransferId, folder: &Path, disk: Disk) -> Result<(), ApiError> {
         let Some(record) = self.node.transfer(transfer) else { return Ok(()) };
         let note = self.view.transfers.get(&transfer).map(|view| &view.note);
         // What failed keeps there what came of it.
-        let here = note.filter(|note| note.folder.as_ref() == Some(folder)).map_or(0, |note| note.moved);
+        let here = note.filter(|note| note.folder.as_deref() == Some(folder)).map_or(0, |note| note.moved);
         has_room(disk, record.offer.bytes.saturating_sub(here)).map_err(|needed| {
             let free = disk.free.unwrap_or_default();
             let sentence = format!(
@@ -167,7 +166,8 @@ impl Run {
                 Ok(done(self.forget_transfer(transfer)?))
             }
             Command::ForgetTransfers {} => {
-                let known = self.node.transfers().filter(|record| record.state.is_over()).map(|record| record.id);
+                let known =
+                    self.node.transfers().filter(|record| record.state.is_over()).map(|record| record.id);
                 let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some());
                 let mut over: Vec<TransferId> = known.chain(earlier.map(|(id, _)| *id)).collect();
                 over.sort_unstable();
@@ -190,10 +190,7 @@ impl Run {
         // The node knows the newest only.
         Ok(Effects {
             commit: vec![Record::TransferForgotten(transfer)],
-            run: vec![
-                Job::StopPull { transfer, staged: Staged::Discard },
-                Job::Unshelve { transfer },
-            ],
+            run: vec![Job::StopPull { transfer, staged: Staged::Discard }, Job::Unshelve { transfer }],
             tell: vec![Fact::TransferForgotten(transfer)],
             ..Effects::default()
         })

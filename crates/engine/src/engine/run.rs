@@ -9,7 +9,6 @@ use lanyard_proto::model::{ConnId, EntryId, Instant, LogId, Now, PeerId, RoomId,
 use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiError, Event};
 use crate::config::Config;

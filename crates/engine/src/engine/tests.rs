@@ -46,9 +46,9 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
                 history_bytes: None,
                 hold_for_others: None,
                 hold_bytes: None,
-        upload_limit: None,
-        download_limit: None,
-        transfers_at_once: None,
+                upload_limit: None,
+                download_limit: None,
+                transfers_at_once: None,
             })
             .await
             .unwrap();

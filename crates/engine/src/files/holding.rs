@@ -12,7 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::transfer::{
-    Bitmap, ChunkOf, Failure, Handout, Layout, Leaf, Link, PAGE_LEAVES, sign_page,
+    Bitmap, ChunkOf, Failure, Handout, Layout, Leaf, Link, PAGE_LEAVES, Piece, sign_page,
 };
 use lanyard_proto::wire::file::Source;
 use tokio::sync::watch;

@@ -212,8 +212,7 @@ where
     let source = tokio::task::spawn_blocking(move || source.run(wanted));
     let has = Bitmap::new(holding.layout.pieces());
     let got = Vec::new();
-    let mut giving =
-        Giving { holding, orders, blocks, buffers, writing: None, has, got, moved: 0, progress };
+    let mut giving = Giving { holding, orders, blocks, buffers, writing: None, has, got, moved: 0, progress };
     match giving.run(frames, writer).await? {
         Over::Done => Ok(()),
         Over::SourceEnded => Err(match source.await.expect("a source does not panic") {

@@ -357,6 +357,8 @@ fn restored(units: &[u16]) -> PathBuf {
     std::ffi::OsString::from_wide(units).into()
 }
 
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.expect("disk work does not panic")
 }

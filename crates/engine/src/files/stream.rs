@@ -119,7 +119,8 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             };
             self.make_room(needed);
             let read = self.reader.read(&mut self.buffer[self.filled..]);
-            let read = timeout(SILENCE, read).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let read =
+                timeout(SILENCE, read).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
             if read == 0 {
                 return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
             }
@@ -178,4 +179,49 @@ const FIRST_BUFFER: usize = 8 * 1024;
 
 fn frame_length(bytes: &[u8]) -> Option<usize> {
     bytes.first_chunk::<4>().map(|length| u32::from_be_bytes(*length) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_slowly_is_waited_for_and_what_does_not_come_is_not() {
+        let (here, mut there) = duplex(64);
+        let mut frames = Frames::new(here);
+        let mut bytes = Vec::new();
+        Frame::Done { digest: [7; 32] }.encode(&mut bytes);
+        let trickle = async {
+            for byte in &bytes {
+                tokio::time::sleep(SILENCE - Duration::from_secs(1)).await;
+                there.write_all(&[*byte]).await.unwrap();
+            }
+        };
+        let (frame, ()) = tokio::join!(async { frames.fill(64).await }, trickle);
+        frame.unwrap();
+        assert_eq!(frames.next(64).await.unwrap(), Frame::Done { digest: [7; 32] });
+        let start = tokio::time::Instant::now();
+        let StreamError::Io(error) = frames.fill(64).await.unwrap_err() else { panic!("no frame came") };
+        assert_eq!((error.kind(), start.elapsed()), (io::ErrorKind::TimedOut, SILENCE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_bytes_slowly_gets_them_all_and_who_takes_none_is_given_up() {
+        let (mut here, mut there) = duplex(10);
+        let reading = async {
+            let mut read = vec![0; 100];
+            for at in 0..10 {
+                tokio::time::sleep(SILENCE - Duration::from_secs(1)).await;
+                there.read_exact(&mut read[at * 10..][..10]).await.unwrap();
+            }
+            read
+        };
+        let (written, read) = tokio::join!(write_all(&mut here, &[7; 100]), reading);
+        written.unwrap();
+        assert_eq!(read, [7; 100]);
+        let error = write_all(&mut here, &[7; 100]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
 }

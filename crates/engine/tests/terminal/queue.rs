@@ -17,7 +17,10 @@ fn a_transfer_is_paused_and_resumed_by_its_id() {
         _ => ok("transfer", transfer("in", "running")),
     });
     let output = node.lanyard(&["pause", "transf"]);
-    assert_eq!((code(&output), stdout(&output).as_str()), (0, "transfer  report.pdf (1.2 MB)  from Bob  paused 50 %\n"));
+    assert_eq!(
+        (code(&output), stdout(&output).as_str()),
+        (0, "transfer  report.pdf (1.2 MB)  from Bob  paused 50 %\n")
+    );
     let output = node.lanyard(&["--json", "resume", "transf"]);
     assert_eq!(objects(&output), [transfer("in", "running")]);
     let asked = |method: &str| (method.to_owned(), json!({ "transfer": "transf" }));
@@ -28,7 +31,8 @@ fn a_transfer_is_paused_and_resumed_by_its_id() {
 fn resuming_can_wait_until_the_file_is_here() {
     let node = FakeNode::start(|_, _| {
         let done = with(transfer("in", "done"), json!({ "folder": "/home/ann" }));
-        ok("transfer", transfer("in", "queued")).then(json!({ "event": "transfer-finished", "transfer": done }))
+        ok("transfer", transfer("in", "queued"))
+            .then(json!({ "event": "transfer-finished", "transfer": done }))
     });
     let output = node.lanyard(&["resume", "transf", "--wait"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
@@ -65,7 +69,8 @@ fn transfers_say_rate_place_receipts_and_why_they_wait() {
 #[test]
 fn a_transfer_is_moved_and_the_queue_shown_in_its_order() {
     let node = FakeNode::start(|_, _| {
-        let queued = |id: &str, place: u32| with(transfer("in", "queued"), json!({ "id": id, "place": place }));
+        let queued =
+            |id: &str, place: u32| with(transfer("in", "queued"), json!({ "id": id, "place": place }));
         ok("transfers", json!([queued("second01", 1), transfer("in", "running"), queued("first001", 0)]))
     });
     let output = node.lanyard(&["reorder", "first", "--before", "second"]);

@@ -2,8 +2,8 @@
 
 use crate::effects::Effects;
 use crate::model::{Now, TransferId};
-use crate::node::commands::Refusal;
 use crate::node::Node;
+use crate::node::commands::Refusal;
 use crate::transfer::Spoken;
 
 impl Node {

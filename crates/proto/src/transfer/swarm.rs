@@ -167,8 +167,10 @@ impl Fetch {
     pub fn joined(&mut self, link: Link, role: Role, distance: u32) {
         let has = Bitmap::new(self.have.length());
         let asked = BTreeMap::new();
-        self.holders
-            .insert(link, Holder { role, distance, has, asked, credit: 0, spread: false, strikes: 0, heard: 0 });
+        self.holders.insert(
+            link,
+            Holder { role, distance, has, asked, credit: 0, spread: false, strikes: 0, heard: 0 },
+        );
     }
 
     /// So many bytes have come from a holder so far.

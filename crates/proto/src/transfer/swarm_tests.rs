@@ -103,6 +103,18 @@ fn who_never_sends_what_it_says_to_have_is_told_from_who_is_slow() {
 }
 
 #[test]
+fn who_sends_slowly_all_the_time_is_not_left() {
+    let mut fetch = Fetch::new(Bitmap::new(2), 0);
+    fetch.joined(NEAR, Role::Holder, 1);
+    fetch.has(NEAR, Bitmap::full(2));
+    fetch.heard(NEAR, 1_000_000);
+    let _ = orders(&mut fetch, 0);
+    fetch.heard(NEAR, 1_000_000 + 512 * 200);
+    assert_eq!(fetch.stalled(at(200)), None);
+    assert_eq!(fetch.stalled(at(202)), Some(NEAR), "signs of life alone do not count");
+}
+
+#[test]
 fn a_damaged_piece_is_asked_of_somebody_else_and_given_up_after_three() {
     let mut fetch = fetch(1);
     fetch.joined(NEAR, Role::Holder, 1);

@@ -373,19 +373,7 @@ mod tests {
         let (room, entry, state) = (RoomId([3; 32]), EntryId([4; 32]), TransferState::Offered);
         let (offered, receipts, finished) = (UnixMillis(0), vec![], None);
         let (paused, turn) = (false, 0);
-        TransferRecord {
-            id: ID,
-            room,
-            entry,
-            from,
-            offer,
-            state,
-            offered,
-            receipts,
-            paused,
-            turn,
-            finished,
-        }
+        TransferRecord { id: ID, room, entry, from, offer, state, offered, receipts, paused, turn, finished }
     }
 
     pub(super) fn offered(me: PeerId, from: PeerId, kind: RoomKind) -> Transfers {

@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_rate_is_read_as_people_write_it() {
-        let read = ["none", "0", "4096", "500kB", "2MB", "2 MB/s", "1.5MiB", "3g"].map(|typed| rate(typed).unwrap());
+        let read =
+            ["none", "0", "4096", "500kB", "2MB", "2 MB/s", "1.5MiB", "3g"].map(|typed| rate(typed).unwrap());
         assert_eq!(read, [0, 0, 4096, 500_000, 2_000_000, 2_000_000, 1_572_864, 3_000_000_000]);
         for wrong in ["", "fast", "-1", "2 Mbit", "1.2.3MB"] {
             assert!(rate(wrong).is_err(), "{wrong}");

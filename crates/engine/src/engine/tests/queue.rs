@@ -6,6 +6,10 @@ use super::*;
 
 /// Lets files be fetched so fast, and so many at a time.
 async fn limit(engine: &Engine, down: u64, at_once: u32) {
+    limit_both(engine, 0, down, at_once).await;
+}
+
+async fn limit_both(engine: &Engine, up: u64, down: u64, at_once: u32) {
     let choice = Command::Configure {
         name: None,
         downloads: None,
@@ -13,12 +17,12 @@ async fn limit(engine: &Engine, down: u64, at_once: u32) {
         history_bytes: None,
         hold_for_others: None,
         hold_bytes: None,
-        upload_limit: None,
+        upload_limit: Some(up),
         download_limit: Some(down),
         transfers_at_once: Some(at_once),
     };
     let Reply::Me(me) = engine.handle().call(choice).await.unwrap() else { panic!("no settings") };
-    assert_eq!((me.download_limit, me.transfers_at_once), (down, at_once));
+    assert_eq!((me.upload_limit, me.download_limit, me.transfers_at_once), (up, down, at_once));
 }
 
 async fn transfer(engine: &Engine, command: Command) -> Transfer {
@@ -290,6 +294,29 @@ async fn what_a_disk_has_no_room_for_is_refused_before_the_yes() {
         let error = bob.handle().call(accept(&id)).await.unwrap_err();
         assert!(error.code == ErrorCode::Storage && error.message.contains("not enough space"), "{error}");
         assert_eq!(until(&bob, |transfer| transfer.id == id).await.state, TransferState::Offered);
+    }
+    down_both(ann, bob).await;
+}
+
+#[tokio::test]
+async fn files_move_no_faster_than_they_may_in_either_direction() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    meet(&bob, &ann).await;
+    const BYTES: usize = 8_000_000;
+    for (given, fetched) in [(4_000_000, 0), (0, 4_000_000)] {
+        limit_both(&ann, given, 0, 3).await;
+        limit_both(&bob, 0, fetched, 3).await;
+        let file = home.path().join(format!("{given}.bin"));
+        fs::write(&file, data(BYTES)).unwrap();
+        let id = offer(&ann, "#lobby", &file).await;
+        until(&bob, |transfer| transfer.id == id).await;
+        let start = std::time::Instant::now();
+        transfer(&bob, accept(&id)).await;
+        until(&bob, |transfer| transfer.id == id && transfer.state == TransferState::Done).await;
+        let took = start.elapsed();
+        // Two seconds, less what piles up before the first byte.
+        assert!(took > Duration::from_millis(1850), "{took:?}");
     }
     down_both(ann, bob).await;
 }

@@ -2,6 +2,7 @@
 
 mod failures;
 mod hostile;
+mod kept;
 mod lan;
 mod people;
 mod resume;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
@@ -35,7 +35,7 @@ pub(super) type Book = Arc<Mutex<BTreeMap<PeerId, SocketAddr>>>;
 pub(super) struct Person {
     pub(super) id: PeerId,
     pub(super) home: TempDir,
-    _profile: TempDir,
+    profile: TempDir,
     pub(super) shelf: Shelf,
     credentials: Credentials,
     book: Book,
@@ -75,7 +75,11 @@ impl Person {
             door.serve(arrivals, lets).await;
         });
         let book = book.clone();
-        Person { id, home, _profile: profile, shelf, credentials, book, sent, visits, gone, door }
+        Person { id, home, profile, shelf, credentials, book, sent, visits, gone, door }
+    }
+
+    pub(super) fn profile(&self) -> &Path {
+        self.profile.path()
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {

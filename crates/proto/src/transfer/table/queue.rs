@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use super::{
-    Effects, Event, Hlc, Instant, Job, MAX_RETRY, MAX_SOURCES, Open, PeerId, Record, Refusal, Source,
-    Spoken, Staged, TransferId, TransferRecord, TransferState, Transfers,
+    Effects, Event, Hlc, Instant, Job, MAX_RETRY, MAX_SOURCES, Open, PeerId, Record, Refusal, Source, Spoken,
+    Staged, TransferId, TransferRecord, TransferState, Transfers,
 };
 use crate::model::UnixMillis;
 use crate::rooms::Content;
@@ -35,7 +35,8 @@ impl Transfers {
         let me = self.me;
         let open = self.open.get_mut(&transfer).ok_or(Refusal::Unknown)?;
         let mine = open.record.from == me;
-        let pausable = if mine { TransferState::Offered == open.record.state } else { open.record.state.is_wanted() };
+        let pausable =
+            if mine { TransferState::Offered == open.record.state } else { open.record.state.is_wanted() };
         if !pausable {
             return Err(Refusal::Over);
         }
@@ -150,7 +151,10 @@ impl Transfers {
             open.tries = 0;
         }
         let changed = before.1 != on;
-        Effects { tell: changed.then_some(Event::Transfer(transfer)).into_iter().collect(), ..Effects::default() }
+        Effects {
+            tell: changed.then_some(Event::Transfer(transfer)).into_iter().collect(),
+            ..Effects::default()
+        }
     }
 
     /// Whether its author has paused it, as far as is known here.
@@ -186,7 +190,8 @@ impl Transfers {
         let mut running = self.running();
         let mut due: Vec<(u64, TransferId)> = Vec::new();
         for (id, open) in &self.open {
-            let waits = open.record.state == TransferState::Queued && is_full(&running, open.disk, self.at_once);
+            let waits =
+                open.record.state == TransferState::Queued && is_full(&running, open.disk, self.at_once);
             if open.retry_at.is_some_and(|at| at <= now) && !waits {
                 due.push((open.record.turn, *id));
             }
@@ -240,7 +245,8 @@ impl Transfers {
     }
 
     fn in_turn(&self) -> impl Iterator<Item = (u64, TransferId)> + '_ {
-        let wanted = self.open.values().filter(|open| open.record.state.is_wanted() && open.record.from != self.me);
+        let wanted =
+            self.open.values().filter(|open| open.record.state.is_wanted() && open.record.from != self.me);
         wanted.map(|open| (open.record.turn, open.record.id))
     }
 

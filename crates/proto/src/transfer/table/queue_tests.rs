@@ -40,7 +40,11 @@ fn as_many_run_on_a_disk_as_may_and_the_others_start_in_their_order() {
     for number in [3, 0, 1, 2, 5] {
         let _ = bob.accept(id(number), Instant(0)).unwrap();
     }
-    assert_eq!(started(&bob.start_due(Instant(0), here)), [id(3), id(0), id(5)], "the other disk has its own");
+    assert_eq!(
+        started(&bob.start_due(Instant(0), here)),
+        [id(3), id(0), id(5)],
+        "the other disk has its own"
+    );
     assert_eq!(bob.queued(), [id(1), id(2)]);
     assert_eq!((bob.place(id(1)), bob.place(id(2)), bob.place(id(3))), (Some(0), Some(1), None));
     assert_eq!(bob.deadline(), None, "nobody looks at the clock for what waits for others");
@@ -145,7 +149,10 @@ fn what_failed_or_was_cancelled_can_be_taken_up_again_unless_it_was_withdrawn() 
 
     let mut ann = offered(ANN, ANN, RoomKind::Direct(BOB));
     let _ = ann.receipt(BOB, ID, Receipt::Cancelled);
-    assert!(state(&ann) == TransferState::Cancelled && ann.audience(ID).is_some(), "Bob may want it after all");
+    assert!(
+        state(&ann) == TransferState::Cancelled && ann.audience(ID).is_some(),
+        "Bob may want it after all"
+    );
     let _ = ann.cancel(ID).unwrap();
     assert_eq!(ann.audience(ID), None);
     let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [7; 32] });
@@ -161,7 +168,9 @@ fn only_what_is_over_is_forgotten_and_with_it_what_was_staged() {
     let _ = bob.start_due(Instant(0), here);
     let mut effects = bob.pulled(ID, PullEnd::Failed(Failure::Corrupt), Instant(1)).0;
     bob.stamp(&mut effects, UnixMillis(77));
-    assert!(matches!(&effects.commit[..], [Record::Transfer(record)] if record.finished == Some(UnixMillis(77))));
+    assert!(
+        matches!(&effects.commit[..], [Record::Transfer(record)] if record.finished == Some(UnixMillis(77)))
+    );
     assert_eq!(bob.get(ID).unwrap().finished, Some(UnixMillis(77)));
     let effects = bob.forget(ID).unwrap();
     assert!(matches!(effects.run[..], [Job::StopPull { staged: Staged::Discard, .. }, Job::Unshelve { .. }]));

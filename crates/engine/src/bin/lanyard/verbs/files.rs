@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use lanyard_engine::api::{ApiError, Command, FileHandle, Reply, Room, RoomKind, Transfer, TransferState};
 use lanyard_engine::Events;
+use lanyard_engine::api::{ApiError, Command, FileHandle, Reply, Room, RoomKind, Transfer, TransferState};
 use lanyard_engine::control::Node;
 use lanyard_engine::store::folder::{self, Access};
 

@@ -30,8 +30,7 @@ pub async fn resume(node: &Node, out: Output, id: String, wait: bool) -> Result<
 }
 
 pub async fn reorder(node: &Node, out: Output, id: String, before: Option<String>) -> Result<(), Failure> {
-    let all: Vec<Transfer> =
-        ask!(node.call(Command::Reorder { transfer: id, before }) => Transfers)?;
+    let all: Vec<Transfer> = ask!(node.call(Command::Reorder { transfer: id, before }) => Transfers)?;
     let mut queued: Vec<&Transfer> = all.iter().filter(|transfer| transfer.place.is_some()).collect();
     queued.sort_by_key(|transfer| transfer.place);
     queued.into_iter().try_for_each(|transfer| out.item(transfer, transfers::words))

@@ -273,13 +273,12 @@ mod tests {
     fn a_line_says_the_rate_the_place_and_why_something_waits() {
         let running = Transfer { rate: 12_000_000, ..transfer(&["a"], 1) };
         assert!(plain(&running).ends_with("running 50 %, 12.0 MB/s"));
-        let queued = |place| Transfer {
-            state: TransferState::Queued,
-            place: Some(place),
-            ..transfer(&["a"], 1)
-        };
+        let queued =
+            |place| Transfer { state: TransferState::Queued, place: Some(place), ..transfer(&["a"], 1) };
         let places: Vec<String> = (0..3).map(|place| plain(&queued(place))).collect();
-        for (line, end) in places.iter().zip(["queued, next", "queued, behind 1 other", "queued, behind 2 others"]) {
+        for (line, end) in
+            places.iter().zip(["queued, next", "queued, behind 1 other", "queued, behind 2 others"])
+        {
             assert!(line.ends_with(end), "{line}");
         }
         let why = ApiError::new(lanyard_engine::api::ErrorCode::Refused, "Paused by Ann, who offers it.");
@@ -291,12 +290,8 @@ mod tests {
 
     #[test]
     fn an_offer_to_many_says_who_has_verified_it_and_who_is_waited_for() {
-        let receiver = |state| lanyard_engine::api::Receiver {
-            peer: "p".into(),
-            name: "P".into(),
-            state,
-            moved: 0,
-        };
+        let receiver =
+            |state| lanyard_engine::api::Receiver { peer: "p".into(), name: "P".into(), state, moved: 0 };
         let mut offer = Transfer {
             direction: TransferDirection::Out,
             state: TransferState::Offered,
