@@ -1,5 +1,7 @@
 import { plural } from './plural';
 
+const numbers = new Intl.NumberFormat('en');
+const number = (value: number) => numbers.format(value);
 const one = (count: number, single: string, many: string) => plural('en', count, { one: single, other: many });
 
 /** The English texts; every other language has this shape, and the compiler holds it to it. */
@@ -46,7 +48,7 @@ export const en = {
   chooseFilesTree: 'Files and folders',
   chooseMore: 'Choose more files…',
   chooseNone: 'None',
-  chosenCount: (chosen: number, of: number) => one(of, `${chosen} of 1 file chosen`, `${chosen} of ${of} files chosen`),
+  chosenCount: (chosen: number, of: number) => one(of, `${chosen} of 1 file chosen`, `${number(chosen)} of ${number(of)} files chosen`),
   chosenOf: (chosen: string, all: string) => `${chosen} of ${all}`,
   clonedDone: 'It has ended',
   clonedHelp:
@@ -136,7 +138,7 @@ export const en = {
   exportHtml: 'Save as a page (HTML)…',
   exportJson: 'Save as data (JSON)…',
   failedToSend: 'Not sent',
-  files: (count: number) => one(count, '1 file', `${count} files`),
+  files: (count: number) => one(count, '1 file', `${number(count)} files`),
   filesAsking: 'Asking for the list…',
   filesHere: 'Files offered here',
   filesHereNone: 'No files were offered here yet.',
@@ -373,7 +375,7 @@ export const en = {
   shareWho: 'Who may see it',
   shortId: 'Short ID',
   showQr: 'Show QR code',
-  sizeAndFiles: (size: string, count: number) => one(count, `${size} · 1 file`, `${size} · ${count} files`),
+  sizeAndFiles: (size: string, count: number) => one(count, `${size} · 1 file`, `${size} · ${number(count)} files`),
   sizeLimit: (size: string) => `Up to ${size}`,
   start: 'Start',
   stateDelivered: 'Delivered',

@@ -1,5 +1,8 @@
 import type { Catalogue } from './en';
 
+const numbers = new Intl.NumberFormat('zh-CN');
+const number = (value: number) => numbers.format(value);
+
 export const zhCN: Catalogue = {
   accept: '接收',
   acceptInto: '保存到…',
@@ -43,7 +46,7 @@ export const zhCN: Catalogue = {
   chooseFilesTree: '文件和文件夹',
   chooseMore: '选择更多文件…',
   chooseNone: '全不选',
-  chosenCount: (chosen, of) => `已选 ${chosen}/${of} 个文件`,
+  chosenCount: (chosen, of) => `已选 ${number(chosen)}/${number(of)} 个文件`,
   chosenOf: (chosen, all) => `${chosen}，共 ${all}`,
   clonedDone: '已停用其中一个',
   clonedHelp:
@@ -131,7 +134,7 @@ export const zhCN: Catalogue = {
   exportHtml: '保存为网页 (HTML)…',
   exportJson: '保存为数据 (JSON)…',
   failedToSend: '未发送',
-  files: (count) => `${count} 个文件`,
+  files: (count) => `${number(count)} 个文件`,
   filesAsking: '正在获取列表…',
   filesHere: '此处提供的文件',
   filesHereNone: '这里还没有人提供文件。',
@@ -362,7 +365,7 @@ export const zhCN: Catalogue = {
   shareWho: '谁可以看到',
   shortId: '短 ID',
   showQr: '显示二维码',
-  sizeAndFiles: (size, count) => `${size} · ${count} 个文件`,
+  sizeAndFiles: (size, count) => `${size} · ${number(count)} 个文件`,
   sizeLimit: (size) => `最多 ${size}`,
   start: '开始',
   stateDelivered: '已送达',

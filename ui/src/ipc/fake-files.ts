@@ -150,6 +150,7 @@ export class FakeFiles {
     let list = this.lists.get(transfer.id);
     if (!list) this.lists.set(transfer.id, (list = madeUp(transfer)));
     let left = transfer.moved;
+    if (transfer.state === 'offered' && !this.only.has(transfer.id)) return list;
     return list.map((file) => {
       if (file.folder || file.state === 'skipped') return file;
       if (!this.isChosen(transfer.id, file.path)) return { ...file, state: 'left-out' as const };

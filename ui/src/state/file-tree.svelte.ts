@@ -49,9 +49,11 @@ export class FileTree {
   private readonly root: TreeNode = node('', '', null, true, 0);
   private readonly byPath = new Map<string, TreeNode>([['', this.root]]);
   private stopped = false;
+  /** What it counts up to is counted when somebody looks. */
+  private counted = true;
 
   rows = $derived.by(() => {
-    void this.version;
+    this.count();
     const rows: TreeRow[] = [];
     const walk = (children: TreeNode[]) => {
       for (const child of children) {
@@ -65,7 +67,7 @@ export class FileTree {
   });
 
   sum = $derived.by(() => {
-    void this.version;
+    this.count();
     const { items, chosenItems, bytes, chosenBytes } = this.root;
     return { items, chosenItems, bytes, chosenBytes };
   });
@@ -128,11 +130,13 @@ export class FileTree {
 
   /** Whether all that can be chosen is. */
   get everything(): boolean {
+    this.count();
     return this.root.chosenItems === this.root.items;
   }
 
   /** What is chosen, as few paths as say it. */
   paths(): string[] {
+    this.count();
     const paths: string[] = [];
     const walk = (node: TreeNode) => {
       if (node.chosenItems === 0) return;
@@ -155,8 +159,14 @@ export class FileTree {
   }
 
   private changed(): void {
-    count(this.root);
+    this.counted = false;
     this.version += 1;
+  }
+
+  private count(): void {
+    void this.version;
+    if (!this.counted) count(this.root);
+    this.counted = true;
   }
 }
 

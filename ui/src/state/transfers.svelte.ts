@@ -145,7 +145,8 @@ export class FilePages {
   private pages = $state.raw<FilePage[]>([]);
   private loading = false;
   private refreshing = false;
-  private view: [number, number] = [0, FILES_AT_ONCE];
+  private again = false;
+  private view: [number, number] = [0, 0];
   private readonly requests: Requests;
 
   constructor(transfer: string, requests: Requests) {
@@ -172,18 +173,27 @@ export class FilePages {
 
   /** Asks anew for what is in view, and for nothing else. */
   async refresh(): Promise<void> {
+    this.again = true;
     if (this.refreshing) return;
     this.refreshing = true;
-    let start = 0;
-    for (const page of this.pages) {
-      const end = start + page.files.length;
-      if (start <= this.view[1] && end > this.view[0]) {
-        const fresh = await this.page(page.after);
-        if (fresh) this.pages = this.pages.map((other) => (other.after === page.after ? fresh : other));
+    while (this.again) {
+      this.again = false;
+      for (const { after } of this.inView()) {
+        const fresh = await this.page(after);
+        if (fresh) this.pages = this.pages.map((other) => (other.after === after ? fresh : other));
       }
-      start = end;
     }
     this.refreshing = false;
+  }
+
+  private inView(): FilePage[] {
+    const [from, to] = this.view;
+    let end = 0;
+    return this.pages.filter((page) => {
+      const start = end;
+      end += page.files.length;
+      return start <= to && end > from;
+    });
   }
 
   private async page(after: string | undefined): Promise<FilePage | undefined> {

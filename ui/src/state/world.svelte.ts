@@ -44,7 +44,7 @@ export class World {
     return shared;
   });
 
-  transferList = $derived([...this.transfers.values()].sort((a, b) => b.offered - a.offered));
+  transferList = $derived([...this.transfers.values()].sort((a, b) => b.offered - a.offered || (a.id < b.id ? -1 : 1)));
 
   /** What moves, or will by itself. */
   moving = $derived(this.transferList.filter(({ state }) => state === 'running' || state === 'waiting' || state === 'queued'));

@@ -76,13 +76,12 @@ test('the files of a transfer come page after page, and only those in view are a
   expect(pages.files).toHaveLength(1_012);
   expect(new Set(pages.files.map(({ path }) => path)).size).toBe(1_012);
 
-  await session.transfers.accept(id);
   pages.look(450, 470);
   const before = asked(fake);
-  fake.files.advance(id, 0.5);
-  await pages.refresh();
+  fake.files.get(id).moved = 50_000_000;
+  await session.transfers.accept(id);
+  await expect.poll(() => pages.files[460]?.state).toBe('done');
   expect(asked(fake) - before).toBe(1);
-  expect(pages.files[460]?.state).toBe('done');
   expect(pages.files[10]?.state).toBe('offered');
 });
 

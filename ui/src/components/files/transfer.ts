@@ -71,6 +71,9 @@ export function timeLeft(transfer: Transfer, rate: number | undefined): string |
   return t().timeLeft(duration(Math.max(0, wanted(transfer) - transfer.moved) / rate));
 }
 
+/** What a line has a button for; all else is in its menu. */
+export const mainAct = (acts: TransferAct[]) => acts.find(({ minor }) => !minor);
+
 export function actsOf(transfer: Transfer, session: Session): TransferAct[] {
   const { id, state, direction, files } = transfer;
   const { transfers } = session;
