@@ -4,6 +4,7 @@ mod arrivals;
 mod facts;
 mod mailbox;
 mod messages;
+mod pasted;
 mod private;
 mod queue;
 
