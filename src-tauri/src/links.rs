@@ -98,9 +98,9 @@ async fn blocking(
 
 /// Endings of pictures, sounds, films and documents.
 const HARMLESS: &[&str] = &[
-    "avif", "bmp", "gif", "heic", "jpeg", "jpg", "png", "tif", "tiff", "webp", "aac", "flac", "m4a", "mp3", "oga", "ogg", "opus",
-    "wav", "avi", "m4v", "mkv", "mov", "mp4", "webm", "csv", "docx", "epub", "log", "md", "odp", "ods", "odt", "pdf", "pptx",
-    "txt", "xlsx",
+    "avif", "bmp", "gif", "heic", "jpeg", "jpg", "png", "tif", "tiff", "webp", "aac", "flac", "m4a", "mp3",
+    "oga", "ogg", "opus", "wav", "avi", "m4v", "mkv", "mov", "mp4", "webm", "csv", "docx", "epub", "log",
+    "md", "odp", "ods", "odt", "pdf", "pptx", "txt", "xlsx",
 ];
 
 #[cfg(test)]
@@ -176,8 +176,22 @@ pub(crate) mod tests {
             assert!(is_harmless(name), "{name}");
         }
         let others = [
-            "a.exe", "a.pdf.exe", "a.lnk", "a.desktop", "a.sh", "a.html", "a.svg", "a.docm", "a", ".pdf", "-a.pdf", "x/a.pdf",
-            "../a.pdf", "a.txt:b.pdf", "x\\a.pdf", "",
+            "a.exe",
+            "a.pdf.exe",
+            "a.lnk",
+            "a.desktop",
+            "a.sh",
+            "a.html",
+            "a.svg",
+            "a.docm",
+            "a",
+            ".pdf",
+            "-a.pdf",
+            "x/a.pdf",
+            "../a.pdf",
+            "a.txt:b.pdf",
+            "x\\a.pdf",
+            "",
         ];
         for name in others {
             assert!(!is_harmless(name), "{name}");

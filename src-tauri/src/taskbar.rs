@@ -112,8 +112,10 @@ impl Totals {
     }
 
     fn shown(&self) -> Shown {
-        let (moved, bytes) =
-            self.moving.values().fold((0, 0), |(moved, bytes), one| (moved + one.0.min(one.1), bytes + one.1));
+        let (moved, bytes) = self
+            .moving
+            .values()
+            .fold((0, 0), |(moved, bytes), one| (moved + one.0.min(one.1), bytes + one.1));
         let percent = if bytes == 0 { 0 } else { moved.saturating_mul(100) / bytes };
         match (self.failed.is_empty(), self.moving.is_empty()) {
             (true, true) => Shown::Nothing,
@@ -180,7 +182,8 @@ mod tests {
         assert_eq!(totals.shown(), Shown::Nothing);
         assert_eq!(told(&mut totals, "a", TransferState::Running, 50, 100), Shown::Moving(50));
         assert_eq!(told(&mut totals, "b", TransferState::Waiting, 0, 300), Shown::Moving(12));
-        let progress = Progress { transfer: "b".to_owned(), peer: "p".to_owned(), moved: 150, bytes: 300, rate: 1 };
+        let progress =
+            Progress { transfer: "b".to_owned(), peer: "p".to_owned(), moved: 150, bytes: 300, rate: 1 };
         totals.take(Event::Progress { progress: vec![progress] });
         assert_eq!(totals.shown(), Shown::Moving(50));
         assert_eq!(told(&mut totals, "a", TransferState::Done, 100, 100), Shown::Moving(50));

@@ -12,7 +12,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
-use crate::files::{self, Dial, Dialled, Pasted, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted};
+use crate::files::{
+    self, Dial, Dialled, Pasted, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted,
+};
 use crate::net::pace::{Pace, Paced};
 use crate::net::stream::{Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
