@@ -98,7 +98,10 @@ impl Run {
                 }
             },
         };
-        self.node.lay(transfer, disk.number);
+        // What is on its way goes where it goes.
+        if self.node.transfer(transfer).is_some_and(|record| !record.state.is_wanted()) {
+            self.node.lay(transfer, disk.number);
+        }
         let accepted = self.node.accept(transfer, self.clock.now());
         match (accepted, to) {
             (Ok(effects), to) => {

@@ -32,8 +32,10 @@ struct Open {
     holders: BTreeSet<PeerId>,
     /// Where the files go, by a number that is another for each disk.
     disk: u64,
-    /// Whether its author said that it is paused, and by its clock when it last said so.
+    /// Whether its author wrote that it is paused, and by its clock when it last did.
     held: (Hlc, bool),
+    /// Whether its author answered so when it was last asked.
+    turned_away: bool,
 }
 
 /// Why a command about a transfer cannot be carried out.
@@ -224,7 +226,7 @@ impl Transfers {
                 return (open.changed(), None);
             }
             PullEnd::Lost | PullEnd::Held => {
-                open.held.1 |= end == PullEnd::Held;
+                open.turned_away = end == PullEnd::Held;
                 open.record.state = TransferState::Waiting;
                 open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
                 open.tries = (open.tries + 1).min(10);
@@ -293,7 +295,17 @@ impl Transfers {
 impl Open {
     fn new(record: TransferRecord, audience: Audience) -> Open {
         let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
-        Open { record, audience, retry_at: None, tries: 0, sent, holders, disk: 0, held: (Hlc(0), false) }
+        Open {
+            record,
+            audience,
+            retry_at: None,
+            tries: 0,
+            sent,
+            holders,
+            disk: 0,
+            held: (Hlc(0), false),
+            turned_away: false,
+        }
     }
 
     fn changed(&self) -> Effects {

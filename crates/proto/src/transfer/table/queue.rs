@@ -38,7 +38,7 @@ impl Transfers {
         let pausable =
             if mine { TransferState::Offered == open.record.state } else { open.record.state.is_wanted() };
         if !pausable {
-            return Err(Refusal::Over);
+            return Err(if open.record.state.is_over() { Refusal::Over } else { Refusal::NotQueued });
         }
         if open.record.paused {
             return Ok(Spoken::default());
@@ -145,12 +145,14 @@ impl Transfers {
         if said <= open.held.0 {
             return Effects::default();
         }
-        let before = std::mem::replace(&mut open.held, (said, on));
+        let before = open.held.1 || open.turned_away;
+        open.held = (said, on);
+        open.turned_away &= on;
         if !on && open.retry_at.is_some() {
             open.retry_at = Some(now);
             open.tries = 0;
         }
-        let changed = before.1 != on;
+        let changed = before != on;
         Effects {
             tell: changed.then_some(Event::Transfer(transfer)).into_iter().collect(),
             ..Effects::default()
@@ -159,7 +161,7 @@ impl Transfers {
 
     /// Whether its author has paused it, as far as is known here.
     pub fn is_held(&self, transfer: TransferId) -> bool {
-        self.open.get(&transfer).is_some_and(|open| open.held.1)
+        self.open.get(&transfer).is_some_and(|open| open.held.1 || open.turned_away)
     }
 
     /// Whether a device that may fetch a transfer is to ask again later.
