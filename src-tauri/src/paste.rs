@@ -42,7 +42,11 @@ pub async fn picture(pasted: &Pasted, request: &Request<'_>) -> Result<PathBuf, 
     let pasted = pasted.clone();
     let kept = tauri::async_runtime::spawn_blocking(move || pasted.put(&name, &png)).await;
     kept.unwrap_or_else(|failure| Err(std::io::Error::other(failure))).map_err(|error| {
-        ApiError::new(ErrorCode::Storage, format!("The picture could not be pasted: {error}."))
+        let code = match error.kind() {
+            std::io::ErrorKind::InvalidInput => ErrorCode::Invalid,
+            _ => ErrorCode::Storage,
+        };
+        ApiError::new(code, format!("The picture could not be pasted: {error}."))
     })
 }
 
