@@ -1,4 +1,4 @@
-import type { ApiError, Event, Transfer, TransferFile } from '../ipc/contract';
+import type { Event, Transfer, TransferFile } from '../ipc/contract';
 import { FileTree } from './file-tree.svelte';
 import type { Requests } from './requests';
 import type { World } from './world.svelte';
@@ -140,8 +140,8 @@ interface FilePage {
 /** The files of one transfer, as far as somebody has looked: page after page, those in view kept current. */
 export class FilePages {
   readonly transfer: string;
-  /** Why there is no list. */
-  error = $state.raw<ApiError | null>(null);
+  /** Nobody could say what is in it, the last time. */
+  failed = $state(false);
   private pages = $state.raw<FilePage[]>([]);
   private loading = false;
   private refreshing = false;
@@ -163,6 +163,7 @@ export class FilePages {
     this.loading = true;
     const page = await this.page(this.pages.at(-1)?.next ?? undefined);
     this.loading = false;
+    this.failed = page === undefined;
     if (page) this.pages = [...this.pages, page];
   }
 

@@ -107,6 +107,18 @@ test('fifty transfers and one of a hundred thousand files are few elements, with
   await row(page, id).waitFor();
 });
 
+test('a list of files that nobody can give now is asked for again', async () => {
+  const page = await open();
+  await page.getByTestId('transfers').click();
+  await page.evaluate(() => (window.lanyardFake.failNext = { code: 'timed-out', message: 'Nobody answered.' }));
+  await row(page, 't1').getByTestId('transfer-open').click();
+  await page.getByTestId('files-unknown').waitFor();
+  await page.getByTestId('files-again').click();
+  await page.getByTestId('transfer-file').waitFor();
+  await page.keyboard.press('Escape');
+  await row(page, 't1').waitFor();
+});
+
 test('who has what was offered is counted, and for whom it waits is said', async () => {
   const page = await open();
   await openRoom(page, 'design');
