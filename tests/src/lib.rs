@@ -11,6 +11,10 @@ pub mod files;
 pub mod history;
 pub mod hosts;
 #[cfg(target_os = "linux")]
+pub mod node;
+#[cfg(target_os = "linux")]
+pub mod ordeal;
+#[cfg(target_os = "linux")]
 pub mod power;
 pub mod process;
 pub mod sim;

@@ -40,6 +40,7 @@ const STEPS: &[Step] = &[
     step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
     step("rooms", "large rooms of real processes on bad networks, and kills", rooms, Needs::Hosts),
+    step("transfers", "files that everything happens to on their way", transfers, Needs::Hosts),
     step("window", "the real window, alone", window, Needs::Linux),
     step("windows", "two real windows on two hosts", windows, Needs::Hosts),
 ];
@@ -195,6 +196,10 @@ fn hosts() -> Result<()> {
 
 fn rooms() -> Result<()> {
     run(&mut cargo(["test", "--workspace", "--test", "rooms"]))
+}
+
+fn transfers() -> Result<()> {
+    run(&mut cargo(["test", "--workspace", "--test", "transfers"]))
 }
 
 fn window() -> Result<()> {

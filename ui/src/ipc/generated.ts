@@ -95,7 +95,7 @@ before?: string,
 /**
  * At most this many, 100 at the most.
  */
-limit: number, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "configure", "params": { name?: string,
+limit: number, } } | { "method": "transfers", "params": Record<symbol, never> } | { "method": "accept", "params": { transfer: string, into?: string, } } | { "method": "decline", "params": { transfer: string, } } | { "method": "cancel", "params": { transfer: string, } } | { "method": "pause", "params": { transfer: string, } } | { "method": "resume", "params": { transfer: string, } } | { "method": "reorder", "params": { transfer: string, before?: string, } } | { "method": "forget-transfer", "params": { transfer: string, } } | { "method": "forget-transfers", "params": Record<symbol, never> } | { "method": "configure", "params": { name?: string,
 /**
  * A handle of a folder.
  */
@@ -115,7 +115,19 @@ holdForOthers?: boolean,
 /**
  * How many bytes of them at the most.
  */
-holdBytes?: number, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
+holdBytes?: number,
+/**
+ * Bytes per second with which files are given; 0 means no limit.
+ */
+uploadLimit?: number,
+/**
+ * Bytes per second with which files are fetched; 0 means no limit.
+ */
+downloadLimit?: number,
+/**
+ * How many transfers are fetched at a time onto one disk, 1 to 16.
+ */
+transfersAtOnce?: number, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
 
 /**
  * Signed by others, so it never overstates.
@@ -149,7 +161,7 @@ export type ErrorCode = "invalid" | "not-found" | "refused" | "timed-out" | "sto
 /**
  * Something happened. One JSON object each, told apart by `event`.
  */
-export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
+export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "transfer-forgotten", transfer: string, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
 
 /**
  * History that was written into a file.
@@ -284,7 +296,19 @@ holdForOthers: boolean,
 /**
  * How many bytes of them at the most.
  */
-holdBytes: number, };
+holdBytes: number,
+/**
+ * Bytes per second with which files are given; 0 means no limit.
+ */
+uploadLimit: number,
+/**
+ * Bytes per second with which files are fetched; 0 means no limit.
+ */
+downloadLimit: number,
+/**
+ * How many transfers are fetched at a time onto one disk.
+ */
+transfersAtOnce: number, };
 
 /**
  * Somebody who takes part in a room.
@@ -568,10 +592,31 @@ error: ApiError | null,
 /**
  * What became of it at each receiver; outgoing only.
  */
-receivers: Array<Receiver>, };
+receivers: Array<Receiver>,
+/**
+ * When it was over, in milliseconds since 1970.
+ */
+finished: number | null,
+/**
+ * How many queued transfers start before this one; only while it is queued.
+ */
+place: number | null,
+/**
+ * Bytes per second over the last seconds, to or from all others together.
+ */
+rate: number,
+/**
+ * How many devices an offer of ours is for: the other side, the members of a private room, or those of an open room
+ * who are here or have answered. 0 for others' offers.
+ */
+audience: number,
+/**
+ * Names of those among them who have not answered; at most 32.
+ */
+awaited: Array<string>, };
 
 export type TransferDirection = "in" | "out";
 
-export type TransferState = "offered" | "waiting" | "running" | "done" | "declined" | "cancelled" | "failed";
+export type TransferState = "offered" | "waiting" | "queued" | "paused" | "running" | "done" | "declined" | "cancelled" | "failed";
 
 export type Trust = "unknown" | "pinned" | "verified" | "blocked";

@@ -118,7 +118,11 @@ fn understand(transaction: &Transaction, row: &Row, opened: &Opened, me: PeerId)
         }
         Content::Reaction { target, emoji, on } => react(transaction, row, *target, emoji, *on),
         Content::Deed(_) if rooms::is_note(row.entry.header.kind) => set_quiet(transaction, row.id),
-        Content::Receipt { .. } | Content::Pause { .. } | Content::Fork(_) | Content::Deed(_) | Content::Unknown => Ok(()),
+        Content::Receipt { .. }
+        | Content::Pause { .. }
+        | Content::Fork(_)
+        | Content::Deed(_)
+        | Content::Unknown => Ok(()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   intervals  which places of one log are here
 //!   logs       which entries continue their log, which are missing
+//!   company    who else is here
 //!   repair     what to multicast and when
 //!   cache      entries at hand for that
 //!   holds      what was asked for, and not again before when
@@ -10,12 +11,14 @@
 //!   pull       what to fetch over TCP, and from whom
 //!   catchup    doing so, for one room
 //!   coverage   who holds what this device wrote
+//!   tail       when to speak of the last own entry again
 //!   replica    all of one room, and who takes part
 //!   sync       catching up over one TCP connection
 //! ```
 
 mod cache;
 mod catchup;
+mod company;
 mod coverage;
 mod fragments;
 mod holds;
@@ -25,6 +28,7 @@ mod pull;
 mod repair;
 mod replica;
 mod sync;
+mod tail;
 
 pub use logs::{Contradicting, NO_ENTRY, Run, may_write};
 pub use pull::Loose;

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::log::cache::Cache;
+use crate::log::company::{Company, MIN_DIGEST_INTERVAL};
 use crate::log::fragments::{Fragments, Purpose};
 use crate::log::holds::Holds;
 use crate::log::logs::Logs;
+use crate::log::tail::{MUCH_LOSS, Reminder, Tail};
 use crate::model::{EntryId, Instant, LogId, PeerId, Seq};
 use crate::pacing::{Conditions, Dice, earliest};
 use crate::wire::compact::Packer;
@@ -31,6 +33,8 @@ pub struct Repair {
     /// Entries that were asked for, here or by others: not again until then.
     holds: Holds,
     nack_at: Option<Instant>,
+    /// When this device last asked.
+    nacked_at: Option<Instant>,
     missing_since: Option<Instant>,
     heads_at: Option<Instant>,
     digest_at: Option<Instant>,
@@ -45,14 +49,6 @@ pub struct Repair {
     overhead: usize,
 }
 
-/// Own entries are spoken of again and again until everybody has them: nobody notices the loss of a last entry.
-#[derive(Clone, Copy)]
-struct Tail {
-    step: usize,
-    next: Instant,
-    ends: Instant,
-}
-
 /// In the order in which packets are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
@@ -60,16 +56,6 @@ pub enum Priority {
     Repair,
     Nack,
     Heads,
-}
-
-/// Who else is here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Company {
-    Nobody,
-    /// Devices that were not heard in this room.
-    Strangers,
-    /// So many that take part, this one included.
-    Members(usize),
 }
 
 impl Priority {
@@ -85,6 +71,7 @@ impl Repair {
             repair_at: None,
             holds: Holds::default(),
             nack_at: None,
+            nacked_at: None,
             missing_since: None,
             heads_at: None,
             digest_at: None,
@@ -121,7 +108,7 @@ impl Repair {
                 self.fetch_by_tcp(now);
             }
         }
-        self.tail = Some(Tail { step: 0, next: now + TAIL_FIRST, ends: now + TAIL_ENDS });
+        self.tail = Some(Tail::new(now));
     }
 
     /// Entries were added, from whoever.
@@ -255,7 +242,7 @@ impl Repair {
 
     /// Whether a reminder of own entries is due.
     pub fn is_reminding(&self, now: Instant) -> bool {
-        self.tail.is_some_and(|tail| tail.next <= now)
+        self.tail.is_some_and(|tail| tail.is_due(now))
     }
 
     /// Everybody who is here has all own entries.
@@ -286,22 +273,21 @@ impl Repair {
             self.digest_at = Some(now + dice.around(company.digest_interval()));
             self.want_heads(now);
         }
-        if let Some(tail) = self.tail.filter(|tail| tail.next <= now) {
-            let repeats = if air.loss >= MUCH_LOSS { REPEATS_IF_MUCH } else { REPEATS };
-            if tail.step >= repeats {
-                self.want_heads(now);
-            } else if air.is_lossy() && self.new.is_empty() {
-                // The first reminders repeat the entry itself: another chance costs one packet more.
-                self.new.extend(self.cache.newest_by(self.me));
+        if let Some(tail) = self.tail.filter(|tail| tail.is_due(now)) {
+            let (reminder, next) = tail.remind(company, air, now, dice);
+            self.tail = next;
+            match reminder {
+                Reminder::Heads => self.want_heads(now),
+                Reminder::Repeat if air.is_lossy() && self.new.is_empty() => {
+                    self.new.extend(self.cache.newest_by(self.me));
+                }
+                Reminder::Repeat => {}
             }
-            let step = tail.step + 1;
-            let wait = TAIL.get(step).copied().unwrap_or(TAIL_LAST).mul_f64(0.8 + 0.4 * dice.fraction());
-            self.tail = (now < tail.ends).then_some(Tail { step, next: now + wait, ..tail });
         }
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        let timers = earliest(self.digest_at, self.tail.map(|tail| tail.next));
+        let timers = earliest(self.digest_at, self.tail.as_ref().map(Tail::next));
         earliest(timers, self.next_packet_at())
     }
 
@@ -326,7 +312,8 @@ impl Repair {
             Priority::New => self.new_packet(logs, air, now, dice),
             Priority::Repair => self.repair_packet(now, dice),
             Priority::Nack => {
-                let packet = self.nack_packet(logs, now, dice);
+                let spacing = nack_spacing(group, air);
+                let packet = self.nack_packet(logs, spacing, now, dice);
                 self.check_gaps(logs, group, now, dice);
                 packet
             }
@@ -421,8 +408,19 @@ impl Repair {
         packet
     }
 
-    fn nack_packet(&mut self, logs: &Logs, now: Instant, dice: &mut Dice) -> Option<RoomPacket> {
+    /// `spacing` after the last one, at the earliest.
+    fn nack_packet(
+        &mut self,
+        logs: &Logs,
+        spacing: Duration,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Option<RoomPacket> {
         if self.nack_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        if let Some(asked) = self.nacked_at.filter(|asked| now.since(*asked) < spacing.mul_f64(0.5)) {
+            self.nack_at = Some(asked + dice.around(spacing));
             return None;
         }
         self.nack_at = None;
@@ -450,7 +448,9 @@ impl Repair {
             self.holds.ask((log, seq), jitter, now);
             self.turn = LogId(u64::from_be_bytes(log.0).wrapping_add(1).to_be_bytes());
         }
-        (!wanted.is_empty() || !pieces.is_empty()).then_some(RoomPacket::Nack { wanted, pieces })
+        let asks = !wanted.is_empty() || !pieces.is_empty();
+        self.nacked_at = if asks { Some(now) } else { self.nacked_at };
+        asks.then_some(RoomPacket::Nack { wanted, pieces })
     }
 
     fn heads_packet(&mut self, logs: &mut Logs, now: Instant) -> Option<RoomPacket> {
@@ -525,6 +525,13 @@ fn fitting(logs: &Logs) -> Vec<Head> {
     logs.newest_heads().map(|head| Head { check: None, ..head }).take_while(fits).take(MAX_HEADS).collect()
 }
 
+/// Where all together have more to say than they may, and do not hear each other's questions, everybody asks: it leaves no
+/// air to those who could answer. Each of so many devices then asks once in so many times [`NACK_SPACING`].
+fn nack_spacing(group: usize, air: Conditions) -> Duration {
+    let unheard = (air.loss / MUCH_LOSS).min(1.0);
+    if air.busy { (NACK_SPACING * group as u32).mul_f64(unheard) } else { Duration::ZERO }
+}
+
 fn places(wanted: &Wanted) -> impl Iterator<Item = (LogId, Seq)> + use<> {
     let (log, from) = (wanted.log, wanted.from.0);
     (from..from.saturating_add(u64::from(wanted.count).min(MAX_NACKED as u64)))
@@ -536,17 +543,6 @@ fn in_order<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<&'a Ar
     let mut entries: Vec<_> = entries.into_iter().collect();
     entries.sort_by_key(|entry| (entry.log(), entry.header.seq));
     entries
-}
-
-impl Company {
-    fn digest_interval(self) -> Duration {
-        match self {
-            Company::Members(group) => {
-                (Duration::from_millis(500) * group as u32).clamp(MIN_DIGEST_INTERVAL, MAX_DIGEST_INTERVAL)
-            }
-            Company::Strangers | Company::Nobody => STRANGERS_DIGEST_INTERVAL,
-        }
-    }
 }
 
 /// Bytes of the room's tag in front of a packet.
@@ -564,28 +560,10 @@ const DATA_HEADS: usize = 8;
 const MAX_NACKED: usize = 64;
 /// Own datagrams that may wait for the bucket before the others are told to fetch.
 const MAX_QUEUED_DATAGRAMS: usize = 4;
-/// Loss from which on more of the reminders repeat the entry.
-const MUCH_LOSS: f64 = 0.2;
-const REPEATS: usize = 1;
-const REPEATS_IF_MUCH: usize = 3;
-/// Reminders after the last own entry; the first repeats the entry where anything is lost at all.
-const TAIL_FIRST: Duration = Duration::from_millis(100);
-const TAIL: [Duration; 5] = [
-    Duration::from_millis(100),
-    Duration::from_millis(300),
-    Duration::from_millis(900),
-    Duration::from_millis(2_700),
-    Duration::from_secs(8),
-];
-const TAIL_LAST: Duration = Duration::from_secs(30);
-const TAIL_ENDS: Duration = Duration::from_secs(600);
-/// About two digests a second in a whole room.
-const MIN_DIGEST_INTERVAL: Duration = Duration::from_secs(5);
-const MAX_DIGEST_INTERVAL: Duration = Duration::from_secs(300);
-/// In a room where nobody else was heard.
-const STRANGERS_DIGEST_INTERVAL: Duration = Duration::from_secs(20);
 const SAY_AGAIN: Duration = Duration::from_secs(1);
 const NACK_BACK_OFF: Duration = Duration::from_millis(100);
+/// A fifth of the air at most is for questions.
+const NACK_SPACING: Duration = Duration::from_millis(25);
 /// The part of a group that misses the same entry, for the back-off's group size.
 const ASSUMED_LOSS: f64 = 0.1;
 /// The author answers first, others only if it does not.

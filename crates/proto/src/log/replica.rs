@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use crate::effects::{Fork, LoadedLog, LoadedRoom, Place};
 use crate::identity::Verifier;
+use crate::log::company::Company;
 use crate::log::coverage::Covered;
 use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
 use crate::log::pull::Pull;
-use crate::log::repair::{Company, Priority, Repair};
+use crate::log::repair::{Priority, Repair};
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
 use crate::pacing::{Conditions, Dice, earliest};
 use crate::wire::codec::DecodeError;

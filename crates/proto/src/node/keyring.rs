@@ -148,4 +148,4 @@ pub(super) fn keys_came(id: RoomId, private: &mut Private, came: Vec<(u32, Secre
 /// Datagrams are sealed with the old key for so long after the keys changed: by then those who are here have the new one.
 const FOLLOW_AFTER: Duration = Duration::from_secs(10);
 const KEYS_RETRY: Duration = Duration::from_secs(1);
-const MAX_KEYS_RETRY: Duration = Duration::from_secs(120);
+const MAX_KEYS_RETRY: Duration = Duration::from_secs(60);

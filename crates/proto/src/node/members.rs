@@ -339,8 +339,8 @@ const LEAVE_AFTER: Duration = Duration::from_secs(10);
 /// How often it looks whether somebody has.
 const LEAVE_LOOK: Duration = Duration::from_millis(250);
 /// A device that was let in and does not come is told again.
-const WELCOME_RETRY: Duration = Duration::from_secs(10);
-const MAX_WELCOME_RETRY: Duration = Duration::from_secs(600);
+const WELCOME_RETRY: Duration = Duration::from_secs(5);
+const MAX_WELCOME_RETRY: Duration = Duration::from_secs(60);
 /// Invites of one room that hold at a time: enough to give each newcomer his own.
 pub const MAX_INVITES: usize = 64;
 /// An invite holds for a year at the most: whoever finds it later has no business here.

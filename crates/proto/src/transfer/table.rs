@@ -1,6 +1,6 @@
 //! The transfers that this device knows, and what to do about each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::effects::{Audience, Effects, Event, Job, Record, Staged, TransferRecord};
@@ -18,6 +18,9 @@ pub struct Transfers {
     open: BTreeMap<TransferId, Open>,
     /// How many may be fetched at a time onto one disk.
     at_once: usize,
+    /// What others said of offers that are not known yet, the oldest first; at most [`MAX_EARLY`]. Entries of several logs
+    /// come in no order.
+    early: VecDeque<(PeerId, TransferId, Receipt)>,
 }
 
 struct Open {
@@ -62,7 +65,7 @@ pub type Spoken = (Effects, Option<(RoomId, Content)>);
 
 impl Transfers {
     pub fn new(me: PeerId) -> Transfers {
-        Transfers { me, open: BTreeMap::new(), at_once: AT_ONCE }
+        Transfers { me, open: BTreeMap::new(), at_once: AT_ONCE, early: VecDeque::new() }
     }
 
     /// Takes up a transfer as the last run left it: what ran then waits now.
@@ -102,13 +105,27 @@ impl Transfers {
         }
         effects.commit.push(Record::Transfer(record.clone()));
         effects.tell.push(Event::Transfer(record.id));
-        self.open.insert(record.id, Open::new(record, audience));
+        let transfer = record.id;
+        self.open.insert(transfer, Open::new(record, audience));
+        let (said, rest) =
+            std::mem::take(&mut self.early).into_iter().partition(|(_, of, _)| *of == transfer);
+        self.early = rest;
+        let said: VecDeque<_> = said;
+        for (author, _, receipt) in said {
+            effects.extend(self.receipt(author, transfer, receipt));
+        }
         effects
     }
 
     /// A receipt was written by somebody else.
     pub fn receipt(&mut self, author: PeerId, transfer: TransferId, receipt: Receipt) -> Effects {
-        let Some(open) = self.open.get_mut(&transfer) else { return Effects::default() };
+        let Some(open) = self.open.get_mut(&transfer) else {
+            self.early.push_back((author, transfer, receipt));
+            if self.early.len() > MAX_EARLY {
+                self.early.pop_front();
+            }
+            return Effects::default();
+        };
         if open.record.from == self.me {
             if !open.is_for(author) {
                 return Effects::default();
@@ -131,8 +148,10 @@ impl Transfers {
         let withdrawn = author == open.record.from && receipt == Receipt::Cancelled;
         if let (Receipt::Received { .. }, Audience::Anyone) = (receipt, open.audience)
             && open.holders.len() < MAX_HOLDERS
+            && open.holders.insert(author)
         {
-            open.holders.insert(author);
+            // What waits for somebody who has it need not wait longer.
+            open.retry_at = open.retry_at.map(|_| Instant(0));
         }
         if !withdrawn {
             return Effects::default();
@@ -364,6 +383,8 @@ const MAX_OFFERS_OF_PEER: usize = 256;
 const MAX_OPEN: usize = 16_384;
 /// Devices remembered to have all of an offer.
 const MAX_HOLDERS: usize = 32;
+/// Receipts that may come before their offers.
+const MAX_EARLY: usize = 1024;
 /// Devices that a pull begins with; it learns of others from the author.
 const MAX_SOURCES: usize = 8;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -473,6 +494,29 @@ mod tests {
         let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
         let [Job::Pull { author: ANN, sources, .. }] = &effects.run[..] else { panic!("{effects:?}") };
         assert_eq!(sources.iter().map(|source| source.peer).collect::<Vec<_>>(), [EVE]);
+    }
+
+    #[test]
+    fn what_waits_goes_on_as_soon_as_somebody_says_to_have_it() {
+        let mut bob = offered(BOB, ANN, RoomKind::Open);
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        assert!(bob.start_due(Instant(0), |_| vec![]).is_empty());
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        assert_eq!(bob.start_due(Instant(1), here).run.len(), 1);
+    }
+
+    #[test]
+    fn what_is_said_of_an_offer_before_it_comes_counts() {
+        let mut bob = Transfers::new(BOB);
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        let _ = bob.offered(record(ANN), RoomKind::Open);
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
+        assert_eq!(effects.run.len(), 1);
+        let mut cyd = Transfers::new(EVE);
+        let _ = cyd.receipt(ANN, ID, Receipt::Cancelled);
+        let _ = cyd.offered(record(ANN), RoomKind::Open);
+        assert_eq!(state(&cyd), TransferState::Cancelled);
     }
 
     #[test]

@@ -1,40 +1,11 @@
-//! What all measurements share: nodes, the bare network, and lines of a table.
+//! What all measurements share: the bare network, and lines of a table.
 
 use std::time::{Duration, Instant};
 
-use lanyard_tests::crowd::Control;
 use lanyard_tests::hosts::Host;
+pub use lanyard_tests::node::{LONG, Node};
 use lanyard_tests::process::Process;
 use serde_json::Value;
-
-/// A node on a host of its own.
-pub struct Node {
-    pub host: Host,
-    pub process: Process,
-}
-
-impl Node {
-    /// Starts it, with options of `lanyard up`, and waits until it is ready.
-    pub fn up(host: &Host, options: &[&str]) -> Node {
-        let downloads = host.downloads();
-        let downloads = downloads.to_str().expect("Unicode");
-        let words = [&["up", "--name", host.name(), "--downloads", downloads], options].concat();
-        let process = host.spawn(&words);
-        process.wait_for("ready", LONG, |event| event["event"] == "ready");
-        Node { host: host.clone(), process }
-    }
-
-    /// Waits until it sees somebody.
-    pub fn sees(&self, name: &str) {
-        let came = |event: &Value| event["event"] == "peer-online" && event["peer"]["name"] == name;
-        self.process.wait_for(name, LONG, came);
-    }
-
-    /// A connection to it.
-    pub fn control(&self) -> Control {
-        Control::connect(&self.host.folder().join("profile")).expect("a running node")
-    }
-}
 
 /// A line of the table: ours, the bare network's, and their ratio.
 pub fn row(what: &str, ours: &str, bare: &str, ratio: &str) {
@@ -74,6 +45,3 @@ pub fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
     let index = ((values.len() - 1) as f64 * share).round() as usize;
     values[index]
 }
-
-/// Far beyond what is measured: only a failure takes as long.
-pub const LONG: Duration = Duration::from_secs(60);

@@ -4,6 +4,7 @@
 
 mod large;
 mod many;
+mod ordeals;
 mod resume;
 mod small;
 
@@ -14,7 +15,7 @@ use std::time::{Duration, Instant};
 use lanyard_tests::files::write_random;
 use lanyard_tests::hosts::{Host, Lan};
 use lanyard_tests::process::{cpu_seconds, memory};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::node::{LONG, Node, median, milliseconds, row};
 
@@ -72,6 +73,10 @@ const MEASURES: &[Measure] = &[
     ("many", many::measure),
     ("resume", resume::measure),
     ("first", first),
+    ("killed", ordeals::killed),
+    ("damaged", ordeals::damaged),
+    ("swarm", ordeals::swarm),
+    ("lossy", ordeals::lossy),
 ];
 
 fn wrong_use() -> ExitCode {
@@ -165,12 +170,6 @@ impl<'a> Cost<'a> {
             row(&format!("most memory of the {name}"), &format!("{most:.0} MB"), "", "");
         }
     }
-}
-
-/// Waits until this node has said that a transfer ended well.
-fn arrived(node: &Node, within: Duration) -> Instant {
-    let ended = |event: &Value| event["event"] == "transfer-finished" && event["transfer"]["state"] == "done";
-    node.process.wait_timed("a whole file", within, ended).0
 }
 
 const FIRST_ROUNDS: u64 = 20;

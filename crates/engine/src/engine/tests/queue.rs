@@ -321,6 +321,34 @@ async fn files_move_no_faster_than_they_may_in_either_direction() {
     down_both(ann, bob).await;
 }
 
+/// Five seconds each. On a machine that has nothing else to do: `cargo test -p lanyard-engine --lib limits_are -- --ignored
+/// --nocapture`, with `--release` for the highest.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute of a quiet machine"]
+async fn limits_are_right_to_one_in_twenty() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    meet(&bob, &ann).await;
+    for rate in [1_000_000u64, 10_000_000, 100_000_000] {
+        for (given, fetched) in [(rate, 0), (0, rate)] {
+            limit_both(&ann, given, 0, 3).await;
+            limit_both(&bob, 0, fetched, 3).await;
+            let file = home.path().join(format!("{given}-{fetched}.bin"));
+            fs::write(&file, data(5 * rate as usize)).unwrap();
+            let id = offer(&ann, "#lobby", &file).await;
+            until(&bob, |transfer| transfer.id == id).await;
+            let start = std::time::Instant::now();
+            transfer(&bob, accept(&id)).await;
+            until(&bob, |transfer| transfer.id == id && transfer.moved == 5 * rate).await;
+            let off = start.elapsed().as_secs_f64() / 5.0 - 1.0;
+            println!("{given} up, {fetched} down: {:+.1} %", 100.0 * off);
+            assert!(off.abs() < 0.05, "{off}");
+            until(&bob, |transfer| transfer.id == id && transfer.state == TransferState::Done).await;
+        }
+    }
+    down_both(ann, bob).await;
+}
+
 #[tokio::test]
 async fn a_restarted_receiver_gives_on_what_it_has() {
     let home = tempfile::tempdir().unwrap();

@@ -66,7 +66,9 @@ impl Home {
             .execute_batch(&format!(
                 "ALTER TABLE transfer DROP COLUMN paused;
                  ALTER TABLE transfer DROP COLUMN turn;
+                 DROP INDEX transfer_over;
                  ALTER TABLE transfer DROP COLUMN finished;
+                 CREATE INDEX transfer_over ON transfer (id) WHERE state >= 3;
                  ALTER TABLE setting DROP COLUMN upload_limit;
                  ALTER TABLE setting DROP COLUMN download_limit;
                  ALTER TABLE setting DROP COLUMN at_once;

@@ -266,7 +266,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 9 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 10 });
 }
 
 #[test]
@@ -337,7 +337,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../private.sql"),
         include_str!("../copies.sql"),
         include_str!("../mailbox.sql"),
-        include_str!("../own_logs.sql")
+        include_str!("../own_logs.sql"),
+        include_str!("../queue.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -347,12 +348,15 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
     assert_eq!(
         nullable,
         [
+            "at_once",
             "author",
             "cloned",
             "direct",
+            "download_limit",
             "downloads",
             "expires",
             "failure",
+            "finished",
             "folder",
             "history_bytes",
             "history_days",
@@ -368,6 +372,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "seq",
             "sha256",
             "text",
+            "upload_limit",
             "witness_before"
         ]
     );

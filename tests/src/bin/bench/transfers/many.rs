@@ -5,7 +5,7 @@ use std::time::Instant;
 use lanyard_tests::files::sha256;
 use lanyard_tests::hosts::Lan;
 
-use super::{Options, arrived, large_file, patience, text};
+use super::{Options, large_file, patience, text};
 use crate::node::{Node, row};
 
 pub fn measure(options: &Options) {
@@ -50,7 +50,7 @@ fn offer(mib: u64, receivers: usize) -> Option<(f64, f64)> {
     let start = Instant::now();
     let offered = ann.host.run(&["send", "#lobby", text(&path)]);
     assert_eq!(offered.code, Some(0), "{}", offered.stderr);
-    let whole = others.iter().map(|node| arrived(node, patience(mib * receivers as u64, UPLINK)));
+    let whole = others.iter().map(|node| node.has_it(patience(mib * receivers as u64, UPLINK)));
     let last = whole.max().expect("somebody receives").saturating_duration_since(start);
     let sent = lan.traffic()[0].sent.bytes - before;
     let sum = sha256(&path).expect("it can be read");

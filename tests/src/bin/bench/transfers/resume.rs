@@ -4,7 +4,7 @@ use lanyard_tests::files::sha256;
 use lanyard_tests::hosts::Lan;
 use serde_json::Value;
 
-use super::{Options, arrived, large_file, pair, patience, text};
+use super::{Options, large_file, pair, patience, text};
 use crate::node::{Node, row};
 
 pub fn measure(options: &Options) {
@@ -39,7 +39,7 @@ fn kill_at_half(mib: u64, sender: bool) -> Result<f64, String> {
     victim.process.kill();
     let back = Node::up(&host, if sender { &[] } else { &["--accept", "any"] });
     let (ann, bob) = if sender { (back, other) } else { (other, back) };
-    arrived(&bob, patience(mib, LINK));
+    bob.has_it(patience(mib, LINK));
     let sent = lan.traffic()[0].sent.bytes - before;
     let there = sha256(&bob.host.downloads().join("large.iso")).expect("it can be read");
     assert_eq!(there, sha256(&path).expect("it can be read"), "{} sent something else", ann.host.name());

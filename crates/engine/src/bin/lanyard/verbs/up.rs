@@ -157,6 +157,7 @@ impl Teller {
             | Event::Kept { .. }
             | Event::MailboxChanged { .. }
             | Event::TransferChanged { .. }
+            | Event::TransferForgotten { .. }
             | Event::Progress { .. }
             | Event::MeChanged { .. }
             | Event::NetworkChanged { .. } => return None,
