@@ -1,28 +1,16 @@
 /** What the engine's API is getting: written by hand until the generated types have it. */
 import type * as Now from './generated';
 
-export type TransferState = Now.TransferState | 'paused' | 'queued';
-export type Receiver = Omit<Now.Receiver, 'state'> & { state: TransferState; chosen: number | null; chosenFiles: number | null };
+export type Receiver = Now.Receiver & { chosen: number | null; chosenFiles: number | null };
 
-export type Transfer = Omit<Now.Transfer, 'state' | 'receivers'> & {
-  state: TransferState;
+export type Transfer = Omit<Now.Transfer, 'receivers'> & {
   receivers: Receiver[];
-  /** When it ended, in milliseconds since 1970. */
-  finished: number | null;
-  /** Its place among those that are queued, from 0. */
-  place: number | null;
-  /** Bytes per second. */
-  rate: number;
   /** Bytes of what was chosen, where not everything was. */
   chosen: number | null;
   chosenFiles: number | null;
   /** Bytes that were already here. */
   here: number;
   failedFiles: number;
-  /** How many devices an offer of ours is for; 0 for others' offers. */
-  audience: number;
-  /** Names of those among them who have not answered; at most 32. */
-  awaited: string[];
 };
 
 export type TransferFileState = 'offered' | 'left-out' | 'waiting' | 'running' | 'done' | 'here' | 'failed' | 'skipped';
@@ -63,7 +51,7 @@ export interface ListingEntry {
   name: string;
   folder: boolean;
   size: number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970; 0 where that is not known. */
   modified: number;
 }
 
@@ -72,32 +60,26 @@ export interface Listing {
   next: string | null;
 }
 
-export type Me = Now.Me & { uploadLimit: number; downloadLimit: number; transfersAtOnce: number };
 export type RoomOffer = Omit<Now.RoomOffer, 'transfer'> & { transfer: Transfer | null };
 export type Files = Omit<Now.Files, 'offers'> & { offers: RoomOffer[] };
-export type Snapshot = Omit<Now.Snapshot, 'me' | 'transfers'> & { me: Me; transfers: Transfer[] };
+export type Snapshot = Omit<Now.Snapshot, 'transfers'> & { transfers: Transfer[] };
 
 type Only<Union, Key extends string, Of> = Exclude<Union, { [K in Key]: Of }>;
-type Configure = Extract<Now.Command, { method: 'configure' }>['params'];
 
 export type Command =
-  | Only<Now.Command, 'method', 'configure' | 'accept'>
-  | { method: 'configure'; params: Configure & { uploadLimit?: number; downloadLimit?: number; transfersAtOnce?: number } }
+  | Only<Now.Command, 'method', 'accept'>
   | { method: 'accept'; params: { transfer: string; into?: string; only?: string[] } }
-  | { method: 'pause' | 'resume' | 'forget-transfer'; params: { transfer: string } }
-  | { method: 'reorder'; params: { transfer: string; before?: string } }
-  | { method: 'forget-transfers' | 'shares'; params: Record<symbol, never> }
   | { method: 'transfer-files'; params: { transfer: string; after?: string; limit: number } }
   | { method: 'share'; params: { handle: string; name?: string; who: ShareAudience } }
   | { method: 'unshare'; params: { share: string } }
+  | { method: 'shares'; params: Record<symbol, never> }
   | { method: 'set-share'; params: { share: string; name?: string; who?: ShareAudience } }
   | { method: 'peer-shares'; params: { peer: string } }
   | { method: 'browse'; params: { peer: string; share: string; folder: string; after?: string; limit: number } }
   | { method: 'get'; params: { peer: string; share: string; paths: string[]; into?: string } };
 
 export type Reply =
-  | Only<Now.Reply, 'reply', 'me' | 'snapshot' | 'transfer' | 'transfers' | 'files'>
-  | { reply: 'me'; value: Me }
+  | Only<Now.Reply, 'reply', 'snapshot' | 'transfer' | 'transfers' | 'files'>
   | { reply: 'snapshot'; value: Snapshot }
   | { reply: 'transfer'; value: Transfer }
   | { reply: 'transfers'; value: Transfer[] }
@@ -109,9 +91,6 @@ export type Reply =
   | { reply: 'listing'; value: Listing };
 
 export type Event =
-  | Only<Now.Event, 'event', 'ready' | 'me-changed' | 'offer' | 'transfer-changed' | 'transfer-finished'>
-  | { event: 'ready'; me: Me; network: Now.Network }
-  | { event: 'me-changed'; me: Me }
-  | { event: 'transfer-forgotten'; transfer: string }
-  | { event: 'shares-changed' }
-  | { event: 'offer' | 'transfer-changed' | 'transfer-finished'; transfer: Transfer };
+  | Only<Now.Event, 'event', 'offer' | 'transfer-changed' | 'transfer-finished'>
+  | { event: 'offer' | 'transfer-changed' | 'transfer-finished'; transfer: Transfer }
+  | { event: 'shares-changed' };

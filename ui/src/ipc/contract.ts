@@ -6,7 +6,6 @@ export type {
   Files,
   Listing,
   ListingEntry,
-  Me,
   PeerShare,
   Receiver,
   Reply,
@@ -18,7 +17,6 @@ export type {
   TransferFile,
   TransferFiles,
   TransferFileState,
-  TransferState,
 } from './coming';
 
 import type { Reply } from './coming';

@@ -62,7 +62,7 @@ export function verifiedBy({ receivers, audience, awaited }: Transfer): string |
 /** How large it is, or how much of it was chosen. */
 export function sizeOf(transfer: Transfer): string {
   const { chosen, chosenFiles, bytes: all, files } = transfer;
-  if (chosen !== null) return t().chosenOf(t().sizeAndFiles(bytes(chosen), chosenFiles ?? files), bytes(all));
+  if (chosen != null) return t().chosenOf(t().sizeAndFiles(bytes(chosen), chosenFiles ?? files), bytes(all));
   return files > 1 ? t().sizeAndFiles(bytes(all), files) : bytes(all);
 }
 
@@ -97,7 +97,7 @@ export function actsOf(transfer: Transfer, session: Session): TransferAct[] {
   }
   if (state === 'done' && incoming) {
     if (files === 1) acts.push({ key: 'open-file', text: t().openFile, icon: ExternalLink, act: () => void transfers.openFile(id) });
-    if (transfer.chosen !== null) {
+    if (transfer.chosen != null) {
       acts.push({ key: 'choose-files', text: t().chooseMore, icon: ListChecks, minor: true, act: () => (transfers.choosing = transfer) });
     }
     acts.push({ key: 'reveal', text: t().reveal, icon: FolderOpen, act: () => void transfers.reveal(id) });
