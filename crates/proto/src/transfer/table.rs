@@ -107,10 +107,9 @@ impl Transfers {
         effects.tell.push(Event::Transfer(record.id));
         let transfer = record.id;
         self.open.insert(transfer, Open::new(record, audience));
-        let (said, rest) =
+        let (said, rest): (VecDeque<_>, _) =
             std::mem::take(&mut self.early).into_iter().partition(|(_, of, _)| *of == transfer);
         self.early = rest;
-        let said: VecDeque<_> = said;
         for (author, _, receipt) in said {
             effects.extend(self.receipt(author, transfer, receipt));
         }
