@@ -197,6 +197,9 @@ impl Workload<'_> {
                 history_bytes: None,
                 hold_for_others: None,
                 hold_bytes: None,
+                upload_limit: None,
+                download_limit: None,
+                transfers_at_once: None,
             },
         );
         self.talk(&ann, 60);

@@ -238,7 +238,7 @@ async fn fetch(shelf: Shelf, receiver: PeerId, transfer: &TransferRecord, into: 
     let lets = async |_| Verdict::MayFetch;
     let serving = tokio::spawn(files::serve(theirs, receiver, shelf, lets, |_, _| {}, stop()));
     let (author, offer) = (transfer.from, transfer.offer.clone());
-    let wanted = Wanted { transfer: transfer.id, author, offer, into: into.to_owned() };
+    let wanted = Wanted { transfer: transfer.id, author, offer, into: into.to_owned(), gives_on: false };
     let sources = vec![Source { peer: author, addresses: Vec::new() }];
     let pipe = Pipe(Arc::new(Mutex::new(Some(ours))));
     // Whoever fetches has a shelf of its own: what is here of an offer is looked for there first.
