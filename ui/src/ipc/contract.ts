@@ -1,7 +1,26 @@
 /** The engine's types, and how a reply is told apart. `generated.ts` is made from the engine itself. */
 export type * from './generated';
+export type {
+  Command,
+  Event,
+  Files,
+  Listing,
+  ListingEntry,
+  PeerShare,
+  Receiver,
+  Reply,
+  RoomOffer,
+  Share,
+  ShareAudience,
+  Snapshot,
+  Transfer,
+  TransferFile,
+  TransferFiles,
+  TransferFileState,
+} from './coming';
 
-import type { ApiError, Reply } from './generated';
+import type { Reply } from './coming';
+import type { ApiError } from './generated';
 
 export type ReplyKind = Reply['reply'];
 
