@@ -56,12 +56,8 @@ export class FakeFiles {
       finished: null,
       place: null,
       rate: 0,
-      chosen: null,
-      chosenFiles: null,
       audience: author ? 0 : Math.max(1, room.members - 1),
       awaited: [],
-      here: 0,
-      failedFiles: 0,
     };
     this.scene.transfers.push(transfer);
     return transfer;
