@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use lanyard_engine::api::{ApiError, Command, ErrorCode, Event, FileHandle, Reply};
+use lanyard_engine::files::Pasted;
 use rfd::AsyncFileDialog;
-use tauri::ipc::Channel;
+use tauri::ipc::{Channel, Request};
 use tauri::{State, WebviewWindow};
 
 use crate::events::Subscription;
 use crate::links;
 use crate::node::Node;
+use crate::paste;
 
 /// Carries out a command of the engine's API.
 #[tauri::command]
@@ -51,6 +53,35 @@ pub async fn pick_folder(
     let picked = AsyncFileDialog::new().set_parent(&window).pick_folder().await;
     let handles = admit(&node, picked.iter().map(|folder| folder.path().to_owned()).collect()).await?;
     Ok(handles.into_iter().next())
+}
+
+/// Handles for the files that were copied in a file manager; none if there are none on the clipboard.
+#[tauri::command]
+pub async fn paste_files(node: State<'_, Node>) -> Result<Vec<FileHandle>, ApiError> {
+    admit(&node, paste::copied_files().await?).await
+}
+
+/// Keeps a picture that was pasted into the page, and answers with its handle. The body is a PNG file, a header its name.
+#[tauri::command]
+pub async fn paste_picture(
+    node: State<'_, Node>,
+    pasted: State<'_, Pasted>,
+    request: Request<'_>,
+) -> Result<FileHandle, ApiError> {
+    // A start removes what nobody offers: it must be over.
+    node.running().await?;
+    let path = paste::picture(&pasted, &request).await?;
+    let handles = admit(&node, vec![path]).await?;
+    handles.into_iter().next().ok_or_else(|| ApiError::new(ErrorCode::Internal, "The picture has no handle."))
+}
+
+/// Opens the one file of a received transfer, if its kind can do no harm, else shows where it is.
+#[tauri::command]
+pub async fn open_file(node: State<'_, Node>, transfer: String) -> Result<(), ApiError> {
+    match node.call(Command::Transfers {}).await? {
+        Reply::Transfers(transfers) => links::open_file(&transfers, &transfer).await,
+        other => Err(unexpected(&other)),
+    }
 }
 
 /// Shows where the files of a received transfer are.

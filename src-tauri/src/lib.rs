@@ -3,7 +3,7 @@
 //! ```text
 //!   ui (webview) -- call, subscribe --> commands --> node --> lanyard-engine
 //!        ^                                 |
-//!        +---- event batches, drops -------+   pickers, links, file manager
+//!        +---- event batches, drops -------+   pickers, clipboard, links, file manager
 //! ```
 //!
 //! Paths stay on this side: the webview sees handles only. Nothing here knows what a command means.
@@ -14,14 +14,18 @@ mod events;
 mod links;
 mod node;
 mod options;
+mod paste;
+mod taskbar;
 mod window;
 
 pub use options::Options;
 
+use lanyard_engine::files::Pasted;
 use tauri::{Manager, RunEvent, WindowEvent};
 
 use crate::events::Subscription;
 use crate::node::Node;
+use crate::taskbar::Looked;
 
 /// Opens the window and stays until it is closed or the program is told to end.
 ///
@@ -31,25 +35,36 @@ use crate::node::Node;
 pub fn run(options: Options) -> anyhow::Result<()> {
     let config = options.config()?;
     let storage = window::storage(&config.profile);
+    let pasted = Pasted::of(&config.profile);
     let node = Node::start(config);
     let app = tauri::Builder::default()
-        .manage(node)
+        .manage(node.clone())
+        .manage(pasted)
         .manage(Subscription::default())
         .invoke_handler(tauri::generate_handler![
             commands::call,
             commands::subscribe,
             commands::pick_files,
             commands::pick_folder,
+            commands::paste_files,
+            commands::paste_picture,
             commands::reveal,
+            commands::open_file,
             commands::open_link,
         ])
         .on_window_event(|window, event| match event {
             WindowEvent::DragDrop(event) => drops::forward(window, event),
+            WindowEvent::Focused(true) => {
+                if let Some(looked) = window.try_state::<Looked>() {
+                    looked.now();
+                }
+            }
             WindowEvent::Destroyed => window.state::<Subscription>().end(),
             _ => {}
         })
         .build(tauri::generate_context!())?;
     window::open(&app, storage)?;
+    taskbar::show(app.handle(), node);
     let asked = app.handle().clone();
     tauri::async_runtime::spawn(async move {
         told_to_end().await;

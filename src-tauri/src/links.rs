@@ -1,6 +1,6 @@
 //! What is handed to other programs of the system: links and folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lanyard_engine::api::{ApiError, ErrorCode, Transfer, TransferDirection, TransferState};
 use tauri::Url;
@@ -16,6 +16,21 @@ pub async fn open(link: &str) -> Result<(), ApiError> {
         _ => opener::open_browser(link.as_str()),
     })
     .await
+}
+
+/// Opens the one file of a received transfer in the program that the system has for it. A file of a kind that could run
+/// something is shown in its folder instead, like several files and one that is not under its own name.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`] when nothing of it is on this disk (any more).
+pub async fn open_file(transfers: &[Transfer], id: &str) -> Result<(), ApiError> {
+    let folder = folder(transfers, id)?;
+    let only = transfers.iter().find(|transfer| transfer.id == id).filter(|transfer| transfer.files == 1);
+    let name = only.and_then(|transfer| transfer.names.first()).filter(|name| is_harmless(name));
+    match name.map(|name| folder.join(name)).filter(|path| is_same_size(path, only)) {
+        Some(path) => blocking(move || opener::open(path)).await,
+        None => reveal(transfers, id).await,
+    }
 }
 
 /// Opens the folder of a received transfer in the file manager.
@@ -44,6 +59,19 @@ fn safe(link: &str) -> Result<Url, ApiError> {
     }
 }
 
+/// A name and nothing more, with an ending that no system starts as a program and that carries no programs of its own.
+fn is_harmless(name: &str) -> bool {
+    let plain = Path::new(name).file_name().is_some_and(|only| only == name) && !name.starts_with(['.', '-']);
+    let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    plain && !name.contains([':', '\\']) && ending.is_some_and(|ending| HARMLESS.contains(&ending.as_str()))
+}
+
+/// Whether this can be what was received: another file may have had the name before, and this one got another.
+fn is_same_size(path: &Path, transfer: Option<&Transfer>) -> bool {
+    let Ok(about) = path.symlink_metadata() else { return false };
+    about.is_file() && transfer.is_some_and(|transfer| transfer.bytes == about.len())
+}
+
 fn folder(transfers: &[Transfer], id: &str) -> Result<PathBuf, ApiError> {
     let transfer = transfers
         .iter()
@@ -68,22 +96,40 @@ async fn blocking(
     Err(ApiError::new(ErrorCode::Internal, format!("No program of this system could open it: {failure}.")))
 }
 
+/// Endings of pictures, sounds, films and documents.
+const HARMLESS: &[&str] = &[
+    "avif", "bmp", "gif", "heic", "jpeg", "jpg", "png", "tif", "tiff", "webp", "aac", "flac", "m4a", "mp3",
+    "oga", "ogg", "opus", "wav", "avi", "m4v", "mkv", "mov", "mp4", "webm", "csv", "docx", "epub", "log",
+    "md", "odp", "ods", "odt", "pdf", "pptx", "txt", "xlsx",
+];
+
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     fn received(state: TransferState) -> Transfer {
+        transfer("t1", TransferDirection::In, state, 1, 1)
+    }
+
+    /// A transfer as the engine tells of it.
+    pub(crate) fn transfer(
+        id: &str,
+        direction: TransferDirection,
+        state: TransferState,
+        moved: u64,
+        bytes: u64,
+    ) -> Transfer {
         Transfer {
-            id: "t1".to_owned(),
+            id: id.to_owned(),
             room: "r".to_owned(),
-            direction: TransferDirection::In,
+            direction,
             from: "p".to_owned(),
             from_name: "Ann".to_owned(),
             state,
             names: vec!["a".to_owned()],
             files: 1,
-            bytes: 1,
-            moved: 1,
+            bytes,
+            moved,
             offered: 0,
             folder: Some("/downloads".to_owned()),
             sha256: None,
@@ -126,6 +172,46 @@ mod tests {
         for link in others {
             assert_eq!(safe(link).map_err(|error| error.code), Err(ErrorCode::Refused), "{link}");
         }
+    }
+
+    #[test]
+    fn only_names_of_documents_and_media_are_opened() {
+        for name in ["a.pdf", "Holiday 2026.JPG", "图片.png"] {
+            assert!(is_harmless(name), "{name}");
+        }
+        let others = [
+            "a.exe",
+            "a.pdf.exe",
+            "a.lnk",
+            "a.desktop",
+            "a.sh",
+            "a.html",
+            "a.svg",
+            "a.docm",
+            "a",
+            ".pdf",
+            "-a.pdf",
+            "x/a.pdf",
+            "../a.pdf",
+            "a.txt:b.pdf",
+            "x\\a.pdf",
+            "",
+        ];
+        for name in others {
+            assert!(!is_harmless(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_as_it_was_received_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pdf");
+        let one = received(TransferState::Done);
+        assert!(!is_same_size(&path, Some(&one)));
+        std::fs::write(&path, "x").unwrap();
+        assert!(is_same_size(&path, Some(&one)));
+        std::fs::write(&path, "xy").unwrap();
+        assert!(!is_same_size(&path, Some(&one)));
     }
 
     #[test]

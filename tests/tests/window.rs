@@ -224,8 +224,14 @@ mod alone {
             json!({ "method": "offer", "params": { "to": "#lobby", "handles": ["../../etc/passwd"] } }),
             json!({ "method": "accept", "params": { "transfer": "", "into": "/etc" } }),
         ];
-        let arguments =
-            [("call", "command"), ("subscribe", "channel"), ("reveal", "transfer"), ("open_link", "url")];
+        let arguments = [
+            ("call", "command"),
+            ("subscribe", "channel"),
+            ("paste_picture", "png"),
+            ("reveal", "transfer"),
+            ("open_file", "transfer"),
+            ("open_link", "url"),
+        ];
         for (command, argument) in arguments {
             for value in &values {
                 for payload in [json!({ argument: value }), value.clone()] {
@@ -237,6 +243,24 @@ mod alone {
             }
         }
         assert!(call(&window, json!({ "method": "snapshot", "params": {} })).await.get("answer").is_some());
+    }
+
+    #[tokio::test]
+    async fn a_pasted_picture_comes_through_as_bytes_under_a_plain_name() {
+        let window = Window::alone().await;
+        window.see("[data-testid=first-run]").await;
+        let script = "const [name, bytes, done] = arguments;
+            const headers = { 'picture-name': encodeURIComponent(name) };
+            window.__TAURI_INTERNALS__.invoke('paste_picture', new Uint8Array(bytes).buffer, { headers })
+                .then((answer) => done({ answer: answer ?? null }), (error) => done({ error: error ?? null }))";
+        let png = json!(b"\x89PNG\r\n\x1a\nrest");
+        let pasted = window.async_script(script, &[json!("图片 2026-11-29 10.20.30"), png.clone()]).await;
+        assert_eq!(pasted["answer"]["name"], "图片 2026-11-29 10.20.30.png", "{pasted}");
+        assert_eq!(pasted["answer"]["size"], 12, "{pasted}");
+        for (name, bytes) in [("../a", &png), ("a/b", &png), ("", &png), ("a", &json!(b"GIF89a"))] {
+            let refused = window.async_script(script, &[json!(name), bytes.clone()]).await;
+            assert_eq!(refused["error"]["code"], "invalid", "{name}: {refused}");
+        }
     }
 
     #[tokio::test]

@@ -113,7 +113,7 @@ async fn who_is_put_out_of_a_private_room_is_told_and_reads_no_more() {
     ann.read("[data-testid=title]", "plans").await;
     ann.click("[data-testid=details]").await;
     ann.click("[data-testid=add-member]").await;
-    ann.click("[data-testid=add-person][data-name=Bob]").await;
+    ann.click("[data-testid=add-pick][data-name=Bob]").await;
     ann.click("[data-testid=add-close]").await;
     ann.see("[data-testid=member][data-name=Bob]").await;
     bob.click("[data-testid=room][data-name=plans]").await;

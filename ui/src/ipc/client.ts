@@ -17,8 +17,14 @@ export interface Backend {
   pickFiles(folders: boolean): Promise<FileHandle[]>;
   pickFolder(): Promise<FileHandle | null>;
   onDrop(onSignal: (signal: DropSignal) => void): Promise<Unsubscribe>;
+  /** What was copied in a file manager; empty when nothing was. */
+  pasteFiles(): Promise<FileHandle[]>;
+  /** Keeps a picture, a PNG file, so that it can be offered under this name. */
+  pastePicture(name: string, png: ArrayBuffer): Promise<FileHandle>;
   /** Shows a finished transfer in the system's file manager. */
   reveal(transfer: string): Promise<void>;
+  /** Opens the one file of a finished transfer, where that can do no harm; else shows it. */
+  openFile(transfer: string): Promise<void>;
   openLink(url: string): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-import type { ApiError, Event, FileHandle, Peer, Room, Transfer, TransferFiles, TransferState } from './contract';
+import type { ApiError, Event, FileHandle, Peer, Room, Transfer, TransferFile, TransferFiles, TransferState } from './contract';
 import { ME, type Scene } from './fake-scene';
 
 /** What was picked or dropped, so that it has its name again when it is offered. */
@@ -72,19 +72,49 @@ export class FakeFiles {
     return transfer;
   }
 
-  accept(id: string, into: string | undefined): Transfer {
+  accept(id: string, into: string | undefined, only: string[] | undefined): Transfer {
     const transfer = this.get(id);
-    transfer.state = 'running';
     transfer.folder = into === undefined ? this.scene.me.downloads : `/home/mei/${nameOf(into)}`;
-    this.emit({ event: 'transfer-changed', transfer });
+    if (only) {
+      this.only.set(id, only);
+      const files = this.listed(transfer).filter(({ path, folder }) => !folder && this.isChosen(id, path));
+      transfer.chosenFiles = files.length;
+      transfer.chosen = files.reduce((sum, { size }) => sum + size, 0);
+    }
+    return this.go(transfer);
+  }
+
+  end(id: string, state: TransferState): Transfer {
+    const transfer = this.get(id);
+    Object.assign(transfer, { state, finished: Date.now(), rate: 0, place: null });
+    this.emit({ event: 'transfer-finished', transfer });
+    this.placeAnew();
+    this.startQueued();
     return transfer;
   }
 
-  change(id: string, state: TransferState): Transfer {
+  pause(id: string): Transfer {
     const transfer = this.get(id);
-    transfer.state = state;
-    this.emit({ event: 'transfer-changed', transfer });
-    return transfer;
+    const changed = this.change(transfer, { state: 'paused', place: null, rate: 0 });
+    this.placeAnew();
+    this.startQueued();
+    return changed;
+  }
+
+  resume(id: string): Transfer {
+    const transfer = this.get(id);
+    Object.assign(transfer, { error: null, finished: null, failedFiles: 0 });
+    if (transfer.direction === 'in') return this.go(transfer);
+    return this.change(transfer, { state: 'running' });
+  }
+
+  /** Lets a queued transfer start before another one, or last. */
+  reorder(id: string, before: string | undefined): Transfer[] {
+    const queue = this.queue().filter((other) => other.id !== id);
+    const at = queue.findIndex((other) => other.id === before);
+    queue.splice(at < 0 ? queue.length : at, 0, this.get(id));
+    queue.forEach((transfer, place) => (transfer.place = place));
+    return this.scene.transfers;
   }
 
   forget(ids: string[]): void {
@@ -92,33 +122,92 @@ export class FakeFiles {
     this.scene.transfers = this.scene.transfers.filter(({ id }) => !ids.includes(id));
   }
 
-  /** The made-up world knows the names at the top only. */
-  list(id: string): TransferFiles {
-    const { names, bytes, state } = this.get(id);
-    const size = Math.floor(bytes / Math.max(1, names.length));
-    const stands = state === 'done' ? 'done' : 'offered';
-    return {
-      files: names.map((path) => ({ path, size, folder: false, state: stands, moved: stands === 'done' ? size : 0, error: null })),
-      next: null,
-    };
+  finished(): string[] {
+    return this.scene.transfers.filter(({ finished }) => finished !== null).map(({ id }) => id);
   }
 
-  end(id: string, state: TransferState): Transfer {
+  /** Why it stands still, though nobody stopped it. */
+  fail(id: string, state: 'failed' | 'waiting', error: ApiError): void {
     const transfer = this.get(id);
-    transfer.state = state;
-    transfer.finished = Date.now();
-    this.emit({ event: 'transfer-finished', transfer });
+    transfer.error = error;
+    if (state === 'failed') this.end(id, state);
+    else this.change(transfer, { state });
+  }
+
+  page(id: string, after: string | undefined, limit: number): TransferFiles {
+    const files = this.listed(this.get(id));
+    const start = after === undefined ? 0 : files.findIndex(({ path }) => path === after) + 1;
+    const page = files.slice(start, start + limit);
+    return { files: page, next: start + limit < files.length ? (page.at(-1)?.path ?? null) : null };
+  }
+
+  private readonly only = new Map<string, string[]>();
+  /** What is said of each transfer's files, made up once. */
+  private readonly lists = new Map<string, TransferFile[]>();
+
+  /** Lists the files of a transfer; what became of each follows from how far it is. */
+  private listed(transfer: Transfer): TransferFile[] {
+    let list = this.lists.get(transfer.id);
+    if (!list) this.lists.set(transfer.id, (list = madeUp(transfer)));
+    let left = transfer.moved;
+    if (transfer.state === 'offered' && !this.only.has(transfer.id)) return list;
+    return list.map((file) => {
+      if (file.folder || file.state === 'skipped') return file;
+      if (!this.isChosen(transfer.id, file.path)) return { ...file, state: 'left-out' as const };
+      if (transfer.state === 'offered') return file;
+      const moved = Math.min(file.size, left);
+      left -= moved;
+      if (moved === file.size) return { ...file, moved, state: 'done' as const };
+      return { ...file, moved, state: moved > 0 ? ('running' as const) : ('waiting' as const) };
+    });
+  }
+
+  private isChosen(id: string, path: string): boolean {
+    const only = this.only.get(id);
+    return !only || only.some((chosen) => path === chosen || path.startsWith(`${chosen}/`));
+  }
+
+  private queue(): Transfer[] {
+    const queued = this.scene.transfers.filter(({ state }) => state === 'queued');
+    return queued.sort((a, b) => (a.place ?? 0) - (b.place ?? 0));
+  }
+
+  /** Starts it, or puts it behind those that came first. */
+  private go(transfer: Transfer): Transfer {
+    const running = this.scene.transfers.filter(({ id, state, direction }) => id !== transfer.id && direction === 'in' && state === 'running');
+    if (running.length < this.scene.me.transfersAtOnce) return this.change(transfer, { state: 'running', place: null });
+    return this.change(transfer, { state: 'queued', place: this.queue().length });
+  }
+
+  private startQueued(): void {
+    const running = this.scene.transfers.filter(({ state, direction }) => direction === 'in' && state === 'running').length;
+    const [next] = this.queue();
+    if (!next || running >= this.scene.me.transfersAtOnce) return;
+    this.change(next, { state: 'running', place: null });
+    this.placeAnew();
+  }
+
+  private placeAnew(): void {
+    this.queue().forEach((transfer, place) => {
+      if (transfer.place !== place) this.change(transfer, { place });
+    });
+  }
+
+  private change(transfer: Transfer, to: Partial<Transfer>): Transfer {
+    Object.assign(transfer, to);
+    this.emit({ event: 'transfer-changed', transfer });
     return transfer;
   }
 
   /** Moves a transfer's bytes to this part of the whole; at 1 it is done. */
   advance(id: string, part: number): void {
     const transfer = this.get(id);
-    transfer.moved = Math.round(transfer.bytes * part);
+    const bytes = transfer.chosen ?? transfer.bytes;
+    transfer.moved = Math.round(bytes * part);
     const peer = transfer.direction === 'in' ? transfer.from : (transfer.receivers[0]?.peer ?? '');
     for (const receiver of transfer.receivers) receiver.moved = transfer.moved;
     if (part < 1) {
-      const { moved, bytes } = transfer;
+      const { moved } = transfer;
       this.emit({ event: 'progress', progress: [{ transfer: id, peer, moved, bytes, rate: 94_000_000 }] });
       return;
     }
@@ -132,7 +221,24 @@ export class FakeFiles {
     const timer = setInterval(() => {
       const transfer = this.get(id);
       if (transfer.state !== 'running') return clearInterval(timer);
-      this.advance(id, Math.min(1, transfer.moved / transfer.bytes + 0.02));
+      this.advance(id, Math.min(1, transfer.moved / (transfer.chosen ?? transfer.bytes) + 0.02));
     }, 200);
   }
+}
+
+/** Files in folders of a hundred, with a link among them that nobody takes. */
+function madeUp({ names, files, bytes }: Transfer): TransferFile[] {
+  const about = { moved: 0, error: null, state: 'offered' as const };
+  const size = Math.floor(bytes / files);
+  if (files === names.length) return names.map((path) => ({ ...about, path, size, folder: false }));
+  const top = names[0] ?? 'files';
+  const list: TransferFile[] = [{ ...about, path: top, size: 0, folder: true }];
+  for (let number = 0; number < files; number += 1) {
+    const folder = `${top}/part ${Math.floor(number / 100) + 1}`;
+    if (number % 100 === 0 && files > 100) list.push({ ...about, path: folder, size: 0, folder: true });
+    const name = `picture ${String(number + 1).padStart(4, '0')}.jpg`;
+    list.push({ ...about, path: `${files > 100 ? folder : top}/${name}`, size, folder: false });
+  }
+  list.push({ ...about, path: `${top}/shortcut`, size: 0, folder: false, state: 'skipped' });
+  return list;
 }

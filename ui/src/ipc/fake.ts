@@ -3,6 +3,7 @@ import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Pe
 import { FakeFiles, handle, nameOf, remember } from './fake-files';
 import { FakeLog, heldBy } from './fake-log';
 import { FakeRooms } from './fake-rooms';
+import { FakeShares } from './fake-shares';
 import { ME, people, rooms, type Scene } from './fake-scene';
 import { live, script } from './fake-script';
 
@@ -15,7 +16,7 @@ export interface FakeOptions {
 }
 
 /** What the window asks for without being told to. */
-const BY_ITSELF = new Set<Command['method']>(['members', 'pins', 'files', 'invites', 'directory', 'set-draft', 'typing', 'mark-read']);
+const BY_ITSELF = new Set<Command['method']>(['members', 'pins', 'files', 'invites', 'directory', 'set-draft', 'typing', 'mark-read', 'shares', 'peer-shares']);
 
 /** A made-up engine for development and tests: one small world in memory, moved by hand or by a clock. */
 export class FakeBackend implements Backend {
@@ -25,11 +26,14 @@ export class FakeBackend implements Backend {
   readonly log: FakeLog;
   readonly rooms: FakeRooms;
   readonly files: FakeFiles;
+  readonly shares: FakeShares;
   /** What was asked for, for tests. */
   readonly calls: Command[] = [];
   readonly opened: string[] = [];
   /** What the next picker answers. */
   picked: FileHandle[] = [handle('设计稿 v3.sketch', 48_200_000)];
+  /** What was copied in the file manager. */
+  copied: FileHandle[] = [];
   /** The error that the next command is answered with that a person gives. */
   failNext: ApiError | null = null;
 
@@ -58,6 +62,7 @@ export class FakeBackend implements Backend {
     this.log = new FakeLog(this.scene, emit);
     this.rooms = new FakeRooms(this.scene, this.log, emit);
     this.files = new FakeFiles(this.scene, emit);
+    this.shares = new FakeShares(this.scene.peers);
     if (options.world !== 'lonely') script(this, options.messages);
     if (options.world === 'lively') live(this);
   }
@@ -102,6 +107,19 @@ export class FakeBackend implements Backend {
     addEventListener('dragleave', forward('leave'));
     addEventListener('drop', forward('drop'));
     return () => this.dropListeners.delete(onSignal);
+  }
+
+  async pasteFiles(): Promise<FileHandle[]> {
+    for (const copied of this.copied) remember(copied);
+    return this.copied;
+  }
+
+  async pastePicture(name: string, png: ArrayBuffer): Promise<FileHandle> {
+    return handle(`${name}.png`, png.byteLength);
+  }
+
+  async openFile(transfer: string): Promise<void> {
+    this.opened.push(`file of ${transfer}`);
   }
 
   async reveal(transfer: string): Promise<void> {
@@ -213,7 +231,7 @@ export class FakeBackend implements Backend {
   }
 
   private answer(command: Command): Reply {
-    const { log, rooms, files, scene } = this;
+    const { log, rooms, files, shares, scene } = this;
     switch (command.method) {
       case 'snapshot':
         return { reply: 'snapshot', value: scene };
@@ -295,39 +313,44 @@ export class FakeBackend implements Backend {
         this.emit({ event: 'me-changed', me: scene.me });
         return { reply: 'me', value: scene.me };
       case 'accept':
-        return { reply: 'transfer', value: this.accept(command.params.transfer, command.params.into) };
-      case 'transfer-files':
-        return { reply: 'transfer-files', value: files.list(command.params.transfer) };
-      case 'decline':
-        return { reply: 'transfer', value: files.end(command.params.transfer, 'declined') };
-      case 'cancel':
-        return { reply: 'transfer', value: files.end(command.params.transfer, 'cancelled') };
+        return { reply: 'transfer', value: this.run(command.params.transfer, (id) => files.accept(id, command.params.into, command.params.only)) };
       case 'pause':
-        return { reply: 'transfer', value: files.change(command.params.transfer, 'paused') };
+        return { reply: 'transfer', value: files.pause(command.params.transfer) };
       case 'resume':
-        return { reply: 'transfer', value: files.change(command.params.transfer, 'running') };
+        return { reply: 'transfer', value: this.run(command.params.transfer, (id) => files.resume(id)) };
       case 'reorder':
-        return { reply: 'transfers', value: scene.transfers };
+        return { reply: 'transfers', value: files.reorder(command.params.transfer, command.params.before) };
       case 'forget-transfer':
         files.forget([command.params.transfer]);
         return { reply: 'done' };
       case 'forget-transfers':
-        files.forget(scene.transfers.filter(({ finished }) => finished !== null).map(({ id }) => id));
+        files.forget(files.finished());
         return { reply: 'done' };
+      case 'transfer-files':
+        return { reply: 'transfer-files', value: files.page(command.params.transfer, command.params.after, command.params.limit) };
+      case 'shares':
+        return { reply: 'shares', value: shares.own };
+      case 'share':
+        return { reply: 'share', value: shares.share(command.params) };
+      case 'set-share':
+        return { reply: 'share', value: shares.set(command.params) };
+      case 'unshare':
+        shares.unshare(command.params.share);
+        return { reply: 'done' };
+      case 'peer-shares':
+        return { reply: 'peer-shares', value: shares.of(scene.peers.find(({ id }) => id === command.params.peer)) };
+      case 'browse':
+        return { reply: 'listing', value: shares.browse(command.params) };
+      case 'get':
+        return { reply: 'transfer', value: this.fetch(command.params) };
+      case 'decline':
+        return { reply: 'transfer', value: files.end(command.params.transfer, 'declined') };
+      case 'cancel':
+        return { reply: 'transfer', value: files.end(command.params.transfer, 'cancelled') };
       case 'configure':
         return this.configure(command.params);
       case 'mailbox':
         return { reply: 'mailbox', value: scene.mailbox };
-      case 'shares':
-        return { reply: 'shares', value: [] };
-      case 'peer-shares':
-        return { reply: 'peer-shares', value: [] };
-      case 'share':
-      case 'unshare':
-      case 'set-share':
-      case 'browse':
-      case 'get':
-        throw { code: 'not-found', message: 'Nobody shares a folder here.' } satisfies ApiError;
       case 'typing':
       case 'add-peer':
         return { reply: 'done' };
@@ -390,10 +413,20 @@ export class FakeBackend implements Backend {
     };
   }
 
-  private accept(id: string, into: string | undefined): Transfer {
-    const transfer = this.files.accept(id, into);
+  /** Lets it begin, and go on by itself where the world does. */
+  private run(id: string, begin: (id: string) => Transfer): Transfer {
+    const transfer = begin(id);
     if (this.options.world === 'lively') this.files.run(id);
     return transfer;
+  }
+
+  /** Fetches from a shared folder. */
+  private fetch({ peer: id, paths, into }: Extract<Command, { method: 'get' }>['params']): Transfer {
+    const peer = this.scene.peers.find((peer) => peer.id === id);
+    if (!peer) throw { code: 'not-found', message: `There is no person ${id}.` } satisfies ApiError;
+    const names = paths.map((path) => path.split('/').at(-1) || 'Reports');
+    const { id: made } = this.files.add(this.find(`@${id}`), peer, names, names.length * 4_000_000, names.length, Date.now());
+    return this.run(made, (id) => this.files.accept(id, into, undefined));
   }
 
   private export(room: Room, format: 'html' | 'json') {

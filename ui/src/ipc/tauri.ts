@@ -19,7 +19,11 @@ export function tauriBackend(): Backend {
     pickFiles: (folders) => invoke('pick_files', { folders }),
     pickFolder: () => invoke('pick_folder'),
     onDrop: (onSignal) => listen<DropSignal>('drop', ({ payload }) => onSignal(payload)),
+    pasteFiles: () => invoke('paste_files'),
+    // As bytes: a picture as JSON would be four times as long and slow to read.
+    pastePicture: (name, png) => invoke('paste_picture', png, { headers: { 'picture-name': encodeURIComponent(name) } }),
     reveal: (transfer) => invoke('reveal', { transfer }),
+    openFile: (transfer) => invoke('open_file', { transfer }),
     openLink: (url) => invoke('open_link', { url }),
   };
 }

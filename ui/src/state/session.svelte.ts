@@ -11,23 +11,25 @@ import {
   type ReplyKind,
   type ReplyValue,
   type Room,
-  type Transfer,
 } from '../ipc/contract';
 import { Conversation } from './conversation.svelte';
 import { Drafts } from './drafts';
 import { forwarded } from './forward';
 import type { Place } from './history.svelte';
+import { takePasted } from './paste';
 import type { Requests } from './requests';
 import { Rooms } from './rooms.svelte';
 import { Search } from './search.svelte';
+import { Shares } from './shares.svelte';
+import { Transfers } from './transfers.svelte';
 import { Typing } from './typing.svelte';
 import { World } from './world.svelte';
 
 export type Panel = 'about' | 'transfers' | 'network' | 'settings' | 'search';
 
-/** Something that a person should read: what went wrong, or where something is. */
+/** Something that a person should read: what went wrong, where something is, or why nothing happened. */
 export type Notice = { id: number } & News;
-type News = { error: ApiError; exported?: undefined } | { error?: undefined; exported: Export; folder: string };
+type News = { kind: 'error'; error: ApiError } | { kind: 'exported'; exported: Export; folder: string } | { kind: 'pasted'; why: 'nothing' | 'too-large' };
 
 /** Where files go: a room, or a person with whom there may be no conversation yet. */
 export interface Destination {
@@ -63,6 +65,8 @@ export class Session {
 
   readonly rooms: Rooms;
   readonly search: Search;
+  readonly transfers: Transfers;
+  readonly shares: Shares;
   readonly typing = new Typing((room) => void this.ask({ method: 'typing', params: { room } }, 'done').catch(() => undefined));
   readonly drafts = new Drafts((room, text) => this.keepDraft(room, text));
 
@@ -90,6 +94,12 @@ export class Session {
     this.backend = backend;
     this.rooms = new Rooms(this.requests, (room) => this.world.rooms.set(room.id, room));
     this.search = new Search(this.requests);
+    this.transfers = new Transfers(this.world, this.requests, {
+      pickFolder: () => this.pickFolder(),
+      reveal: async (transfer) => void (await this.attempt(() => backend.reveal(transfer))),
+      openFile: async (transfer) => void (await this.attempt(() => backend.openFile(transfer))),
+    });
+    this.shares = new Shares(this.requests, (transfer) => this.world.setTransfer(transfer));
   }
 
   async start(): Promise<void> {
@@ -201,7 +211,7 @@ export class Session {
     if (!folder) return;
     const params = { to: room.id, format, into: folder.handle };
     const exported = await this.requests.ask({ method: 'export', params }, 'exported');
-    if (exported) this.show({ exported, folder: folder.name });
+    if (exported) this.show({ kind: 'exported', exported, folder: folder.name });
   }
 
   /** Opens the search over one room, or over everything. */
@@ -245,26 +255,18 @@ export class Session {
     await this.openRoom(transfer.room);
   }
 
-  async accept(transfer: string): Promise<void> {
-    await this.changeTransfer(() => this.ask({ method: 'accept', params: { transfer } }, 'transfer'));
+  /** Offers what was pasted, asking first as of a drop. */
+  async paste(destination: Destination, picture: Blob | null, name: string): Promise<void> {
+    const handles = await this.attempt(() => takePasted(this.backend, picture, name));
+    if (handles === 'too-large') this.show({ kind: 'pasted', why: 'too-large' });
+    else if (handles?.length === 0) this.show({ kind: 'pasted', why: 'nothing' });
+    else if (handles) await this.propose(destination, handles);
   }
 
-  async acceptInto(transfer: string): Promise<void> {
-    const folder = await this.pickFolder();
-    if (!folder) return;
-    await this.changeTransfer(() => this.ask({ method: 'accept', params: { transfer, into: folder.handle } }, 'transfer'));
-  }
-
-  async decline(transfer: string): Promise<void> {
-    await this.changeTransfer(() => this.ask({ method: 'decline', params: { transfer } }, 'transfer'));
-  }
-
-  async cancel(transfer: string): Promise<void> {
-    await this.changeTransfer(() => this.ask({ method: 'cancel', params: { transfer } }, 'transfer'));
-  }
-
-  async reveal(transfer: string): Promise<void> {
-    await this.attempt(() => this.backend.reveal(transfer));
+  /** Opens what is known of one transfer. */
+  showTransfer(transfer: string): void {
+    this.transfers.show(transfer);
+    this.panel = 'transfers';
   }
 
   async openLink(url: string): Promise<void> {
@@ -272,6 +274,7 @@ export class Session {
   }
 
   togglePanel(panel: Panel): void {
+    this.transfers.show(null);
     this.panel = this.panel === panel ? null : panel;
   }
 
@@ -289,11 +292,6 @@ export class Session {
     }
   }
 
-  private async changeTransfer(act: () => Promise<Transfer>): Promise<void> {
-    const transfer = await this.attempt(act);
-    if (transfer) this.world.setTransfer(transfer);
-  }
-
   private receive(events: Event[]): void {
     if (!this.waiting) for (const event of events) this.handle(event);
     else if (this.waiting.length + events.length <= WAITING) this.waiting.push(...events);
@@ -304,6 +302,8 @@ export class Session {
   private handle(event: Event): void {
     this.world.handle(event);
     this.rooms.handle(event);
+    this.transfers.handle(event);
+    this.shares.handle(event);
     switch (event.event) {
       case 'message':
         this.hear(event.message);
@@ -393,7 +393,7 @@ export class Session {
 
   /** Something that a person should read. */
   notice(error: ApiError): void {
-    this.show({ error });
+    this.show({ kind: 'error', error });
   }
 
   private show(news: News): void {

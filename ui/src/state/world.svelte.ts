@@ -44,8 +44,9 @@ export class World {
     return shared;
   });
 
-  transferList = $derived([...this.transfers.values()].sort((a, b) => b.offered - a.offered));
+  transferList = $derived([...this.transfers.values()].sort((a, b) => b.offered - a.offered || (a.id < b.id ? -1 : 1)));
 
+  /** What moves, or will by itself. */
   moving = $derived(this.transferList.filter(({ state }) => state === 'running' || state === 'waiting' || state === 'queued'));
 
   unread = $derived([...this.rooms.values()].reduce((sum, room) => sum + room.unread, 0));
@@ -58,6 +59,7 @@ export class World {
     replace(this.rooms, snapshot.rooms);
     replace(this.transfers, snapshot.transfers);
     this.rates.clear();
+    for (const { id, rate } of snapshot.transfers) if (rate > 0) this.rates.set(id, rate);
   }
 
   handle(event: Event): void {

@@ -29,7 +29,7 @@ test('what is refused stays where it was, and says why', async () => {
   const message = fake.hear('ops', 'Bo', 'secret');
   fake.failNext = { code: 'refused', message: 'You are not in this room.' };
   expect(await session.forward(message, fake.room('design').id)).toBe(false);
-  expect(session.notices.at(-1)?.error?.message).toBe('You are not in this room.');
+  expect(session.notices.at(-1)).toMatchObject({ kind: 'error', error: { message: 'You are not in this room.' } });
 });
 
 test('of offers only those whose files are here can be passed on', async () => {

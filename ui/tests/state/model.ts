@@ -44,7 +44,10 @@ export class Model implements Backend {
   pickFiles = async () => [];
   pickFolder = async () => null;
   onDrop = async () => () => undefined;
+  pasteFiles = async () => [];
+  pastePicture = () => Promise.reject(new Error('nothing is pasted here'));
   reveal = async () => undefined;
+  openFile = async () => undefined;
   openLink = async () => undefined;
 
   /** Somebody says something; where `place` is less than the end, it arrives late. */

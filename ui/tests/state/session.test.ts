@@ -136,7 +136,7 @@ test('a window that fell behind asks for everything anew', async () => {
 test('bytes move and a rate is known until the transfer ends', async () => {
   const { session, fake } = await started();
   const { id } = fake.offered('design', 'Bo', 'disk.img', 1_000);
-  await session.accept(id);
+  await session.transfers.accept(id);
   fake.advance(id, 0.5);
   expect(session.world.transfers.get(id)?.moved).toBe(500);
   expect(session.world.rates.has(id)).toBe(true);
@@ -162,7 +162,7 @@ test('a command that fails becomes a notice that can be dismissed', async () => 
   const { session, fake } = await started();
   fake.failNext = full;
   expect(await session.join('new')).toBe(false);
-  expect(session.notices.map(({ error }) => error)).toEqual([full]);
+  expect(session.notices).toMatchObject([{ kind: 'error', error: full }]);
   session.dismiss(session.notices[0]!.id);
   expect(session.notices).toEqual([]);
 });

@@ -23,13 +23,19 @@ test('every wish of the window is one command of the shell', async () => {
   await backend.call(say);
   await backend.pickFiles(true);
   await backend.pickFolder();
+  await backend.pasteFiles();
+  await backend.pastePicture('图片 1', new Uint8Array([137, 80]).buffer);
   await backend.reveal('t1');
+  await backend.openFile('t1');
   await backend.openLink('https://a.lan/');
   expect(asked).toEqual([
     ['call', { command: say }],
     ['pick_files', { folders: true }],
     ['pick_folder', {}],
+    ['paste_files', {}],
+    ['paste_picture', new Uint8Array([137, 80]).buffer],
     ['reveal', { transfer: 't1' }],
+    ['open_file', { transfer: 't1' }],
     ['open_link', { url: 'https://a.lan/' }],
   ]);
 });

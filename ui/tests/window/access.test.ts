@@ -29,8 +29,52 @@ describe.each([
     await check(page, 'search');
     for (const panel of ['transfers', 'network', 'settings']) {
       await page.getByTestId(panel).click();
+      await page.getByTestId('panel').waitFor();
       await check(page, panel);
     }
+  });
+
+  test('transfers in every state, their files, and choosing among them', async () => {
+    const page = await open(look);
+    await page.locator('[data-testid=room][data-name=design]').click();
+    await page.evaluate(async () => {
+      const fake = window.lanyardFake;
+      for (let n = 0; n < 6; n += 1) {
+        const { id } = fake.offered('ops', 'Bo', `file ${n}`, 1_000_000, n === 0 ? 300 : 1);
+        await fake.call({ method: 'accept', params: { transfer: id } });
+        if (n === 0) await fake.call({ method: 'pause', params: { transfer: id } });
+        if (n === 1) fake.files.fail(id, 'failed', { code: 'storage', message: 'The disk is full.' });
+      }
+    });
+    await page.getByTestId('transfers').click();
+    await page.getByTestId('transfer-grip').first().waitFor();
+    await check(page, 'transfers of all kinds');
+    await page.getByTestId('transfer-menu').first().click();
+    await check(page, 'what can be done with a transfer');
+    await page.keyboard.press('Escape');
+    await page.locator('[data-testid=transfer][data-state=paused]').getByTestId('transfer-open').click();
+    await page.getByTestId('transfer-file').first().waitFor();
+    await check(page, 'the files of a transfer');
+    await page.getByTestId('choose-files').first().click();
+    await page.getByTestId('tree-row').nth(3).click();
+    await check(page, 'choosing files');
+  });
+
+  test('shared folders, own and of others', async () => {
+    const page = await open(look);
+    await page.locator('[data-testid=person][data-name=Ana]').first().click();
+    await page.getByTestId('details').click();
+    await page.getByTestId('peer-share').first().click();
+    await page.getByTestId('browse-entry').nth(2).waitFor();
+    await check(page, 'a folder of somebody');
+    await page.keyboard.press('Escape');
+    await page.getByTestId('settings').click();
+    await page.getByTestId('share-add').click();
+    await page.getByTestId('share-save').click();
+    await page.getByTestId('share-change').click();
+    await page.locator('[data-testid=share-dialog] input[value=people]').check({ force: true });
+    await page.getByTestId('share-person').first().waitFor();
+    await check(page, 'who may see a folder');
   });
 
   test('a private room with all that can be done in it', async () => {
@@ -48,7 +92,7 @@ describe.each([
     await page.getByTestId('forked').waitFor();
     await page.getByTestId('room-file').first().waitFor();
     await check(page, 'two versions, a copy, and files');
-    await page.getByTestId('copy-what').click();
+    await page.getByTestId('copy-strip').getByRole('button').click();
     await check(page, 'what to do about a copy');
     await page.keyboard.press('Escape');
     await page.getByTestId('add-member').click();

@@ -29,7 +29,7 @@ test('a copied profile has a strip with what to do, until a person has done it',
   expect(await page.getByTestId('copy-strip').count()).toBe(0);
   await page.evaluate(() => window.lanyardFake.cloned(Date.now()));
   await page.getByTestId('copy-strip').getByText('also runs on another machine', { exact: false }).waitFor();
-  await page.getByTestId('copy-what').click();
+  await page.getByTestId('copy-strip').getByRole('button').click();
   await page.getByTestId('confirm').getByText('Close Lanyard on one of the two machines', { exact: false }).waitFor();
   await page.getByTestId('confirm-yes').click();
   await page.getByTestId('copy-strip').waitFor({ state: 'detached' });
@@ -64,7 +64,7 @@ test('a message is forwarded to a room that is chosen, and the window goes there
   await hear(page, 'ops', 'Bo', 'the build is up');
   await choose(page, saying(page, 'the build is up'), 'forward');
   await page.getByTestId('forward-search').fill('des');
-  await page.locator('[data-testid=forward-to][data-name="#design"]').click();
+  await page.locator('[data-testid=forward-pick][data-name="#design"]').click();
   await page.getByTestId('forward-dialog').waitFor({ state: 'detached' });
   await page.getByTestId('title').getByText('design').waitFor();
   expect(await lastCall(page, 'say')).toMatchObject({ text: '> Bo:\n> the build is up' });

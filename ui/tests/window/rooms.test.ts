@@ -13,8 +13,8 @@ test('a private room is made, somebody is let in, made an admin and put out', as
   await page.getByTestId('members-count').click();
   await page.getByTestId('add-member').click();
   await page.getByTestId('add-search').fill('bo');
-  await page.locator('[data-testid=add-person][data-name=Bo]').click();
-  await page.locator('[data-testid=add-person][data-name=Bo]').waitFor({ state: 'detached' });
+  await page.locator('[data-testid=add-pick][data-name=Bo]').click();
+  await page.locator('[data-testid=add-pick][data-name=Bo]').waitFor({ state: 'detached' });
   await page.getByTestId('add-close').click();
   const bo = page.locator('[data-testid=member][data-name=Bo]');
   await bo.getByTestId('member-menu').click();

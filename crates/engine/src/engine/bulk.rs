@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
 use crate::files::{
-    self, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted, Whole,
+    self, Dial, Dialled, Pasted, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted, Whole,
 };
 use crate::net::pace::{Pace, Paced};
 use crate::net::stream::{Secure, Stream, dial};
@@ -206,11 +206,16 @@ impl Run {
 
     /// Gives nothing of an offer to anybody any more.
     fn forget_offer(&self, transfer: TransferId) {
-        let shelf = self.shelf.clone();
+        let (shelf, pasted) = (self.shelf.clone(), Pasted::of(&self.config.profile));
         tokio::spawn(async move {
             if let Err(error) = shelf.forget(transfer).await {
                 tracing::warn!(%transfer, %error, "a withdrawn offer stays on disk");
             }
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = pasted.forget(transfer) {
+                    tracing::warn!(%transfer, %error, "a pasted picture stays on disk");
+                }
+            });
         });
     }
 

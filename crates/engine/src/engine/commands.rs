@@ -17,7 +17,7 @@ use crate::engine::mailbox::choose_holding;
 use crate::engine::messages::{Action, Wanted, cursor as cursor_of};
 use crate::engine::queue::choose_limits;
 use crate::engine::run::{Report, Run};
-use crate::files::{SurveyError, survey};
+use crate::files::{Pasted, SurveyError, survey};
 use crate::store::StoreError;
 
 /// Whoever asked.
@@ -268,13 +268,19 @@ impl Run {
             Some(RoomKind::Open) | None => Audience::Anyone,
         };
         let (shelf, reports, me) = (self.shelf.clone(), self.reports.clone(), self.node.me());
+        let pasted = Pasted::of(&self.config.profile);
         tokio::spawn(async move {
             let result = async {
-                let found = survey(paths?).await.map_err(unoffered)?;
+                let paths = paths?;
+                let found = survey(paths.clone()).await.map_err(unoffered)?;
                 let mut random = [0; 8];
                 getrandom::fill(&mut random)
                     .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
                 let (transfer, offer) = (TransferId::new(me, random), found.offer.clone());
+                let kept = tokio::task::spawn_blocking(move || pasted.keep(transfer, &paths)).await;
+                kept.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|error| {
+                    ApiError::new(ErrorCode::Storage, format!("The picture could not be kept: {error}."))
+                })?;
                 shelf.put(transfer, found, audience).await.map_err(|error| {
                     ApiError::new(ErrorCode::Storage, format!("The offer could not be saved: {error}."))
                 })?;

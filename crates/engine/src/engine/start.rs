@@ -27,7 +27,7 @@ use crate::engine::queue::lay_accepted;
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::shares::Shares;
 use crate::engine::view::{FINISHED_TRANSFERS, Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
-use crate::files::{Handles, Lists, Shelf};
+use crate::files::{Handles, Lists, Pasted, Shelf};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
@@ -92,8 +92,11 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         true => !record.is_given_and_over(),
         false => record.state == TransferState::Done,
     };
-    let offered = node.transfers().filter(given).map(|record| record.id);
-    let strays = shelf.strays(&offered.collect()).unwrap_or_else(|error| {
+    let offered = node.transfers().filter(given).map(|record| record.id).collect();
+    if let Err(error) = Pasted::of(&config.profile).sweep(&offered) {
+        tracing::warn!(%error, "pasted pictures that nobody needs stay on disk");
+    }
+    let strays = shelf.strays(&offered).unwrap_or_else(|error| {
         tracing::warn!(%error, "cannot look for offers that are over");
         Vec::new()
     });

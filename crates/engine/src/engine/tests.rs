@@ -5,6 +5,7 @@ mod choosing;
 mod facts;
 mod mailbox;
 mod messages;
+mod pasted;
 mod private;
 mod queue;
 mod shares;

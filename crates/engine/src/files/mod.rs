@@ -21,6 +21,8 @@
 //!   [`PullError::end`] for the node; again to go on after [`PullError::Lost`].
 //! - [`discard`]`(transfer, into).await` once what a pull came to is written down, or nothing will come of it.
 //!
+//! - [`Pasted::keep`]`(transfer, paths)` before an offer is put on the shelf, [`Pasted::forget`] when it is withdrawn.
+//!
 //! Bytes of other devices' files reach the disk nowhere but in `staging` and `tree`, through a directory handle. [`Fresh`] is for files
 //! that this device makes itself.
 
@@ -46,6 +48,7 @@ mod list;
 mod listing;
 mod manifest;
 mod names;
+mod pasted;
 mod place;
 mod plan;
 mod positions;
@@ -73,6 +76,7 @@ pub use link::{Dial, Dialled};
 pub use listing::{Asked, Contents, Entry, Lists, contents};
 pub use manifest::{Survey, SurveyError, survey};
 pub use names::shown;
+pub use pasted::{MAX_PICTURE_BYTES, Pasted};
 pub use pull::{Wanted, discard, pull};
 pub use serve::{Receiver, ServeError, Served, Verdict, serve, turn_away};
 pub use shelf::Shelf;
