@@ -75,9 +75,12 @@ export class Conversation extends History {
     return this.newer ? undefined : this.messages.findLast(({ mine, kind, deleted }) => mine && kind === 'text' && !deleted);
   }
 
-  private async act(command: Command): Promise<void> {
+  private async act(command: Extract<Command, { params: { message: string } }>): Promise<void> {
     this.prepended = false;
-    this.change(await ask(this.backend, command, 'message'));
+    const before = this.known(command.params.message);
+    const changed = await ask(this.backend, command, 'message');
+    // What was told meanwhile is as new as the answer, or newer.
+    if (this.known(changed.id) === before) this.change(changed);
   }
 
   private async send({ key, text, reply }: Pending): Promise<void> {
@@ -85,7 +88,7 @@ export class Conversation extends History {
       const params = { to: this.room, text, ...(reply ? { reply: reply.id } : {}) };
       const message = await ask(this.backend, { method: 'say', params }, 'message');
       this.taken = [...this.taken, message.id];
-      this.receive(message);
+      this.add(message);
       this.discard(key);
     } catch (thrown) {
       const error = asApiError(thrown);

@@ -143,6 +143,17 @@ export class History {
     });
   }
 
+  /** Takes a message as an answer had it, unless it is here: what was told of it may be newer than the answer. */
+  protected add(message: Message): void {
+    this.now(() => {
+      if (!this.known(message.id)) this.insert(message);
+    });
+  }
+
+  protected known(id: string): Message | undefined {
+    return this.messages.findLast((message) => message.id === id);
+  }
+
   /** Takes the newer state of a message, here and where it is quoted. */
   change(message: Message): void {
     this.now(() => void this.replaceKnown(message));

@@ -33,6 +33,29 @@ test('of two equal messages under way the one that could not be said stays and s
   expect(conversation.messages.filter(({ text }) => text === 'yes')).toHaveLength(1);
 });
 
+test('a message that was taken back before the answer to saying it came stays taken back', async () => {
+  const { model, session } = await opened(3);
+  void session.conversation!.say('yes');
+  model.read(0, false);
+  model.change(3, { text: '', deleted: true });
+  model.tell(10);
+  await model.answer(0);
+  expect(session.conversation!.messages).toEqual(model.log);
+});
+
+test('an older answer to a reaction does not undo what was told meanwhile', async () => {
+  const { model, session } = await opened(3);
+  const conversation = session.conversation!;
+  const answered = conversation.pin(conversation.messages[1]!, true);
+  const old = { ...model.log[1]!, pinned: true };
+  model.change(1, { text: 'said better', pinned: true });
+  model.tell(10);
+  model.calls.at(-1)!.read = () => ({ reply: 'message', value: old });
+  await model.answer(0);
+  await answered;
+  expect(conversation.messages).toEqual(model.log);
+});
+
 test('what is edited or said late while a page is under way reads so when the page is there', async () => {
   const { model, session } = await opened(300);
   void session.conversation!.loadOlder();
