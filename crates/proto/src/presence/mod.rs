@@ -30,7 +30,7 @@ pub struct Presence {
     /// Announcements heard, each counting less the longer ago it was: to hold back when everybody starts at once.
     heard: (Instant, f64),
     /// Since when an announcement that is due has been held back.
-    held_since: Option<Instant>,
+    held_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Presence {
             answer_at: None,
             answered: None,
             heard: (now.instant, 0.0),
-            held_since: None,
+            held_until: None,
         }
     }
 
@@ -319,9 +319,9 @@ impl Presence {
 
     /// When everybody starts at once, wait in proportion to how many speak.
     fn hold_back(&mut self, now: Instant, dice: &mut Dice) -> Option<Instant> {
-        let since = *self.held_since.get_or_insert(now);
-        if !self.is_crowded(now) || now.since(since) >= MAX_HELD_BACK {
-            self.held_since = None;
+        let until = *self.held_until.get_or_insert_with(|| now + dice.span(MAX_HELD_BACK));
+        if !self.is_crowded(now) || now >= until {
+            self.held_until = None;
             return None;
         }
         Some(now + dice.span(Duration::ZERO..HELD_BACK.mul_f64(self.heard_lately(now) / CROWDED)))
@@ -453,8 +453,9 @@ const CROWDED: f64 = 6.0;
 /// so long, and longer the more there are.
 const HELD_BACK: Duration = Duration::from_secs(1);
 const LATELY: Duration = Duration::from_millis(200);
-/// However crowded it is, nobody keeps this device silent for longer.
-const MAX_HELD_BACK: Duration = Duration::from_secs(10);
+/// However crowded it is, nobody keeps this device silent for longer than something between these: not all of a crowd
+/// lose patience at once.
+const MAX_HELD_BACK: std::ops::Range<Duration> = Duration::from_secs(6)..Duration::from_secs(11);
 
 #[cfg(test)]
 mod tests;
