@@ -207,7 +207,7 @@ mod tests {
     use crate::effects::Event;
     use crate::model::RoomId;
     use crate::rooms::{Offer, RoomKind};
-    use crate::transfer::{Failure, PullEnd};
+    use crate::transfer::{Failure, Part, PullEnd};
 
     const ANN: PeerId = PeerId([1; 32]);
     const BOB: PeerId = PeerId([2; 32]);
@@ -302,6 +302,17 @@ mod tests {
         assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Cancelled)), [id(1)]);
         assert!(!ann.is_paused(id(1)));
         assert_eq!(ann.audience(id(1)), None);
+    }
+
+    #[test]
+    fn the_rest_of_a_part_can_still_be_fetched() {
+        let mut ann = Transfers::new(ANN);
+        let _ = ann.give(record(1, BOB, 4)).unwrap();
+        let part = Part { digest: [7; 32], files: 1, bytes: 2 };
+        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Part(part))), []);
+        assert_eq!(ann.get(id(1)).unwrap().state, TransferState::Done);
+        assert_eq!((ann.audience(id(1)), ann.given_of(SHARE)), (Some(Audience::Peer(BOB)), vec![id(1)]));
+        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Received { digest: [8; 32] })), [id(1)]);
     }
 
     #[test]
