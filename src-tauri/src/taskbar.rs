@@ -117,7 +117,7 @@ impl Totals {
             .moving
             .values()
             .fold((0, 0), |(moved, bytes), one| (moved + one.0.min(one.1), bytes + one.1));
-        let percent = if bytes == 0 { 0 } else { moved.saturating_mul(100) / bytes };
+        let percent = moved.saturating_mul(100).checked_div(bytes).unwrap_or(0);
         match (self.failed.is_empty(), self.moving.is_empty()) {
             (true, true) => Shown::Nothing,
             (true, false) => Shown::Moving(percent),
