@@ -12,6 +12,8 @@ pub struct Absent {
     is_reading: bool,
     /// Not before this.
     read_at: Instant,
+    /// Since when something is asked for again and again, and when it last was.
+    asked: Option<(Instant, Instant)>,
 }
 
 impl Absent {
@@ -22,10 +24,16 @@ impl Absent {
         }
     }
 
-    /// What is to be read now: one reading at a time, and not too often. What was asked for too early is asked for again.
+    /// What is to be read now: one reading at a time, and not too often. What was asked for too early is asked for again:
+    /// whoever comes late fetches the newest over TCP first, and is not to be told the oldest meanwhile.
     pub fn take(&mut self, now: Instant) -> Vec<(LogId, Span)> {
         let mut places = std::mem::take(&mut self.places);
-        if places.is_empty() || self.is_reading || now < self.read_at {
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let since = self.asked.filter(|(_, last)| now.since(*last) < FORGET).map_or(now, |(since, _)| since);
+        self.asked = Some((since, now));
+        if self.is_reading || now < self.read_at || now.since(since) < PATIENCE {
             return Vec::new();
         }
         (self.is_reading, self.read_at) = (true, now + SPACING);
@@ -49,6 +57,10 @@ impl Absent {
 /// Places of one reading: what a nack asks for.
 const MOST: usize = 64;
 const SPACING: Duration = Duration::from_millis(200);
+/// What TCP has to bring it in.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Whoever asks after so long asks for something else.
+const FORGET: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -63,8 +75,11 @@ mod tests {
             }
         };
         let span = |after, to| Span { after: Seq(after), to: Seq(to) };
-        let (mut absent, now) = (Absent::default(), Instant(1_000_000));
+        let (mut absent, now) = (Absent::default(), Instant(100_000_000));
         assert_eq!(absent.take(now), []);
+        ask(&mut absent);
+        assert_eq!(absent.take(now), [], "TCP may bring it");
+        let now = now + PATIENCE;
         ask(&mut absent);
         assert_eq!(absent.take(now), [(log, span(1, 3)), (log, span(6, 7)), (other, span(8, 9))]);
         ask(&mut absent);
@@ -74,5 +89,8 @@ mod tests {
         assert_eq!(absent.take(now), [], "too early");
         (0..200).for_each(|seq| absent.note((log, Seq(2 * seq + 1))));
         assert_eq!(absent.take(now + SPACING).len(), MOST);
+        absent.was_read();
+        ask(&mut absent);
+        assert_eq!(absent.take(now + FORGET + SPACING), [], "that is something else");
     }
 }
