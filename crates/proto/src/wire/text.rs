@@ -1,6 +1,6 @@
 //! What of other people's text may reach a screen.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 /// One line of text, safe to show: NFC, no control, direction, invisible or private-use characters, white space folded
 /// to single spaces, at most `max_bytes` bytes and cut between characters. May be empty.
@@ -9,7 +9,7 @@ pub fn clean_line(text: &str, max_bytes: usize) -> String {
     let bounded = cut(text, max_bytes.saturating_mul(4));
     // Made visible before it is normalised: what stood between two characters may have kept them from composing.
     let visible = bounded.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| is_visible(*c));
-    let visible: String = visible.nfc().collect();
+    let visible = composed(visible.collect());
     let folded = visible.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     cut(&folded, max_bytes).trim_end().to_owned()
 }
@@ -17,9 +17,17 @@ pub fn clean_line(text: &str, max_bytes: usize) -> String {
 /// A message, safe to show: as [`clean_line`], but lines and the spaces in them stay as they were written.
 pub fn clean_text(text: &str, max_bytes: usize) -> String {
     let unified = cut(text, max_bytes).replace("\r\n", "\n").replace('\r', "\n");
-    let visible: String =
-        unified.chars().filter(|c| matches!(c, '\n' | '\t') || is_visible(*c)).nfc().collect();
+    let visible = unified.chars().filter(|c| matches!(c, '\n' | '\t') || is_visible(*c));
+    let visible = composed(visible.collect());
     cut(&visible, max_bytes).trim_matches('\n').trim_end().to_owned()
+}
+
+/// In NFC. Nearly all text is already: to see that costs a fraction of making it anew.
+fn composed(text: String) -> String {
+    if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {
+        return text;
+    }
+    text.nfc().collect()
 }
 
 /// Whether a character shows itself and nothing else. Direction marks, invisible joiners outside emoji, and
