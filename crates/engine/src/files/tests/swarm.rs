@@ -55,8 +55,10 @@ async fn the_author_may_leave_as_soon_as_one_copy_is_among_the_receivers() {
         for holding in &holdings {
             holding.lock().have.iter().for_each(|piece| _ = all.insert(piece));
         }
-        // And who they are is known to each other: that takes a moment of its own.
-        let known = receivers.iter().all(|person| person.visits.load(Relaxed) >= 3);
+        // And who they are is known to each other, and what the author signs, without which nobody can prove to others what
+        // it has: each takes a moment of its own.
+        let signed = holdings.iter().all(|holding| holding.lock().leaves.signature(0).is_some());
+        let known = signed && receivers.iter().all(|person| person.visits.load(Relaxed) >= 3);
         if all.is_full() && known {
             break;
         }
