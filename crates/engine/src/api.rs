@@ -177,7 +177,8 @@ pub enum Command {
     Transfers {},
     /// Fetch an offer into the folder behind a handle, or into the download folder; answered by [`Reply::Transfer`].
     ///
-    /// `transfer` is here and below an id or an unambiguous prefix of one.
+    /// `transfer` is here and below an id, or an unambiguous beginning of one or of its second half: the first is the same
+    /// for all that one device offers.
     Accept {
         transfer: String,
         #[cfg_attr(test, ts(optional))]

@@ -123,6 +123,13 @@ impl TransferId {
         TransferId(id)
     }
 
+    /// Whether somebody who wrote this means it: the beginning of the id, or of its random half, which alone tells what one
+    /// device offers apart.
+    pub fn is_meant(&self, written: &str) -> bool {
+        let (id, written) = (self.to_string(), written.to_lowercase());
+        !written.is_empty() && (id.starts_with(&written) || id[16..].starts_with(&written))
+    }
+
     /// Whether this device may offer under the id.
     pub fn is_of(&self, author: PeerId) -> bool {
         self.0[..8] == author.0[..8]

@@ -206,14 +206,13 @@ impl Run {
     /// Also one that was over before this run.
     fn find_any_transfer(&self, wanted: &str) -> Result<TransferId, ApiError> {
         let open = self.find_transfer(wanted);
-        let prefix = wanted.to_lowercase();
         let over = || {
             let over = self.view.transfers.iter().filter(|(_, view)| view.record.is_some());
-            let mut found = over.map(|(id, _)| *id).filter(|id| id.to_string().starts_with(&prefix));
+            let mut found = over.map(|(id, _)| *id).filter(|id| id.is_meant(wanted));
             found.next().filter(|_| found.next().is_none())
         };
         match open {
-            Err(error) if error.code == ErrorCode::NotFound && !prefix.is_empty() => over().ok_or(error),
+            Err(error) if error.code == ErrorCode::NotFound => over().ok_or(error),
             open => open,
         }
     }

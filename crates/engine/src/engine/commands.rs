@@ -417,12 +417,10 @@ impl Run {
         if let Some(id) = TransferId::parse(wanted).filter(|id| self.node.transfer(*id).is_some()) {
             return Ok(id);
         }
-        let prefix = wanted.to_lowercase();
-        let matching =
-            self.node.transfers().map(|record| record.id).filter(|id| id.to_string().starts_with(&prefix));
+        let matching = self.node.transfers().map(|record| record.id).filter(|id| id.is_meant(wanted));
         let found: Vec<TransferId> = matching.take(2).collect();
         match found[..] {
-            [one] if !prefix.is_empty() => Ok(one),
+            [one] => Ok(one),
             [] => {
                 let sentence = format!("There is no open transfer “{wanted}”. See them: lanyard transfers");
                 Err(ApiError::new(ErrorCode::NotFound, sentence))

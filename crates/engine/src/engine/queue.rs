@@ -178,11 +178,10 @@ impl Run {
 
     /// Transfers of earlier runs, too.
     fn find_in_history(&self, wanted: &str) -> Result<TransferId, ApiError> {
-        let prefix = wanted.to_lowercase();
         let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some()).map(|(id, _)| *id);
         let mut found: Vec<TransferId> = earlier
             .chain(self.node.transfers().map(|record| record.id))
-            .filter(|id| !prefix.is_empty() && id.to_string().starts_with(&prefix))
+            .filter(|id| id.is_meant(wanted))
             .collect();
         found.sort_unstable();
         found.dedup();

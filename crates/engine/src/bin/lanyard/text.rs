@@ -102,6 +102,11 @@ pub fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
+/// The same for a transfer: only the second half of its id tells what one device offers apart.
+pub fn short_transfer(id: &str) -> &str {
+    short(id.get(16..).unwrap_or(id))
+}
+
 /// Control characters (among them every escape sequence's first), line separators, and what turns the direction of
 /// writing around. All of them are below U+10000.
 fn is_hostile(c: char) -> bool {

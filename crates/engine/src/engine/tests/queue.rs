@@ -256,6 +256,33 @@ async fn only_what_failed_is_fetched_again_and_what_is_forgotten_leaves_nothing(
 }
 
 #[tokio::test]
+async fn two_offers_of_one_device_are_told_apart_by_the_half_of_their_ids_that_differs() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    let file = home.path().join("note");
+    fs::write(&file, b"note").unwrap();
+    meet(&bob, &ann).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let id = offer(&ann, "#lobby", &file).await;
+        until(&bob, |transfer| transfer.id == id).await;
+        ids.push(id);
+    }
+    assert_eq!(ids[0][..16], ids[1][..16], "the first half says whose it is");
+    let both = bob.handle().call(accept(&ids[0][..8])).await.unwrap_err();
+    assert!(both.message.contains("Several transfers"), "{both}");
+    assert_eq!(transfer(&bob, accept(&ids[1][16..24])).await.id, ids[1]);
+    assert_eq!(transfer(&bob, accept(&ids[0])).await.id, ids[0]);
+    assert_eq!(bob.handle().call(accept("")).await.unwrap_err().code, ErrorCode::NotFound);
+    for id in &ids {
+        until(&bob, |transfer| transfer.id == *id && transfer.state == TransferState::Done).await;
+        let forget = Command::ForgetTransfer { transfer: id[16..24].to_owned() };
+        bob.handle().call(forget).await.unwrap();
+    }
+    down_both(ann, bob).await;
+}
+
+#[tokio::test]
 async fn what_was_cancelled_leaves_nothing_and_can_be_wanted_after_all() {
     let home = tempfile::tempdir().unwrap();
     let bob_home = home.path().join("bob");

@@ -166,7 +166,7 @@ pub fn state(state: TransferState) -> &'static str {
 
 /// One line about a transfer.
 pub fn words(transfer: &Transfer) -> String {
-    let id = paint(STRONG, text::short(&transfer.id));
+    let id = paint(STRONG, text::short_transfer(&transfer.id));
     let direction = match transfer.direction {
         TransferDirection::In => format!("from {}", text::line(&transfer.from_name)),
         TransferDirection::Out => match transfer.receivers.as_slice() {

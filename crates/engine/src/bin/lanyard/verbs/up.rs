@@ -136,7 +136,7 @@ impl Teller {
             }
             Event::Message { message } => self.message(message),
             Event::Offer { transfer } => {
-                let hint = format!("lanyard accept {}", text::short(&transfer.id));
+                let hint = format!("lanyard accept {}", text::short_transfer(&transfer.id));
                 let from = paint(STRONG, &text::line(&transfer.from_name));
                 format!("{from} offers {}  {}", transfers::what(transfer), paint(QUIET, &hint))
             }
