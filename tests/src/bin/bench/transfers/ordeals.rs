@@ -30,7 +30,7 @@ pub fn damaged(options: &Options) {
     }
 }
 
-/// F5: twenty receivers, and a sender that is killed when the first of them has all of it.
+/// F5: twenty receivers, and a sender that is killed when one of them has all of it.
 pub fn swarm(options: &Options) {
     let mib = (options.mib / 16).max(8);
     let alone = spread(&Lan::new(), mib, 1, UPLINK, false);
