@@ -4,6 +4,7 @@ use lanyard_tests::hosts::Lan;
 use lanyard_tests::ordeal::{damage, kills, loss, spread};
 
 use super::Options;
+use super::many::rows;
 use crate::node::row;
 
 /// F1: either end is killed at 200 moments by chance.
@@ -40,22 +41,7 @@ pub fn swarm(options: &Options) {
             if leaves { ", the sender killed when one has it" } else { "" }
         );
         match (&alone, spread(&Lan::new(), mib, 20, UPLINK, leaves)) {
-            (Ok(alone), Ok(all)) => {
-                let (one, last) = (alone.took.as_secs_f64(), all.took.as_secs_f64());
-                let ratio = format!("{:.2}", last / one);
-                row(
-                    &format!("{what}: until the last has it"),
-                    &format!("{last:.1} s"),
-                    &format!("one: {one:.1} s"),
-                    &ratio,
-                );
-                row(
-                    &format!("{what}: copies on the sender's wire"),
-                    &format!("{:.2}", all.copies),
-                    "at most 1.3",
-                    "",
-                );
-            }
+            (Ok(alone), Ok(all)) => rows(&what, &all, alone.took.as_secs_f64()),
             (Err(why), _) => row(&what, "FAILED", why, ""),
             (_, Err(why)) => row(&what, "FAILED", &why, ""),
         }
