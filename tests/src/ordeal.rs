@@ -17,7 +17,7 @@ use crate::node::{LONG, Node};
 /// What an interrupted transfer has cost.
 #[derive(Debug)]
 pub struct Interrupted {
-    /// Bytes on the sender's wire beyond one copy with its headers.
+    /// Bytes on the sender's wire beyond those of the file, all headers and acknowledgements among them.
     pub again: u64,
     /// How long all of it took.
     pub took: Duration,
@@ -58,7 +58,7 @@ pub fn kills(lan: &Lan, mib: u64, kills: usize, seed: u64) -> Result<Interrupted
     bob.process.wait_for("a whole file", patience(mib, LINK), is_done);
     let (took, sent) = (start.elapsed(), lan.traffic()[0].sent.bytes - before);
     same(&path, &bob.host)?;
-    Ok(Interrupted { again: sent.saturating_sub(on_the_wire(bytes)), took, kills: killed })
+    Ok(Interrupted { again: sent.saturating_sub(bytes), took, kills: killed })
 }
 
 /// While the receiver is down at half, one bit of every so many MiB that it has staged turns over.
@@ -111,7 +111,7 @@ pub fn loss(lan: &Lan, mib: u64, percent: u8) -> Result<Duration, String> {
 pub struct Spread {
     /// Until the last receiver had it.
     pub took: Duration,
-    /// Copies on the sender's wire.
+    /// Copies on the sender's wire, with all headers.
     pub copies: f64,
 }
 
@@ -145,7 +145,7 @@ pub fn spread(lan: &Lan, mib: u64, receivers: usize, mbit: u32, leaves: bool) ->
         node.process.wait_for("a whole file", within, is_done);
     }
     let took = start.elapsed();
-    let copies = (lan.traffic()[0].sent.bytes - before) as f64 / on_the_wire(mib << 20) as f64;
+    let copies = (lan.traffic()[0].sent.bytes - before) as f64 / (mib << 20) as f64;
     others.iter().try_for_each(|node| same(&path, &node.host))?;
     Ok(Spread { took, copies })
 }
@@ -223,11 +223,6 @@ fn flip(path: &Path, every: u64, dice: &mut Dice) -> io::Result<usize> {
         flipped += 1;
     }
     Ok(flipped)
-}
-
-/// What so many bytes come to with all headers: a frame carries 1448 of 1514, and the encryption adds 22 to 16384.
-fn on_the_wire(bytes: u64) -> u64 {
-    (bytes as f64 * (1514.0 / 1448.0) * (16_406.0 / 16_384.0)) as u64
 }
 
 fn dice(seed: u64) -> Dice {
