@@ -49,7 +49,7 @@ impl Reader {
         let (answer, answered) = oneshot::channel();
         let ask = Request::Ask(Box::new(move |connection| {
             // An error only says that nobody waits for it.
-            let _ = answer.send(question(connection));
+            let _ = answer.send(at_one_moment(connection, question));
         }));
         self.requests.send(ask).await.map_err(|_| StoreError::Closed)?;
         let answer = answered.await.unwrap_or(Err(StoreError::Closed));
@@ -64,6 +64,17 @@ impl Reader {
             let _ = end.await;
         }
     }
+}
+
+/// Answers from one state of the database, whatever is written meanwhile; and it is locked once, not for each statement.
+fn at_one_moment<T>(
+    connection: &Connection,
+    question: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    connection.prepare_cached("BEGIN")?.execute([])?;
+    let answer = question(connection);
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    answer
 }
 
 fn run(connection: Connection, mut queue: mpsc::Receiver<Request>) {
