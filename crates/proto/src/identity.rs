@@ -1,6 +1,7 @@
 //! This device's key, what it proves, and what two devices share because of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use hkdf::Hkdf;
@@ -74,9 +75,11 @@ impl Purpose {
 
 /// Whether `peer` signed these parts for this purpose. Strict: no malleable signature and no weak key passes.
 pub fn verify(peer: PeerId, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 64]) -> bool {
-    VerifyingKey::from_bytes(&peer.0).is_ok_and(|key| {
-        key.verify_strict(&purpose.message(parts), &Signature::from_bytes(signature)).is_ok()
-    })
+    VerifyingKey::from_bytes(&peer.0).is_ok_and(|key| verify_with(&key, purpose, parts, signature))
+}
+
+fn verify_with(key: &VerifyingKey, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 64]) -> bool {
+    key.verify_strict(&purpose.message(parts), &Signature::from_bytes(signature)).is_ok()
 }
 
 /// Who checks signatures for a node: [`verify`], or somebody who says yes only to what [`verify`] said yes to.
@@ -103,17 +106,42 @@ impl Verifier {
 impl Default for Verifier {
     /// Checks each signature itself.
     fn default() -> Verifier {
-        Verifier::new(Itself)
+        Verifier::new(Itself::default())
     }
 }
 
-struct Itself;
+/// Keeps the keys of those whose signatures were good as points of the curve: finding the point of a key is a tenth of checking
+/// a signature.
+#[derive(Default)]
+struct Itself {
+    keys: Mutex<BTreeMap<PeerId, VerifyingKey>>,
+}
+
+impl Itself {
+    fn keys(&self) -> MutexGuard<'_, BTreeMap<PeerId, VerifyingKey>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Verify for Itself {
     fn verify(&self, peer: PeerId, purpose: Purpose, parts: &[&[u8]], signature: &[u8; 64]) -> bool {
-        verify(peer, purpose, parts, signature)
+        let known = self.keys().get(&peer).copied();
+        let Some(key) = known.or_else(|| VerifyingKey::from_bytes(&peer.0).ok()) else { return false };
+        let good = verify_with(&key, purpose, parts, signature);
+        if good && known.is_none() {
+            let mut keys = self.keys();
+            // Whoever makes up a thousand devices makes us find the points of keys again, and no more.
+            if keys.len() >= MAX_KEYS {
+                keys.clear();
+            }
+            keys.insert(peer, key);
+        }
+        good
     }
 }
+
+/// Keys that are kept as points, of 200 bytes each.
+const MAX_KEYS: usize = 1024;
 
 /// The two in the order that both sides agree on.
 pub fn ordered(one: PeerId, other: PeerId) -> (PeerId, PeerId) {
@@ -139,6 +167,23 @@ mod tests {
         let mut identity_point = [0; 32];
         identity_point[0] = 1;
         assert_eq!(Identity::from_seed(&[1; 32]).agree(PeerId(identity_point)), None);
+    }
+
+    #[test]
+    fn whoever_checks_many_says_what_one_check_says_and_keeps_a_bounded_number_of_keys() {
+        let itself = Itself::default();
+        for seed in 0..=MAX_KEYS as u32 {
+            let mut bytes = [0; 32];
+            bytes[..4].copy_from_slice(&seed.to_be_bytes());
+            let ann = Identity::from_seed(&bytes);
+            let signature = ann.sign(Purpose::Entry, &[b"tea"]);
+            assert!(!itself.verify(ann.peer_id(), Purpose::Entry, &[b"coffee"], &signature));
+            for _ in 0..2 {
+                assert!(itself.verify(ann.peer_id(), Purpose::Entry, &[b"tea"], &signature));
+                assert!(!itself.verify(ann.peer_id(), Purpose::Entry, &[b"coffee"], &signature));
+            }
+        }
+        assert_eq!(itself.keys().len(), 1);
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! it is told, many at once where much happens. One question is asked at a time, so that nothing overtakes.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use lanyard_proto::model::{EntryId, PeerId, RoomId, UnixMillis};
 use lanyard_proto::node::Room;
 use lanyard_proto::rooms::{self, Content};
 use lanyard_proto::wire::entry::Entry;
+use tokio::time::Instant;
 
 use crate::api::Event;
 use crate::engine::run::{Report, Run};
@@ -22,6 +24,9 @@ pub struct News {
     /// Rooms that look otherwise in a list of rooms.
     rooms: BTreeSet<RoomId>,
     is_asking: bool,
+    /// When rooms were last counted, and whether somebody will say that it is time to do so again.
+    counted: Option<Instant>,
+    is_waiting: bool,
 }
 
 /// Something about a message, and who did it.
@@ -124,14 +129,23 @@ impl Run {
         self.look();
     }
 
+    /// It is time to count again what is unread.
+    pub fn count_rooms(&mut self) {
+        self.news.is_waiting = false;
+        self.look();
+    }
+
     fn look(&mut self) {
-        if self.news.is_asking || (self.news.heard.is_empty() && self.news.rooms.is_empty()) {
+        if self.news.is_asking {
+            return;
+        }
+        let rooms = self.rooms_to_count();
+        if self.news.heard.is_empty() && rooms.is_empty() {
             return;
         }
         self.news.is_asking = true;
         let most = self.news.heard.len().min(AT_ONCE);
         let heard: Vec<Heard> = self.news.heard.drain(..most).collect();
-        let rooms = std::mem::take(&mut self.news.rooms);
         let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
         tokio::spawn(async move {
             let looked = async {
@@ -148,6 +162,27 @@ impl Run {
             };
             let _ = reports.send(report).await;
         });
+    }
+
+    /// Rooms whose time has come. Counting goes through all that is unread, so where much is said it waits for more.
+    fn rooms_to_count(&mut self) -> BTreeSet<RoomId> {
+        let news = &mut self.news;
+        if news.rooms.is_empty() || news.is_waiting {
+            return BTreeSet::new();
+        }
+        let rest = news.counted.map_or(Duration::ZERO, |at| COUNTED.saturating_sub(at.elapsed()));
+        if rest.is_zero() {
+            news.counted = Some(Instant::now());
+            return std::mem::take(&mut news.rooms);
+        }
+        news.is_waiting = true;
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(rest).await;
+            // The engine's task may have ended.
+            let _ = reports.send(Report::CountRooms).await;
+        });
+        BTreeSet::new()
     }
 
     fn tell_of_change(&mut self, heard: Heard, changed: &Changed) {
@@ -200,6 +235,8 @@ pub fn counts(held: &Room, by: PeerId, kind: u8, message: &Shown) -> bool {
     }
 }
 
+/// Between two counts: nobody reads a number that changes faster.
+const COUNTED: Duration = Duration::from_millis(200);
 /// Changes looked up at once.
 const AT_ONCE: usize = 256;
 /// Changes among which the same one again is left out.

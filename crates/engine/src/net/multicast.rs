@@ -170,6 +170,12 @@ impl Sockets {
         }
     }
 
+    /// The next datagram that is here already, as [`Sockets::recv`] gives it.
+    pub fn recv_now(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let mut sockets = [&self.v4, &self.v6].into_iter().flatten();
+        sockets.find_map(|socket| socket.try_recv_from(buffer).ok())
+    }
+
     /// Sends once on every interface and family. Never waits: what the system does not take at once is lost.
     pub fn send(&self, reach: Reach, bytes: &[u8]) -> Spread {
         let mut spread = Spread::default();

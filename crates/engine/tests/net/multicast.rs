@@ -82,6 +82,27 @@ async fn a_network_that_eats_multicast_is_crossed_by_broadcast() {
 }
 
 #[tokio::test]
+async fn what_is_here_already_is_taken_without_waiting_and_nothing_is_made_up() {
+    let Some([ann]) = hosts() else { return };
+    let (one, other) = (ann.sockets(), ann.sockets());
+    let mut buffer = [0; 64];
+    assert_eq!(other.recv_now(&mut buffer), None);
+    for words in [&b"first"[..], b"second"] {
+        one.send(Reach::Group, words);
+    }
+    // Both families of the loopback interface may bring each.
+    let (length, from) = timeout(PATIENCE, other.recv(&mut buffer)).await.unwrap();
+    assert_eq!(&buffer[..length], b"first");
+    let mut rest = Vec::new();
+    while let Some((length, next)) = other.recv_now(&mut buffer) {
+        if next.is_ipv4() == from.is_ipv4() {
+            rest.push(buffer[..length].to_vec());
+        }
+    }
+    assert_eq!(rest, [b"second"]);
+}
+
+#[tokio::test]
 async fn a_flood_does_not_keep_a_receiver_from_everything_else() {
     let Some([ann]) = hosts() else { return };
     let (flooding, flooded) = (ann.sockets(), ann.sockets());

@@ -44,7 +44,7 @@ pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
     catch_up(node, out, &mut arrivals, &mut teller).await?;
     loop {
         let event = next(&mut events).await;
-        if says_of_messages(&event) {
+        if teller.lacks(&event) {
             catch_up(node, out, &mut arrivals, &mut teller).await?;
         }
         if !teller.was_told(&event) {
@@ -75,17 +75,6 @@ async fn catch_up(
     arrivals.take(node, tell).await
 }
 
-fn says_of_messages(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Message { .. }
-            | Event::MessageChanged { .. }
-            | Event::History { .. }
-            | Event::Lagged { .. }
-            | Event::Ready { .. }
-    )
-}
-
 /// Tells events, each once although the state at the start and the first events overlap.
 #[derive(Default)]
 struct Teller {
@@ -95,6 +84,16 @@ struct Teller {
 }
 
 impl Teller {
+    /// Whether something may have arrived that was not told. One question answers for many messages, whose events follow.
+    fn lacks(&self, event: &Event) -> bool {
+        match event {
+            Event::Message { message } => self.messages.get(&message.id).is_none(),
+            Event::MessageChanged { message } => !self.messages.reads_so(message),
+            Event::History { .. } | Event::Lagged { .. } | Event::Ready { .. } => true,
+            _ => false,
+        }
+    }
+
     fn was_told(&self, event: &Event) -> bool {
         match event {
             // What arrived was told by then.
