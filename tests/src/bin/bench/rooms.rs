@@ -24,6 +24,8 @@ struct Options {
     entries: Option<u64>,
     rounds: Option<usize>,
     seconds: Option<u64>,
+    /// Messages that each says in a second, where all talk.
+    rate: Option<u64>,
     seed: Option<u64>,
     /// IPv4 and IPv6, as most hosts have: every datagram goes out by both, and has two chances.
     both: bool,
@@ -81,6 +83,7 @@ fn parse(words: &[String]) -> Option<(Options, Vec<String>)> {
             "--entries" => options.entries = Some(number()?),
             "--rounds" => options.rounds = Some(number()? as usize),
             "--seconds" => options.seconds = Some(number()?),
+            "--rate" => options.rate = Some(number()?),
             "--seed" => options.seed = Some(number()?),
             "--both" => options.both = true,
             "all" => {}
@@ -180,7 +183,7 @@ fn cost_rows(name: &str, crowd: &Crowd, cpu: f64, lasted: Duration) {
 }
 
 const OPTIONS: &str =
-    "[--nodes N] [--messages N] [--entries N] [--rounds N] [--seconds N] [--seed N] [--both]";
+    "[--nodes N] [--messages N] [--entries N] [--rounds N] [--seconds N] [--rate N] [--seed N] [--both]";
 
 /// Whether any figure missed its target: whoever runs this from a script sees it by the exit code.
 static MISSED: AtomicBool = AtomicBool::new(false);

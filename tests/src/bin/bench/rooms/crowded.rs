@@ -30,7 +30,7 @@ pub fn lossy(name: &str, percent: u8, options: &Options) -> Result<(), String> {
 /// R8: all talk at once over 6 Mbit/s that they share with a bystander.
 pub fn loud(options: &Options) -> Result<(), String> {
     let nodes = options.nodes.unwrap_or(50);
-    let per_second = 5.0;
+    let per_second = options.rate.unwrap_or(5) as f64;
     let messages = options.messages.unwrap_or((nodes as f64 * per_second) as usize * 20);
     let lan = Lan::new();
     let crowd = Crowd::gather(&lan, nodes, options.addresses())?;
@@ -48,7 +48,7 @@ pub fn loud(options: &Options) -> Result<(), String> {
     };
     let idle = median_rtt(round_trips(100));
     let busy = round_trips((messages as f64 / nodes as f64 / per_second * 10.0) as u32);
-    let what = format!("R8 ({nodes} nodes at 5/s over 6 Mbit/s, {messages} messages)");
+    let what = format!("R8 ({nodes} nodes at {per_second}/s over 6 Mbit/s, {messages} messages)");
     let (said, spent) = hold(&lan, &crowd, options, nodes, messages, per_second)?;
     judge(&what, &crowd, &said, [None, Some(10.0), None])?;
     let busy = median_rtt(busy);
@@ -69,6 +69,7 @@ pub fn loud(options: &Options) -> Result<(), String> {
         &format!("{needed:.1}, here are {cores}"),
         needed <= cores as f64,
     );
+    spent.traffic_rows(&what, said.len(), None, None);
     cost_rows(&what, &crowd, spent.cpu, spent.lasted);
     Ok(())
 }
@@ -189,6 +190,15 @@ fn judge(what: &str, crowd: &Crowd, said: &[Said], targets: [Option<f64>; 3]) ->
 
 impl Spent {
     fn rows(&self, what: &str, crowd: &Crowd, messages: usize, datagrams: f64, bytes: Option<f64>) {
+        self.traffic_rows(what, messages, Some(datagrams), bytes);
+        cost_rows(what, crowd, self.cpu, self.lasted);
+    }
+
+    fn traffic_rows(&self, what: &str, messages: usize, datagrams: Option<f64>, bytes: Option<f64>) {
+        let at_most =
+            |most: Option<f64>, unit: &str| most.map_or(String::new(), |most| format!("<= {most}{unit}"));
+        let within =
+            |most: Option<f64>, measured: f64| most.map_or(Verdict::None, |most| (measured <= most).into());
         let per_message = |number: f64| number / messages as f64;
         let of = |kinds: &[u8]| {
             let spent = kinds.iter().filter_map(|kind| self.datagrams.get(kind));
@@ -196,17 +206,18 @@ impl Spent {
         };
         let (rooms, presence) = (of(&ROOM_KINDS), of(&PRESENCE_KINDS));
         let [data, heads, nacks] = [16, 17, 18].map(|kind| of(&[kind]).0);
+        let size = |kind| of(&[kind]).1;
         row(
             &format!("{what}: datagrams per message"),
-            &format!("<= {datagrams}"),
+            &at_most(datagrams, ""),
             &format!("{:.2} (data {data:.2}, heads {heads:.2}, nacks {nacks:.2})", rooms.0),
-            rooms.0 <= datagrams,
+            within(datagrams, rooms.0),
         );
         row(
             &format!("{what}: multicast per message, on the wire"),
-            &bytes.map_or(String::new(), |most| format!("<= {most} B")),
-            &format!("{:.0} B", rooms.1),
-            bytes.map_or(Verdict::None, |most| (rooms.1 <= most).into()),
+            &at_most(bytes, " B"),
+            &format!("{:.0} B (data {:.0}, heads {:.0}, nacks {:.0})", rooms.1, size(16), size(17), size(18)),
+            within(bytes, rooms.1),
         );
         row(
             &format!("{what}: announcements in the same time, per message"),
@@ -214,7 +225,6 @@ impl Spent {
             &format!("{:.2} datagrams, {:.0} B", presence.0, presence.1),
             Verdict::None,
         );
-        cost_rows(what, crowd, self.cpu, self.lasted);
     }
 
     /// Kilobytes of multicast a second, announcements included.
