@@ -12,7 +12,8 @@ mod part;
 
 mod queue;
 
-pub use queue::AT_ONCE;
+use super::given::UNCLAIMED_FOR;
+pub use queue::{AT_ONCE, AT_ONCE_FROM_PEER};
 
 pub struct Transfers {
     pub(super) me: PeerId,
@@ -36,6 +37,8 @@ pub(super) struct Open {
     holders: BTreeSet<PeerId>,
     /// Where the files go, by a number that is another for each disk.
     pub(super) disk: u64,
+    /// Whom they come from in the first place: the author, or while that is away somebody who has them.
+    giver: PeerId,
     /// Whether its author wrote that it is paused, and by its clock when it last did.
     held: (Hlc, bool),
     /// Whether its author answered so when it was last asked.
@@ -278,6 +281,7 @@ impl Transfers {
         };
         for open in self.open.values_mut().filter(waits) {
             open.retry_at = Some(now);
+            open.giver = open.record.from;
         }
     }
 
@@ -325,6 +329,7 @@ impl Open {
     pub(super) fn new(record: TransferRecord, audience: Audience) -> Open {
         let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
         Open {
+            giver: record.from,
             record,
             audience,
             retry_at: None,
