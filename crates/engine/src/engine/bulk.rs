@@ -245,6 +245,7 @@ impl Run {
         if !self.may_fetch(transfer, peer) {
             return Verdict::MayNot;
         }
+        self.node.came_for(transfer);
         if self.node.is_paused(transfer) {
             return Verdict::Later;
         }

@@ -105,6 +105,11 @@ impl Shelf {
         .await
     }
 
+    /// Whether somebody has begun to fetch an own offer, in this run or in an earlier one.
+    pub fn was_fetched(&self, transfer: TransferId) -> bool {
+        self.states(transfer).exists()
+    }
+
     /// What lies here and is none of these, or was never finished. Asked before anything new is put here.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ mod swarm;
 mod table;
 
 pub use bitmap::Bitmap;
-pub use given::GIVEN_FOR;
+pub use given::{GIVEN_FOR, UNCLAIMED_FOR};
 pub use pages::{is_signed, sign_page};
 pub use pieces::{BUNDLE_FILES, ChunkOf, Layout, Leaf, MAX_PIECES, NO_LEAF, PAGE_LEAVES, Piece, TooLarge};
 pub use swarm::{Damage, Fetch, Handout, Link, MAX_TRIES, Order, Role, WINDOW};

@@ -43,6 +43,8 @@ pub(super) struct Open {
     held: (Hlc, bool),
     /// Whether its author answered so when it was last asked.
     turned_away: bool,
+    /// Until when somebody must come for what it asked for of a shared folder; `None` once it has.
+    pub(super) unclaimed: Option<Instant>,
 }
 
 /// Why a command about a transfer cannot be carried out.
@@ -90,7 +92,9 @@ impl Transfers {
             }
         }
         let retry_at = (record.state == TransferState::Waiting && !record.paused).then_some(now);
-        self.open.insert(record.id, Open { retry_at, ..Open::new(record, audience) });
+        let given = mine && record.share().is_some() && record.state == TransferState::Offered;
+        let unclaimed = given.then_some(now + UNCLAIMED_FOR);
+        self.open.insert(record.id, Open { retry_at, unclaimed, ..Open::new(record, audience) });
         effects
     }
 
@@ -138,6 +142,7 @@ impl Transfers {
             if !open.is_for(author) {
                 return Effects::default();
             }
+            open.unclaimed = None;
             let receipt = open.believed(author, receipt);
             open.record.receipts.retain(|(peer, _)| *peer != author);
             open.record.receipts.push((author, receipt));
@@ -339,6 +344,7 @@ impl Open {
             disk: 0,
             held: (Hlc(0), false),
             turned_away: false,
+            unclaimed: None,
         }
     }
 

@@ -221,10 +221,10 @@ impl Transfers {
         effects
     }
 
-    /// When to call [`Transfers::start_due`] again. What is queued starts when others end.
+    /// When to call [`Transfers::start_due`] and [`Transfers::give_up_unclaimed`] again. What is queued starts when others end.
     pub fn deadline(&self) -> Option<Instant> {
-        let queued = |open: &&Open| open.record.state == TransferState::Queued;
-        self.open.values().filter(|open| !queued(open)).filter_map(|open| open.retry_at).min()
+        let retried = |open: &Open| open.retry_at.filter(|_| open.record.state != TransferState::Queued);
+        self.open.values().flat_map(|open| [retried(open), open.unclaimed]).flatten().min()
     }
 
     /// Notes when transfers were over, where these effects say that they are.
