@@ -313,7 +313,7 @@ impl Run {
             .filter_map(|(id, view)| Some((id, view.note.folder.as_ref()?, view.record.as_ref()?)))
             .filter(|(.., record)| matches!(record.state, TransferState::Done | TransferState::Cancelled))
             .filter(|(.., record)| record.from != self.node.me())
-            .filter(|(id, ..)| !self.is_part(**id))
+            .filter(|(id, _, record)| !self.is_part(**id) || self.is_part_for_good(record))
             .map(|(id, ..)| *id)
             .collect();
         for transfer in over {

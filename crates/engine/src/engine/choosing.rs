@@ -116,6 +116,11 @@ impl Run {
         self.record_of(transfer).is_some_and(done) && chosen(transfer)
     }
 
+    /// Whether the rest of what is here in part will never come: it is offered no longer.
+    pub fn is_part_for_good(&self, record: &TransferRecord) -> bool {
+        record.is_withdrawn() || record.share().is_some() && record.is_too_old_to_give(self.clock.now().unix)
+    }
+
     /// What is to be fetched of a transfer.
     pub fn choice_of(&self, transfer: TransferId) -> Option<Choice> {
         let Chosen { items, files, bytes } = self.view.transfers.get(&transfer)?.note.chosen.as_ref()?;

@@ -167,11 +167,14 @@ impl Transfers {
         }
         // What is here stays, and is given to nobody else.
         let unshelved = Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() };
-        if open.record.state == TransferState::Done {
-            return unshelved;
+        if open.record.is_withdrawn() {
+            return Effects::default();
         }
         open.record.receipts.push((author, receipt));
-        let mut effects = open.stop(TransferState::Cancelled);
+        let mut effects = match open.record.state {
+            TransferState::Done => Effects::default(),
+            _ => open.stop(TransferState::Cancelled),
+        };
         effects.extend(unshelved);
         effects.extend(open.changed());
         effects

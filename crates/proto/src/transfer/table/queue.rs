@@ -126,7 +126,8 @@ impl Transfers {
             return Err(Refusal::NotOver);
         }
         let mut effects = Effects::default();
-        if open.record.from != self.me && open.record.state != TransferState::Done {
+        // Of what came in part something lies there still, for the rest.
+        if open.record.from != self.me {
             effects.run.push(Job::StopPull { transfer, staged: Staged::Discard });
         }
         effects.run.push(Job::Unshelve { transfer });
