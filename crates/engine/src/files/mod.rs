@@ -54,6 +54,7 @@ mod place;
 mod plan;
 mod positions;
 mod pull;
+mod refusal;
 mod serve;
 mod shelf;
 mod sink;

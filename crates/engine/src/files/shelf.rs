@@ -251,13 +251,17 @@ impl Shelf {
     pub(super) fn write_down(&self, transfer: TransferId, head: &Head, manifest: &[u8]) -> io::Result<()> {
         let head = minicbor::to_vec(head).expect("a vector takes every byte");
         let unfinished = self.folder.join(format!("{transfer}.new"));
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&(head.len() as u32).to_be_bytes())?;
-        file.write_all(&head)?;
-        file.write_all(manifest)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&unfinished, self.path(transfer))?;
+        let finish = || -> io::Result<()> {
+            let mut file = File::create(&unfinished)?;
+            file.write_all(&(head.len() as u32).to_be_bytes())?;
+            file.write_all(&head)?;
+            file.write_all(manifest)?;
+            file.sync_all()?;
+            drop(file);
+            fs::rename(&unfinished, self.path(transfer))
+        };
+        // On a full disk least of all anything is to be left behind.
+        finish().inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
         sync_folder(&self.folder)
     }
 
