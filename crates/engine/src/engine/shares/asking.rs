@@ -133,18 +133,21 @@ impl Run {
             effects.extend(self.forget_transfer(old).unwrap_or_default());
         }
         self.enter(effects, Some(Answer { to: answer, with: Answering::Transfer(transfer) })).await?;
-        self.claim(transfer);
+        self.claim(transfer, peer);
         Ok(())
     }
 
     /// Lets the holder know that somebody will come for what waits here for its turn: it reads the list, which people look
     /// into meanwhile.
-    fn claim(&self, transfer: TransferId) {
+    fn claim(&mut self, transfer: TransferId, holder: PeerId) {
         if self.node.transfer(transfer).is_none_or(|record| record.state == TransferState::Running) {
             return;
         }
         let Ok(listing) = self.listing(transfer) else { return };
+        let turns = self.shares.asks(holder);
         tokio::spawn(async move {
+            // Of whoever gets much at a time the holder would take no more connections.
+            let _turn = turns.acquire_owned().await;
             if let Err(error) = listing.await {
                 tracing::debug!(%transfer, %error, "a holder does not know that it will be come for");
             }
