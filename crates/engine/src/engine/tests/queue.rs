@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// Lets files be fetched so fast, and so many at a time.
-async fn limit(engine: &Engine, down: u64, at_once: u32) {
+pub(super) async fn limit(engine: &Engine, down: u64, at_once: u32) {
     limit_both(engine, 0, down, at_once).await;
 }
 

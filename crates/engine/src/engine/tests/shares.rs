@@ -318,6 +318,25 @@ async fn what_finds_no_room_is_offered_to_nobody_any_more() {
     down(bob).await;
 }
 
+#[tokio::test]
+async fn whoever_gives_what_waits_for_its_turn_knows_that_it_will_be_come_for() {
+    let home = tempfile::tempdir().unwrap();
+    let ann_home = home.path().join("ann");
+    let (ann, bob) = (up(&ann_home, "ann").await, up(&home.path().join("bob"), "bob").await);
+    let films = folder(home.path(), "films", &["short"]);
+    std::fs::write(films.join("long"), vec![7; 192 << 20]).unwrap();
+    meet(&bob, &ann).await;
+    share(&ann, &films, ShareAudience::Everyone).await;
+    queue::limit(&bob, 0, 1).await;
+    let long = get(&bob, "films", &["long"], None).await.unwrap();
+    let id = get(&bob, "films", &["short"], None).await.unwrap();
+    let begun = ann_home.join("offers").join(format!("{id}.states"));
+    eventually(|| begun.exists()).await;
+    assert_eq!(until(&bob, |transfer| transfer.id == long).await.state, TransferState::Running);
+    down(ann).await;
+    down(bob).await;
+}
+
 /// A new folder with these files in it, each with its name as content.
 fn folder(home: &Path, name: &str, files: &[&str]) -> std::path::PathBuf {
     let folder = home.join(name);
