@@ -252,7 +252,8 @@ pub enum Command {
     /// Neither fetch an accepted transfer nor give an offer, until it is resumed; answered by [`Reply::Transfer`].
     Pause { transfer: String },
     /// Go on with a paused transfer, or fetch what is missing of one that failed or was cancelled; answered by
-    /// [`Reply::Transfer`].
+    /// [`Reply::Transfer`]. What was got of a shared folder, and then cancelled or refused, is got anew: that is another transfer,
+    /// in place of this one.
     Resume { transfer: String },
     /// Let an accepted transfer have its turn right before another one, or last; answered by [`Reply::Transfers`].
     Reorder {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lanyard_proto::effects::{Input, Staged};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use lanyard_proto::rooms::RoomKind;
-use lanyard_proto::transfer::{PullEnd, TransferState};
+use lanyard_proto::transfer::{AT_ONCE_FROM_PEER, PullEnd, TransferState};
 use lanyard_proto::wire::file::Source;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -245,6 +245,7 @@ impl Run {
         if !self.may_fetch(transfer, peer) {
             return Verdict::MayNot;
         }
+        self.node.came_for(transfer);
         if self.node.is_paused(transfer) {
             return Verdict::Later;
         }
@@ -312,7 +313,7 @@ impl Run {
             .filter_map(|(id, view)| Some((id, view.note.folder.as_ref()?, view.record.as_ref()?)))
             .filter(|(.., record)| matches!(record.state, TransferState::Done | TransferState::Cancelled))
             .filter(|(.., record)| record.from != self.node.me())
-            .filter(|(id, ..)| !self.is_part(**id))
+            .filter(|(id, _, record)| !self.is_part(**id) || self.is_part_for_good(record))
             .map(|(id, ..)| *id)
             .collect();
         for transfer in over {
@@ -395,5 +396,6 @@ pub const MAX_ASKERS: usize = 16;
 pub const MAX_ASKERS_PER_PEER: usize = 2;
 /// Connections that are served at a time: more would only share the same disk and wire.
 const MAX_SERVES: usize = 16;
-/// Nobody takes all the places. A receiver that pulls more at a time from here is told to come again.
-const MAX_SERVES_PER_PEER: usize = 4;
+/// Nobody takes all the places. A receiver fetches no more at a time from one device; what it has ended may be heard of here
+/// only after what it begins next.
+const MAX_SERVES_PER_PEER: usize = AT_ONCE_FROM_PEER + 2;

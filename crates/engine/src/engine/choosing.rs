@@ -1,13 +1,16 @@
 //! Which files of an offer a person wants, and how to list them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lanyard_proto::effects::TransferRecord;
 use lanyard_proto::model::TransferId;
 use lanyard_proto::transfer::{Failure, TransferState as NodeState};
-use lanyard_proto::wire::file::ItemKind;
+use lanyard_proto::wire::file::{ItemKind, Source};
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::api::{ApiError, ErrorCode, Reply, TransferFile, TransferFileState, TransferFiles};
+use crate::api::{ApiError, ErrorCode, Event, Reply, TransferFile, TransferFileState, TransferFiles};
 use crate::engine::commands::{To, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::queue::Wanted;
@@ -113,6 +116,11 @@ impl Run {
         self.record_of(transfer).is_some_and(done) && chosen(transfer)
     }
 
+    /// Whether the rest of what is here in part will never come: it is offered no longer.
+    pub fn is_part_for_good(&self, record: &TransferRecord) -> bool {
+        record.is_withdrawn() || record.share().is_some() && record.is_too_old_to_give(self.clock.now().unix)
+    }
+
     /// What is to be fetched of a transfer.
     pub fn choice_of(&self, transfer: TransferId) -> Option<Choice> {
         let Chosen { items, files, bytes } = self.view.transfers.get(&transfer)?.note.chosen.as_ref()?;
@@ -157,7 +165,7 @@ impl Run {
     }
 
     /// The list of a transfer's files, from wherever it can be had.
-    fn listing(
+    pub(super) fn listing(
         &self,
         transfer: TransferId,
     ) -> Result<impl Future<Output = Result<Contents, ApiError>> + Send + use<>, ApiError> {
@@ -169,13 +177,24 @@ impl Run {
             into: self.view.transfers.get(&transfer).and_then(|view| view.note.folder.clone()),
         };
         // Of those that were over before this run the node knows nothing any more.
-        let sources = self.node.sources_of(transfer).unwrap_or_default();
+        let sources = self.node.sources_of(transfer);
+        let nobody = sources.as_ref().is_ok_and(Vec::is_empty);
+        let sources = sources.unwrap_or_default();
         let dialler = self.dialler();
         let (shelf, lists, author) = (self.shelf.clone(), self.lists.clone(), self.name_of(record.from));
+        let (reports, events) = (self.reports.clone(), self.events.subscribe());
         Ok(async move {
-            files::contents(asked, sources, dialler, shelf, lists)
-                .await
-                .map_err(|error| unlisted(&error, &author))
+            let of = asked.clone();
+            let mut found = files::contents(of, sources, dialler.clone(), shelf.clone(), lists.clone()).await;
+            // An offer can be known before it is heard that its author is here.
+            if nobody && matches!(found, Err(PullError::Lost(_))) {
+                let heard = tokio::time::timeout(HEARD_WITHIN, until_heard(transfer, reports, events)).await;
+                let sources = heard.unwrap_or_default();
+                if !sources.is_empty() {
+                    found = files::contents(asked, sources, dialler, shelf, lists).await;
+                }
+            }
+            found.map_err(|error| unlisted(&error, &author))
         })
     }
 
@@ -214,6 +233,29 @@ impl Run {
         match open {
             Err(error) if error.code == ErrorCode::NotFound => over().ok_or(error),
             open => open,
+        }
+    }
+}
+
+/// Waits until somebody is here who has a transfer; nobody, if this device is about to end.
+async fn until_heard(
+    transfer: TransferId,
+    reports: mpsc::Sender<Report>,
+    mut events: broadcast::Receiver<Event>,
+) -> Vec<Source> {
+    loop {
+        match events.recv().await {
+            // Whatever was missed may have been it.
+            Ok(Event::PeerOnline { .. } | Event::PeerChanged { .. }) | Err(RecvError::Lagged(_)) => {}
+            Ok(_) => continue,
+            Err(RecvError::Closed) => return Vec::new(),
+        }
+        let (answer, answered) = oneshot::channel();
+        let look = move |run: &Run| drop(answer.send(run.node.sources_of(transfer).unwrap_or_default()));
+        let _ = reports.send(Report::Read(Box::new(look))).await;
+        match answered.await {
+            Ok(sources) if sources.is_empty() => {}
+            sources => return sources.unwrap_or_default(),
         }
     }
 }
@@ -293,3 +335,5 @@ fn unlisted(error: &PullError, author: &str) -> ApiError {
 
 /// Entries on one page.
 const MAX_LISTED: u32 = 1000;
+/// How long whoever wants a list waits for somebody who has it: after a start all that are here are heard in that time.
+const HEARD_WITHIN: Duration = Duration::from_secs(3);

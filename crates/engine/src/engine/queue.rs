@@ -42,10 +42,15 @@ impl Run {
         self.weigh(transfer, folder, Wanted::Rule);
     }
 
-    /// Goes on with a transfer. What is fetched goes where it went before.
+    /// Goes on with a transfer. What is fetched goes where it went before. What was got of a shared folder, and its holder gives
+    /// no longer, is got anew: the answer is another transfer, in place of this one.
     pub async fn resume(&mut self, transfer: &str, to: To) -> Result<(), StoreError> {
         match self.find_transfer(transfer) {
             Ok(transfer) if self.is_own(transfer) => self.resumed(transfer, to).await,
+            Ok(transfer) if self.is_to_be_got_anew(transfer) => {
+                self.get_anew(transfer, to);
+                Ok(())
+            }
             Ok(transfer) => {
                 let folder = self.folder_of(transfer);
                 self.weigh(transfer, folder, Wanted::Resume(to));
@@ -157,7 +162,7 @@ impl Run {
         }
     }
 
-    fn forget_transfer(&mut self, transfer: TransferId) -> Result<Effects, ApiError> {
+    pub(super) fn forget_transfer(&mut self, transfer: TransferId) -> Result<Effects, ApiError> {
         if self.node.transfer(transfer).is_some() {
             return self.node.forget_transfer(transfer, self.clock.now()).map_err(refused);
         }

@@ -20,7 +20,7 @@ use crate::engine::bulk::MAX_ASKERS_PER_PEER;
 use crate::engine::commands::{Outcome, invalid};
 use crate::engine::gate::Answering;
 use crate::engine::run::Run;
-use crate::files::Question;
+use crate::files::{Pages, Question};
 use crate::store::{SharedFolder, SharedWith};
 
 pub use lending::ShareReport;
@@ -32,6 +32,8 @@ pub struct Shares {
     paces: BTreeMap<PeerId, TokenBucket>,
     /// Who may read the disk to answer.
     turns: Arc<Semaphore>,
+    /// What was read of them lately.
+    pages: Pages,
     /// Of whom this device asks something: no more at a time than they answer.
     asked: BTreeMap<PeerId, Arc<Semaphore>>,
 }
@@ -39,7 +41,7 @@ pub struct Shares {
 impl Shares {
     pub fn new(folders: Vec<SharedFolder>) -> Shares {
         let turns = Arc::new(Semaphore::new(MAX_TURNS));
-        Shares { folders, paces: BTreeMap::new(), turns, asked: BTreeMap::new() }
+        Shares { folders, paces: BTreeMap::new(), turns, pages: Pages::default(), asked: BTreeMap::new() }
     }
 
     fn get(&self, share: ShareId) -> Option<&SharedFolder> {

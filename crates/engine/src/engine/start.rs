@@ -88,6 +88,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let (mut node, effects) = Node::new(identity, me, loaded, seed, clock.now());
     lay_accepted(&mut node, &view, &settings, &config).await;
+    claim_what_was_fetched(&mut node, &shelf);
     let given = |record: &&TransferRecord| match record.from == node.me() {
         true => !record.is_given_and_over(),
         false => record.state == TransferState::Done,
@@ -157,6 +158,13 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let rooms: Vec<RoomId> = run.node.rooms().map(|room| room.record().id).collect();
     rooms.into_iter().for_each(|room| run.judge(room));
     Ok((run, handle))
+}
+
+/// Lets the node know for which of the offers that somebody asked for somebody came before this run.
+fn claim_what_was_fetched(node: &mut Node, shelf: &Shelf) {
+    let asked = |record: &&TransferRecord| record.from == node.me() && record.share().is_some();
+    let asked: Vec<_> = node.transfers().filter(asked).map(|record| record.id).collect();
+    asked.into_iter().filter(|id| shelf.was_fetched(*id)).for_each(|id| node.came_for(id));
 }
 
 fn open_sockets(config: &Config) -> Result<Sockets, ApiError> {

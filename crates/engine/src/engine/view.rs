@@ -457,7 +457,8 @@ pub fn failure_sentence(failure: Failure) -> &'static str {
 }
 
 /// Where the holder says no to what was asked for of a shared folder.
-const UNSHARED: &str = "It is no longer shared with you. Ask whoever shared it.";
+const UNSHARED: &str =
+    "It is no longer shared with you, or was not fetched in time. Resume it to ask for it anew.";
 
 pub fn failure_code(failure: Failure) -> ErrorCode {
     match failure {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::inside::{self, Inside};
 use super::lent::{self, Lent};
 use super::manifest::Survey;
+use super::pages::{KEPT_FOR, Pages};
 use super::serve::{SIGN_OF_LIFE, ServeError, send};
 use super::stream::{Frames, StreamError};
 
@@ -200,12 +201,27 @@ async fn list(
     limit: u16,
 ) -> Share {
     let limit = usize::from(limit).clamp(1, MAX_LISTED);
+    let pages = lent.pages.clone();
     let listed = on_disk(turn, move |stop| {
-        inside::list(&Inside::new(lent.path), &folder, after.as_ref(), limit, stop)
+        inside::list(&Inside::new(lent.path), &folder, after.as_ref(), limit, &lent.pages, stop)
     });
-    match listed.await {
+    let listed = listed.await;
+    if pages.is_to_be_swept() {
+        tokio::spawn(sweep(pages));
+    }
+    match listed {
         Ok((entries, more)) => Share::Listing { entries, more },
         Err(why) => no(why),
+    }
+}
+
+/// Throws away what was read of folders, once nobody has gone on reading it for a while.
+async fn sweep(pages: Pages) {
+    loop {
+        sleep(KEPT_FOR).await;
+        if !pages.sweep(std::time::Instant::now()) {
+            return;
+        }
     }
 }
 

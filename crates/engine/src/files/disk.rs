@@ -1,6 +1,8 @@
 //! Which disk a folder is on, and how much is free there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use super::names::{LEAST_NAME_BYTES, MAX_NAME_BYTES};
 
 /// What is to be known of a folder before files go there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,9 +15,31 @@ pub struct Disk {
 
 /// Looks at the disk that a folder is on, or would be on once it is made. Blocks.
 pub fn disk_of(folder: &Path) -> Disk {
-    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let there = whole.ancestors().find(|path| path.exists()).map_or_else(|| whole.clone(), Path::to_owned);
+    let there = nearest(folder);
     Disk { number: number_of(&there), free: fs4::available_space(&there).ok() }
+}
+
+/// Bytes that a name may have in a folder, or in what will be made in it: those of [`MAX_NAME_BYTES`] that its disk holds, as
+/// far as it says so. Blocks.
+pub(super) fn room_for_names(folder: &Path) -> usize {
+    held_of_names(&nearest(folder)).unwrap_or(MAX_NAME_BYTES).clamp(LEAST_NAME_BYTES, MAX_NAME_BYTES)
+}
+
+/// Of encrypted ones some hold 143 bytes.
+#[cfg(unix)]
+fn held_of_names(there: &Path) -> Option<usize> {
+    usize::try_from(rustix::fs::statvfs(there).ok()?.f_namemax).ok()
+}
+
+#[cfg(not(unix))]
+fn held_of_names(_: &Path) -> Option<usize> {
+    None
+}
+
+/// The folder itself, or the first above it that is there.
+fn nearest(folder: &Path) -> PathBuf {
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    whole.ancestors().find(|path| path.exists()).map_or_else(|| whole.clone(), Path::to_owned)
 }
 
 /// Whether so many bytes find room, with what is left for everybody else. Where the system cannot say, writing will.
@@ -61,6 +85,13 @@ mod tests {
     #[test]
     fn other_disks_have_other_numbers() {
         assert_ne!(disk_of(Path::new("/proc")).number, disk_of(Path::new("/")).number);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_usual_disk_holds_names_as_long_as_they_may_be() {
+        let home = tempfile::tempdir().unwrap();
+        assert_eq!(room_for_names(&home.path().join("a/b")), MAX_NAME_BYTES);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::journal::Record;
 use super::manifest::{Sources, modified_of};
 use super::names::numbered;
 use super::place::place;
+use super::refusal::concerns_one_name;
 use super::staging::{PART, PullError, Received, Staging, Whole, disk};
 use super::tree::LastFolder;
 use crate::store::folder::{self, Access};
@@ -31,6 +32,7 @@ impl Staging {
     /// Makes everything durable and gives it its final names. The journal stays and says so until it is discarded: whoever
     /// forgets that it is done, because the end came before that was written down, must not fetch it a second time.
     pub fn finish(&self) -> Result<Received, PullError> {
+        self.is_where_it_was()?;
         self.compare_what_came().map_err(disk("remove a file that was here"))?;
         self.is_all_still_here()?;
         let failed = self.failed();
@@ -38,18 +40,18 @@ impl Staging {
         self.end_believed().map_err(disk("make the files durable"))?;
         self.sync().map_err(disk("make the files durable"))?;
         self.holding.set_moving();
-        let named = self.name_all();
-        let (names, paths) = match named {
-            Ok(named) if failed.is_empty() => named,
+        let named = match self.name_all() {
+            Ok(named) if failed.is_empty() && named.left.is_empty() => named,
             other => {
                 // What is not complete is given to others as far as it still lies in the staging.
                 self.holding.stay(Place::Staged(self.tree.clone()));
-                return Err(self.incomplete(&failed, other?.1));
+                return Err(self.incomplete(&failed, other?));
             }
         };
-        self.holding.stay(Place::Final(Arc::new(self.sources(&names))));
+        self.holding.stay(Place::Final(Arc::new(self.sources(&named.names))));
         let (end, sha256) = self.end_of_all();
-        Ok(Received { end, here: self.here_bytes(), sha256, paths, folder: self.folder.clone() })
+        let (here, paths, folder) = (self.here_bytes(), named.paths, self.folder.clone());
+        Ok(Received { end, here, sha256, paths, folder })
     }
 
     /// How much of the offer is here, and the checksum of the file if it was only one.
@@ -80,34 +82,93 @@ impl Staging {
         self.lock().whole.to_bytes()
     }
 
-    /// Gives everything that came its final name: which name what stands at the top has now, and where that is.
-    fn name_all(&self) -> Result<(BTreeMap<String, String>, Vec<PathBuf>), PullError> {
-        let (mut names, mut paths) = (BTreeMap::new(), Vec::new());
+    /// Gives everything that came its final name. What the disk does not let have one stays staged.
+    fn name_all(&self) -> Result<Named, PullError> {
+        let mut named = Named::default();
+        named.left.extend(self.unmade());
         let mut older = BTreeSet::new();
         for (name, top) in self.tops() {
             let placed = match (self.tree.placed_as(&name), top) {
                 (Some(to), _) => to.to_owned(),
                 (None, Top::Nothing) => continue,
                 (None, Top::Arrived) => {
-                    let placed = self.place_top(&name).map_err(disk("name what arrived"))?;
-                    paths.push(self.folder.join(&placed));
-                    names.insert(name, placed);
+                    match self.place_top(&name) {
+                        Err(error) if concerns_one_name(&error) => {
+                            named.left.extend(self.below(&name, &error))
+                        }
+                        placed => {
+                            let placed = placed.map_err(disk("name what arrived"))?;
+                            named.paths.push(self.folder.join(&placed));
+                            named.names.insert(name, placed);
+                        }
+                    }
                     continue;
                 }
                 (None, Top::Here) => {
-                    self.merge(&name).map_err(disk("name what arrived"))?;
+                    named.left.extend(self.merge(&name).map_err(disk("name what arrived"))?);
                     name.clone()
                 }
             };
-            paths.push(self.folder.join(&placed));
+            named.paths.push(self.folder.join(&placed));
             older.insert(name.clone());
-            names.insert(name, placed);
+            named.names.insert(name, placed);
         }
         let late: Vec<u32> = self.tree.late_files().filter(|file| !self.tree.is_settled(*file)).collect();
-        self.place_each(late, &names).map_err(disk("name what arrived"))?;
-        self.make_folders_in(&older, &names).map_err(disk("make a folder"))?;
+        named.left.extend(self.place_each(late, &named.names).map_err(disk("name what arrived"))?);
+        named.left.extend(self.make_folders_in(&older, &named.names).map_err(disk("make a folder"))?);
         super::shelf::sync_folder(&self.folder).map_err(disk("make the names durable"))?;
-        Ok((names, paths))
+        Ok(named)
+    }
+
+    /// Whether the folder still is what it was when the pull began, with the staging in it: what would get its name in another
+    /// one, nobody would find.
+    fn is_where_it_was(&self) -> Result<(), PullError> {
+        let staged = self.folder.join(PART).join(self.holding.transfer.to_string());
+        if staged.symlink_metadata().is_ok() {
+            return Ok(());
+        }
+        let folder = self.folder.display();
+        let sentence = format!("{folder} was moved, removed or replaced while files came into it");
+        Err(PullError::failed(Failure::Unwritable, sentence))
+    }
+
+    /// What it means for the pull that something could not be written.
+    pub fn unwritten(&self, error: io::Error) -> PullError {
+        match self.is_where_it_was() {
+            Err(moved) if error.kind() == io::ErrorKind::NotFound => moved,
+            _ => disk("write a file")(error),
+        }
+    }
+
+    /// Folders that the disk refused, and that are empty: what is in the others is said by itself.
+    fn unmade(&self) -> Vec<Left> {
+        let refused = self.tree.refused();
+        let above = self.plan.files.iter().map(|file| file.parent);
+        let above: BTreeSet<u32> =
+            above.chain(self.plan.folders.iter().map(|f| f.parent)).flatten().collect();
+        let empty = refused.iter().filter(|(folder, _)| !above.contains(folder));
+        empty.map(|(folder, why)| self.left_folder(*folder, why.clone())).collect()
+    }
+
+    /// All that came of something at the top, which the disk does not let have its name.
+    fn below(&self, top: &str, error: &io::Error) -> Vec<Left> {
+        let state = self.lock();
+        let below = |file: &u32| {
+            let planned = &self.plan.files[*file as usize];
+            self.plan.path(planned.parent, &planned.name)[0] == top
+        };
+        let came = state.whole.iter().filter(|file| !self.tree.is_settled(*file)).filter(below);
+        came.map(|file| self.left_file(file, error)).collect()
+    }
+
+    fn left_file(&self, file: u32, error: &io::Error) -> Left {
+        Left { name: self.holding.list.name(file), is_file: true, why: error.to_string() }
+    }
+
+    fn left_folder(&self, folder: u32, why: String) -> Left {
+        let folder = &self.plan.folders[folder as usize];
+        let name = self.plan.path(folder.parent, &folder.name).join("/");
+        Left { name, is_file: false, why }
     }
 
     /// Files that did not come.
@@ -117,11 +178,13 @@ impl Staging {
         (0..self.holding.layout.files()).filter(chosen).filter(|file| !state.whole.has(*file)).collect()
     }
 
-    /// Says which files failed, and forgets what was known of them: it may be why they did.
-    fn incomplete(&self, failed: &[u32], arrived: Vec<PathBuf>) -> PullError {
+    /// Says which files failed, and forgets what was known of them: it may be why they did. Those that came and have no name
+    /// lie where they are until it is tried again.
+    fn incomplete(&self, failed: &[u32], named: Named) -> PullError {
         let mut held = self.holding.lock();
         let known = failed.iter().find_map(|file| held.failed.get(file).copied());
-        let failure = known.unwrap_or(Failure::Corrupt);
+        let unnamed = (!named.left.is_empty()).then_some(Failure::Unwritable);
+        let failure = known.or(unnamed).unwrap_or(Failure::Corrupt);
         let mut state = self.lock();
         for file in failed {
             let leaves = self.holding.layout.leaves_of_file(*file);
@@ -129,19 +192,33 @@ impl Staging {
             state.forget(*file, leaves);
         }
         let written = state.journal.flush();
+        let refused = state.refused.clone();
         drop((held, state));
         if let Err(error) = written {
             return disk("write the journal")(error);
         }
-        let names: Vec<String> =
-            failed.iter().take(MAX_NAMED).map(|file| self.holding.list.name(*file)).collect();
-        let more = match failed.len() - names.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let (left, folders): (Vec<Left>, Vec<Left>) = named.left.into_iter().partition(|left| left.is_file);
+        let with_why = |name: &str, why: &str| format!("{name} ({why})");
+        let mut names: Vec<String> = Vec::new();
+        for file in failed.iter().take(MAX_NAMED) {
+            let name = self.holding.list.name(*file);
+            names.push(refused.get(file).map_or_else(|| name.clone(), |why| with_why(&name, why)));
+        }
+        let room = MAX_NAMED - names.len();
+        names.extend(left.iter().take(room).map(|left| with_why(&left.name, &left.why)));
+        let files = failed.len() + left.len();
         let of = self.plan.files.iter().filter(|file| file.chosen).count();
-        let reason = format!("{} of {of} did not arrive: {}{more}", failed.len(), names.join(", "));
-        PullError::Failed { failure, reason, arrived, files: failed.len() as u64 }
+        let mut reasons = Vec::new();
+        if files > 0 {
+            reasons.push(format!("{files} of {of} did not arrive: {}", listed(&names, files)));
+        }
+        if !folders.is_empty() {
+            let names: Vec<String> =
+                folders.iter().take(MAX_NAMED).map(|left| with_why(&left.name, &left.why)).collect();
+            reasons.push(format!("these folders could not be made: {}", listed(&names, folders.len())));
+        }
+        let (reason, arrived) = (reasons.join("; "), named.paths);
+        PullError::Failed { failure, reason, arrived, files: files as u64 }
     }
 
     /// What is not whole must not get a name with the folder that it lies in.
@@ -203,12 +280,19 @@ impl Staging {
                 other => other,
             };
         }
+        let refused = |folder: &u32| {
+            let folder = &self.plan.folders[*folder as usize];
+            folder.parent.is_none().then_some(folder.name.as_str())
+        };
+        let refused: BTreeSet<&str> = self.tree.refused().keys().filter_map(refused).collect();
+        let empty = |top: &str| if refused.contains(top) { Top::Nothing } else { Top::Arrived };
         let tops = self.plan.tops();
-        tops.map(|top| (top.to_owned(), filled.get(top).copied().unwrap_or(Top::Arrived))).collect()
+        tops.map(|top| (top.to_owned(), filled.get(top).copied().unwrap_or_else(|| empty(top)))).collect()
     }
 
-    /// Puts what came beside what was here, in a folder of which something was; or leaves a file that was here as it is.
-    fn merge(&self, top: &str) -> io::Result<()> {
+    /// Puts what came beside what was here, in a folder of which something was; or leaves a file that was here as it is. Gives
+    /// what could not be put there.
+    fn merge(&self, top: &str) -> io::Result<Vec<Left>> {
         let state = self.lock();
         let below = |file: &u32| {
             let planned = &self.plan.files[*file as usize];
@@ -216,7 +300,11 @@ impl Staging {
         };
         let came = state.whole.iter().filter(|file| !self.tree.is_settled(*file)).filter(below).collect();
         drop(state);
-        self.place_each(came, &[(top.to_owned(), top.to_owned())].into())?;
+        let left = self.place_each(came, &[(top.to_owned(), top.to_owned())].into())?;
+        if !left.is_empty() {
+            // It lies in what is thrown away below.
+            return Ok(left);
+        }
         let mut state = self.lock();
         state.journal.add(&Record::Place { name: top.to_owned(), to: top.to_owned() });
         state.journal.sync()?;
@@ -225,7 +313,7 @@ impl Staging {
         if self.tree.top().symlink_metadata(top).is_ok_and(|about| about.is_dir()) {
             super::tree::remove_tree(self.tree.top(), top)?;
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Renames one thing at the top, to its own name or the first free numbered one, which it gives.
@@ -235,8 +323,9 @@ impl Staging {
     }
 
     /// Gives files that are staged by themselves, or stand in folders that are not placed whole, their names one by one.
-    /// `names` are those of what stands at the top.
-    fn place_each(&self, files: Vec<u32>, names: &BTreeMap<String, String>) -> io::Result<()> {
+    /// `names` are those of what stands at the top. Gives those that cannot have theirs.
+    fn place_each(&self, files: Vec<u32>, names: &BTreeMap<String, String>) -> io::Result<Vec<Left>> {
+        let mut left = Vec::new();
         let mut last: Option<(Option<u32>, Arc<Dir>)> = None;
         let whole = files.into_iter().filter(|file| self.lock().whole.has(*file));
         for batch in whole.collect::<Vec<u32>>().chunks(AT_ONCE) {
@@ -244,11 +333,17 @@ impl Staging {
             for file in batch {
                 let planned = &self.plan.files[*file as usize];
                 if !matches!(&last, Some((at, _)) if *at == planned.parent) {
-                    let folder = self.final_folder(planned.parent, names)?;
+                    let folder = match self.final_folder(planned.parent, names) {
+                        Err(error) if concerns_one_name(&error) => {
+                            left.push(self.left_file(*file, &error));
+                            continue;
+                        }
+                        folder => folder?,
+                    };
                     last = Some((planned.parent, Arc::new(folder)));
                 }
                 let (_, folder) = last.as_ref().expect("set above");
-                let to = free_name(folder, &planned.name);
+                let to = free_name(folder, &planned.name, self.plan.most);
                 self.lock().journal.add(&Record::Late { file: *file, to: to.clone() });
                 moves.push((*file, folder.clone(), to));
             }
@@ -262,16 +357,23 @@ impl Staging {
                 let record = |to: &str| Record::Late { file, to: to.to_owned() };
                 let to = match place(&from, &name, &folder, &to) {
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        self.place(&from, &name, &folder, &planned.name, record)?
+                        self.place(&from, &name, &folder, &planned.name, record)
                     }
-                    placed => placed.map(|()| to)?,
+                    placed => placed.map(|()| to),
+                };
+                let to = match to {
+                    Err(error) if concerns_one_name(&error) => {
+                        left.push(self.left_file(file, &error));
+                        continue;
+                    }
+                    to => to?,
                 };
                 self.lock().late.insert(file, to);
                 #[cfg(unix)]
                 super::tree::sync_folder(&folder)?;
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     /// A folder where it is to stand, made if it is missing.
@@ -290,20 +392,35 @@ impl Staging {
         Ok(at)
     }
 
-    /// Makes folders that are wanted, and hold nothing that came, in those that had their names before.
-    fn make_folders_in(&self, tops: &BTreeSet<String>, names: &BTreeMap<String, String>) -> io::Result<()> {
+    /// Makes folders that are wanted, and hold nothing that came, in those that had their names before; gives those that cannot
+    /// be made.
+    fn make_folders_in(
+        &self,
+        tops: &BTreeSet<String>,
+        names: &BTreeMap<String, String>,
+    ) -> io::Result<Vec<Left>> {
+        let mut left = Vec::new();
         if tops.is_empty() {
-            return Ok(());
+            return Ok(left);
         }
         for (number, folder) in (0u32..).zip(&self.plan.folders).filter(|(_, folder)| folder.chosen) {
             let top = self.plan.path(folder.parent, &folder.name)[0];
-            if tops.contains(top) && self.tree.final_folder(Some(number)).is_err() {
-                self.final_folder(Some(number), names)?;
-                #[cfg(unix)]
-                super::tree::sync_folder(&self.tree.final_folder(folder.parent)?)?;
+            let refused = self.tree.refused().contains_key(&number);
+            if refused || !tops.contains(top) || self.tree.final_folder(Some(number)).is_ok() {
+                continue;
+            }
+            match self.final_folder(Some(number), names) {
+                Err(error) if concerns_one_name(&error) => {
+                    left.push(self.left_folder(number, error.to_string()));
+                }
+                made => {
+                    drop(made?);
+                    #[cfg(unix)]
+                    super::tree::sync_folder(&self.tree.final_folder(folder.parent)?)?;
+                }
             }
         }
-        Ok(())
+        Ok(left)
     }
 
     fn place(
@@ -315,7 +432,7 @@ impl Staging {
         record: impl Fn(&str) -> Record,
     ) -> io::Result<String> {
         loop {
-            let to = free_name(into, wanted);
+            let to = free_name(into, wanted, self.plan.most);
             let mut state = self.lock();
             state.journal.add(&record(&to));
             state.journal.sync()?;
@@ -345,6 +462,32 @@ impl Staging {
     }
 }
 
+/// What has its final name.
+#[derive(Default)]
+struct Named {
+    /// Under which name what stands at the top was placed.
+    names: BTreeMap<String, String>,
+    /// Where that is.
+    paths: Vec<PathBuf>,
+    /// What has none, though it came.
+    left: Vec<Left>,
+}
+
+/// A file that came, or a folder, that the disk does not let have its name.
+struct Left {
+    name: String,
+    is_file: bool,
+    why: String,
+}
+
+/// The first of so many names.
+fn listed(names: &[String], all: usize) -> String {
+    match all - names.len() {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
 /// What came of something at the top.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Top {
@@ -357,8 +500,8 @@ enum Top {
 
 /// A name, or its first numbered twin, that nothing in a folder has. That saves writing down every taken name; what
 /// decides is the renaming, which replaces nothing.
-fn free_name(folder: &Dir, name: &str) -> String {
-    let twins = (2..).map(|number| numbered(name, number));
+fn free_name(folder: &Dir, name: &str, most: usize) -> String {
+    let twins = (2..).map(|number| numbered(name, number, most));
     let mut names = std::iter::once(name.to_owned()).chain(twins);
     names
         .find(|name| folder.symlink_metadata(name).is_err())

@@ -37,7 +37,8 @@ impl Fresh {
         }
         let name = names::safe(name);
         for number in 1..=MAX_TWINS {
-            let name = if number == 1 { name.clone() } else { names::numbered(&name, number) };
+            let twin = || names::numbered(&name, number, names::MAX_NAME_BYTES);
+            let name = if number == 1 { name.clone() } else { twin() };
             match place(&self.folder, &self.aside, &self.folder, &name) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(error),

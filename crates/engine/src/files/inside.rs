@@ -3,14 +3,14 @@
 //! Everything is opened name by name through directory handles, and no link is followed. Names that begin with a dot, and
 //! what the system hides, are not there at all.
 
-use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering as Memory};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::ambient_authority;
@@ -20,6 +20,7 @@ use lanyard_proto::wire::share::{After, Entry, MAX_LISTED_BYTES, MAX_LISTED_NAME
 
 use super::manifest::spelled;
 use super::names::shown;
+use super::pages::{FolderPrint, MAX_BYTES, MAX_ENTRIES, Pages, Part, Place};
 
 /// The folder, opened when it is first needed.
 #[derive(Debug)]
@@ -189,8 +190,8 @@ pub(super) fn kind_of(entry: &cap_std::fs::DirEntry) -> io::Result<FileType> {
     Ok(entry.metadata()?.file_type())
 }
 
-/// A page of a folder: folders first, then by name; and whether there is more. However large the folder, only a page of it
-/// is in memory.
+/// A page of a folder: folders first, then by name; and whether there is more. What is read of the folder for pages to come is
+/// kept in `pages`; however large the folder, only so much of it is in memory.
 ///
 /// # Errors
 /// Why there is nothing to be had.
@@ -199,6 +200,7 @@ pub(super) fn list(
     path: &str,
     after: Option<&After>,
     limit: usize,
+    pages: &Pages,
     stop: &AtomicBool,
 ) -> Result<(Vec<Entry>, bool), Why> {
     let reached = reach(root, path)?;
@@ -210,15 +212,32 @@ pub(super) fn list(
         None => reached.parent,
     };
     let after = after.map(|after| Place::of(!after.folder, after.name.clone(), OsString::new()));
-    let (places, mut more) = first_of(&folder, after.as_ref(), limit, stop).map_err(unreadable)?;
-    let (mut entries, mut bytes) = (Vec::with_capacity(places.len()), 0);
-    for place in places {
+    // Looked at before it is read: what changes meanwhile changes it.
+    let print =
+        FolderPrint::of(root.path().join(&reached.names), &folder.dir_metadata().map_err(unreadable)?);
+    let now = Instant::now();
+    let known = after.as_ref().and_then(|after| pages.behind(&print, after, limit, now));
+    let (part, page) = match known {
+        Some(known) => known,
+        None => {
+            let (places, more) = first_of(&folder, after.as_ref(), limit, stop).map_err(unreadable)?;
+            let part = Arc::new(Part::new(print, after, places, more, now));
+            let page = 0..part.places.len().min(limit);
+            if page.end < part.places.len() {
+                pages.keep(part.clone());
+            }
+            (part, page)
+        }
+    };
+    let mut more = part.more || page.end < part.places.len();
+    let (mut entries, mut bytes) = (Vec::with_capacity(page.len()), 0);
+    for place in &part.places[page] {
         // Whatever it has become meanwhile is looked at, never what it leads to.
-        let Ok(about) = folder.symlink_metadata(&place.on_disk) else { continue };
+        let Ok(about) = folder.symlink_metadata(place.on_disk()) else { continue };
         if about.is_dir() == place.file || !(about.is_dir() || about.is_file()) {
             continue;
         }
-        if is_hidden(&place.on_disk, Some(&about)) {
+        if is_hidden(place.on_disk(), Some(&about)) {
             continue;
         }
         bytes += place.name.len();
@@ -227,21 +246,22 @@ pub(super) fn list(
             break;
         }
         let size = if about.is_dir() { 0 } else { about.len() };
-        entries.push(Entry { name: place.name, folder: !place.file, size, modified: millis(&about) });
+        let name = place.name.to_string();
+        entries.push(Entry { name, folder: !place.file, size, modified: millis(&about) });
     }
     Ok((entries, more))
 }
 
-/// The first `limit` places of a folder behind `after`.
+/// The first places of a folder behind `after`, at least `least` if there are so many; and whether there are more.
 fn first_of(
     folder: &Dir,
     after: Option<&Place>,
-    limit: usize,
+    least: usize,
     stop: &AtomicBool,
 ) -> io::Result<(Vec<Place>, bool)> {
     // The last of those that are kept is at the top, to give way to what comes before it.
-    let mut kept: BinaryHeap<Place> = BinaryHeap::with_capacity(limit + 1);
-    let mut more = false;
+    let mut kept: BinaryHeap<Place> = BinaryHeap::new();
+    let (mut more, mut bytes) = (false, 0);
     for entry in folder.entries()? {
         if stop.load(Memory::Relaxed) {
             return Err(io::ErrorKind::Interrupted.into());
@@ -260,48 +280,15 @@ fn first_of(
         if after.is_some_and(|after| place <= *after) {
             continue;
         }
+        bytes += place.weight();
         kept.push(place);
-        if kept.len() > limit {
-            kept.pop();
+        while kept.len() > least && (kept.len() > MAX_ENTRIES || bytes > MAX_BYTES) {
+            bytes -= kept.pop().map_or(0, |last| last.weight());
             more = true;
         }
     }
     Ok((kept.into_sorted_vec(), more))
 }
-
-/// Where an entry stands in its folder.
-struct Place {
-    file: bool,
-    folded: String,
-    name: String,
-    on_disk: OsString,
-}
-
-impl Place {
-    fn of(file: bool, name: String, on_disk: OsString) -> Place {
-        Place { file, folded: name.to_lowercase(), name, on_disk }
-    }
-}
-
-impl Ord for Place {
-    fn cmp(&self, other: &Place) -> Ordering {
-        (self.file, &self.folded, &self.name).cmp(&(other.file, &other.folded, &other.name))
-    }
-}
-
-impl PartialOrd for Place {
-    fn partial_cmp(&self, other: &Place) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Place {
-    fn eq(&self, other: &Place) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Place {}
 
 pub(super) fn unreadable(error: io::Error) -> Why {
     match error.kind() {

@@ -106,6 +106,8 @@ pub(super) struct Story {
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
+    /// Of what was written whole.
+    length: u64,
     pending: Vec<u8>,
 }
 
@@ -123,14 +125,15 @@ impl Journal {
             file.rewind()?;
             return Ok(Err(file));
         };
-        file.set_len(whole as u64)?;
-        file.seek(io::SeekFrom::End(0))?;
-        Ok(Ok((Journal { file, pending: Vec::new() }, story)))
+        let length = whole as u64;
+        file.set_len(length)?;
+        file.seek(io::SeekFrom::Start(length))?;
+        Ok(Ok((Journal { file, length, pending: Vec::new() }, story)))
     }
 
     /// Begins one in an empty file.
     pub fn begin(file: File, manifest: [u8; 32]) -> io::Result<Journal> {
-        let mut journal = Journal { file, pending: Vec::new() };
+        let mut journal = Journal { file, length: 0, pending: Vec::new() };
         journal.add(&Record::Manifest { sha256: manifest });
         journal.flush()?;
         Ok(journal)
@@ -146,8 +149,25 @@ impl Journal {
         self.pending.len() >= MAX_PENDING
     }
 
+    /// Writes what waits, all of it or nothing.
+    ///
+    /// # Errors
+    /// If it cannot be written: then it waits still.
     pub fn flush(&mut self) -> io::Result<()> {
-        self.file.write_all(&self.pending)?;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let written = self.file.write_all(&self.pending);
+        if let Err(error) = written {
+            // On a full disk the beginning may have found room. Behind a torn record nothing would be read any more.
+            // What cannot be cut off is cut off by whoever takes the journal up.
+            let _ = self
+                .file
+                .set_len(self.length)
+                .and_then(|()| self.file.seek(io::SeekFrom::Start(self.length)));
+            return Err(error);
+        }
+        self.length += self.pending.len() as u64;
         self.pending.clear();
         Ok(())
     }

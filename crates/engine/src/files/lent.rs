@@ -15,6 +15,7 @@ use lanyard_proto::wire::share::Why;
 
 use super::inside::{Inside, is_hidden, kind_of, reach};
 use super::manifest::{Found, Looked, Survey, SurveyError, spelled};
+use super::pages::Pages;
 
 /// A folder that is shared with whoever asks.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Lent {
     pub path: PathBuf,
     /// What it is called.
     pub name: String,
+    /// What was read of folders lately.
+    pub pages: Pages,
 }
 
 /// Why nothing was found, and which of the paths is the reason.

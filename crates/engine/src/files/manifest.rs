@@ -18,7 +18,7 @@ use walkdir::WalkDir;
 
 use super::inside::Inside;
 use super::list::is_file;
-use super::names::{folded, head, numbered};
+use super::names::{MAX_NAME_BYTES, folded, head, numbered};
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -210,7 +210,7 @@ impl Found {
             if self.taken.insert(folded(&free)) {
                 break;
             }
-            free = numbered(name, number);
+            free = numbered(name, number, MAX_NAME_BYTES);
         }
         self.sources.tops.push((free.clone(), path.to_owned()));
         free

@@ -10,6 +10,9 @@ use unicode_normalization::UnicodeNormalization;
 /// Bytes of a name on disk: below the 255 of every usual file system, with room for a number.
 pub const MAX_NAME_BYTES: usize = 200;
 
+/// A disk that has no room for as much in a name is not made use of: what has a longer one fails there.
+pub const LEAST_NAME_BYTES: usize = 64;
+
 /// Bytes of a name to be shown.
 const MAX_SHOWN_BYTES: usize = 300;
 
@@ -24,18 +27,23 @@ pub fn safe(component: &str) -> String {
     if name.starts_with('~') {
         name.replace_range(..1, "_");
     }
-    name = cut(&name, MAX_NAME_BYTES);
+    shortened(&name, MAX_NAME_BYTES)
+}
+
+/// A safe name where the disk holds no more than `most` bytes of each, at least [`LEAST_NAME_BYTES`].
+pub fn shortened(name: &str, most: usize) -> String {
+    let mut name = cut(name, most);
     if reserved(&name) {
-        name = cut(&format!("_{name}"), MAX_NAME_BYTES);
+        name = cut(&format!("_{name}"), most);
     }
     if name.is_empty() { "_".to_owned() } else { name }
 }
 
-/// `name` as its `number`th twin, like `photo (2).jpg`. Safe if `name` is.
-pub fn numbered(name: &str, number: u64) -> String {
+/// `name` as its `number`th twin, like `photo (2).jpg`, of at most `most` bytes. Safe if `name` is.
+pub fn numbered(name: &str, number: u64, most: usize) -> String {
     let (stem, extension) = split(name);
     let suffix = format!(" ({number}){extension}");
-    format!("{}{suffix}", head(stem, MAX_NAME_BYTES - suffix.len()))
+    format!("{}{suffix}", head(stem, most.saturating_sub(suffix.len())))
 }
 
 /// What names have in common that some file system takes for one.
@@ -297,11 +305,25 @@ mod tests {
 
     #[test]
     fn a_twin_is_numbered_before_its_extension() {
-        assert_eq!(numbered("photo.jpg", 2), "photo (2).jpg");
-        assert_eq!(numbered("photos", 3), "photos (3)");
-        assert_eq!(numbered(".bashrc", 2), ".bashrc (2)");
-        let long = numbered(&format!("{}.jpg", "ü".repeat(98)), 12);
+        assert_eq!(numbered("photo.jpg", 2, MAX_NAME_BYTES), "photo (2).jpg");
+        assert_eq!(numbered("photos", 3, MAX_NAME_BYTES), "photos (3)");
+        assert_eq!(numbered(".bashrc", 2, MAX_NAME_BYTES), ".bashrc (2)");
+        let long = numbered(&format!("{}.jpg", "ü".repeat(98)), 12, MAX_NAME_BYTES);
         assert!(long.len() <= MAX_NAME_BYTES && long.ends_with(" (12).jpg"));
+    }
+
+    #[test]
+    fn where_less_is_held_of_a_name_it_is_cut_and_numbered_within_that() {
+        let long = format!("{}.tar.gz", "ü".repeat(90));
+        let cut = shortened(&long, 143);
+        assert!(cut.len() <= 143 && cut.ends_with("ü.gz"), "{cut}");
+        assert_eq!(shortened("report.pdf", 143), "report.pdf");
+        let twin = numbered(&cut, 12, 143);
+        assert!(twin.len() <= 143 && twin.ends_with(" (12).gz"), "{twin}");
+        assert_eq!(
+            shortened(&format!("CON{}x.txt", " ".repeat(150)), 64),
+            format!("_CON{}.txt", " ".repeat(56))
+        );
     }
 
     #[test]
@@ -347,7 +369,7 @@ mod tests {
             let once = safe(&pieces.concat());
             assert_safe(&once);
             prop_assert_eq!(&safe(&once), &once);
-            assert_safe(&numbered(&once, number));
+            assert_safe(&numbered(&once, number, MAX_NAME_BYTES));
         }
     }
 

@@ -10,7 +10,7 @@ use lanyard_proto::transfer::Bitmap;
 use lanyard_proto::wire::file::{Item, ItemKind, MAX_ITEMS, MAX_MANIFEST, MAX_PATH_BYTES};
 use sha2::{Digest, Sha256};
 
-use super::names::{folded, numbered, safe};
+use super::names::{MAX_NAME_BYTES, folded, numbered, safe, shortened};
 
 /// Everything an offer holds, in the order of its manifest.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub manifest: [u8; 32],
     /// Bytes of the files that are wanted.
     pub chosen_bytes: u64,
+    /// Bytes that a name may have.
+    pub most: usize,
 }
 
 #[derive(Debug)]
@@ -63,9 +65,11 @@ pub(super) struct Planner<'a> {
     length: usize,
     /// Folders by the names that the sender gave them.
     folders: HashMap<Vec<String>, u32>,
-    /// Names in use in each folder, folded, with the number that their next twin gets.
-    taken: HashMap<(Option<u32>, String), u64>,
+    taken: Taken,
 }
+
+/// Names in use in each folder, folded, with the number that their next twin gets.
+type Taken = HashMap<(Option<u32>, String), u64>;
 
 /// Numbers tried for one twin. More only ever happens to names made to collide.
 const MAX_TRIES: usize = 1000;
@@ -96,6 +100,30 @@ impl Plan {
         self.files.iter().any(|file| !file.chosen) || self.folders.iter().any(|folder| !folder.chosen)
     }
 
+    /// Shortens names for a disk that holds no more than so many bytes of each.
+    pub fn fit(&mut self, most: usize) {
+        self.most = most;
+        let names = || {
+            let folders = self.folders.iter().map(|folder| (folder.parent, &folder.name));
+            folders.chain(self.files.iter().map(|file| (file.parent, &file.name)))
+        };
+        if names().all(|(_, name)| name.len() <= most) {
+            return;
+        }
+        let short = names().filter(|(_, name)| name.len() <= most);
+        let mut taken: HashMap<_, _> = short.map(|(parent, name)| ((parent, folded(name)), 2)).collect();
+        let mut fit = |parent: Option<u32>, name: &mut String| {
+            // What has too many twins stays as it is, and fails by itself.
+            if name.len() > most
+                && let Some(free) = free_name(&mut taken, parent, shortened(name, most), most)
+            {
+                *name = free;
+            }
+        };
+        self.folders.iter_mut().for_each(|folder| fit(folder.parent, &mut folder.name));
+        self.files.iter_mut().for_each(|file| fit(file.parent, &mut file.name));
+    }
+
     /// The folders that hold what is wanted are wanted, too.
     fn choose_above(&mut self) {
         let mut above: Vec<u32> =
@@ -120,7 +148,8 @@ impl<'a> Planner<'a> {
             return Err(PlanError("is longer than allowed"));
         }
         let manifest = offer.manifest;
-        let plan = Plan { folders: Vec::new(), files: Vec::new(), bytes: 0, manifest, chosen_bytes: 0 };
+        let (folders, files, most) = (Vec::new(), Vec::new(), MAX_NAME_BYTES);
+        let plan = Plan { folders, files, bytes: 0, manifest, chosen_bytes: 0, most };
         let (hash, folders, taken) = (Sha256::new(), HashMap::new(), HashMap::new());
         Ok(Planner { offer, chosen, items: 0, plan, hash, length: 0, folders, taken })
     }
@@ -173,7 +202,8 @@ impl<'a> Planner<'a> {
             [] => None,
             above => Some(*self.folders.get(above).ok_or(PlanError("names a folder after its contents"))?),
         };
-        let name = self.free_name(parent, safe(raw))?;
+        let free = free_name(&mut self.taken, parent, safe(raw), MAX_NAME_BYTES);
+        let name = free.ok_or(PlanError("has too many names that are alike"))?;
         let above_bytes = parent.map_or(0, |folder| self.plan.folders[folder as usize].path_bytes + 1);
         let path_bytes = above_bytes + name.len();
         if path_bytes > MAX_PATH_BYTES {
@@ -196,23 +226,56 @@ impl<'a> Planner<'a> {
         self.plan.files.push(PlannedFile { parent, name, modified, executable, chosen });
         Ok(())
     }
+}
 
-    /// `name`, or its first numbered twin that no name in the folder resembles.
-    fn free_name(&mut self, parent: Option<u32>, name: String) -> Result<String, PlanError> {
-        let key = (parent, folded(&name));
-        let Some(&next) = self.taken.get(&key) else {
-            self.taken.insert(key, 2);
-            return Ok(name);
-        };
-        for number in (next..).take(MAX_TRIES) {
-            let twin = numbered(&name, number);
-            let twin_key = (parent, folded(&twin));
-            if !self.taken.contains_key(&twin_key) {
-                self.taken.insert(twin_key, 2);
-                self.taken.insert(key, number + 1);
-                return Ok(twin);
-            }
+/// `name`, or its first numbered twin of at most `most` bytes that no name in the folder resembles; `None` after [`MAX_TRIES`].
+fn free_name(taken: &mut Taken, parent: Option<u32>, name: String, most: usize) -> Option<String> {
+    let key = (parent, folded(&name));
+    let Some(&next) = taken.get(&key) else {
+        taken.insert(key, 2);
+        return Some(name);
+    };
+    for number in (next..).take(MAX_TRIES) {
+        let twin = numbered(&name, number, most);
+        let twin_key = (parent, folded(&twin));
+        if !taken.contains_key(&twin_key) {
+            taken.insert(twin_key, 2);
+            taken.insert(key, number + 1);
+            return Some(twin);
         }
-        Err(PlanError("has too many names that are alike"))
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::lan::{file, folder, forged};
+    use super::*;
+
+    #[test]
+    fn a_disk_that_holds_less_of_a_name_gets_shorter_ones_and_no_two_alike() {
+        let long = |end: &str| format!("{}{end}.txt", "long ".repeat(30));
+        let names = [long("one"), long("two"), "short.txt".to_owned()];
+        let deep = "f".repeat(180);
+        let mut items = vec![folder(&[&deep])];
+        items.extend(names.iter().map(|name| file(&[&deep, name], 1)));
+        let (offer, manifest) = forged(&items);
+        let plan = |most| {
+            let mut planner = Planner::new(&offer, None).unwrap();
+            planner.page(&manifest).unwrap();
+            let mut plan = planner.finish().unwrap();
+            plan.fit(most);
+            let names: Vec<String> = plan.files.iter().map(|file| file.name.clone()).collect();
+            (plan.folders[0].name.clone(), names)
+        };
+        assert_eq!(plan(MAX_NAME_BYTES), (deep.clone(), names.to_vec()));
+        let (folder, files) = plan(143);
+        assert_eq!(folder.len(), 143);
+        assert!(files.iter().all(|name| name.len() <= 143 && name.ends_with(".txt")), "{files:?}");
+        assert!(
+            files[0] != files[1] && files[1].ends_with(" (2).txt") && files[2] == "short.txt",
+            "{files:?}"
+        );
+        assert_eq!(plan(143), (folder, files), "and the same ones each time");
     }
 }

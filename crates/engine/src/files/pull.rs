@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::choice::Choice;
 use super::dials::Dials;
+use super::disk::room_for_names;
 use super::link::{Dial, Open};
 use super::plan::{Plan, Planner};
 use super::shelf::Shelf;
@@ -105,11 +106,14 @@ type Begun<S> = (Plan, Vec<u8>, Option<(Source, bool, Open<S>)>);
 /// Finds out what the offer consists of: from what an earlier pull left, or from the first who says.
 async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D::Stream>, PullError> {
     let (into, transfer, manifest) = (wanted.into.clone(), wanted.transfer, wanted.offer.manifest);
-    let listed = tokio::task::spawn_blocking(move || staging::listed(&into, transfer, manifest));
-    if let Some(list) = listed.await.expect("disk work does not panic") {
+    let looked = move || (staging::listed(&into, transfer, manifest), room_for_names(&into));
+    let (listed, room) = tokio::task::spawn_blocking(looked).await.expect("disk work does not panic");
+    if let Some(list) = listed {
         let mut planner = Planner::new(&wanted.offer, wanted.chosen())?;
         planner.page(&list)?;
-        return Ok((planner.finish()?, list, None));
+        let mut plan = planner.finish()?;
+        plan.fit(room);
+        return Ok((plan, list, None));
     }
     let mut last = PullError::Lost("nobody who has it could be reached".to_owned());
     loop {
@@ -121,7 +125,10 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
             Ok((plan, list, dialled.near, open))
         };
         match listed.await {
-            Ok((plan, list, near, open)) => return Ok((plan, list, Some((source, near, open)))),
+            Ok((mut plan, list, near, open)) => {
+                plan.fit(room);
+                return Ok((plan, list, Some((source, near, open))));
+            }
             Err(error) if source.peer == wanted.author => last = error,
             // Only the author speaks for the offer: others may have started again, and have nothing to give any more.
             Err(error) if !matches!(last, PullError::Failed { .. } | PullError::Held) => {

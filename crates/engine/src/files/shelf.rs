@@ -105,6 +105,11 @@ impl Shelf {
         .await
     }
 
+    /// Whether somebody has begun to fetch an own offer, in this run or in an earlier one.
+    pub fn was_fetched(&self, transfer: TransferId) -> bool {
+        self.states(transfer).exists()
+    }
+
     /// What lies here and is none of these, or was never finished. Asked before anything new is put here.
     ///
     /// # Errors
@@ -246,13 +251,17 @@ impl Shelf {
     pub(super) fn write_down(&self, transfer: TransferId, head: &Head, manifest: &[u8]) -> io::Result<()> {
         let head = minicbor::to_vec(head).expect("a vector takes every byte");
         let unfinished = self.folder.join(format!("{transfer}.new"));
-        let mut file = File::create(&unfinished)?;
-        file.write_all(&(head.len() as u32).to_be_bytes())?;
-        file.write_all(&head)?;
-        file.write_all(manifest)?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(&unfinished, self.path(transfer))?;
+        let finish = || -> io::Result<()> {
+            let mut file = File::create(&unfinished)?;
+            file.write_all(&(head.len() as u32).to_be_bytes())?;
+            file.write_all(&head)?;
+            file.write_all(manifest)?;
+            file.sync_all()?;
+            drop(file);
+            fs::rename(&unfinished, self.path(transfer))
+        };
+        // On a full disk least of all anything is to be left behind.
+        finish().inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
         sync_folder(&self.folder)
     }
 

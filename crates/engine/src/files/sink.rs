@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lanyard_proto::transfer::{ChunkOf, Leaf, Link, Piece};
+use lanyard_proto::transfer::{ChunkOf, Failure, Leaf, Link, Piece};
 use lanyard_proto::wire::file::{BundlePart, Data, Frame, PieceFrame};
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
 use super::hash::{ChainHasher, START, State, ZEROS, all_zero};
 use super::positions::{read_up_to_at, write_all_at};
-use super::staging::{PullError, Staging, disk};
+use super::refusal::concerns_one;
+use super::staging::{PullError, Staging};
 use super::stream::{Block, Buffers};
 use super::tree::{Content, LastFolder};
 
@@ -30,6 +31,8 @@ pub(super) enum Outcome {
     Known,
     /// It is on disk without files that the author cannot read, or that are not wanted.
     Partial,
+    /// The disk refuses its file, of which nothing more is wanted.
+    Refused,
     /// It is not what it should be.
     Damaged,
     /// It cannot be what was asked for.
@@ -141,12 +144,17 @@ impl Staging {
             self.tell_of_damage(chunk.file, &behind, &state);
             return Ok(Outcome::Damaged);
         }
-        let file = self.file_for_chunks(chunk.file, last)?;
-        let written = match data {
+        let write = |file: Arc<std::fs::File>| match data {
             Data::Bytes(bytes) => write_all_at(&file, bytes, chunk.offset()),
             Data::Zeros => leave_zeros(&file, bytes.len(), chunk.offset()),
         };
-        written.map_err(disk("write a file"))?;
+        match self.file_for_chunks(chunk.file, last).and_then(write) {
+            Err(error) if concerns_one(&error) => {
+                self.refuse(chunk.file, &error);
+                return Ok(Outcome::Refused);
+            }
+            written => written.map_err(|error| self.unwritten(error))?,
+        }
         self.piece_is_here(piece, chunk.file..chunk.file + 1)?;
         Ok(Outcome::Here)
     }
@@ -180,10 +188,16 @@ impl Staging {
             contents.push((file, content));
         }
         contents.retain(|(file, _)| self.is_wanted(*file));
-        for (file, content) in &contents {
-            self.write_small(*file, content, last).map_err(disk("write a file"))?;
+        let mut written = Vec::with_capacity(contents.len());
+        for (file, content) in contents {
+            match self.write_small(file, content, last) {
+                Err(error) if concerns_one(&error) => self.refuse(file, &error),
+                done => {
+                    done.map_err(|error| self.unwritten(error))?;
+                    written.push(file);
+                }
+            }
         }
-        let written: Vec<u32> = contents.into_iter().map(|(file, _)| file).collect();
         let whole = {
             let state = self.lock();
             files.clone().all(|file| state.whole.has(file) || written.binary_search(&file).is_ok())
@@ -198,7 +212,18 @@ impl Staging {
 
     /// Whether a file is wanted, and not whole.
     fn is_wanted(&self, file: u32) -> bool {
-        self.plan.files[file as usize].chosen && !self.lock().whole.has(file)
+        let state = self.lock();
+        self.plan.files[file as usize].chosen && !state.whole.has(file) && !state.refused.contains_key(&file)
+    }
+
+    /// The disk does not take a file: it fails alone.
+    fn refuse(&self, file: u32, error: &std::io::Error) {
+        self.holding.lock().failed.insert(file, Failure::Unwritable);
+        let first = self.lock().refused.insert(file, error.to_string()).is_none();
+        if first {
+            let name = self.holding.list.name(file);
+            tracing::info!(%name, %error, "the disk refuses a file");
+        }
     }
 
     /// What is to be asked for of a piece: `None` for all of it.

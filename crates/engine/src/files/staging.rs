@@ -131,6 +131,8 @@ pub(super) struct State {
     /// Files that are whole, and those that an earlier pull left so.
     pub whole: Bitmap,
     pub believed: Vec<u32>,
+    /// Files that the disk does not take, and why.
+    pub refused: BTreeMap<u32, String>,
     /// Of files that are not, and have several pieces, how many are missing.
     pub missing: BTreeMap<u32, u32>,
     /// Verified bytes of what is wanted.
@@ -192,6 +194,7 @@ impl Staging {
             late: BTreeMap::new(),
             whole: Bitmap::new(holding.layout.files()),
             believed: Vec::new(),
+            refused: BTreeMap::new(),
             missing: BTreeMap::new(),
             moved: 0,
             to_write: 0,
@@ -249,18 +252,15 @@ impl Staging {
     }
 
     /// The file to write chunks of, kept open for those that follow.
-    pub fn file_for_chunks(&self, number: u32, last: &mut LastFolder) -> Result<Arc<File>, PullError> {
+    pub fn file_for_chunks(&self, number: u32, last: &mut LastFolder) -> io::Result<Arc<File>> {
         let mut state = self.lock();
         if let Some(at) = state.open.iter().position(|(open, _)| *open == number) {
             return Ok(state.open[at].1.clone());
         }
-        let mut opened = || -> io::Result<File> {
-            let file = self.tree.write(number, Content::Kept, last)?;
-            // What is not written yet is a hole, and chunks of zeros stay one.
-            file.set_len(self.holding.layout.size(number))?;
-            Ok(file)
-        };
-        let file = Arc::new(opened().map_err(disk("make a file"))?);
+        let file = self.tree.write(number, Content::Kept, last)?;
+        // What is not written yet is a hole, and chunks of zeros stay one.
+        file.set_len(self.holding.layout.size(number))?;
+        let file = Arc::new(file);
         if state.open.len() >= OPEN_FILES {
             state.open.remove(0);
         }

@@ -357,6 +357,10 @@ impl<D: Dial> Swarm<D> {
                 }
             }
             Outcome::Partial => self.fetch.partial(link, piece),
+            Outcome::Refused => {
+                self.fetch.partial(link, piece);
+                self.refused(piece);
+            }
             Outcome::Damaged => {
                 if self.fetch.damaged(link, piece) == Damage::GivenUp {
                     tracing::warn!(piece, "a piece is given up: it came damaged each time");
@@ -372,6 +376,15 @@ impl<D: Dial> Swarm<D> {
             self.give_up_holder(link);
         }
         Ok(())
+    }
+
+    /// The disk does not take the file that a piece is of: its other pieces would come in vain.
+    fn refused(&mut self, piece: u32) {
+        let layout = &self.staging.holding.layout;
+        if let Piece::Chunk(chunk) = layout.piece(piece) {
+            layout.pieces_of(chunk.file).for_each(|piece| self.fetch.give_up(piece));
+            self.fetch.choose();
+        }
     }
 
     fn news(&mut self, link: Link, news: News) -> Result<(), PullError> {

@@ -13,6 +13,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use lanyard_proto::transfer::Bitmap;
 
 use super::plan::Plan;
+use super::refusal::concerns_one;
 
 const TREE: &str = "tree";
 const LATE: &str = "late";
@@ -32,6 +33,8 @@ pub(super) struct Tree {
     names: BTreeMap<u32, String>,
     /// Files that stand where they are to stand, though what is above them was not placed from here.
     settled: Mutex<Bitmap>,
+    /// Folders that the disk refuses, with all that is in them, and why.
+    refused: BTreeMap<u32, String>,
 }
 
 /// The folder that was last opened: files of one folder follow each other.
@@ -52,8 +55,9 @@ impl Tree {
         placing.retain(|name, _| tree.symlink_metadata(name).is_err());
         let (own, into) = (own.try_clone()?, into.try_clone()?);
         let settled = Mutex::new(Bitmap::new(plan.files.len() as u32));
-        let tree = Tree { own, tree, into, plan, placed: placing, late: BTreeSet::new(), names, settled };
-        tree.make_folders()?;
+        let (late, refused) = (BTreeSet::new(), BTreeMap::new());
+        let mut tree = Tree { own, tree, into, plan, placed: placing, late, names, settled, refused };
+        tree.refused = tree.make_folders()?;
         Ok(tree)
     }
 
@@ -92,6 +96,11 @@ impl Tree {
 
     pub fn is_settled(&self, file: u32) -> bool {
         self.settled.lock().unwrap_or_else(PoisonError::into_inner).has(file)
+    }
+
+    /// Folders that the disk refuses, and why.
+    pub fn refused(&self) -> &BTreeMap<u32, String> {
+        &self.refused
     }
 
     /// Opens what stands where a file is to stand, if that is a file.
@@ -167,10 +176,16 @@ impl Tree {
     }
 
     /// Opens a staged file to be written, made if needed, with the permissions that it will keep.
+    ///
+    /// # Errors
+    /// Where [`concerns_one`] says so, others can still be written.
     pub fn write(&self, file: u32, content: Content, last: &mut LastFolder) -> io::Result<File> {
         let planned = &self.plan.files[file as usize];
         if self.late.contains(&file) {
             return open_file(&self.late_folder()?, &file.to_string(), planned.executable, content);
+        }
+        if let Some(why) = planned.parent.and_then(|parent| self.refused.get(&parent)) {
+            return Err(io::Error::new(io::ErrorKind::InvalidFilename, why.clone()));
         }
         if !matches!(&last.0, Some((at, _)) if *at == planned.parent) {
             last.0 = Some((planned.parent, self.folder(planned.parent)?));
@@ -185,7 +200,18 @@ impl Tree {
             return Ok(());
         }
         let planned = &self.plan.files[file as usize];
-        match self.folder(planned.parent)?.remove_file(&planned.name) {
+        if planned.parent.is_some_and(|parent| self.refused.contains_key(&parent)) {
+            return Ok(());
+        }
+        let folder = self.folder(planned.parent)?;
+        match folder.remove_file(&planned.name) {
+            Err(error) if concerns_one(&error) => match folder.symlink_metadata(&planned.name) {
+                // Whoever put it there, it is not what is to get the name.
+                Ok(about) if about.is_dir() => remove_tree(&folder, &planned.name),
+                Ok(_) => Err(error),
+                // What cannot be there is not.
+                Err(_) => Ok(()),
+            },
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
@@ -200,29 +226,37 @@ impl Tree {
         names.try_fold(self.tree.open_dir_nofollow(top)?, |dir, name| dir.open_dir_nofollow(name))
     }
 
-    fn make_folders(&self) -> io::Result<()> {
+    /// Makes the folders that are wanted; gives those that the disk refuses, and why.
+    fn make_folders(&self) -> io::Result<BTreeMap<u32, String>> {
+        let mut refused = BTreeMap::new();
         let mut last: Option<(Option<u32>, Dir)> = None;
-        for folder in &self.plan.folders {
+        for (number, folder) in (0u32..).zip(&self.plan.folders) {
             if !folder.chosen || self.is_below_placed(folder.parent, &folder.name) {
+                continue;
+            }
+            if let Some(why) = folder.parent.and_then(|parent| refused.get(&parent)) {
+                let why = String::clone(why);
+                refused.insert(number, why);
                 continue;
             }
             if !matches!(&last, Some((at, _)) if *at == folder.parent) {
                 last = Some((folder.parent, self.folder(folder.parent)?));
             }
             let (_, parent) = last.as_ref().expect("set above");
-            match parent.create_dir(&folder.name) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
+            match parent.create_dir(&folder.name).or_else(|error| is_folder(parent, &folder.name, error)) {
+                Err(error) if concerns_one(&error) => drop(refused.insert(number, error.to_string())),
+                made => made?,
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Makes the names of everything in it survive the loss of power.
     #[cfg(unix)]
     pub fn sync_folders(&self) -> io::Result<()> {
         for (at, folder) in (0u32..).zip(&self.plan.folders) {
-            if folder.chosen && !self.is_below_placed(folder.parent, &folder.name) {
+            let refused = self.refused.contains_key(&at);
+            if folder.chosen && !refused && !self.is_below_placed(folder.parent, &folder.name) {
                 sync_folder(&self.folder(Some(at))?)?;
             }
         }
@@ -231,6 +265,12 @@ impl Tree {
         }
         sync_folder(&self.tree)
     }
+}
+
+/// Whether a folder could not be made because it is there.
+fn is_folder(parent: &Dir, name: &str, error: io::Error) -> io::Result<()> {
+    let there = || parent.symlink_metadata(name).is_ok_and(|about| about.is_dir());
+    if error.kind() == io::ErrorKind::AlreadyExists && there() { Ok(()) } else { Err(error) }
 }
 
 #[cfg(unix)]

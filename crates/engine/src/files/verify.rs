@@ -16,6 +16,7 @@ use super::here::Print;
 use super::holding::Holding;
 use super::journal::{Record, Story};
 use super::positions::read_up_to_at;
+use super::refusal::concerns_one;
 use super::tree::Tree;
 
 /// Threads that read and hash at the same time; more would only wait for the same disk.
@@ -223,8 +224,8 @@ impl Check<'_> {
 
 fn open(tree: &Tree, file: u32) -> io::Result<Option<File>> {
     match tree.read_left(file) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Ok(file) => Ok(file.metadata()?.is_file().then_some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound || concerns_one(&error) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -116,6 +116,8 @@ pub struct TransferNote {
     pub here: u64,
     /// Files that did not come.
     pub failed: u64,
+    /// The paths in a shared folder that this device asked for; `None` if it was offered unasked.
+    pub asked: Option<Vec<String>>,
 }
 
 /// What a person chose among the files of an offer.

@@ -210,7 +210,8 @@ pub(super) fn cursor(row: &Row) -> rusqlite::Result<Cursor> {
 pub(super) fn noted_transfers() -> String {
     format!(
         "SELECT {TRANSFER_COLUMNS}, folder, sha256, coalesce(moved, 0), problem,
-         chosen, coalesce(chosen_files, 0), coalesce(chosen_bytes, 0), coalesce(here, 0), coalesce(failed, 0)
+         chosen, coalesce(chosen_files, 0), coalesce(chosen_bytes, 0), coalesce(here, 0), coalesce(failed, 0),
+         asked
          FROM transfer LEFT JOIN transfer_note ON transfer_note.transfer = transfer.transfer"
     )
 }
@@ -228,6 +229,8 @@ pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
         },
         here: unsigned(row, 25)?,
         failed: unsigned(row, 26)?,
+        // Paths that cannot be read any more are asked for by hand.
+        asked: row.get::<_, Option<Vec<u8>>>(27)?.and_then(|paths| minicbor::decode(&paths).ok()),
     };
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }

@@ -346,12 +346,12 @@ pub(super) fn note_transfer(
     transaction
         .prepare_cached(
             "INSERT INTO transfer_note
-             (transfer, folder, sha256, moved, problem, chosen, chosen_files, chosen_bytes, here, failed)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             (transfer, folder, sha256, moved, problem, chosen, chosen_files, chosen_bytes, here, failed, asked)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (transfer) DO UPDATE SET folder = excluded.folder, sha256 = excluded.sha256,
              moved = excluded.moved, problem = excluded.problem, chosen = excluded.chosen,
              chosen_files = excluded.chosen_files, chosen_bytes = excluded.chosen_bytes, here = excluded.here,
-             failed = excluded.failed",
+             failed = excluded.failed, asked = excluded.asked",
         )?
         .execute(params![
             id.0,
@@ -364,6 +364,7 @@ pub(super) fn note_transfer(
             bits(note.chosen.as_ref().map_or(0, |chosen| chosen.bytes)),
             bits(note.here),
             bits(note.failed),
+            note.asked.as_ref().map(|paths| minicbor::to_vec(paths).expect("a vector takes every byte")),
         ])?;
     Ok(())
 }

@@ -104,6 +104,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("queue.sql"),
     include_str!("parts.sql"),
     include_str!("shares.sql"),
+    include_str!("gets.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

@@ -362,6 +362,7 @@ impl Node {
         let reach =
             |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };
         effects.extend(self.transfers.start_due(now.instant, reach));
+        effects.extend(self.transfers.give_up_unclaimed(now.instant));
         effects.extend(self.send_packets(now));
         effects
     }

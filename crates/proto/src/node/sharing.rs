@@ -3,8 +3,8 @@
 use crate::effects::{Effects, Origin, TransferRecord};
 use crate::model::{Now, PeerId, RoomId, ShareId, TransferId};
 use crate::node::{Membership, Node, Refusal};
-use crate::rooms::{Offer, RoomKind, direct_room_id};
-use crate::transfer::{self, TransferState};
+use crate::rooms::{Content, Offer, RoomKind, direct_room_id};
+use crate::transfer::{self, Receipt, TransferState};
 
 impl Node {
     /// Offers to a device what it asked for of a folder that is shared with it.
@@ -19,7 +19,7 @@ impl Node {
         now: Now,
     ) -> Result<Effects, Refusal> {
         let record = self.asked_for((share, to), self.me, transfer, offer, now);
-        let effects = self.transfers.give(record)?;
+        let effects = self.transfers.give(record, now.instant)?;
         Ok(self.with_transfers((effects, None), now))
     }
 
@@ -45,6 +45,28 @@ impl Node {
         let record = self.asked_for((share, self.me), from, transfer, offer, now);
         effects.extend(self.transfers.take(record, disk, now.instant)?);
         Ok(self.with_transfers((effects, None), now))
+    }
+
+    /// Lets a device know that what it offered because this one asked for it is not wanted after all: it need not be kept.
+    ///
+    /// # Errors
+    /// If the other side offers under an id that is not its own or that is known, or as [`Node::converse`].
+    pub fn turn_down(&mut self, from: PeerId, transfer: TransferId, now: Now) -> Result<Effects, Refusal> {
+        if !transfer.is_of(from) {
+            return Err(transfer::Refusal::Unknown.into());
+        }
+        if self.transfers.get(transfer).is_some() {
+            return Err(transfer::Refusal::Over.into());
+        }
+        let (room, mut effects) = self.converse(from, now)?;
+        let said = Content::Receipt { transfer, receipt: Receipt::Declined };
+        effects.extend(self.with_transfers((Effects::default(), Some((room, said))), now));
+        Ok(effects)
+    }
+
+    /// Somebody came for what it asked for, in this run or in an earlier one.
+    pub fn came_for(&mut self, transfer: TransferId) {
+        self.transfers.came_for(transfer);
     }
 
     /// Gives nothing of a folder any more, and says so to those who fetch.

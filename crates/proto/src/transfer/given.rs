@@ -1,7 +1,8 @@
 //! Offers that somebody asked for, from a shared folder: for that device alone, made without a word in any log.
 //!
 //! The holder remembers them, so that they are served after a restart as before: a bounded number, for a bounded time,
-//! and no longer than until the asker has said what came of it.
+//! and no longer than until the asker has said what came of it. Whoever never comes for what it asked for may not even know
+//! that it was offered: that is given up much sooner.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ impl Transfers {
     ///
     /// # Errors
     /// If others have asked for so much that there is no room.
-    pub fn give(&mut self, record: TransferRecord) -> Result<Effects, Refusal> {
+    pub fn give(&mut self, record: TransferRecord, now: Instant) -> Result<Effects, Refusal> {
         let Origin::Share { to, .. } = record.origin else { return Err(Refusal::Unknown) };
         let mut effects = self.give_up_old(record.offered);
         self.forget_ended();
@@ -43,7 +44,9 @@ impl Transfers {
         let audience = Audience::Peer(to);
         effects.commit.push(Record::Transfer(record.clone()));
         effects.run.push(Job::Shelve { transfer: record.id, audience });
-        self.open.insert(record.id, Open::new(record, audience));
+        let mut open = Open::new(record, audience);
+        open.unclaimed = Some(now + UNCLAIMED_FOR);
+        self.open.insert(open.record.id, open);
         Ok(effects)
     }
 
@@ -116,8 +119,32 @@ impl Transfers {
         effects
     }
 
+    /// Somebody came for what it asked for: it knows of it, and may go on with it for as long as it is given.
+    pub fn came_for(&mut self, transfer: TransferId) {
+        if let Some(open) = self.open.get_mut(&transfer) {
+            open.unclaimed = None;
+        }
+    }
+
+    /// Gives up what nobody has ever come for.
+    pub fn give_up_unclaimed(&mut self, now: Instant) -> Effects {
+        let mut unclaimed = Vec::new();
+        for open in self.open.values_mut() {
+            // What was withdrawn meanwhile is over already.
+            if open.unclaimed.take_if(|until| *until <= now).is_some()
+                && open.record.state == TransferState::Offered
+            {
+                unclaimed.push(open.record.id);
+            }
+        }
+        let mut effects = Effects::default();
+        unclaimed.into_iter().for_each(|id| effects.extend(self.end_given(id)));
+        effects
+    }
+
     pub(super) fn end_given(&mut self, transfer: TransferId) -> Effects {
         let Some(open) = self.open.get_mut(&transfer) else { return Effects::default() };
+        open.unclaimed = None;
         open.record.state = TransferState::Cancelled;
         open.record.paused = false;
         let mut effects = Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() };
@@ -172,7 +199,8 @@ impl TransferRecord {
         self.share().is_some() && is_settled(self)
     }
 
-    pub(super) fn is_too_old_to_give(&self, now: UnixMillis) -> bool {
+    /// Whether whoever offers it gives it no longer because of its age.
+    pub fn is_too_old_to_give(&self, now: UnixMillis) -> bool {
         self.offered.0.saturating_add(GIVEN_FOR.as_millis() as u64) < now.0
     }
 }
@@ -192,6 +220,8 @@ fn items(record: &TransferRecord) -> u64 {
 
 /// For so long what was asked for can be fetched.
 pub const GIVEN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+/// For so long it can where nobody has come for it at all: whoever gets it comes at once, also if it has to wait for its turn.
+pub const UNCLAIMED_FOR: Duration = Duration::from_secs(3600);
 /// What one device can have asked for at a time; all of it has no more files than one offer may have.
 const MAX_GIVEN_TO_PEER: usize = 256;
 /// What all can have asked for.
@@ -247,7 +277,7 @@ mod tests {
     #[test]
     fn what_is_given_is_for_the_asker_alone_and_no_longer_than_until_it_is_there() {
         let mut ann = Transfers::new(ANN);
-        let effects = ann.give(record(1, BOB, 1)).unwrap();
+        let effects = ann.give(record(1, BOB, 1), Instant(0)).unwrap();
         assert!(effects.tell.is_empty(), "nobody is told before it moves");
         assert_eq!(ann.audience(id(1)), Some(Audience::Peer(BOB)));
         let received = Receipt::Received { digest: [7; 32] };
@@ -262,13 +292,13 @@ mod tests {
     #[test]
     fn whoever_asks_for_too_much_loses_what_it_asked_for_first_and_nobody_elses() {
         let mut ann = Transfers::new(ANN);
-        let _ = ann.give(record(0, EVE, 1)).unwrap();
+        let _ = ann.give(record(0, EVE, 1), Instant(0)).unwrap();
         let many = MAX_GIVEN_TO_PEER as u64;
         for number in 1..=many {
-            assert_eq!(unshelved(&ann.give(record(number, BOB, 1)).unwrap()), []);
+            assert_eq!(unshelved(&ann.give(record(number, BOB, 1), Instant(0)).unwrap()), []);
         }
-        assert_eq!(unshelved(&ann.give(record(many + 1, BOB, 1)).unwrap()), [id(1)]);
-        let large = ann.give(record(many + 2, BOB, MAX_ITEMS)).unwrap();
+        assert_eq!(unshelved(&ann.give(record(many + 1, BOB, 1), Instant(0)).unwrap()), [id(1)]);
+        let large = ann.give(record(many + 2, BOB, MAX_ITEMS), Instant(0)).unwrap();
         assert_eq!(unshelved(&large).len(), MAX_GIVEN_TO_PEER);
         assert_eq!(ann.given_of(SHARE), [id(0), id(many + 2)]);
     }
@@ -277,25 +307,50 @@ mod tests {
     fn all_together_get_no_more_than_there_is_room_for() {
         let mut ann = Transfers::new(ANN);
         for who in 0..4 {
-            let _ = ann.give(record(u64::from(who), PeerId([10 + who; 32]), MAX_ITEMS)).unwrap();
+            let _ = ann.give(record(u64::from(who), PeerId([10 + who; 32]), MAX_ITEMS), Instant(0)).unwrap();
         }
-        assert_eq!(ann.give(record(9, BOB, 1)).unwrap_err(), Refusal::TooMany);
+        assert_eq!(ann.give(record(9, BOB, 1), Instant(0)).unwrap_err(), Refusal::TooMany);
         let _ = ann.receipt(PeerId([10; 32]), id(0), Receipt::Cancelled);
-        assert!(ann.give(record(9, BOB, 1)).is_ok());
+        assert!(ann.give(record(9, BOB, 1), Instant(0)).is_ok());
     }
 
     #[test]
     fn what_nobody_came_for_is_given_up_after_a_month() {
         let mut ann = Transfers::new(ANN);
-        let _ = ann.give(record(1, BOB, 1)).unwrap();
+        let _ = ann.give(record(1, BOB, 1), Instant(0)).unwrap();
         let later = GIVEN_FOR.as_millis() as u64 + 2;
-        assert_eq!(unshelved(&ann.give(record(later, EVE, 1)).unwrap()), [id(1)]);
+        assert_eq!(unshelved(&ann.give(record(later, EVE, 1), Instant(0)).unwrap()), [id(1)]);
+    }
+
+    #[test]
+    fn what_nobody_ever_came_for_is_given_up_after_an_hour_and_nothing_else_is() {
+        let mut ann = Transfers::new(ANN);
+        for number in 1..=3 {
+            let _ = ann.give(record(number, BOB, 1), Instant(5)).unwrap();
+        }
+        ann.came_for(id(1));
+        let _ = ann.receipt(BOB, id(2), Receipt::Failed(Failure::DiskFull));
+        let hour = Instant(5) + UNCLAIMED_FOR;
+        assert_eq!(ann.deadline(), Some(hour));
+        assert!(ann.give_up_unclaimed(Instant(hour.0 - 1)).is_empty());
+        assert_eq!(unshelved(&ann.give_up_unclaimed(hour)), [id(3)]);
+        assert_eq!((ann.given_of(SHARE), ann.deadline()), (vec![id(1), id(2)], None));
+
+        // After a restart there is another hour, unless it is known that somebody came.
+        let mut again = Transfers::new(ANN);
+        for number in [1, 2] {
+            let record =
+                TransferRecord { state: TransferState::Offered, ..ann.get(id(number)).unwrap().clone() };
+            let _ = again.load(record, RoomKind::Direct(BOB), Instant(0));
+        }
+        again.came_for(id(1));
+        assert_eq!(unshelved(&again.give_up_unclaimed(Instant(0) + UNCLAIMED_FOR)), [id(2)]);
     }
 
     #[test]
     fn what_was_asked_for_and_is_not_wanted_any_more_is_given_to_nobody_and_what_is_paused_stays() {
         let mut ann = Transfers::new(ANN);
-        let _ = ann.give(record(1, BOB, 1)).unwrap();
+        let _ = ann.give(record(1, BOB, 1), Instant(0)).unwrap();
         let _ = ann.pause(id(1)).unwrap();
         assert!(ann.is_paused(id(1)));
         assert_eq!(ann.audience(id(1)), Some(Audience::Peer(BOB)));
@@ -307,7 +362,7 @@ mod tests {
     #[test]
     fn the_rest_of_a_part_can_still_be_fetched() {
         let mut ann = Transfers::new(ANN);
-        let _ = ann.give(record(1, BOB, 4)).unwrap();
+        let _ = ann.give(record(1, BOB, 4), Instant(0)).unwrap();
         let part = Part { digest: [7; 32], files: 1, bytes: 2 };
         assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Part(part))), []);
         assert_eq!(ann.get(id(1)).unwrap().state, TransferState::Done);
@@ -342,7 +397,7 @@ mod tests {
     fn what_ended_does_not_stay_in_memory_for_ever() {
         let mut ann = Transfers::new(ANN);
         for number in 0..2 * MAX_ENDED as u64 {
-            let _ = ann.give(record(number, BOB, 1)).unwrap();
+            let _ = ann.give(record(number, BOB, 1), Instant(0)).unwrap();
             let _ = ann.receipt(BOB, id(number), Receipt::Received { digest: [7; 32] });
         }
         assert!(ann.open.len() <= MAX_ENDED + 1, "{}", ann.open.len());

@@ -14,11 +14,11 @@ mod swarm;
 mod table;
 
 pub use bitmap::Bitmap;
-pub use given::GIVEN_FOR;
+pub use given::{GIVEN_FOR, UNCLAIMED_FOR};
 pub use pages::{is_signed, sign_page};
 pub use pieces::{BUNDLE_FILES, ChunkOf, Layout, Leaf, MAX_PIECES, NO_LEAF, PAGE_LEAVES, Piece, TooLarge};
 pub use swarm::{Damage, Fetch, Handout, Link, MAX_TRIES, Order, Role, WINDOW};
-pub use table::{AT_ONCE, Refusal, Spoken, Transfers};
+pub use table::{AT_ONCE, AT_ONCE_FROM_PEER, Refusal, Spoken, Transfers};
 
 /// Where a transfer stands on this device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub enum TransferState {
     /// Accepted, and the holder is not reachable right now; or paused, see
     /// [`crate::effects::TransferRecord::paused`].
     Waiting,
-    /// Accepted, and somebody who has it is here; but as many as may run at a time on its disk do.
+    /// Accepted, and somebody who has it is here; but as many run as may at a time onto its disk, or from that device.
     Queued,
     Running,
     /// Incoming: whole, verified, under its final name.

@@ -12,7 +12,8 @@ mod part;
 
 mod queue;
 
-pub use queue::AT_ONCE;
+use super::given::UNCLAIMED_FOR;
+pub use queue::{AT_ONCE, AT_ONCE_FROM_PEER};
 
 pub struct Transfers {
     pub(super) me: PeerId,
@@ -36,10 +37,14 @@ pub(super) struct Open {
     holders: BTreeSet<PeerId>,
     /// Where the files go, by a number that is another for each disk.
     pub(super) disk: u64,
+    /// Whom they come from in the first place: the author, or while that is away somebody who has them.
+    giver: PeerId,
     /// Whether its author wrote that it is paused, and by its clock when it last did.
     held: (Hlc, bool),
     /// Whether its author answered so when it was last asked.
     turned_away: bool,
+    /// Until when somebody must come for what it asked for of a shared folder; `None` once it has.
+    pub(super) unclaimed: Option<Instant>,
 }
 
 /// Why a command about a transfer cannot be carried out.
@@ -87,7 +92,9 @@ impl Transfers {
             }
         }
         let retry_at = (record.state == TransferState::Waiting && !record.paused).then_some(now);
-        self.open.insert(record.id, Open { retry_at, ..Open::new(record, audience) });
+        let given = mine && record.share().is_some() && record.state == TransferState::Offered;
+        let unclaimed = given.then_some(now + UNCLAIMED_FOR);
+        self.open.insert(record.id, Open { retry_at, unclaimed, ..Open::new(record, audience) });
         effects
     }
 
@@ -135,6 +142,7 @@ impl Transfers {
             if !open.is_for(author) {
                 return Effects::default();
             }
+            open.unclaimed = None;
             let receipt = open.believed(author, receipt);
             open.record.receipts.retain(|(peer, _)| *peer != author);
             open.record.receipts.push((author, receipt));
@@ -159,11 +167,14 @@ impl Transfers {
         }
         // What is here stays, and is given to nobody else.
         let unshelved = Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() };
-        if open.record.state == TransferState::Done {
-            return unshelved;
+        if open.record.is_withdrawn() {
+            return Effects::default();
         }
         open.record.receipts.push((author, receipt));
-        let mut effects = open.stop(TransferState::Cancelled);
+        let mut effects = match open.record.state {
+            TransferState::Done => Effects::default(),
+            _ => open.stop(TransferState::Cancelled),
+        };
         effects.extend(unshelved);
         effects.extend(open.changed());
         effects
@@ -278,6 +289,7 @@ impl Transfers {
         };
         for open in self.open.values_mut().filter(waits) {
             open.retry_at = Some(now);
+            open.giver = open.record.from;
         }
     }
 
@@ -325,6 +337,7 @@ impl Open {
     pub(super) fn new(record: TransferRecord, audience: Audience) -> Open {
         let (sent, holders) = (BTreeMap::new(), BTreeSet::new());
         Open {
+            giver: record.from,
             record,
             audience,
             retry_at: None,
@@ -334,6 +347,7 @@ impl Open {
             disk: 0,
             held: (Hlc(0), false),
             turned_away: false,
+            unclaimed: None,
         }
     }
 

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lanyard_proto::model::{PeerId, ShareId};
+use lanyard_proto::effects::TransferRecord;
+use lanyard_proto::model::{PeerId, ShareId, TransferId};
+use lanyard_proto::transfer::{Failure, TransferState};
 use lanyard_proto::wire::share::{After, MAX_LISTED, MAX_TAKEN, Shared, Taken, Why};
 
 use super::lending::{ShareReport, offer_of};
@@ -25,8 +27,11 @@ pub struct Got {
     peer: PeerId,
     share: ShareId,
     taken: Taken,
+    paths: Vec<String>,
     folder: PathBuf,
     disk: Disk,
+    /// The transfer that this one is in place of.
+    instead: Option<TransferId>,
     answer: To,
 }
 
@@ -49,6 +54,36 @@ impl Run {
             }
             _ => Err(ApiError::new(ErrorCode::Internal, "This is no question about shared folders.")),
         };
+        self.ask_holder(asked, answer);
+    }
+
+    /// Whether a transfer can only go on as a new one, because its holder gives it no longer: what was got of a shared folder
+    /// and then cancelled, or refused.
+    pub(in crate::engine) fn is_to_be_got_anew(&self, transfer: TransferId) -> bool {
+        let refused = |record: &TransferRecord| {
+            matches!(record.state, TransferState::Cancelled | TransferState::Failed(Failure::Refused))
+        };
+        let record = self.node.transfer(transfer).filter(|record| record.from != self.node.me());
+        let asked = self.view.transfers.get(&transfer).is_some_and(|view| view.note.asked.is_some());
+        asked && record.is_some_and(|record| record.share().is_some() && refused(record))
+    }
+
+    /// Asks once more for what [`Run::is_to_be_got_anew`], into the same folder. Once it is offered, the new transfer takes the
+    /// place of the old one.
+    pub(in crate::engine) fn get_anew(&mut self, transfer: TransferId, answer: To) {
+        let into = self.folder_of(transfer);
+        let asked = self.node.transfer(transfer).and_then(|record| Some((record.from, record.share()?)));
+        let paths = self.view.transfer(transfer).note.asked.clone();
+        let (Some((from, share)), Some(paths)) = (asked, paths) else {
+            let sentence = "There is no such transfer. See them: lanyard transfers";
+            return drop(answer.send(Err(ApiError::new(ErrorCode::NotFound, sentence))));
+        };
+        let wanted = Wanted::Some { share: share.to_string(), paths, into, instead: Some(transfer) };
+        let asked = self.holder_of(&from.to_string(), wanted);
+        self.ask_holder(asked, answer);
+    }
+
+    fn ask_holder(&mut self, asked: Result<(Holder, Wanted), ApiError>, answer: To) {
         match asked {
             Ok((holder, wanted)) => {
                 let (reports, turns) = (self.reports.clone(), self.shares.asks(holder.peer));
@@ -58,8 +93,10 @@ impl Run {
                     drop(turn);
                     match asked {
                         Ok(Answered::Reply(reply)) => drop(answer.send(Ok(*reply))),
-                        Ok(Answered::Taken { share, taken, folder, disk }) => {
-                            let got = Got { peer: holder.peer, share, taken, folder, disk, answer };
+                        Ok(Answered::Taken { share, taken, disk }) => {
+                            let Wanted::Some { paths, into: folder, instead, .. } = wanted else { return };
+                            let peer = holder.peer;
+                            let got = Got { peer, share, taken, paths, folder, disk, instead, answer };
                             let _ = reports.send(Report::Share(Box::new(ShareReport::Got(got)))).await;
                         }
                         Err(error) => drop(answer.send(Err(error))),
@@ -72,24 +109,49 @@ impl Run {
 
     /// Fetches what was asked for, like any offer that somebody said yes to.
     pub(super) async fn got(&mut self, got: Got) -> Result<(), StoreError> {
-        let Got { peer, share, taken, folder, disk, answer } = got;
-        if let Err(error) = check_space(&folder, disk, taken.bytes) {
-            let _ = answer.send(Err(error));
-            return Ok(());
-        }
-        let transfer = taken.transfer();
-        match self.node.take((share, peer), transfer, offer_of(&taken), disk.number, self.clock.now()) {
-            Ok(effects) => {
-                self.view.transfer(transfer).note.folder = Some(folder);
-                self.keep_note(transfer).await?;
-                let with = Answering::Transfer(transfer);
-                self.enter(effects, Some(Answer { to: answer, with })).await
+        let Got { peer, share, taken, paths, folder, disk, instead, answer } = got;
+        let (transfer, now) = (taken.transfer(), self.clock.now());
+        let checked = check_space(&folder, disk, taken.bytes);
+        let took = checked.and_then(|()| {
+            let took = self.node.take((share, peer), transfer, offer_of(&taken), disk.number, now);
+            took.map_err(refused)
+        });
+        let mut effects = match took {
+            Ok(effects) => effects,
+            Err(error) => {
+                let _ = answer.send(Err(error));
+                // Else the holder would keep it for somebody who does not want it.
+                let turned_down = self.node.turn_down(peer, transfer, now).unwrap_or_default();
+                return self.enter(turned_down, None).await;
             }
-            Err(refusal) => {
-                let _ = answer.send(Err(refused(refusal)));
-                Ok(())
-            }
+        };
+        let note = &mut self.view.transfer(transfer).note;
+        (note.folder, note.asked) = (Some(folder), Some(paths));
+        self.keep_note(transfer).await?;
+        if let Some(old) = instead {
+            // It may have been forgotten meanwhile, or taken up otherwise.
+            effects.extend(self.forget_transfer(old).unwrap_or_default());
         }
+        self.enter(effects, Some(Answer { to: answer, with: Answering::Transfer(transfer) })).await?;
+        self.claim(transfer, peer);
+        Ok(())
+    }
+
+    /// Lets the holder know that somebody will come for what waits here for its turn: it reads the list, which people look
+    /// into meanwhile.
+    fn claim(&mut self, transfer: TransferId, holder: PeerId) {
+        if self.node.transfer(transfer).is_none_or(|record| record.state == TransferState::Running) {
+            return;
+        }
+        let Ok(listing) = self.listing(transfer) else { return };
+        let turns = self.shares.asks(holder);
+        tokio::spawn(async move {
+            // Of whoever gets much at a time the holder would take no more connections.
+            let _turn = turns.acquire_owned().await;
+            if let Err(error) = listing.await {
+                tracing::debug!(%transfer, %error, "a holder does not know that it will be come for");
+            }
+        });
     }
 
     /// Looks which of them are there, which may take as long as a disk takes.
@@ -128,12 +190,12 @@ struct Holder {
 enum Wanted {
     Shares,
     Page { share: String, folder: String, after: Option<After>, limit: u16 },
-    Some { share: String, paths: Vec<String>, into: PathBuf },
+    Some { share: String, paths: Vec<String>, into: PathBuf, instead: Option<TransferId> },
 }
 
 enum Answered {
     Reply(Box<Reply>),
-    Taken { share: ShareId, taken: Taken, folder: PathBuf, disk: Disk },
+    Taken { share: ShareId, taken: Taken, disk: Disk },
 }
 
 fn wanted(share: String, mut paths: Vec<String>, into: PathBuf) -> Result<Wanted, ApiError> {
@@ -143,7 +205,7 @@ fn wanted(share: String, mut paths: Vec<String>, into: PathBuf) -> Result<Wanted
     if paths.len() > MAX_TAKEN {
         return Err(too_many());
     }
-    Ok(Wanted::Some { share, paths, into })
+    Ok(Wanted::Some { share, paths, into, instead: None })
 }
 
 /// Asks, and again a little later while the holder is busy.
@@ -198,12 +260,12 @@ async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble>
             });
             Answered::Reply(Box::new(Reply::Listing(Listing { entries: entries.collect(), next })))
         }
-        Wanted::Some { share, paths, into } => {
+        Wanted::Some { share, paths, into, .. } => {
             let share = find(&shares, share, holder).map_err(Trouble::Said)?;
             let taken = asker.take(share, paths.clone()).await?;
-            let (folder, looked_at) = (into.clone(), into.clone());
-            let disk = tokio::task::spawn_blocking(move || disk_of(&looked_at)).await;
-            Answered::Taken { share, taken, folder, disk: disk.expect("looking at a disk does not panic") }
+            let into = into.clone();
+            let disk = tokio::task::spawn_blocking(move || disk_of(&into)).await;
+            Answered::Taken { share, taken, disk: disk.expect("looking at a disk does not panic") }
         }
     };
     asker.goodbye().await;

@@ -79,7 +79,8 @@ impl Run {
     fn place(&mut self, peer: PeerId, share: ShareId, question: Question) -> Result<Lent, Why> {
         let now = self.clock.now().instant;
         let folder = self.shares.get(share).filter(|folder| self.may_see(folder, peer));
-        let lent = folder.map(|folder| Lent { path: folder.path.clone(), name: folder.name.clone() });
+        let pages = self.shares.pages.clone();
+        let lent = folder.map(|folder| Lent { path: folder.path.clone(), name: folder.name.clone(), pages });
         // Whoever asks for what is not there pays as well.
         if !self.shares.may_ask(peer, question, now) {
             return Err(Why::Busy);

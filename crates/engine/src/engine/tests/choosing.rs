@@ -92,6 +92,73 @@ async fn some_files_of_an_offer_are_chosen_and_the_rest_is_fetched_after_a_resta
 }
 
 #[tokio::test]
+async fn of_a_part_nothing_is_kept_for_the_rest_once_that_will_never_come() {
+    let home = tempfile::tempdir().unwrap();
+    let bob_home = home.path().join("bob");
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&bob_home, "bob").await);
+    meet(&bob, &ann).await;
+    let staged = bob_home.join("downloads/.lanyard-part");
+    let part_of = async |name: &str| {
+        let album = home.path().join(name);
+        std::fs::create_dir(&album).unwrap();
+        ["a", "b"].iter().for_each(|file| std::fs::write(album.join(file), file).unwrap());
+        let id = offer(&ann, "#lobby", &album).await;
+        until(&bob, |transfer| transfer.id == id).await;
+        bob.handle().call(accepting(&id, &[&format!("{name}/a")])).await.unwrap();
+        until(&bob, |transfer| transfer.id == id && transfer.state == TransferState::Done).await;
+        assert!(staged.join(&id).exists(), "the rest may be wanted");
+        id
+    };
+    let gone = async || {
+        tokio::time::timeout(SOON, async {
+            while staged.exists() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .expect("what was kept for the rest goes");
+    };
+
+    let forgotten = part_of("forgotten").await;
+    bob.handle().call(Command::ForgetTransfer { transfer: forgotten }).await.unwrap();
+    gone().await;
+    let withdrawn = part_of("withdrawn").await;
+    ann.handle().call(Command::Cancel { transfer: withdrawn.clone() }).await.unwrap();
+    gone().await;
+    let more = Command::Accept { transfer: withdrawn.clone(), into: None, only: None };
+    let error = bob.handle().call(more).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Refused, "{error}");
+    let still = until(&bob, |transfer| transfer.id == withdrawn).await;
+    assert_eq!(still.state, TransferState::Done, "what is here stays");
+    down(ann).await;
+    down(bob).await;
+}
+
+#[tokio::test]
+async fn whoever_asks_for_a_list_before_its_author_was_heard_waits_a_moment_and_gets_it() {
+    let home = tempfile::tempdir().unwrap();
+    let bob_home = home.path().join("bob");
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&bob_home, "bob").await);
+    let file = home.path().join("plan.pdf");
+    std::fs::write(&file, "plan").unwrap();
+    meet(&bob, &ann).await;
+    let id = offer(&ann, "#lobby", &file).await;
+    until(&bob, |transfer| transfer.id == id).await;
+    down(bob).await;
+
+    let bob = up(&bob_home, "bob").await;
+    let (listed, ()) = tokio::join!(files(&bob, &id), meet(&bob, &ann));
+    assert_eq!(listed[0].path, "plan.pdf");
+    down(ann).await;
+    // Of whoever does not come it is said.
+    down(bob).await;
+    let bob = up(&bob_home, "bob").await;
+    let page = Command::TransferFiles { transfer: id, after: None, limit: 2 };
+    assert_eq!(bob.handle().call(page).await.unwrap_err().code, ErrorCode::Network);
+    down(bob).await;
+}
+
+#[tokio::test]
 async fn files_that_failed_are_counted_and_listed_with_the_reason() {
     let home = tempfile::tempdir().unwrap();
     let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);

@@ -5,7 +5,7 @@ use std::fs;
 use super::*;
 
 /// Lets files be fetched so fast, and so many at a time.
-async fn limit(engine: &Engine, down: u64, at_once: u32) {
+pub(super) async fn limit(engine: &Engine, down: u64, at_once: u32) {
     limit_both(engine, 0, down, at_once).await;
 }
 
@@ -410,4 +410,47 @@ async fn a_restarted_receiver_gives_on_what_it_has() {
     until(&dan, |transfer| transfer.moved == 3 << 20 || transfer.state == TransferState::Waiting).await;
     assert!(!dan_home.join("downloads/album").exists());
     down_both(bob, dan).await;
+}
+
+#[tokio::test]
+async fn what_is_fetched_from_one_device_waits_for_its_turn_and_nobody_is_told_to_come_again() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    meet(&bob, &ann).await;
+    limit(&bob, 64 << 10, 16).await;
+    let mut ids = Vec::new();
+    for number in 0..9 {
+        let file = home.path().join(format!("film-{number}.mkv"));
+        fs::write(&file, data(2 << 20)).unwrap();
+        let id = offer(&ann, "#lobby", &file).await;
+        until(&bob, |transfer| transfer.id == id).await;
+        ids.push(id);
+    }
+    let mut events = bob.handle().subscribe();
+    for id in &ids {
+        transfer(&bob, accept(id)).await;
+    }
+    let all = snapshot(&bob).await.transfers;
+    let states: Vec<_> =
+        ids.iter().map(|id| all.iter().find(|transfer| transfer.id == *id).unwrap()).collect();
+    assert!(states[..4].iter().all(|transfer| transfer.state == TransferState::Running), "{states:?}");
+    let places: Vec<_> = states[4..].iter().map(|transfer| (transfer.state, transfer.place)).collect();
+    assert_eq!(places, (0..5).map(|place| (TransferState::Queued, Some(place))).collect::<Vec<_>>());
+
+    limit(&bob, 0, 16).await;
+    let mut done = 0;
+    let told = tokio::time::timeout(SOON, async {
+        while done < ids.len() {
+            match events.next().await.unwrap() {
+                Event::TransferFinished { transfer } if transfer.state == TransferState::Done => done += 1,
+                Event::TransferChanged { transfer } if transfer.state == TransferState::Waiting => {
+                    assert_eq!(transfer.error, None, "nobody has too much to do");
+                }
+                _ => {}
+            }
+        }
+    });
+    told.await.expect("all of them come, one behind the other");
+    down(ann).await;
+    down(bob).await;
 }

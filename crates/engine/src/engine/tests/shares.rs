@@ -240,6 +240,103 @@ async fn many_who_ask_at_once_are_all_answered() {
     down(bob).await;
 }
 
+#[tokio::test]
+async fn what_was_got_and_cancelled_goes_on_as_a_new_transfer_of_the_same_into_the_same_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    let films = folder(home.path(), "films", &["May/one.mkv", "list.txt"]);
+    meet(&bob, &ann).await;
+    share(&ann, &films, ShareAudience::Everyone).await;
+    // Bob's disk says no, so that there is something to cancel.
+    let blocked = blocked(home.path());
+    let id = get(&bob, "films", &["May"], Some(&blocked)).await.unwrap();
+    until(&bob, |transfer| transfer.id == id && transfer.state == TransferState::Failed).await;
+    unblock(&blocked);
+    bob.handle().call(Command::Cancel { transfer: id.clone() }).await.unwrap();
+    let offers = home.path().join("ann/offers");
+    eventually(|| std::fs::read_dir(&offers).unwrap().next().is_none()).await;
+    until(&ann, |transfer| transfer.id == id && transfer.state == TransferState::Cancelled).await;
+
+    let again = match bob.handle().call(Command::Resume { transfer: id.clone() }).await.unwrap() {
+        Reply::Transfer(again) => again,
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(again.id, id);
+    until(&bob, |transfer| transfer.id == again.id && transfer.state == TransferState::Done).await;
+    assert_eq!(std::fs::read_to_string(blocked.join("May/one.mkv")).unwrap(), "May/one.mkv");
+    assert!(!blocked.join("list.txt").exists(), "only what was asked for");
+    assert_eq!(snapshot(&bob).await.transfers.len(), 1, "it took the place of the other");
+    down(ann).await;
+    down(bob).await;
+}
+
+#[tokio::test]
+async fn what_a_holder_gives_no_longer_is_asked_for_anew_and_a_no_is_said_in_words() {
+    let home = tempfile::tempdir().unwrap();
+    let ann_home = home.path().join("ann");
+    let (ann, bob) = (up(&ann_home, "ann").await, up(&home.path().join("bob"), "bob").await);
+    let plans = folder(home.path(), "plans", &["plan.txt"]);
+    meet(&bob, &ann).await;
+    share(&ann, &plans, ShareAudience::Everyone).await;
+    let blocked = blocked(home.path());
+    let id = get(&bob, "plans", &[], Some(&blocked)).await.unwrap();
+    until(&bob, |transfer| transfer.id == id && transfer.state == TransferState::Failed).await;
+    unblock(&blocked);
+    // Ann's offer is lost.
+    let offers = ann_home.join("offers");
+    std::fs::read_dir(&offers).unwrap().for_each(|file| std::fs::remove_file(file.unwrap().path()).unwrap());
+    let refused = goes_on(&bob, &id, &blocked).await;
+    assert_eq!(refused.error.unwrap().code, ErrorCode::Refused);
+    let resume = async || bob.handle().call(Command::Resume { transfer: id.clone() }).await;
+
+    ann.handle().call(Command::Unshare { share: "plans".to_owned() }).await.unwrap();
+    assert_eq!(resume().await.unwrap_err().code, ErrorCode::NotFound);
+    until(&bob, |transfer| transfer.id == id).await;
+    share(&ann, &plans, ShareAudience::Everyone).await;
+    assert_eq!(resume().await.unwrap_err().code, ErrorCode::NotFound, "it is another share now");
+    down(ann).await;
+    down(bob).await;
+}
+
+#[tokio::test]
+async fn what_finds_no_room_is_offered_to_nobody_any_more() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    let disks = folder(home.path(), "disks", &["disk.img"]);
+    let file = std::fs::File::options().write(true).open(disks.join("disk.img")).unwrap();
+    file.set_len(1 << 41).unwrap();
+    meet(&bob, &ann).await;
+    share(&ann, &disks, ShareAudience::Everyone).await;
+    let error = get(&bob, "disks", &[], None).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Storage, "{error}");
+    let offers = home.path().join("ann/offers");
+    eventually(|| std::fs::read_dir(&offers).unwrap().next().is_none()).await;
+    for engine in [&ann, &bob] {
+        assert!(snapshot(engine).await.rooms.iter().all(|room| room.last.is_none() && room.unread == 0));
+    }
+    down(ann).await;
+    down(bob).await;
+}
+
+#[tokio::test]
+async fn whoever_gives_what_waits_for_its_turn_knows_that_it_will_be_come_for() {
+    let home = tempfile::tempdir().unwrap();
+    let ann_home = home.path().join("ann");
+    let (ann, bob) = (up(&ann_home, "ann").await, up(&home.path().join("bob"), "bob").await);
+    let films = folder(home.path(), "films", &["short"]);
+    std::fs::write(films.join("long"), vec![7; 192 << 20]).unwrap();
+    meet(&bob, &ann).await;
+    share(&ann, &films, ShareAudience::Everyone).await;
+    queue::limit(&bob, 0, 1).await;
+    let long = get(&bob, "films", &["long"], None).await.unwrap();
+    let id = get(&bob, "films", &["short"], None).await.unwrap();
+    let begun = ann_home.join("offers").join(format!("{id}.states"));
+    eventually(|| begun.exists()).await;
+    assert_eq!(until(&bob, |transfer| transfer.id == long).await.state, TransferState::Running);
+    down(ann).await;
+    down(bob).await;
+}
+
 /// A new folder with these files in it, each with its name as content.
 fn folder(home: &Path, name: &str, files: &[&str]) -> std::path::PathBuf {
     let folder = home.join(name);

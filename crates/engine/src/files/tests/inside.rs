@@ -34,13 +34,34 @@ impl Home {
     }
 
     fn list(&self, folder: &str) -> Result<Vec<String>, Why> {
-        let listed = list(&self.inside(), folder, None, 1000, &AtomicBool::new(false))?;
+        let listed = list(&self.inside(), folder, None, 1000, &Pages::default(), &AtomicBool::new(false))?;
         Ok(listed.0.into_iter().map(|entry| entry.name + if entry.folder { "/" } else { "" }).collect())
+    }
+
+    fn page(&self, after: Option<&After>, pages: &Pages) -> (Vec<Entry>, bool) {
+        list(&self.inside(), "", after, 70, pages, &AtomicBool::new(false)).unwrap()
+    }
+
+    /// Everything behind an entry, page by page.
+    fn rest(&self, mut after: Option<After>, pages: &Pages) -> Vec<Entry> {
+        let mut all = Vec::new();
+        loop {
+            let page = self.page(after.as_ref(), pages);
+            after = page.0.last().map(last_of);
+            all.extend(page.0);
+            if !page.1 {
+                return all;
+            }
+        }
     }
 
     fn why(&self, path: &str) -> Option<Why> {
         reach(&self.inside(), path).err()
     }
+}
+
+fn last_of(entry: &Entry) -> After {
+    After { folder: entry.folder, name: entry.name.clone() }
 }
 
 #[test]
@@ -51,7 +72,8 @@ fn a_folder_is_listed_in_order_without_what_is_hidden() {
     }
     assert_eq!(home.list("").unwrap(), ["Apes/", "zoo/", "a.txt", "b.txt", "C.txt", "Ä.txt"]);
     assert_eq!(home.list("zoo").unwrap(), ["x"]);
-    let (entries, more) = list(&home.inside(), "", None, 3, &AtomicBool::new(false)).unwrap();
+    let (entries, more) =
+        list(&home.inside(), "", None, 3, &Pages::default(), &AtomicBool::new(false)).unwrap();
     assert!(more && entries[2].size == 4 && entries[2].modified > 0);
     assert_eq!(home.list("nothing"), Err(Why::NoSuch));
     assert_eq!(home.list("a.txt"), Err(Why::NoSuch));
@@ -66,21 +88,58 @@ fn page_by_page_everything_comes_once() {
         home.has(&format!("file {number}"), "");
         fs::create_dir(home.shared().join(format!("Folder {number}"))).unwrap();
     }
-    let (mut all, mut after) = (Vec::new(), None);
-    loop {
-        let page = list(&home.inside(), "", after.as_ref(), 70, &AtomicBool::new(false)).unwrap();
-        let last = page.0.last().unwrap();
-        after = Some(After { folder: last.folder, name: last.name.clone() });
-        all.extend(page.0);
-        if !page.1 {
-            break;
-        }
-    }
+    let all = home.rest(None, &Pages::default());
     let folders = all.iter().take_while(|entry| entry.folder).count();
     let mut names: Vec<_> = all.iter().map(|entry| entry.name.clone()).collect();
     names.sort();
     names.dedup();
     assert_eq!((folders, all.len(), names.len()), (250, 500, 500));
+}
+
+#[cfg(unix)]
+#[test]
+fn whoever_reads_on_page_by_page_makes_the_disk_read_once_and_sees_what_changes() {
+    let home = Home::new();
+    (0..300).for_each(|number| home.has(&format!("file {number:03}"), ""));
+    let folder = fs::File::open(home.shared()).unwrap();
+    let pages = Pages::default();
+    let (first, more) = home.page(None, &pages);
+    assert!(more && pages.is_to_be_swept() && !pages.is_to_be_swept());
+    let behind = || first.last().map(last_of);
+    // A change that leaves no sign is not seen: nobody looks.
+    let modified = folder.metadata().unwrap().modified().unwrap();
+    home.has("new", "");
+    folder.set_modified(modified).unwrap();
+    assert_eq!(home.rest(behind(), &pages).len(), 230);
+    let again = home.rest(None, &pages);
+    assert_eq!((again.len(), &*again[300].name), (301, "new"), "whoever begins anew sees what is there");
+    // One that leaves a sign is.
+    fs::remove_file(home.shared().join("file 299")).unwrap();
+    folder.set_modified(modified - std::time::Duration::from_secs(5)).unwrap();
+    assert_eq!(home.rest(behind(), &pages).len(), 230);
+    let later = Instant::now() + crate::files::pages::KEPT_FOR;
+    assert!(!pages.sweep(later) && !pages.is_to_be_swept(), "nothing stays");
+}
+
+#[test]
+fn of_many_folders_only_the_last_few_are_kept_and_of_large_ones_a_part() {
+    let home = Home::new();
+    (0..100).for_each(|number| home.has(&format!("file {number:03}"), ""));
+    let pages = Pages::default();
+    let folder = || home.inside().dir().unwrap().try_clone().unwrap();
+    let about = folder().dir_metadata().unwrap();
+    let print = |name: &str| FolderPrint::of(home.shared().join(name), &about);
+    let (now, first) = (Instant::now(), Place::of(true, "file 000".to_owned(), OsString::new()));
+    let is_kept = |name: &str| pages.behind(&print(name), &first, 70, now).is_some();
+    for name in ["a", "b", "c", "d", "e"] {
+        let (places, more) = first_of(&folder(), None, 70, &AtomicBool::new(false)).unwrap();
+        pages.keep(Arc::new(Part::new(print(name), None, places, more, now)));
+    }
+    assert_eq!(["a", "b", "e"].map(is_kept), [false, true, true]);
+    let (part, page) = pages.behind(&print("e"), &first, 70, now).unwrap();
+    assert_eq!((page.clone(), &*part.places[page.start].name), (1..71, "file 001"));
+    let last = Place::of(true, "file 099".to_owned(), OsString::new());
+    assert!(pages.behind(&print("e"), &last, 70, now).is_none(), "behind its end nothing is known");
 }
 
 #[test]
@@ -90,7 +149,8 @@ fn long_names_make_a_page_end_earlier() {
     for number in 0..1200 {
         home.has(&format!("{number:04}{long}"), "");
     }
-    let (entries, more) = list(&home.inside(), "", None, 1000, &AtomicBool::new(false)).unwrap();
+    let (entries, more) =
+        list(&home.inside(), "", None, 1000, &Pages::default(), &AtomicBool::new(false)).unwrap();
     assert!(more && entries.len() == 1000, "{}", entries.len());
     let bytes: usize = entries.iter().map(|entry| entry.name.len()).sum();
     assert!(bytes <= MAX_LISTED_BYTES);

@@ -7,6 +7,7 @@ mod hostile;
 mod kept;
 pub(super) mod lan;
 mod people;
+mod refused;
 mod resume;
 mod shares;
 mod swarm;

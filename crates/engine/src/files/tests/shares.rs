@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lan::{BOB, Lan, MIB, TRANSFER, receiver, sample, tree};
 use crate::files::{
-    AskError, Asker, Lend, Lent, Question, ServeError, Served, Shelf, Survey, Verdict, serve,
+    AskError, Asker, Lend, Lent, Pages, Question, ServeError, Served, Shelf, Survey, Verdict, serve,
 };
 
 const SHARE: ShareId = ShareId([5; 16]);
@@ -51,7 +51,7 @@ impl Lend for Home {
 }
 
 fn answers(lan: &Lan, stream: DuplexStream) -> JoinHandle<Result<Served, ServeError>> {
-    let lent = Lent { path: lan.home(), name: "Ann's".to_owned() };
+    let lent = Lent { path: lan.home(), name: "Ann's".to_owned(), pages: Pages::default() };
     let home = Home { lent, shelf: lan.shelf.clone(), turns: Arc::new(Semaphore::new(1)) };
     let asked = |_| std::future::ready(Verdict::MayFetch);
     tokio::spawn(serve(

@@ -83,6 +83,7 @@ impl Home {
                  ALTER TABLE transfer_note DROP COLUMN chosen_bytes;
                  ALTER TABLE transfer_note DROP COLUMN here;
                  ALTER TABLE transfer_note DROP COLUMN failed;
+                 ALTER TABLE transfer_note DROP COLUMN asked;
                  DROP TABLE share;
                  ALTER TABLE transfer DROP COLUMN share;
                  ALTER TABLE transfer DROP COLUMN share_to;

@@ -152,6 +152,7 @@ async fn transfers_that_are_over_come_newest_first_with_their_notes() {
         chosen: Some(Chosen { items: vec![0, 0, 0, 1, 1], files: 1, bytes: 7 }),
         here: 3,
         failed: 2,
+        asked: Some(vec![String::new(), "May/one.jpg".to_owned()]),
     };
     store
         .note_transfer(records[0].id, TransferNote { moved: 5, ..Default::default() })

@@ -16,8 +16,10 @@ impl Transfers {
     pub fn accept_more(&mut self, transfer: TransferId, now: Instant) -> Result<Effects, Refusal> {
         let last = self.last_turn();
         let open = self.incoming(transfer)?;
-        if open.record.state != TransferState::Done {
-            return Err(Refusal::Over);
+        match open.record.state {
+            TransferState::Done if open.record.is_withdrawn() => return Err(Refusal::Withdrawn),
+            TransferState::Done => {}
+            _ => return Err(Refusal::Over),
         }
         open.record.turn = last;
         open.go_on(now);
@@ -90,6 +92,27 @@ mod tests {
         assert_eq!(bob.accept(ID, Instant(2)).unwrap_err(), Refusal::Over);
         let _ = bob.accept_more(ID, Instant(2)).unwrap();
         assert_eq!(bob.start_due(Instant(2), here).run.len(), 1);
+    }
+
+    #[test]
+    fn the_rest_of_a_part_is_not_to_be_had_once_it_was_withdrawn_and_nothing_is_kept_for_it() {
+        use crate::effects::{Job, Record, Staged};
+        let mut bob = offered(BOB, ANN, RoomKind::Direct(ANN));
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let _ = bob.start_due(Instant(0), here);
+        let _ = bob.pulled(ID, PullEnd::Part(PART), Instant(1));
+        let mut other = Transfers::new(BOB);
+        let _ = other.load(bob.get(ID).unwrap().clone(), RoomKind::Direct(ANN), Instant(2));
+        let forgotten = other.forget(ID).unwrap();
+        let keeps_nothing = |job: &Job| matches!(job, Job::StopPull { staged: Staged::Discard, .. });
+        assert!(forgotten.run.iter().any(keeps_nothing), "{forgotten:?}");
+
+        let withdrawn = bob.receipt(ANN, ID, Receipt::Cancelled);
+        assert!(matches!(withdrawn.run[..], [Job::Unshelve { transfer: ID }]));
+        assert!(matches!(&withdrawn.commit[..], [Record::Transfer(record)] if record.is_withdrawn()));
+        assert_eq!(state(&bob), TransferState::Done, "what is here stays");
+        assert_eq!(bob.accept_more(ID, Instant(3)).unwrap_err(), Refusal::Withdrawn);
+        assert!(bob.receipt(ANN, ID, Receipt::Cancelled).is_empty(), "it is said once");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The queue: which accepted transfer is fetched when, and what is paused, taken up again, moved or forgotten.
 //!
 //! Each accepted transfer has a **turn**, a number of its own; where several could start, those with the smaller ones do.
-//! On each disk at most so many run at a time; further ones are `Queued`, and start by themselves in their order. Whoever
-//! waits for somebody who is not here has a turn and no place: it keeps nobody else waiting.
+//! On each disk, and from each device, at most so many run at a time; further ones are `Queued`, and start by themselves in
+//! their order. Whoever waits for somebody who is not here has a turn and no place: it keeps nobody else waiting.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -126,7 +126,8 @@ impl Transfers {
             return Err(Refusal::NotOver);
         }
         let mut effects = Effects::default();
-        if open.record.from != self.me && open.record.state != TransferState::Done {
+        // Of what came in part something lies there still, for the rest.
+        if open.record.from != self.me {
             effects.run.push(Job::StopPull { transfer, staged: Staged::Discard });
         }
         effects.run.push(Job::Unshelve { transfer });
@@ -186,14 +187,13 @@ impl Transfers {
     }
 
     /// Starts what is to be fetched now, in the order of the turns: what is due, where anybody who has the files is
-    /// reachable and the disk has a place.
+    /// reachable, and that device and the disk have a place.
     pub fn start_due(&mut self, now: Instant, reach: impl Fn(PeerId) -> Vec<SocketAddr>) -> Effects {
         let mut effects = Effects::default();
-        let mut running = self.running();
+        let mut lanes = self.lanes();
         let mut due: Vec<(u64, TransferId)> = Vec::new();
         for (id, open) in &self.open {
-            let waits =
-                open.record.state == TransferState::Queued && is_full(&running, open.disk, self.at_once);
+            let waits = open.record.state == TransferState::Queued && lanes.are_full(open);
             if open.retry_at.is_some_and(|at| at <= now) && !waits {
                 due.push((open.record.turn, *id));
             }
@@ -203,13 +203,14 @@ impl Transfers {
             let Some(open) = self.open.get_mut(&id) else { continue };
             let sources = open.sources(&reach);
             let before = open.record.state;
+            open.giver = sources.first().map_or(open.record.from, |source| source.peer);
             if sources.is_empty() {
                 open.retry_at = Some(now + MAX_RETRY);
                 open.record.state = TransferState::Waiting;
-            } else if is_full(&running, open.disk, self.at_once) {
+            } else if lanes.are_full(open) {
                 open.record.state = TransferState::Queued;
             } else {
-                *running.entry(open.disk).or_default() += 1;
+                lanes.take(open);
                 open.retry_at = None;
                 open.record.state = TransferState::Running;
                 effects.run.push(Job::Pull { transfer: id, author: open.record.from, sources });
@@ -221,10 +222,10 @@ impl Transfers {
         effects
     }
 
-    /// When to call [`Transfers::start_due`] again. What is queued starts when others end.
+    /// When to call [`Transfers::start_due`] and [`Transfers::give_up_unclaimed`] again. What is queued starts when others end.
     pub fn deadline(&self) -> Option<Instant> {
-        let queued = |open: &&Open| open.record.state == TransferState::Queued;
-        self.open.values().filter(|open| !queued(open)).filter_map(|open| open.retry_at).min()
+        let retried = |open: &Open| open.retry_at.filter(|_| open.record.state != TransferState::Queued);
+        self.open.values().flat_map(|open| [retried(open), open.unclaimed]).flatten().min()
     }
 
     /// Notes when transfers were over, where these effects say that they are.
@@ -262,13 +263,31 @@ impl Transfers {
         effects
     }
 
-    /// How many run on each disk.
-    fn running(&self) -> BTreeMap<u64, usize> {
-        let mut running = BTreeMap::new();
-        for open in self.open.values().filter(|open| open.record.state == TransferState::Running) {
-            *running.entry(open.disk).or_default() += 1;
-        }
-        running
+    /// What runs.
+    fn lanes(&self) -> Lanes {
+        let mut lanes = Lanes { disks: BTreeMap::new(), givers: BTreeMap::new(), at_once: self.at_once };
+        let running = self.open.values().filter(|open| open.record.state == TransferState::Running);
+        running.for_each(|open| lanes.take(open));
+        lanes
+    }
+}
+
+/// How many run, by what only so many may share: the disk that they go to, and the device that they come from.
+struct Lanes {
+    disks: BTreeMap<u64, usize>,
+    givers: BTreeMap<PeerId, usize>,
+    at_once: usize,
+}
+
+impl Lanes {
+    fn are_full(&self, open: &Open) -> bool {
+        self.disks.get(&open.disk).is_some_and(|running| *running >= self.at_once)
+            || self.givers.get(&open.giver).is_some_and(|running| *running >= AT_ONCE_FROM_PEER)
+    }
+
+    fn take(&mut self, open: &Open) {
+        *self.disks.entry(open.disk).or_default() += 1;
+        *self.givers.entry(open.giver).or_default() += 1;
     }
 }
 
@@ -288,15 +307,14 @@ impl Open {
     }
 }
 
-fn is_full(running: &BTreeMap<u64, usize>, disk: u64, at_once: usize) -> bool {
-    running.get(&disk).is_some_and(|running| *running >= at_once)
-}
-
 /// Between the turns of two transfers that are accepted one after the other: others fit between them.
 const STEP: u64 = 1 << 32;
 
 /// Transfers that are fetched at a time onto one disk, unless somebody chooses otherwise; more would only share it.
 pub const AT_ONCE: usize = 3;
+
+/// Transfers that are fetched at a time from one device: no more than it serves one other, see PROTOCOL.md, "Files".
+pub const AT_ONCE_FROM_PEER: usize = 4;
 
 #[cfg(test)]
 #[path = "queue_tests.rs"]

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::super::tests::{ANN, BOB, ID, here, offered, record, state};
+use super::super::tests::{ANN, BOB, EVE, ID, here, offered, record, state};
 use super::*;
 use crate::rooms::RoomKind;
 use crate::transfer::{Failure, PullEnd, Receipt};
@@ -55,6 +55,40 @@ fn as_many_run_on_a_disk_as_may_and_the_others_start_in_their_order() {
     assert_eq!(started(&bob.start_due(Instant(2), here)), [id(2)]);
     bob.set_at_once(3);
     assert_eq!(started(&bob.start_due(Instant(3), here)), [id(1)]);
+}
+
+#[test]
+fn from_one_device_no_more_is_fetched_at_a_time_than_it_serves_and_the_next_begins_when_one_ends() {
+    let mut bob = bob(7);
+    let of_eve = id(7);
+    let _ = bob.offered(TransferRecord { id: of_eve, ..record(EVE) }, RoomKind::Open);
+    bob.set_at_once(16);
+    for number in 0..8 {
+        bob.lay(id(number), number.into());
+        let _ = bob.accept(id(number), Instant(0)).unwrap();
+    }
+    assert_eq!(started(&bob.start_due(Instant(0), here)), [id(0), id(1), id(2), id(3), of_eve]);
+    assert_eq!(bob.queued(), [id(4), id(5), id(6)]);
+    assert_eq!((bob.place(id(4)), bob.place(id(6))), (Some(0), Some(2)));
+    assert_eq!(bob.deadline(), None, "nobody is asked again and again");
+    let _ = bob.pulled(id(2), DONE, Instant(1));
+    assert_eq!(started(&bob.start_due(Instant(1), here)), [id(4)], "at once");
+    let _ = bob.pulled(of_eve, DONE, Instant(2));
+    assert_eq!(started(&bob.start_due(Instant(2), here)), [], "another's place is none of Ann's");
+}
+
+#[test]
+fn whoever_gives_what_an_absent_author_offered_is_not_asked_for_more_than_it_serves() {
+    let mut bob = bob(6);
+    bob.set_at_once(16);
+    for number in 0..6 {
+        let _ = bob.receipt(EVE, id(number), Receipt::Received { digest: [7; 32] });
+        let _ = bob.accept(id(number), Instant(0)).unwrap();
+    }
+    let only_eve = |peer| if peer == EVE { here(peer) } else { Vec::new() };
+    assert_eq!(started(&bob.start_due(Instant(0), only_eve)).len(), AT_ONCE_FROM_PEER);
+    bob.peer_came(ANN, Instant(1));
+    assert_eq!(started(&bob.start_due(Instant(1), here)), [id(4), id(5)], "Ann serves as many besides");
 }
 
 #[test]
@@ -237,10 +271,15 @@ fn deed() -> impl Strategy<Value = Deed> {
     ]
 }
 
-const COUNT: u8 = 8;
+const COUNT: u8 = 14;
 
 fn disk(id: TransferId) -> u64 {
     u64::from(id.0[0] % 2)
+}
+
+/// Ann offers more than may be fetched from her at a time.
+fn author(id: TransferId) -> PeerId {
+    if id.0[0] < 10 { ANN } else { EVE }
 }
 
 proptest! {
@@ -250,7 +289,10 @@ proptest! {
             transfers.set_at_once(at_once);
             (0..COUNT).for_each(|number| transfers.lay(id(number), disk(id(number))));
         };
-        let mut bob = bob(COUNT);
+        let mut bob = Transfers::new(BOB);
+        for number in 0..COUNT {
+            let _ = bob.offered(TransferRecord { id: id(number), ..record(author(id(number))) }, RoomKind::Open);
+        }
         set_up(&mut bob);
         let (mut now, mut away) = (Instant(0), false);
         for deed in deeds {
@@ -266,7 +308,7 @@ proptest! {
                 Deed::Away(gone) => {
                     away = gone;
                     if !away {
-                        bob.peer_came(ANN, now);
+                        [ANN, EVE].into_iter().for_each(|peer| bob.peer_came(peer, now));
                     }
                 }
                 Deed::Later(seconds) => now = now + std::time::Duration::from_secs(seconds.into()),
@@ -284,16 +326,19 @@ proptest! {
             let begun = started(&effects);
             prop_assert!(bob.start_due(now, reach).is_empty(), "once is enough");
             let records: Vec<TransferRecord> = bob.iter().cloned().collect();
-            for on in 0..2 {
-                let of = |state| {
-                    let of = records.iter().filter(move |r| disk(r.id) == on && r.state == state);
-                    of.map(|r| (r.turn, r.id)).collect::<Vec<_>>()
-                };
-                let (running, queued) = (of(TransferState::Running), of(TransferState::Queued));
-                prop_assert!(running.len() <= at_once);
-                prop_assert!(queued.is_empty() || running.len() == at_once, "nobody waits beside a free place");
-                let first = queued.iter().min();
-                let last = running.iter().filter(|(_, id)| begun.contains(id)).max();
+            let running = |on: Option<u64>, from: Option<PeerId>| {
+                let runs = records.iter().filter(|r| r.state == TransferState::Running);
+                let runs = runs.filter(|r| on.is_none_or(|on| disk(r.id) == on));
+                runs.filter(|r| from.is_none_or(|from| r.from == from)).count()
+            };
+            for (on, from) in [(0, ANN), (1, ANN), (0, EVE), (1, EVE)] {
+                prop_assert!(running(Some(on), None) <= at_once);
+                prop_assert!(running(None, Some(from)) <= AT_ONCE_FROM_PEER);
+                let full = running(Some(on), None) == at_once || running(None, Some(from)) == AT_ONCE_FROM_PEER;
+                let here = records.iter().filter(|r| disk(r.id) == on && r.from == from);
+                let first = here.clone().filter(|r| r.state == TransferState::Queued).map(|r| r.turn).min();
+                prop_assert!(first.is_none() || full, "nobody waits beside a free place");
+                let last = here.filter(|r| begun.contains(&r.id)).map(|r| r.turn).max();
                 prop_assert!(first.zip(last).is_none_or(|(first, last)| last < first), "nobody overtakes");
             }
             let mut turns: Vec<u64> = records.iter().filter(|r| r.state.is_wanted()).map(|r| r.turn).collect();
