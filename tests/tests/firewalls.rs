@@ -19,7 +19,7 @@ fn whoever_cannot_be_dialled_dials_when_it_is_asked_to() {
     let done = bob.process.wait_for("a whole file", LONG, is_done);
     assert_eq!(done["transfer"]["via"], Value::Null, "nobody stands between them");
     same(&path, &bob);
-    assert!(knocks(&lan) > 0, "a direct dial cannot have succeeded");
+    assert!(counted(&lan, KNOCK) > 0, "a direct dial cannot have succeeded");
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn who_can_be_dialled_is_not_knocked_at() {
     let path = offer(&ann, &random(&ann, 2));
     bob.process.wait_for("a whole file", LONG, is_done);
     same(&path, &bob);
-    assert_eq!(knocks(&lan), 0);
+    assert_eq!(counted(&lan, KNOCK), 0);
 }
 
 #[test]
@@ -114,6 +114,7 @@ fn what_is_too_long_for_datagrams_comes_from_and_to_whoever_cannot_be_dialled() 
             });
         }
     }
+    assert!(counted(&lan, MEET) > 0, "bob cannot have fetched it by himself");
 }
 
 fn lan() -> Option<Lan> {
@@ -163,9 +164,9 @@ fn same(path: &Path, at: &Node) {
     assert_eq!(sha256(path).unwrap(), sha256(&at.host.downloads().join(NAME)).unwrap());
 }
 
-/// Datagrams that ask somebody to dial.
-fn knocks(lan: &Lan) -> u64 {
-    lan.datagrams().get(&21).map_or(0, |counted| counted.frames)
+/// Datagrams of a kind that were sent.
+fn counted(lan: &Lan, kind: u8) -> u64 {
+    lan.datagrams().get(&kind).map_or(0, |counted| counted.frames)
 }
 
 /// Files below a folder that have these words in them.
@@ -187,6 +188,9 @@ fn holding(folder: &Path, words: &str) -> Vec<PathBuf> {
     found
 }
 
+/// Kinds of datagrams: dial me for files, and for sync.
+const KNOCK: u8 = 21;
+const MEET: u8 = 22;
 const NAME: &str = "large.iso";
 /// Nothing that is found anywhere by chance.
 const MARK: &str = "the key is under the mat of the third door on the left. ";
