@@ -140,7 +140,7 @@ fn together<const N: usize>(hosts: [&Host; N]) -> [Node; N] {
 
 fn random(from: &Node, mib: u64) -> PathBuf {
     let path = from.host.folder().join(NAME);
-    write_random(&path, mib << 20, 1).unwrap();
+    write_random(&path, mib << 20, 1).expect("room for a file");
     path
 }
 
@@ -161,7 +161,8 @@ fn moved(event: &Value) -> Option<u64> {
 
 #[track_caller]
 fn same(path: &Path, at: &Node) {
-    assert_eq!(sha256(path).unwrap(), sha256(&at.host.downloads().join(NAME)).unwrap());
+    let sum = |path: &Path| sha256(path).expect("it can be read");
+    assert_eq!(sum(path), sum(&at.host.downloads().join(NAME)));
 }
 
 /// Datagrams of a kind that were sent.
@@ -173,12 +174,12 @@ fn counted(lan: &Lan, kind: u8) -> u64 {
 fn holding(folder: &Path, words: &str) -> Vec<PathBuf> {
     let (mut found, mut open) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = open.pop() {
-        for entry in fs::read_dir(folder).unwrap().flatten() {
-            let kind = entry.file_type().unwrap();
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let kind = entry.file_type().expect("a file or folder");
             if kind.is_dir() {
                 open.push(entry.path());
             } else if kind.is_file() {
-                let bytes = fs::read(entry.path()).unwrap();
+                let bytes = fs::read(entry.path()).expect("it can be read");
                 if bytes.windows(words.len()).any(|window| window == words.as_bytes()) {
                     found.push(entry.path());
                 }

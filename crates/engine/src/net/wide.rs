@@ -28,6 +28,7 @@ pub struct Stream {
 
 /// What seals the bytes, and under it what carries them.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every connection is a direct one")]
 enum Tls {
     Direct(TlsStream<Wide>),
     /// A connection to a device that passes on what it cannot read.
