@@ -26,8 +26,7 @@ impl Node {
         self.detours.came(peer, token, now.instant)
     }
 
-    /// Devices that might join this one with another, those first that are most likely to be reached; at most
-    /// [`MAX_CANDIDATES`].
+    /// Devices that might join this one with another, those first that are most likely to be reached; at most 8.
     pub fn relays_to(&mut self, peer: PeerId) -> Vec<Source> {
         let mut candidates: Vec<(bool, u64, PeerId)> = Vec::new();
         for other in self.presence.online().filter(|other| *other != peer) {
@@ -185,7 +184,7 @@ impl Node {
 }
 
 /// Devices that are asked to relay, before a try is given up.
-pub const MAX_CANDIDATES: usize = 8;
+const MAX_CANDIDATES: usize = 8;
 /// Connections over which one knock is passed on.
 const MAX_CARRIERS: usize = 8;
 
