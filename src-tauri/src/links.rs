@@ -144,6 +144,7 @@ pub(crate) mod tests {
             rate: 0,
             audience: 0,
             awaited: Vec::new(),
+            via: None,
         }
     }
 

@@ -298,6 +298,14 @@ impl Host {
         attempt(inside(&self.namespace, "tc").args(["qdisc", "replace", "dev", "eth0"]).args(bucket))
     }
 
+    /// Shuts its firewall for connections: whoever dials it hears nothing. What it dials itself, and datagrams, pass.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn close_tcp(&self) {
+        self.lan.rule(|rules| _ = rules.closed.insert(self.number));
+    }
+
     /// Any program, to be run on this host.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = inside(&self.namespace, program);

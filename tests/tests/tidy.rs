@@ -86,6 +86,7 @@ const PROTOCOL: &[Row] = &[
         ],
     ),
     ("presence", &[]),
+    ("detour", &[]),
     ("log", &[]),
     // A message can be a receipt.
     ("rooms", &["transfer::Failure", "transfer::Part", "transfer::Receipt"]),

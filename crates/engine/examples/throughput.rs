@@ -5,7 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use lanyard_engine::files::{Dial, Dialled, Receiver, Shelf, Verdict, Wanted, pull, serve, survey};
+use lanyard_engine::files::{
+    Dial, Dialled, Receiver, Shelf, Told, Verdict, Wanted, Way, pull, serve, survey,
+};
 use lanyard_engine::net::stream::{Listener, Secure, Stream, dial};
 use lanyard_engine::net::tls::{Credentials, Purpose};
 use lanyard_proto::effects::Audience;
@@ -81,7 +83,7 @@ impl Dial for Loopback {
 
     async fn dial(&self, to: Source) -> std::io::Result<Dialled<Stream>> {
         let Secure { stream, .. } = dial(&self.0, to.peer, &to.addresses, Purpose::File).await?;
-        Ok(Dialled { stream, near: true })
+        Ok(Dialled { stream, near: true, way: Way::Direct })
     }
 }
 
@@ -120,8 +122,8 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
     let first = std::sync::Mutex::new(None);
     let first = std::sync::Arc::new(first);
     let begun = first.clone();
-    let moved = move |moved| {
-        if let (true, Ok(mut first)) = (moved > 0, begun.lock()) {
+    let moved = move |told| {
+        if let (Told::Moved(1..), Ok(mut first)) = (told, begun.lock()) {
             first.get_or_insert(start.elapsed());
         }
     };

@@ -543,7 +543,7 @@ fn transfer(direction: &str, state: &str) -> Value {
         "state": state, "names": ["report.pdf"], "files": 1, "bytes": 1_200_000, "moved": 0, "offered": 0,
         "folder": null, "sha256": null, "error": null, "chosen": null, "chosenFiles": null, "here": 0,
         "failedFiles": 0, "receivers": receivers, "finished": null, "place": null,
-        "rate": 0, "audience": if direction == "out" { 1 } else { 0 }, "awaited": [],
+        "rate": 0, "audience": if direction == "out" { 1 } else { 0 }, "awaited": [], "via": null,
     })
 }
 

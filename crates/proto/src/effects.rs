@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::model::{
-    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, ShareId, Span, TransferId,
+    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, ShareId, Span, Token, TransferId,
     UnixMillis,
 };
 use crate::rooms::{Offer, RoomKind, Standing};
@@ -314,6 +314,9 @@ pub enum Job {
     /// Read these entries from the store, the oldest first, as many as a frame holds but one at least. Ends in
     /// `Collected`.
     Collect { conn: ConnId, stock: Stock, room: RoomId, log: LogId, span: Span },
+    /// A device that cannot dial this one wants files: dial it at these addresses, or `via`, where it waits; say the
+    /// token first, and serve it as if it had dialled.
+    Come { peer: PeerId, via: Option<PeerId>, token: Token, addresses: Vec<SocketAddr> },
     /// Read these entries from the store: others lack them, and they are not at hand. Ends in `Retrieved`.
     Retrieve { room: RoomId, ranges: Vec<(LogId, Span)> },
 }

@@ -6,6 +6,7 @@
 //!
 //! A module imports those above it, never those below. The protocol on paper is `PROTOCOL.md` beside this crate.
 
+pub mod detour;
 pub mod effects;
 pub mod expiring;
 pub mod identity;

@@ -113,6 +113,10 @@ hex_id!(
     /// One folder that a device shares; random, chosen by that device.
     ShareId, 16
 );
+hex_id!(
+    /// One wish to be dialled; random, chosen by whoever wishes it.
+    Token, 16
+);
 
 impl TransferId {
     /// Begins with the first half of the offering device's key, so that nobody else can use it; the rest is random.

@@ -3,7 +3,7 @@
 //! What a host sends is judged once, in `prerouting`: there a drop is a loss for everybody, and no error to the sender as
 //! it would be in the host's own output. What reaches each host is judged in `forward`, once for each copy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use serde_json::Value;
@@ -54,6 +54,8 @@ pub(super) struct Rules {
     /// Hosts of one side reach each other only; those of no side are another one.
     pub(super) sides: Vec<Vec<u8>>,
     pub(super) multicast_is_cut: bool,
+    /// Hosts to which nobody can open a TCP connection.
+    pub(super) closed: BTreeSet<u8>,
     /// Bytes a second that all hosts together may send.
     pub(super) shared: Option<u32>,
 }
@@ -114,6 +116,10 @@ impl Rules {
             let side = ports(side);
             rules.push(format!("iifname {side} oifname != {side} drop"));
             rules.push(format!("iifname != {side} oifname {side} drop"));
+        }
+        if !self.closed.is_empty() {
+            let closed: Vec<u8> = self.closed.iter().copied().collect();
+            rules.push(format!("oifname {} tcp flags & (syn | ack) == syn drop", ports(&closed)));
         }
         rules.extend(self.lossy(|loss| loss.into, "oifname"));
         if !self.hosts.is_empty() {
@@ -191,8 +197,8 @@ fn line(script: &mut String, words: std::fmt::Arguments<'_>) {
 
 const COUNTERS: [&str; 3] = ["sent", "app", "got"];
 
-/// Of the envelope: ANNOUNCE, BYE, DATA, HEADS, NACK.
-const KINDS: [u8; 7] = [1, 2, 16, 17, 18, 19, 20];
+/// Of the envelope: ANNOUNCE, BYE, DATA, HEADS, NACK, FRAGMENT, TYPING, KNOCK, MEET.
+const KINDS: [u8; 9] = [1, 2, 16, 17, 18, 19, 20, 21, 22];
 
 /// The program's UDP port; it sends nothing there by unicast.
 const PORT: u16 = 24417;

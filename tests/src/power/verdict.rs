@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lanyard_engine::api::{Command, Reply, Snapshot, TransferState as Shown};
 use lanyard_engine::config::Multicast;
-use lanyard_engine::files::{self, Dial, Dialled, Receiver, Shelf, Verdict, Wanted};
+use lanyard_engine::files::{self, Dial, Dialled, Receiver, Shelf, Verdict, Wanted, Way};
 use lanyard_engine::store::{Cursor, Store, profile};
 use lanyard_engine::{Config, Engine};
 use lanyard_proto::effects::{Loaded, TransferRecord};
@@ -266,7 +266,7 @@ impl Dial for Pipe {
     async fn dial(&self, _: Source) -> io::Result<Dialled<DuplexStream>> {
         let stream = self.0.lock().ok().and_then(|mut stream| stream.take());
         let stream = stream.ok_or(io::ErrorKind::ConnectionRefused)?;
-        Ok(Dialled { stream, near: true })
+        Ok(Dialled { stream, near: true, way: Way::Direct })
     }
 }
 

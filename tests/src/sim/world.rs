@@ -196,7 +196,8 @@ impl Lan {
             | Job::Shelve { .. }
             | Job::Unshelve { .. }
             | Job::Cut { .. }
-            | Job::Recheck { .. } => {}
+            | Job::Recheck { .. }
+            | Job::Come { .. } => {}
         }
     }
 

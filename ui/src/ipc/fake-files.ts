@@ -58,6 +58,7 @@ export class FakeFiles {
       rate: 0,
       audience: author ? 0 : Math.max(1, room.members - 1),
       awaited: [],
+      via: null,
     };
     this.scene.transfers.push(transfer);
     return transfer;

@@ -725,7 +725,11 @@ audience: number,
 /**
  * Names of those among them who have not answered; at most 32.
  */
-awaited: Array<string>, };
+awaited: Array<string>,
+/**
+ * The device that passes on the sealed bytes of it, because neither side can dial the other: what it calls itself.
+ */
+via: string | null, };
 
 export type TransferDirection = "in" | "out";
 

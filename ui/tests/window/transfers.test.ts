@@ -143,6 +143,21 @@ test('who has what was offered is counted, and for whom it waits is said', async
   await card.getByText('Verified by 2 of 9, waiting for 小美, Dmitri, and 2 others').waitFor();
 });
 
+test('a transfer that goes through a third device says so', async () => {
+  const page = await open();
+  await openRoom(page, 'design');
+  await page.evaluate(() => {
+    const fake = window.lanyardFake;
+    const room = fake.room('design');
+    const transfer = fake.files.offer(room, ['x']);
+    transfer.state = 'running';
+    transfer.via = 'Cara';
+    const message = fake.log.write(room, null, { text: 'x', time: Date.now(), transfer: transfer.id });
+    fake.emit({ event: 'transfer-changed', transfer }, { event: 'message', message });
+  });
+  await page.getByTestId('offer').last().getByText('through Cara').waitFor();
+});
+
 test('some of what is offered is chosen in a tree, by mouse and by keyboard, and saved where one says', async () => {
   const page = await open();
   await openRoom(page, 'ops');

@@ -75,6 +75,8 @@ pub struct Transfer {
     pub audience: u32,
     /// Names of those among them who have not answered; at most 32.
     pub awaited: Vec<String>,
+    /// The device that passes on the sealed bytes of it, because neither side can dial the other: what it calls itself.
+    pub via: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,5 @@
 //! File transfers: the tasks that move bytes, started and stopped as the node wants it.
 
-use std::io;
 use std::path::PathBuf;
 
 use lanyard_proto::effects::{Input, Staged};
@@ -13,11 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
 use crate::files::{
-    self, Dial, Dialled, Pasted, PullError, Received, Receiver, ServeError, Served, Verdict, Wanted, Whole,
+    self, Pasted, PullError, Received, Receiver, ServeError, Served, Told, Verdict, Wanted, Whole,
 };
-use crate::net::pace::{Pace, Paced};
-use crate::net::stream::{Secure, Stream, dial};
-use crate::net::tls::{Credentials, Purpose};
+use crate::net::pace::Paced;
+use crate::net::stream::Secure;
 use crate::store::StoreError;
 
 /// How the bulk work of an incoming transfer ended.
@@ -37,12 +35,16 @@ impl Run {
         let into = self.folder_of(transfer);
         let stop = CancellationToken::new();
         self.pulls.insert(transfer, Pulling { stop: stop.clone(), into: into.clone(), next: None });
+        self.view.transfer(transfer).through = None;
         let gives_on = self.gives_on(transfer);
         let (reports, shelf) = (self.reports.clone(), self.shelf.clone());
         let moved = {
             let reports = self.reports.clone();
             // A progress report that finds the queue full is made up for by the next one.
-            move |moved| drop(reports.try_send(Report::Moved { transfer, peer: author, moved }))
+            move |told| match told {
+                Told::Moved(moved) => drop(reports.try_send(Report::Moved { transfer, peer: author, moved })),
+                Told::Through(through) => drop(reports.try_send(Report::Through { transfer, through })),
+            }
         };
         let dialler = self.dialler();
         let only = self.choice_of(transfer);
@@ -51,11 +53,6 @@ impl Run {
             let result = files::pull(wanted, sources, dialler, shelf, moved, stop).await;
             let _ = reports.send(Report::Pulled(Box::new(PullReport { transfer, result }))).await;
         });
-    }
-
-    /// Reaches devices for files, no faster than the settings allow.
-    pub(super) fn dialler(&self) -> Dialler {
-        Dialler { credentials: self.credentials.clone(), up: self.up.clone(), down: self.down.clone() }
     }
 
     pub fn stop_pull(&mut self, transfer: TransferId, staged: Staged) {
@@ -135,8 +132,9 @@ impl Run {
         self.handle(Input::Pull { transfer, end }).await
     }
 
-    /// Serves files to a device that connected for them. The shelf decides what it may have.
-    pub fn serve_files(&mut self, secure: Secure) {
+    /// Serves files to a device that connected for them, or that asked this one to; `through` is who passes it on. The shelf
+    /// decides what it may have.
+    pub fn serve_files(&mut self, secure: Secure, through: Option<PeerId>) {
         let Secure { peer, remote, stream, .. } = secure;
         let to_peer = self.serves.values().filter(|serving| serving.peer == peer).count();
         if self.serves.len() >= MAX_SERVES + MAX_ASKERS
@@ -152,7 +150,7 @@ impl Run {
         self.next_serve += 1;
         let id = self.next_serve;
         let stop = CancellationToken::new();
-        self.serves.insert(id, Serving { peer, transfer: None, asks: false, stop: stop.clone() });
+        self.serves.insert(id, Serving { peer, through, transfer: None, asks: false, stop: stop.clone() });
         let (shelf, reports) = (self.shelf.clone(), self.reports.clone());
         let stream = Paced::new(stream, self.up.clone(), self.down.clone());
         let asked = {
@@ -258,11 +256,20 @@ impl Run {
         if let Some(serving) = self.serves.get_mut(&serve) {
             serving.transfer = Some(transfer);
         }
-        // Of what somebody asked for nothing was told before.
-        if self.node.transfer(transfer).is_some_and(|record| record.share().is_some()) {
+        // Of what somebody asked for nothing was told before, nor which way it goes.
+        let through = self.serves.get(&serve).is_some_and(|serving| serving.through.is_some());
+        if through || self.node.transfer(transfer).is_some_and(|record| record.share().is_some()) {
             self.tell_of_transfer(transfer);
         }
         Verdict::MayFetch
+    }
+
+    /// What is fetched comes through another device than before, or through none.
+    pub fn comes_through(&mut self, transfer: TransferId, through: Option<PeerId>) {
+        if self.pulls.contains_key(&transfer) {
+            self.view.transfer(transfer).through = through;
+            self.tell_of_transfer(transfer);
+        }
     }
 
     pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64) {
@@ -365,29 +372,13 @@ impl Pulling {
 /// A device that fetches from this one.
 pub struct Serving {
     pub peer: PeerId,
+    /// The device that passes on what is served.
+    pub through: Option<PeerId>,
     /// Known once it has said what it wants.
     pub transfer: Option<TransferId>,
     /// Whether it asks about shared folders instead.
     pub asks: bool,
     pub stop: CancellationToken,
-}
-
-/// Reaches devices for files.
-#[derive(Clone)]
-pub(super) struct Dialler {
-    credentials: Credentials,
-    up: Pace,
-    down: Pace,
-}
-
-impl Dial for Dialler {
-    type Stream = Paced<Stream>;
-
-    async fn dial(&self, to: Source) -> io::Result<Dialled<Paced<Stream>>> {
-        let Secure { stream, .. } = dial(&self.credentials, to.peer, &to.addresses, Purpose::File).await?;
-        let near = stream.is_near();
-        Ok(Dialled { stream: Paced::new(stream, self.up.clone(), self.down.clone()), near })
-    }
 }
 
 /// Connections that ask about shared folders at a time.

@@ -104,7 +104,11 @@ impl Run {
         match secure.purpose {
             Purpose::Sync => self.connected(secure, Direction::Accepted, None).await,
             Purpose::File => {
-                self.serve_files(secure);
+                self.serve_files(secure, None);
+                Ok(())
+            }
+            Purpose::Give | Purpose::Relay => {
+                self.detoured(secure);
                 Ok(())
             }
         }

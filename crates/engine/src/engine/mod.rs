@@ -10,6 +10,8 @@ mod arrivals;
 mod bulk;
 mod choosing;
 mod commands;
+mod detours;
+mod dialling;
 mod events;
 mod export;
 mod gate;

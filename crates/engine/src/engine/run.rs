@@ -15,6 +15,7 @@ use crate::config::Config;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::choosing::Choosing;
 use crate::engine::commands::Offering;
+use crate::engine::detours::{DetourReport, Detours};
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
 use crate::engine::history::{Keeping, PRUNE};
@@ -68,6 +69,7 @@ pub struct Run {
     pub pulls: HashMap<TransferId, Pulling>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
+    pub detours: Detours,
     pub requests: mpsc::Receiver<Request>,
     pub arrivals: mpsc::Receiver<Secure>,
     pub reports: mpsc::Sender<Report>,
@@ -101,7 +103,14 @@ pub enum Report {
         peer: PeerId,
         moved: u64,
     },
+    /// What is fetched comes through another device, or through none any more.
+    Through {
+        transfer: TransferId,
+        through: Option<PeerId>,
+    },
     ServeEnded(u64),
+    /// About devices that cannot be dialled.
+    Detour(Box<DetourReport>),
     /// Something read from the store, to be shown with what the node knows.
     Read(Box<dyn FnOnce(&Run) + Send>),
     Surveyed(Box<Offering>),
@@ -369,6 +378,7 @@ impl Run {
             Job::Unshelve { transfer } => self.unshelve(transfer),
             Job::Cut { transfer } => self.cut(transfer),
             Job::Recheck { room } => self.recheck(room),
+            Job::Come { peer, via, token, addresses } => self.come(peer, via, token, addresses),
         }
     }
 
@@ -391,6 +401,11 @@ impl Run {
                 self.moved(transfer, peer, moved);
                 Ok(())
             }
+            Report::Through { transfer, through } => {
+                self.comes_through(transfer, through);
+                Ok(())
+            }
+            Report::Detour(report) => self.detour(*report).await,
             Report::ServeEnded(id) => {
                 self.serve_ended(id);
                 Ok(())

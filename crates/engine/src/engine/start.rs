@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::api::{ApiError, ErrorCode};
 use crate::config::{Config, Multicast};
+use crate::engine::detours::Detours;
 use crate::engine::gate::Gate;
 use crate::engine::handle::{COMMANDS, EVENTS, Handle};
 use crate::engine::links::check_address;
@@ -135,6 +136,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         pulls: HashMap::new(),
         serves: HashMap::new(),
         next_serve: 0,
+        detours: Detours::default(),
         requests: requested,
         arrivals,
         reports,

@@ -74,6 +74,8 @@ pub struct TransferView {
     pub paths: Vec<PathBuf>,
     /// Whether it waits for space.
     pub no_space: bool,
+    /// The device that passes on what is fetched, or did at the end; only in the run in which it did.
+    pub through: Option<PeerId>,
     /// The state that was last told.
     pub told: Option<NodeState>,
     /// The place in the queue that was last told.
@@ -309,7 +311,17 @@ impl Run {
             rate: if state == TransferState::Running { self.progress.rate(record.id) } else { 0 },
             audience,
             awaited,
+            via: self.through(record, outgoing).map(|peer| self.name_of(peer)),
         }
+    }
+
+    /// The device that passes on what is fetched or given.
+    fn through(&self, record: &TransferRecord, outgoing: bool) -> Option<PeerId> {
+        if !outgoing {
+            return self.view.transfers.get(&record.id).and_then(|view| view.through);
+        }
+        let of_it = self.serves.values().filter(|serving| serving.transfer == Some(record.id));
+        of_it.filter_map(|serving| serving.through).min()
     }
 
     /// How many devices an own offer is for, and who of them has not answered.

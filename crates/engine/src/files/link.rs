@@ -37,6 +37,36 @@ pub struct Dialled<S> {
     pub stream: S,
     /// Whether it is on a network that this device is on.
     pub near: bool,
+    pub way: Way,
+}
+
+/// How a connection came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Direct,
+    /// The holder cannot be dialled; it dialled this device because it was asked to.
+    Knocked,
+    /// Neither can dial the other: this device passes on what it cannot read.
+    Relayed(PeerId),
+}
+
+impl Way {
+    /// The device that passes it on.
+    pub fn through(self) -> Option<PeerId> {
+        match self {
+            Way::Relayed(through) => Some(through),
+            Way::Direct | Way::Knocked => None,
+        }
+    }
+}
+
+/// What a pull tells while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// Verified bytes of the offer.
+    Moved(u64),
+    /// Bytes go through this device from now on; or through none any more.
+    Through(Option<PeerId>),
 }
 
 /// What a holder has to say.
@@ -153,6 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
 pub(super) struct Holder {
     pub peer: PeerId,
     pub role: Role,
+    pub way: Way,
     outgoing: mpsc::Sender<Vec<u8>>,
     reading: JoinHandle<()>,
     /// Bytes that came from it.
@@ -172,8 +203,7 @@ impl Holder {
     pub fn start<S>(
         open: Open<S>,
         link: Link,
-        peer: PeerId,
-        role: Role,
+        (peer, role, way): (PeerId, Role, Way),
         hub: &Hub,
         writers: &mut JoinSet<()>,
     ) -> Holder
@@ -194,7 +224,7 @@ impl Holder {
             buffers: hub.buffers.clone(),
         };
         let reading = tokio::spawn(reader.run(frames));
-        Holder { peer, role, outgoing, reading, heard }
+        Holder { peer, role, way, outgoing, reading, heard }
     }
 
     /// Bytes that came from it so far.

@@ -74,7 +74,7 @@ pub use disk::{Disk, disk_of, has_room};
 pub use fresh::Fresh;
 pub use handle::{Handles, MAX_HANDLES};
 pub use lent::Lent;
-pub use link::{Dial, Dialled};
+pub use link::{Dial, Dialled, Told, Way};
 pub use listing::{Asked, Contents, Entry, Lists, contents};
 pub use manifest::{Survey, SurveyError, survey};
 pub use names::shown;

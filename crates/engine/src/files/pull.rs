@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::choice::Choice;
 use super::dials::Dials;
 use super::disk::room_for_names;
-use super::link::{Dial, Open};
+use super::link::{Dial, Open, Told};
 use super::plan::{Plan, Planner};
 use super::shelf::Shelf;
 use super::staging::{self, PullError, Received, Staging, Whole};
@@ -57,7 +57,7 @@ impl Wanted {
 /// Fetches what an offer promises from whoever has it, beginning with `sources`, and gives to others what is here.
 ///
 /// What an earlier pull of the same transfer into the same folder verified is not fetched again. `progress` is told the
-/// verified bytes of the offer, about once a megabyte, from a task.
+/// verified bytes of the offer, about once a megabyte, from a task; and which way they come.
 ///
 /// # Errors
 /// [`PullError`]. What was verified stays staged, and what was named stays noted, until [`discard`]: pulled again before
@@ -67,7 +67,7 @@ pub async fn pull<D: Dial>(
     sources: Vec<Source>,
     dial: D,
     shelf: Shelf,
-    progress: impl Fn(u64) + Send + 'static,
+    progress: impl Fn(Told) + Send + 'static,
     stop: CancellationToken,
 ) -> Result<Received, PullError> {
     let mut dials = Dials::new(dial, wanted.author, sources);
@@ -101,7 +101,7 @@ pub async fn discard(transfer: TransferId, into: &Path) -> io::Result<()> {
     discarded.await.expect("disk work does not panic")
 }
 
-type Begun<S> = (Plan, Vec<u8>, Option<(Source, bool, Open<S>)>);
+type Begun<S> = (Plan, Vec<u8>, Option<First<S>>);
 
 /// Finds out what the offer consists of: from what an earlier pull left, or from the first who says.
 async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D::Stream>, PullError> {
@@ -122,12 +122,12 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
             let dialled = dialled.map_err(|error| PullError::Lost(error.to_string()))?;
             let mut open = Open::ask(dialled.stream, transfer, false).await?;
             let (plan, list) = open.manifest(&wanted.offer, wanted.chosen()).await?;
-            Ok((plan, list, dialled.near, open))
+            Ok((plan, list, dialled.near, dialled.way, open))
         };
         match listed.await {
-            Ok((mut plan, list, near, open)) => {
+            Ok((mut plan, list, near, way, open)) => {
                 plan.fit(room);
-                return Ok((plan, list, Some((source, near, open))));
+                return Ok((plan, list, Some(First { source, near, way, open })));
             }
             Err(error) if source.peer == wanted.author => last = error,
             // Only the author speaks for the offer: others may have started again, and have nothing to give any more.
@@ -144,7 +144,7 @@ async fn stage<S>(
     wanted: &Wanted,
     plan: Plan,
     list: Vec<u8>,
-    open: Option<(Source, bool, Open<S>)>,
+    first: Option<First<S>>,
     stop: &CancellationToken,
 ) -> Result<(Staging, BTreeSet<u32>, Option<First<S>>), PullError>
 where
@@ -158,14 +158,14 @@ where
         staging.begin_writing()?;
         Ok((staging, may_be_here))
     };
-    let Some((source, near, mut open)) = open else {
+    let Some(mut first) = first else {
         let (staging, held) = tokio::task::spawn_blocking(work).await.expect("disk work does not panic")?;
         return Ok((staging, held, None));
     };
-    match open.alive_while(work).await {
-        Ok((staging, held)) => Ok((staging, held, Some(First { source, near, open }))),
+    match first.open.alive_while(work).await {
+        Ok((staging, held)) => Ok((staging, held, Some(first))),
         Err(error) => {
-            open.goodbye(&Frame::Cancel).await;
+            first.open.goodbye(&Frame::Cancel).await;
             Err(error)
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lanyard_proto::model::{Instant, TransferId};
+use lanyard_proto::model::{Instant, PeerId, TransferId};
 use lanyard_proto::transfer::{Damage, Fetch, Link, Order, Piece, Role};
 use lanyard_proto::wire::file::{Frame, MAX_GOT, MAX_WANTED, Source, Want};
 use tokio::sync::mpsc;
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::comparing::Comparing;
 use super::dials::Dials;
 use super::here::Compared;
-use super::link::{Closed, Dial, Holder, Hub, News, Open, nonsense, refused};
+use super::link::{Closed, Dial, Dialled, Holder, Hub, News, Open, Told, Way, nonsense, refused};
 use super::serve::GOODBYE;
 use super::sink::{Outcome, Sink, Sunk};
 use super::staging::{PullError, Received, Staging, Whole};
@@ -38,13 +38,13 @@ const IDLE: Duration = Duration::from_secs(15);
 /// A holder this much farther away is asked later than any near one.
 const FAR: u32 = 1000;
 
-/// Told the verified bytes.
-pub(super) type Progress = Box<dyn Fn(u64) + Send>;
+pub(super) type Progress = Box<dyn Fn(Told) + Send>;
 
 /// The connection on which the manifest came.
 pub(super) struct First<S> {
     pub source: Source,
     pub near: bool,
+    pub way: Way,
     pub open: Open<S>,
 }
 
@@ -56,6 +56,8 @@ pub(super) struct Swarm<D: Dial> {
     fetch: Fetch,
     comparing: Comparing,
     holders: BTreeMap<Link, Holder>,
+    /// The device that was last told to pass bytes on.
+    through: Option<PeerId>,
     next_link: Link,
     writers: JoinSet<()>,
     /// Gone when nothing more is to arrive.
@@ -76,7 +78,7 @@ pub(super) struct Swarm<D: Dial> {
 enum Cause<S> {
     News(Link, News),
     Sunk(Sunk),
-    Dialled(Source, std::io::Result<super::link::Dialled<S>>),
+    Dialled(Source, std::io::Result<Dialled<S>>),
     Compared(Result<Vec<(u32, Compared)>, PullError>),
     Timer,
 }
@@ -113,6 +115,7 @@ impl<D: Dial> Swarm<D> {
             fetch,
             comparing,
             holders: BTreeMap::new(),
+            through: None,
             next_link: 0,
             writers: JoinSet::new(),
             hub: Some(hub),
@@ -129,9 +132,9 @@ impl<D: Dial> Swarm<D> {
 
     /// Fetches until nothing more is to come.
     pub async fn run(&mut self, transfer: TransferId) -> Result<(), PullError> {
-        (self.progress)(self.staging.moved());
-        if let Some(First { source, near, open }) = self.first.take() {
-            self.connected(source, near, Duration::ZERO, open);
+        (self.progress)(Told::Moved(self.staging.moved()));
+        if let Some(First { source, near, way, open }) = self.first.take() {
+            self.connected(source, (near, way), Duration::ZERO, open);
         }
         while !self.fetch.is_over() {
             self.dials.dial_due();
@@ -148,8 +151,9 @@ impl<D: Dial> Swarm<D> {
                 Cause::Timer => {}
                 Cause::Dialled(source, Ok(dialled)) => {
                     let asked = tokio::time::Instant::now();
-                    match Open::ask(dialled.stream, transfer, true).await {
-                        Ok(open) => self.connected(source, dialled.near, asked.elapsed(), open),
+                    let Dialled { stream, near, way } = dialled;
+                    match Open::ask(stream, transfer, true).await {
+                        Ok(open) => self.connected(source, (near, way), asked.elapsed(), open),
                         Err(error) => {
                             self.dials.rest(source.peer);
                             self.last = error;
@@ -242,19 +246,29 @@ impl<D: Dial> Swarm<D> {
         next.max(tokio::time::Instant::now() + Duration::from_millis(5))
     }
 
-    fn connected(&mut self, source: Source, near: bool, took: Duration, open: Open<D::Stream>) {
+    fn connected(&mut self, source: Source, (near, way): (bool, Way), took: Duration, open: Open<D::Stream>) {
         let Some(hub) = &self.hub else { return };
         self.next_link += 1;
         let link = self.next_link;
         let role = if self.dials.is_author(source.peer) { Role::Author } else { Role::Holder };
         let distance = u32::try_from(took.as_millis()).unwrap_or(u32::MAX).min(FAR - 1);
-        let holder = Holder::start(open, link, source.peer, role, hub, &mut self.writers);
+        let holder = Holder::start(open, link, (source.peer, role, way), hub, &mut self.writers);
         let bits = self.fetch.have().to_bytes();
         if self.fetch.have().count() > 0 {
             holder.say(&Frame::Have { bits: &bits });
         }
         self.fetch.joined(link, role, distance + if near { 0 } else { FAR });
         self.holders.insert(link, holder);
+        self.tell_way();
+    }
+
+    /// Says through whom bytes come, when that changed.
+    fn tell_way(&mut self) {
+        let through = self.holders.values().find_map(|holder| holder.way.through());
+        if through != self.through {
+            self.through = through;
+            (self.progress)(Told::Through(through));
+        }
     }
 
     /// Asks for what is to be asked for now, and tells others what came.
@@ -353,7 +367,7 @@ impl<D: Dial> Swarm<D> {
                     self.got.push(piece);
                     self.tell_at.get_or_insert(tokio::time::Instant::now() + TELL);
                     self.staging.holding.notify();
-                    (self.progress)(self.staging.moved());
+                    (self.progress)(Told::Moved(self.staging.moved()));
                 }
             }
             Outcome::Partial => self.fetch.partial(link, piece),
@@ -389,7 +403,7 @@ impl<D: Dial> Swarm<D> {
 
     fn news(&mut self, link: Link, news: News) -> Result<(), PullError> {
         let Some(holder) = self.holders.get(&link) else { return Ok(()) };
-        let (peer, author) = (holder.peer, holder.role == Role::Author);
+        let (peer, way, author) = (holder.peer, holder.way, holder.role == Role::Author);
         match news {
             News::Have(pieces) => self.fetch.has(link, pieces),
             News::Got(pieces) => pieces.into_iter().for_each(|piece| self.fetch.got(link, piece)),
@@ -414,7 +428,10 @@ impl<D: Dial> Swarm<D> {
             // Only the author speaks for the offer.
             News::FileFailed(..) | News::Peers(_) => {}
             News::Closed(Closed::Lost(why)) => {
-                self.last = PullError::Lost(why);
+                self.last = PullError::Lost(match way {
+                    Way::Relayed(_) => format!("it went through another device: {why}"),
+                    Way::Direct | Way::Knocked => why,
+                });
                 self.drop_holder(link);
             }
             News::Closed(Closed::Paused) => {
@@ -460,6 +477,7 @@ impl<D: Dial> Swarm<D> {
     }
 
     fn left(&mut self, holder: &Holder) {
+        self.tell_way();
         if holder.role == Role::Author {
             self.comparing.author_left();
         }
@@ -486,7 +504,7 @@ impl<D: Dial> Swarm<D> {
                 Compared::Open => {}
             }
         }
-        (self.progress)(self.staging.moved());
+        (self.progress)(Told::Moved(self.staging.moved()));
         self.staging.holding.notify();
         Ok(())
     }

@@ -15,6 +15,7 @@ pub mod framing;
 pub mod interfaces;
 pub mod multicast;
 pub mod pace;
+pub mod relay;
 pub mod stream;
 pub mod tls;
 mod wide;

@@ -40,16 +40,27 @@ pub enum Purpose {
     Sync,
     /// Files.
     File,
+    /// Files, of which the dialler is the one who gives: it was asked to dial.
+    Give,
+    /// Another device, to which the acceptor is to pass on what it does not understand.
+    Relay,
 }
 
 impl Purpose {
-    /// Both, in the order in which an acceptor prefers them.
-    const ALL: [Purpose; 2] = [Purpose::Sync, Purpose::File];
+    /// In the order in which an acceptor prefers them.
+    const ALL: [Purpose; 4] = [Purpose::Sync, Purpose::File, Purpose::Give, Purpose::Relay];
+
+    /// Whether many bytes are to be expected.
+    pub(super) fn is_bulk(self) -> bool {
+        self != Purpose::Sync
+    }
 
     fn alpn(self) -> &'static [u8] {
         match self {
             Purpose::Sync => b"lanyard-sync/1",
             Purpose::File => b"lanyard-file/1",
+            Purpose::Give => b"lanyard-give/1",
+            Purpose::Relay => b"lanyard-relay/1",
         }
     }
 }

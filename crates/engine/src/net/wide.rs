@@ -22,8 +22,17 @@ const WRITTEN_AT_ONCE: usize = 256 << 10;
 /// The bytes of a connection. An accepted one holds one of [`super::stream::MAX_INBOUND`] places until it is dropped.
 #[derive(Debug)]
 pub struct Stream {
-    tls: TlsStream<Wide>,
+    tls: Tls,
     _place: Option<OwnedSemaphorePermit>,
+}
+
+/// What seals the bytes, and under it what carries them.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly every connection is a direct one")]
+enum Tls {
+    Direct(TlsStream<Wide>),
+    /// A connection to a device that passes on what it cannot read.
+    Relayed(Box<TlsStream<Stream>>),
 }
 
 impl Stream {
@@ -33,7 +42,7 @@ impl Stream {
         purpose: Purpose,
         place: Option<OwnedSemaphorePermit>,
     ) -> Stream {
-        if purpose == Purpose::File {
+        if purpose.is_bulk() {
             let tcp = match &mut tls {
                 TlsStream::Client(tls) => {
                     let (tcp, connection) = tls.get_mut();
@@ -48,12 +57,23 @@ impl Stream {
             };
             tcp.widen(READ_AT_ONCE);
         }
-        Stream { tls, _place: place }
+        Stream { tls: Tls::Direct(tls), _place: place }
     }
 
-    /// Whether the other end is on a network that this end is on, as far as the usual sizes of networks tell.
+    /// Over a connection to a device that passes it on.
+    pub(super) fn relayed(mut tls: TlsStream<Stream>) -> Stream {
+        match &mut tls {
+            TlsStream::Client(tls) => tls.get_mut().1.set_buffer_limit(Some(WRITTEN_AT_ONCE)),
+            TlsStream::Server(tls) => tls.get_mut().1.set_buffer_limit(Some(WRITTEN_AT_ONCE)),
+        }
+        Stream { tls: Tls::Relayed(Box::new(tls)), _place: None }
+    }
+
+    /// Whether the other end is on a network that this end is on, as far as the usual sizes of networks tell. What is relayed
+    /// goes a longer way.
     pub fn is_near(&self) -> bool {
-        let (wide, _) = self.tls.get_ref();
+        let Tls::Direct(tls) = &self.tls else { return false };
+        let (wide, _) = tls.get_ref();
         let (Ok(here), Ok(there)) = (wide.tcp().local_addr(), wide.tcp().peer_addr()) else { return false };
         match (here.ip().to_canonical(), there.ip().to_canonical()) {
             (IpAddr::V4(here), IpAddr::V4(there)) => here.octets()[..3] == there.octets()[..3],
@@ -67,12 +87,19 @@ impl Stream {
     /// # Errors
     /// If the handshake is not done; a [`Secure`] connection's is.
     pub fn exporter(&self, label: &[u8]) -> io::Result<[u8; 32]> {
-        let exported = match &self.tls {
-            TlsStream::Client(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
-            TlsStream::Server(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
-        };
-        exported.map_err(|error| io::Error::other(error.to_string()))
+        match &self.tls {
+            Tls::Direct(tls) => exported(tls, label),
+            Tls::Relayed(tls) => exported(tls, label),
+        }
     }
+}
+
+fn exported<S>(tls: &TlsStream<S>, label: &[u8]) -> io::Result<[u8; 32]> {
+    let exported = match tls {
+        TlsStream::Client(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
+        TlsStream::Server(tls) => tls.get_ref().1.export_keying_material([0; 32], label, None),
+    };
+    exported.map_err(|error| io::Error::other(error.to_string()))
 }
 
 impl AsyncRead for Stream {
@@ -81,13 +108,19 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_read(cx, into)
+        match &mut self.tls {
+            Tls::Direct(tls) => Pin::new(tls).poll_read(cx, into),
+            Tls::Relayed(tls) => Pin::new(tls).poll_read(cx, into),
+        }
     }
 }
 
 impl AsyncWrite for Stream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write(cx, bytes)
+        match &mut self.tls {
+            Tls::Direct(tls) => Pin::new(tls).poll_write(cx, bytes),
+            Tls::Relayed(tls) => Pin::new(tls).poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
@@ -95,19 +128,31 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tls).poll_write_vectored(cx, parts)
+        match &mut self.tls {
+            Tls::Direct(tls) => Pin::new(tls).poll_write_vectored(cx, parts),
+            Tls::Relayed(tls) => Pin::new(tls).poll_write_vectored(cx, parts),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tls.is_write_vectored()
+        match &self.tls {
+            Tls::Direct(tls) => tls.is_write_vectored(),
+            Tls::Relayed(tls) => tls.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_flush(cx)
+        match &mut self.tls {
+            Tls::Direct(tls) => Pin::new(tls).poll_flush(cx),
+            Tls::Relayed(tls) => Pin::new(tls).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tls).poll_shutdown(cx)
+        match &mut self.tls {
+            Tls::Direct(tls) => Pin::new(tls).poll_shutdown(cx),
+            Tls::Relayed(tls) => Pin::new(tls).poll_shutdown(cx),
+        }
     }
 }
 

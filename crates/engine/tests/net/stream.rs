@@ -6,7 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_engine::net::framing::{SyncEvent, spawn_sync};
-use lanyard_engine::net::stream::{LIMITS, Limits, Listener, Purpose, Secure, Serving, dial, dial_any};
+use lanyard_engine::net::relay::splice;
+use lanyard_engine::net::stream::{
+    LIMITS, Limits, Listener, Purpose, Secure, Serving, Stream, accept_through, dial, dial_any, dial_through,
+};
 use lanyard_engine::net::tls::Credentials;
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::ConnId;
@@ -29,7 +32,7 @@ const SHORT: Duration = Duration::from_millis(500);
 async fn both_ends_know_each_other_and_the_purpose_before_the_first_byte() {
     let mut ann = Host::new(1);
     let bob = credentials(2);
-    for purpose in [Purpose::Sync, Purpose::File] {
+    for purpose in [Purpose::Sync, Purpose::File, Purpose::Give, Purpose::Relay] {
         let mut dialled = dial(&bob, ann.credentials.peer_id(), &ann.addresses(), purpose).await.unwrap();
         let mut accepted = ann.arrival().await;
         assert_eq!((accepted.peer, accepted.purpose), (bob.peer_id(), purpose));
@@ -213,6 +216,58 @@ async fn frames_cross_a_proven_connection_in_both_directions() {
     assert_eq!(heard, SyncEvent::Frame { conn: ConnId(2), bytes: b"bye".to_vec() });
     assert_eq!(within(at_bob.recv()).await.unwrap(), SyncEvent::Closed { conn: ConnId(2) });
     assert_eq!(within(at_ann.recv()).await.unwrap(), SyncEvent::Closed { conn: ConnId(1) });
+}
+
+#[tokio::test]
+async fn two_who_meet_at_a_third_prove_their_keys_to_each_other() {
+    let (ann, bob) = (credentials(2), credentials(3));
+    let (at_cara, from_ann, from_bob) = meet(&ann, &bob).await;
+    let relay = tokio::spawn(splice(from_ann, from_bob, PATIENCE));
+    let (ann_id, bob_id) = (ann.peer_id(), bob.peer_id());
+    let (dialled, accepted) =
+        tokio::join!(dial_through(&ann, bob_id, at_cara.0), accept_through(&bob, ann_id, at_cara.1));
+    let (mut dialled, mut accepted) = (dialled.unwrap(), accepted.unwrap());
+    assert_eq!((dialled.peer, accepted.peer), (bob_id, ann_id));
+    assert!(!dialled.stream.is_near());
+    let label = b"test";
+    assert_eq!(dialled.stream.exporter(label).unwrap(), accepted.stream.exporter(label).unwrap());
+    let sent: Vec<u8> = (0..300_000usize).map(|i| (i * 7 + i / 256) as u8).collect();
+    let expected = sent.clone();
+    let writing = tokio::spawn(async move {
+        accepted.stream.write_all(&sent).await.unwrap();
+        accepted.stream.shutdown().await.unwrap();
+        accepted
+    });
+    let mut heard = vec![0; expected.len()];
+    within(dialled.stream.read_exact(&mut heard)).await.unwrap();
+    assert!(heard == expected);
+    drop((within(writing).await.unwrap(), dialled));
+    let _ = within(relay).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_third_one_can_join_nobody_with_somebody_else() {
+    let (ann, bob, mallory) = (credentials(2), credentials(3), credentials(4));
+    let (at_cara, from_ann, from_mallory) = meet(&ann, &mallory).await;
+    let _relay = tokio::spawn(splice(from_ann, from_mallory, PATIENCE));
+    let (dialled, accepted) = tokio::join!(
+        dial_through(&ann, bob.peer_id(), at_cara.0),
+        accept_through(&mallory, ann.peer_id(), at_cara.1)
+    );
+    let error = dialled.unwrap_err();
+    assert!(error.to_string().contains("another device"), "{error}");
+    assert!(accepted.is_err());
+}
+
+/// Two who dial a third: their ends, and what the third has of each.
+async fn meet(one: &Credentials, other: &Credentials) -> ((Secure, Secure), Stream, Stream) {
+    let mut cara = Host::new(1);
+    let to = cara.credentials.peer_id();
+    let first = dial(one, to, &cara.addresses(), Purpose::Relay).await.unwrap();
+    let from_first = cara.arrival().await.stream;
+    let second = dial(other, to, &cara.addresses(), Purpose::Relay).await.unwrap();
+    let from_second = cara.arrival().await.stream;
+    ((first, second), from_first, from_second)
 }
 
 /// The first byte of a TLS record that refuses.

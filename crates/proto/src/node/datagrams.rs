@@ -74,6 +74,8 @@ impl Node {
                 effects.extend(self.room_packet(&envelope, body, now));
                 effects
             }
+            kind::KNOCK => self.knock_heard(&envelope, body, now),
+            kind::MEET => self.asked_to_meet(&envelope, body, now),
             _ => Effects::default(),
         }
     }
@@ -95,7 +97,7 @@ impl Node {
         effects
     }
 
-    fn notice_arrivals(&mut self, effects: &Effects, now: Now) -> Effects {
+    pub(super) fn notice_arrivals(&mut self, effects: &Effects, now: Now) -> Effects {
         let mut more = Effects::default();
         for event in &effects.tell {
             if let Event::PeerOnline(peer) = event {
@@ -207,7 +209,7 @@ impl Node {
         Effects { send, ..Effects::default() }
     }
 
-    fn envelope(&mut self, kind: u8) -> Envelope {
+    pub(super) fn envelope(&mut self, kind: u8) -> Envelope {
         self.counter += 1;
         let (boot, counter, network, sender) = (self.boot, self.counter, self.network, self.me);
         Envelope { kind, boot, counter, network, sender }

@@ -54,7 +54,9 @@ impl Node {
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Now) -> Effects {
         let mut effects = Effects::default();
         self.roster.dialled.take_if(|wanted| *wanted == peer);
-        for room in self.dialling.remove(&peer).unwrap_or_default() {
+        let rooms = self.dialling.remove(&peer).unwrap_or_default();
+        effects.extend(self.ask_to_meet(peer, &rooms, now));
+        for room in rooms {
             effects.extend(self.pull_ended(room, peer, false, now));
         }
         self.errands_unreachable(peer, now);
@@ -146,6 +148,7 @@ impl Node {
             }
             Frame::Door(door) => self.door(conn, peer, door, now),
             Frame::Mail(mail) => self.mail(conn, peer, mail, now),
+            Frame::Knock(datagram) => self.knock_carried(peer, &datagram, now),
             Frame::Hello(_) | Frame::Ping => Effects::default(),
         }
     }
@@ -353,7 +356,7 @@ impl Node {
         Effects::default()
     }
 
-    fn dial(&mut self, peer: PeerId, room: RoomId, addresses: Vec<SocketAddr>) -> Effects {
+    pub(super) fn dial(&mut self, peer: PeerId, room: RoomId, addresses: Vec<SocketAddr>) -> Effects {
         let dialled = self.dialling.contains_key(&peer);
         self.dialling.entry(peer).or_default().push(room);
         let run = if dialled { Vec::new() } else { vec![Job::Dial { peer, addresses }] };

@@ -12,6 +12,7 @@
 //!   deeds      what says who is in a private room, apart from the logs that it stands in
 //!   keyring    the keys of private rooms
 //!   sharing    what is asked for of shared folders
+//!   detours    devices that cannot be dialled are asked to dial, and others are joined
 //!   errands    what is to be said to a certain device
 //!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
@@ -20,6 +21,7 @@ mod absorb;
 mod commands;
 mod datagrams;
 mod deeds;
+mod detours;
 mod errands;
 mod forks;
 mod joining;
@@ -43,6 +45,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::detour::Detours;
 use crate::effects::{
     Audience, Effects, Event, Input, Loaded, LoadedRoom, Record, RoomRecord, TransferRecord, Trust,
 };
@@ -98,6 +101,7 @@ pub struct Node {
     errands: Errands,
     mail: Mailbox,
     knocks: Knocks,
+    detours: Detours,
     /// Headers that contradict what the store is being asked for.
     contradictions: BTreeMap<(RoomId, LogId), Signed>,
     /// Since when a copy of this device is known of.
@@ -169,6 +173,7 @@ impl Node {
             errands: Errands::default(),
             mail: Mailbox::new(me, now.instant),
             knocks: Knocks::default(),
+            detours: Detours::default(),
             contradictions: BTreeMap::new(),
             cloned: loaded.cloned,
             dropped: BTreeMap::new(),
@@ -271,7 +276,7 @@ impl Node {
             timers.map(|at| if at <= now.instant { self.packet_allowed_at(now.instant) } else { at });
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
         let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
-        let machines = earliest(machines, self.serve_deadline());
+        let machines = earliest(machines, earliest(self.serve_deadline(), self.detours.deadline()));
         self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
         self.due
     }
@@ -357,6 +362,7 @@ impl Node {
         effects.extend(self.start_pulls(now));
         effects.extend(self.end_long_serves(now));
         effects.extend(self.remind(now));
+        effects.extend(self.send_knocks(now));
         effects.extend(self.look(now));
         let presence = &self.presence;
         let reach =

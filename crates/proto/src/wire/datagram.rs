@@ -442,6 +442,8 @@ pub mod kind {
     pub const NACK: u8 = 18;
     pub const FRAGMENT: u8 = 19;
     pub const TYPING: u8 = 20;
+    pub const KNOCK: u8 = 21;
+    pub const MEET: u8 = 22;
 }
 
 const MAGIC: &[u8; 4] = b"LNY1";

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 
 use crate::model::{LogId, RoomId, Seq, Span};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
-use crate::wire::datagram::{Head, HeldBody};
+use crate::wire::datagram::{Head, HeldBody, MAX_DATAGRAM};
 use crate::wire::door::Door;
 use crate::wire::mail::Mail;
 
@@ -47,6 +47,8 @@ pub enum Frame {
     Door(Door),
     /// About what is kept for somebody who is away.
     Mail(Mail),
+    /// A signed KNOCK datagram, of the sender or passed on by it: see [`crate::wire::detour::Knock`].
+    Knock(Vec<u8>),
 }
 
 /// What the sender holds of a room: all of it, or what changed since it last said so on this connection.
@@ -140,6 +142,7 @@ impl Frame {
             Frame::Ping => (PING, Vec::new()),
             Frame::Door(door) => door.encode(),
             Frame::Mail(mail) => mail.encode(),
+            Frame::Knock(datagram) => (KNOCK, to_cbor(&KnockBody { datagram: datagram.clone().into() })),
         };
         [&[kind], body.as_slice()].concat()
     }
@@ -204,6 +207,10 @@ impl Frame {
                 Frame::Rooms(rooms.collect())
             }
             PING => Frame::Ping,
+            KNOCK => {
+                let said: KnockBody = from_cbor(body)?;
+                Frame::Knock(at_most(said.datagram.into(), MAX_DATAGRAM)?)
+            }
             kind => {
                 return Ok(match Door::decode(kind, body)? {
                     Some(door) => Some(Frame::Door(door)),
@@ -337,6 +344,13 @@ struct ListedBody {
     age: u32,
 }
 
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct KnockBody {
+    #[n(0)]
+    datagram: ByteVec,
+}
+
 const HELLO: u8 = 1;
 const HAVE: u8 = 2;
 const ENTRIES: u8 = 3;
@@ -346,6 +360,7 @@ const PING: u8 = 6;
 const WANT: u8 = 7;
 const LOOK: u8 = 8;
 const ROOMS: u8 = 9;
+const KNOCK: u8 = 10;
 /// Behind those of [`Door`].
 const DEEDS: u8 = 37;
 
@@ -409,12 +424,15 @@ mod tests {
                 MAX_LISTED
             ]),
             Frame::Ping,
+            Frame::Knock(vec![7; MAX_DATAGRAM]),
         ];
         for frame in frames {
             assert_eq!(Frame::decode(&frame.encode()), Ok(Some(frame)));
         }
         assert_eq!(Frame::decode(&[200, 1, 2]), Ok(None));
         assert_eq!(Frame::decode(&[]), Err(DecodeError::Truncated));
+        let long = Frame::Knock(vec![7; MAX_DATAGRAM + 1]);
+        assert_eq!(Frame::decode(&long.encode()), Err(DecodeError::TooLong));
         let more = (0..=MAX_DEEDS as u64).map(u64::to_be_bytes).collect();
         let beyond = Frame::Want { room, ranges: vec![], more: false, deeds: Some(more) };
         assert_eq!(Frame::decode(&beyond.encode()), Err(DecodeError::TooLong));

@@ -3,6 +3,7 @@
 pub mod codec;
 pub mod compact;
 pub mod datagram;
+pub mod detour;
 pub mod door;
 pub mod entry;
 pub mod file;

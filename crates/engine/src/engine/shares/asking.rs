@@ -1,25 +1,23 @@
 //! What this device asks of others' shared folders.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use lanyard_proto::effects::TransferRecord;
 use lanyard_proto::model::{PeerId, ShareId, TransferId};
 use lanyard_proto::transfer::{Failure, TransferState};
+use lanyard_proto::wire::file::Source;
 use lanyard_proto::wire::share::{After, MAX_LISTED, MAX_TAKEN, Shared, Taken, Why};
 
 use super::lending::{ShareReport, offer_of};
 use super::{clean_name, same_name, show};
 use crate::api::{ApiError, Command, ErrorCode, Listing, ListingEntry, PeerShare, Reply};
 use crate::engine::commands::{MIN_ID_PREFIX, To, invalid, refused};
+use crate::engine::dialling::Dialler;
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::queue::check_space;
 use crate::engine::run::{Report, Run};
-use crate::files::{AskError, Asker, Disk, disk_of};
-use crate::net::pace::{Pace, Paced};
-use crate::net::stream::{Secure, dial};
-use crate::net::tls::{Credentials, Purpose};
+use crate::files::{AskError, Asker, Dial as _, Disk, disk_of};
 use crate::store::StoreError;
 
 /// An offer that was asked for.
@@ -172,8 +170,7 @@ impl Run {
             let sentence = format!("{name} is not here right now.");
             return Err(ApiError::new(ErrorCode::NotFound, sentence));
         }
-        let (credentials, up, down) = (self.credentials.clone(), self.up.clone(), self.down.clone());
-        Ok((Holder { peer, name, addresses, credentials, up, down }, wanted))
+        Ok((Holder { peer, name, source: Source { peer, addresses }, dialler: self.dialler() }, wanted))
     }
 }
 
@@ -181,10 +178,8 @@ impl Run {
 struct Holder {
     peer: PeerId,
     name: String,
-    addresses: Vec<SocketAddr>,
-    credentials: Credentials,
-    up: Pace,
-    down: Pace,
+    source: Source,
+    dialler: Dialler,
 }
 
 enum Wanted {
@@ -237,10 +232,8 @@ impl From<AskError> for Trouble {
 }
 
 async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble> {
-    let dialled = dial(&holder.credentials, holder.peer, &holder.addresses, Purpose::File).await;
-    let Secure { stream, .. } = dialled.map_err(AskError::Lost)?;
-    let stream = Paced::new(stream, holder.up.clone(), holder.down.clone());
-    let (mut asker, shares) = Asker::look(stream).await?;
+    let dialled = holder.dialler.dial(holder.source.clone()).await.map_err(AskError::Lost)?;
+    let (mut asker, shares) = Asker::look(dialled.stream).await?;
     let answered = match wanted {
         Wanted::Shares => {
             Answered::Reply(Box::new(Reply::PeerShares(shares.iter().map(peer_share).collect())))

@@ -13,7 +13,7 @@ use tokio::io::{DuplexStream, duplex};
 use super::lan::{Lan, MIB, TRANSFER, ann, sample, tree};
 use super::people::{Book, Person};
 use crate::files::listing::{Asked, Lists, contents};
-use crate::files::{Dial, Dialled, PullError, Shelf, Whole};
+use crate::files::{Dial, Dialled, PullError, Shelf, Way, Whole};
 
 /// An album: three small files in one piece, a film, an empty folder; and notes beside it.
 async fn album(lan: &Lan) -> Offer {
@@ -131,7 +131,7 @@ impl Dial for Door {
         let asked = |_| std::future::ready(crate::files::Verdict::MayFetch);
         let receiver = super::lan::receiver(super::lan::BOB);
         tokio::spawn(crate::files::serve(holder, receiver, shelf, asked, (), |_, _| {}, Default::default()));
-        Ok(Dialled { stream: wire, near: true })
+        Ok(Dialled { stream: wire, near: true, way: Way::Direct })
     }
 }
 

@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::files::list::List;
 use crate::files::stream::Frames;
 use crate::files::{
-    Choice, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Shelf, Verdict, Wanted, pull,
-    serve, survey,
+    Choice, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Shelf, Told, Verdict, Wanted,
+    Way, pull, serve, survey,
 };
 
 pub(super) const BOB: PeerId = PeerId([2; 32]);
@@ -207,7 +207,12 @@ where
     let sources = vec![Source { peer: ann(), addresses: Vec::new() }];
     let dial = Once(Arc::new(Mutex::new(Some(stream))));
     let profile = tempfile::tempdir().unwrap();
-    pull(wanted, sources, dial, Shelf::open(profile.path()).unwrap(), progress, stop).await
+    let told = move |told| {
+        if let Told::Moved(moved) = told {
+            progress(moved);
+        }
+    };
+    pull(wanted, sources, dial, Shelf::open(profile.path()).unwrap(), told, stop).await
 }
 
 /// One connection, to whoever is dialled first.
@@ -224,7 +229,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Dial for Once<S> {
 
     async fn dial(&self, _: Source) -> io::Result<Dialled<S>> {
         let stream = self.0.lock().unwrap().take().ok_or(io::ErrorKind::ConnectionRefused)?;
-        Ok(Dialled { stream, near: true })
+        Ok(Dialled { stream, near: true, way: Way::Direct })
     }
 }
 

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use super::lan::TRANSFER;
 use crate::files::holding::Holding;
 use crate::files::{
-    Choice, Dial, Dialled, PullError, Received, Receiver, Shelf, Verdict, Wanted, pull, serve, survey,
+    Choice, Dial, Dialled, PullError, Received, Receiver, Shelf, Verdict, Wanted, Way, pull, serve, survey,
 };
 use crate::net::stream::{Listener, Secure, Stream, dial};
 use crate::net::tls::{Credentials, Purpose};
@@ -177,7 +177,7 @@ impl Dial for Tls {
 
     async fn dial(&self, to: Source) -> io::Result<Dialled<Stream>> {
         let Secure { stream, .. } = dial(&self.0, to.peer, &to.addresses, Purpose::File).await?;
-        Ok(Dialled { stream, near: true })
+        Ok(Dialled { stream, near: true, way: Way::Direct })
     }
 }
 

@@ -208,6 +208,7 @@ mod tests {
             rate: 0,
             audience: 2,
             awaited: Vec::new(),
+            via: None,
         }
     }
 

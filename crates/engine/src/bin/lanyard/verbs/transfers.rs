@@ -199,6 +199,9 @@ pub fn words(transfer: &Transfer) -> String {
     if transfer.rate > 0 {
         state.push_str(&format!(", {}/s", text::bytes(transfer.rate)));
     }
+    if let Some(via) = &transfer.via {
+        state.push_str(&format!(", through {}", text::line(via)));
+    }
     if let Some(place) = transfer.place {
         state.push_str(&match place {
             0 => ", next".to_owned(),
@@ -274,6 +277,7 @@ mod tests {
             rate: 0,
             audience: 0,
             awaited: Vec::new(),
+            via: None,
         }
     }
 
@@ -293,6 +297,8 @@ mod tests {
         {
             assert!(line.ends_with(end), "{line}");
         }
+        let relayed = Transfer { via: Some("Cara".into()), ..running };
+        assert!(plain(&relayed).ends_with("running 50 %, 12.0 MB/s, through Cara"));
         let why = ApiError::new(lanyard_engine::api::ErrorCode::Refused, "Paused by Ann, who offers it.");
         let held = Transfer { state: TransferState::Waiting, error: Some(why), ..transfer(&["a"], 1) };
         assert!(plain(&held).ends_with("waiting: Paused by Ann, who offers it."));

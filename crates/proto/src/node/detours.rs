@@ -1,0 +1,193 @@
+//! Asking devices to dial that cannot be dialled, by whatever still carries a word to them, and joining others.
+
+use crate::effects::{Effects, Job, Reach, Transmit, Trust};
+use crate::model::{Now, PeerId, RoomId, Token};
+use crate::node::{Dropped, Node, reachable};
+use crate::wire::datagram::{Envelope, Unverified, kind};
+use crate::wire::detour::{Knock, MAX_MEET_ROOMS, Meet};
+use crate::wire::file::Source;
+use crate::wire::frame::Frame;
+
+impl Node {
+    /// Asks a device to dial this one for files, or to come to `via`, where this one waits. Not told how it ends: whoever
+    /// comes says `token`. `None` if it is not here, or too many are asked.
+    pub fn knock(&mut self, knock: Knock, now: Now) -> Option<Effects> {
+        let asked = self.presence.is_online(knock.to) && self.detours.knock(knock, now.instant);
+        asked.then(|| self.send_knocks(now))
+    }
+
+    /// Nobody waits any more for whoever was asked to come.
+    pub fn settled(&mut self, token: Token) {
+        self.detours.settled(token);
+    }
+
+    /// A proven device dialled this one and says a token. Whether it was asked to.
+    pub fn came(&mut self, peer: PeerId, token: Token, now: Now) -> bool {
+        self.detours.came(peer, token, now.instant)
+    }
+
+    /// Devices that might join this one with another, those first that are most likely to be reached; at most 8.
+    pub fn relays_to(&mut self, peer: PeerId) -> Vec<Source> {
+        let mut candidates: Vec<(bool, u64, PeerId)> = Vec::new();
+        for other in self.presence.online().filter(|other| *other != peer) {
+            let known = self.presence.peer(other);
+            let met = known.is_some_and(|known| known.trust >= Trust::Pinned);
+            // By chance among equals, so that one device does not carry everybody.
+            candidates.push((!met, u64::from_be_bytes(self.dice.bytes()), other));
+        }
+        candidates.retain(|(.., other)| !self.presence.is_blocked(*other));
+        candidates.sort_unstable();
+        let reached = candidates.into_iter().filter_map(|(.., peer)| {
+            let addresses = reachable(&self.presence, peer)?;
+            Some(Source { peer, addresses })
+        });
+        reached.take(MAX_CANDIDATES).collect()
+    }
+
+    /// A proven device asks to be joined here with another one. Whether it may wait: both are here, and nobody is blocked.
+    pub fn may_wait(&mut self, asking: PeerId, coming: PeerId, token: Token, now: Now) -> bool {
+        let known = |peer| self.presence.is_online(peer) && !self.presence.is_blocked(peer);
+        known(asking) && known(coming) && self.detours.asked(asking, coming, token, now.instant)
+    }
+
+    /// The proven other one came for that. Whether the two are joined.
+    pub fn joined(&mut self, coming: PeerId, asking: PeerId, token: Token, now: Now) -> bool {
+        self.detours.joined(coming, asking, token, now.instant)
+    }
+
+    /// What this device relayed is over, or nobody came in time.
+    pub fn relay_ended(&mut self, token: Token) {
+        self.detours.relay_ended(token);
+    }
+
+    /// Sends the knocks that are due.
+    pub(super) fn send_knocks(&mut self, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        for knock in self.detours.due(now.instant) {
+            effects.extend(self.send_knock(&knock));
+        }
+        effects
+    }
+
+    /// To everybody, as an announcement; and where that may not arrive, over connections that stand.
+    fn send_knock(&mut self, knock: &Knock) -> Effects {
+        let datagram = self.envelope(kind::KNOCK).sign(&self.identity, &knock.encode());
+        let frame = Frame::Knock(datagram.clone()).encode();
+        let open = || self.sessions.values().filter(|session| session.is_greeted() && !session.ending);
+        let to_it = open().filter(|session| session.peer == knock.to).map(|session| session.conn).next();
+        let carriers: Vec<_> = match to_it {
+            Some(conn) => vec![conn],
+            None => open().map(|session| session.conn).take(MAX_CARRIERS).collect(),
+        };
+        let frames = carriers.into_iter().map(|conn| Transmit::Frame { conn, bytes: frame.clone() });
+        let multicast = Transmit::Multicast { reach: Reach::GroupAndBroadcast, bytes: datagram };
+        Effects { send: frames.chain([multicast]).collect(), ..Effects::default() }
+    }
+
+    /// A knock in a frame: of the device at the other end, or one that it passes on.
+    pub(super) fn knock_carried(&mut self, peer: PeerId, datagram: &[u8], now: Now) -> Effects {
+        let Ok(read) = Unverified::decode(datagram, self.network) else { return self.drop(Dropped::Frame) };
+        let claimed = *read.envelope();
+        if claimed.kind != kind::KNOCK || claimed.sender == self.me {
+            return self.drop(Dropped::Frame);
+        }
+        let Ok((envelope, body)) = read.verify(&self.verifier) else { return self.drop(Dropped::Frame) };
+        let Ok(knock) = Knock::decode(body) else { return self.drop(Dropped::Frame) };
+        if knock.to != self.me {
+            // Only for whoever is at the other end: so it goes one step and no further.
+            return if envelope.sender == peer {
+                self.pass_knock_on(&knock, peer, datagram, now)
+            } else {
+                Effects::default()
+            };
+        }
+        if !self.presence.is_fresh(&envelope) {
+            return self.drop(Dropped::Replay);
+        }
+        self.knock_heard(&envelope, body, now)
+    }
+
+    fn pass_knock_on(&mut self, knock: &Knock, from: PeerId, datagram: &[u8], now: Now) -> Effects {
+        let open = self
+            .sessions
+            .values()
+            .find(|session| session.peer == knock.to && session.is_greeted() && !session.ending);
+        let Some(conn) = open.map(|session| session.conn) else { return Effects::default() };
+        if !self.detours.may_pass_on(from, now.instant) {
+            return Effects::default();
+        }
+        let bytes = Frame::Knock(datagram.to_vec()).encode();
+        Effects { send: vec![Transmit::Frame { conn, bytes }], ..Effects::default() }
+    }
+
+    /// A device could not be dialled to catch up in these rooms. It may be able to dial, and then both catch up.
+    pub(super) fn ask_to_meet(&mut self, peer: PeerId, rooms: &[RoomId], now: Now) -> Effects {
+        let tags = rooms.iter().filter_map(|id| {
+            let room = self.rooms.get(id).filter(|room| room.speaks() && room.is_open_to(peer))?;
+            Some(room.keys.tag(*id, self.me, now.unix))
+        });
+        let meet = Meet { to: peer, rooms: tags.take(MAX_MEET_ROOMS).collect() };
+        let asks = !meet.rooms.is_empty() && self.presence.is_online(peer);
+        if !asks || !self.detours.may_ask_to_meet(peer, now.instant) {
+            return Effects::default();
+        }
+        let bytes = self.envelope(kind::MEET).sign(&self.identity, &meet.encode());
+        Effects { send: vec![Transmit::Multicast { reach: Reach::Group, bytes }], ..Effects::default() }
+    }
+
+    /// A verified wish to be dialled for sync.
+    pub(super) fn asked_to_meet(&mut self, envelope: &Envelope, body: &[u8], now: Now) -> Effects {
+        let Ok(meet) = Meet::decode(body) else { return self.drop(Dropped::Body) };
+        let peer = envelope.sender;
+        let mut effects = self.presence.heard(envelope, now);
+        effects.extend(self.notice_arrivals(&effects, now));
+        if meet.to != self.me || !self.presence.is_online(peer) {
+            return effects;
+        }
+        let Some(addresses) = reachable(&self.presence, peer) else { return effects };
+        let rooms: Vec<RoomId> =
+            meet.rooms.iter().filter_map(|tag| self.room_of_tag(*tag, peer, now.unix)).collect();
+        let open = |room: &RoomId| self.rooms.get(room).is_some_and(|room| room.is_open_to(peer));
+        let rooms: Vec<RoomId> = rooms.into_iter().filter(open).collect();
+        if rooms.is_empty() || !self.detours.may_meet(peer, now.instant) {
+            return effects;
+        }
+        let connected = self.sessions.values().find(|session| session.peer == peer && !session.ending);
+        let connected = connected.map(|session| session.conn);
+        for room in rooms {
+            effects.extend(match connected {
+                Some(conn) => self.ask(conn, room),
+                None => self.dial(peer, room, addresses.clone()),
+            });
+        }
+        effects
+    }
+
+    /// A verified knock. Where to dial is taken from what is known here, never from what it says.
+    pub(super) fn knock_heard(&mut self, envelope: &Envelope, body: &[u8], now: Now) -> Effects {
+        let Ok(knock) = Knock::decode(body) else { return self.drop(Dropped::Body) };
+        let from = envelope.sender;
+        let mut effects = self.presence.heard(envelope, now);
+        effects.extend(self.notice_arrivals(&effects, now));
+        let at = knock.via.unwrap_or(from);
+        if knock.to != self.me || at == self.me || !self.presence.is_online(from) {
+            return effects;
+        }
+        let Some(addresses) = reachable(&self.presence, at).filter(|_| !self.presence.is_blocked(at)) else {
+            return effects;
+        };
+        if self.detours.heard(from, knock.token, now.instant) {
+            effects.run.push(Job::Come { peer: from, via: knock.via, token: knock.token, addresses });
+        }
+        effects
+    }
+}
+
+/// Devices that are asked to relay, before a try is given up.
+const MAX_CANDIDATES: usize = 8;
+/// Connections over which one knock is passed on.
+const MAX_CARRIERS: usize = 8;
+
+#[cfg(test)]
+#[path = "detours_tests.rs"]
+mod tests;
