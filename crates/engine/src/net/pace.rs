@@ -2,7 +2,8 @@
 //!
 //! Whoever may move bytes moves at most a **portion**, and the bucket then owes what it took: so many bytes at a time cost a
 //! few wake-ups only, no connection takes all, and over a second the sum is right to a hundredth. A limit can be changed
-//! at any time; who waits looks again every [`LOOK`].
+//! at any time; who waits looks again every [`LOOK`]. What a connection begins with never waits: a question and its answer are
+//! not kept from each other by files that fill the limit.
 
 use std::io;
 use std::pin::Pin;
@@ -39,6 +40,9 @@ const BURST: Duration = Duration::from_millis(100);
 const PORTION: Duration = Duration::from_millis(20);
 const MIN_PORTION: f64 = 1024.0;
 const MAX_PORTION: f64 = 1048576.0;
+
+/// Bytes that each direction of a connection begins with, whatever the limit.
+const FREE: usize = 64 << 10;
 
 /// How long a connection waits at most before it looks whether there is still a limit.
 const LOOK: Duration = Duration::from_millis(100);
@@ -93,18 +97,24 @@ pub struct Paced<S> {
 struct Turn {
     pace: Pace,
     wait: Option<Pin<Box<Sleep>>>,
+    /// What is left of [`FREE`].
+    free: usize,
 }
 
 impl<S> Paced<S> {
     /// What is read counts against `down`, what is written against `up`.
     pub fn new(stream: S, up: Pace, down: Pace) -> Paced<S> {
-        Paced { stream, read: Turn { pace: down, wait: None }, write: Turn { pace: up, wait: None } }
+        let turn = |pace| Turn { pace, wait: None, free: FREE };
+        Paced { stream, read: turn(down), write: turn(up) }
     }
 }
 
 impl Turn {
     /// Waits until something may move, and says how much.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<usize> {
+        if self.free > 0 {
+            return Poll::Ready(self.free);
+        }
         loop {
             if let Some(wait) = &mut self.wait {
                 ready!(wait.as_mut().poll(cx));
@@ -114,6 +124,13 @@ impl Turn {
                 Ok(portion) => return Poll::Ready(portion),
                 Err(until) => self.wait = Some(Box::pin(sleep_until(until))),
             }
+        }
+    }
+
+    fn moved(&mut self, bytes: usize) {
+        match self.free {
+            0 => self.pace.moved(bytes),
+            free => self.free = free.saturating_sub(bytes),
         }
     }
 }
@@ -129,7 +146,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         ready!(Pin::new(&mut self.stream).poll_read(cx, &mut part))?;
         let read = part.filled().len();
         into.advance(read);
-        self.read.pace.moved(read);
+        self.read.moved(read);
         Poll::Ready(Ok(()))
     }
 }
@@ -138,7 +155,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let portion = ready!(self.write.poll(cx)).min(bytes.len());
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &bytes[..portion]))?;
-        self.write.pace.moved(written);
+        self.write.moved(written);
         Poll::Ready(Ok(written))
     }
 
@@ -191,7 +208,7 @@ mod tests {
     async fn what_moves_is_what_may_to_one_in_twenty_in_both_directions() {
         for rate in [4096, 1_000_000, 10_000_000, 100_000_000] {
             for side in [|pace: Pace| (pace, Pace::default()), |pace: Pace| (Pace::default(), pace)] {
-                let moved = moved_in_five_seconds(rate, side).await as f64;
+                let moved = (moved_in_five_seconds(rate, side).await - 2 * FREE as u64) as f64;
                 let wanted = 5.0 * rate as f64;
                 let right = 0.95 * wanted..=1.05 * wanted + MIN_PORTION;
                 assert!(right.contains(&moved), "{moved} of {wanted} bytes");
@@ -233,5 +250,23 @@ mod tests {
         let mut read = Vec::new();
         paced.read_to_end(&mut read).await.unwrap();
         assert_eq!(read, sent);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_does_not_wait_for_those_who_fill_the_limit() {
+        let pace = Pace::default();
+        pace.set(4096);
+        let (here, mut there) = duplex(1 << 20);
+        let mut full = Paced::new(here, pace.clone(), Pace::default());
+        let filling = tokio::spawn(async move { full.write_all(&[7; 1 << 20]).await });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (here, _end) = duplex(1 << 20);
+        let mut asks = Paced::new(here, pace, Pace::default());
+        let start = Instant::now();
+        asks.write_all(&[1; FREE]).await.unwrap();
+        assert_eq!(start.elapsed(), Duration::ZERO);
+        filling.abort();
+        let mut began = [0; FREE];
+        there.read_exact(&mut began).await.unwrap();
     }
 }
