@@ -440,13 +440,13 @@ impl<D: Dial> Swarm<D> {
                 }
                 self.drop_holder(link);
             }
-            News::Closed(Closed::Refused) => {
-                // Only the author speaks for the offer.
-                if author {
-                    self.last = refused();
-                }
+            // Only the author speaks for the offer.
+            News::Closed(Closed::Refused) if author => {
+                self.last = refused();
                 self.give_up_holder(link);
             }
+            // Whoever was named by the author a moment ago may be about to have something to give.
+            News::Closed(Closed::Refused) => self.drop_holder(link),
             News::Closed(Closed::Nonsense(what)) => {
                 tracing::info!(peer = %peer.short(), %what, "a holder sent what makes no sense");
                 if author {
