@@ -144,9 +144,12 @@ impl Staging {
             self.tell_of_damage(chunk.file, &behind, &state);
             return Ok(Outcome::Damaged);
         }
-        let write = |file: Arc<std::fs::File>| match data {
-            Data::Bytes(bytes) => write_all_at(&file, bytes, chunk.offset()),
-            Data::Zeros => leave_zeros(&file, bytes.len(), chunk.offset()),
+        let write = |file: Arc<std::fs::File>| {
+            let _turn = self.turn(chunk.file);
+            match data {
+                Data::Bytes(bytes) => write_all_at(&file, bytes, chunk.offset()),
+                Data::Zeros => leave_zeros(&file, bytes.len(), chunk.offset()),
+            }
         };
         match self.file_for_chunks(chunk.file, last).and_then(write) {
             Err(error) if concerns_one(&error) => {

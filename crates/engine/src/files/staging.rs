@@ -118,7 +118,12 @@ pub(super) struct Staging {
     pub sync_each: bool,
     state: Mutex<State>,
     local: Mutex<Local>,
+    /// The system lets one thread at a time write to a file, and others spin meanwhile: here they wait and cost nothing.
+    turns: [Mutex<()>; TURNS],
 }
+
+/// Files that share a turn have numbers that are equal modulo this.
+const TURNS: usize = 8;
 
 /// What changes while pieces arrive.
 pub(super) struct State {
@@ -215,7 +220,13 @@ impl Staging {
             sync_each: !cfg!(target_os = "linux") || count <= SYNC_EACH,
             state: Mutex::new(state),
             local: Mutex::default(),
+            turns: Default::default(),
         })
+    }
+
+    /// The right to write to a file now.
+    pub fn turn(&self, file: u32) -> MutexGuard<'_, ()> {
+        self.turns[file as usize % TURNS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What lies where the files are to go.

@@ -39,8 +39,9 @@ const LATE: Duration = Duration::from_secs(4);
 const STALLED: Duration = Duration::from_secs(120);
 const SLOWEST: u64 = 512;
 
-/// How long a receiver waits for others to have what it lacks, before it asks the author for it by number.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long nothing may come of others, nor to them, until a receiver asks the author by number for what it lacks. Where many
+/// share the author's wire, a piece takes this long to each, and whoever has to wait must not ask for it once more.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What somebody connected to may give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +90,10 @@ pub struct Fetch {
     tries: BTreeMap<u32, Tries>,
     /// Where the next look for pieces begins, so that receivers do not all ask for the same.
     cursor: u32,
-    /// Since when nothing is under way.
-    idle_since: Option<Instant>,
+    /// Something came of others, or to them, or is to be expected from now on.
+    stirs: bool,
+    /// Until when it is better to wait for others.
+    patient_until: Option<Instant>,
     /// The author has said that others fetch, too.
     company: bool,
     /// Only some pieces are wanted, or it is not known yet which: the author is not to choose.
@@ -141,7 +144,8 @@ impl Fetch {
             counts: vec![0; length as usize],
             tries: BTreeMap::new(),
             cursor: if length == 0 { 0 } else { seed % length },
-            idle_since: None,
+            stirs: true,
+            patient_until: None,
             company: false,
             picky: false,
         }
@@ -195,6 +199,7 @@ impl Fetch {
     pub fn joined(&mut self, link: Link, role: Role, distance: u32) {
         let has = Bitmap::new(self.have.length());
         let asked = BTreeMap::new();
+        self.stirs |= role == Role::Holder;
         self.holders.insert(
             link,
             Holder { role, distance, has, asked, credit: 0, spread: false, strikes: 0, heard: 0 },
@@ -213,6 +218,7 @@ impl Fetch {
         let Some(holder) = self.holders.get_mut(&link).filter(|holder| holder.role == Role::Holder) else {
             return;
         };
+        self.stirs = true;
         let before = std::mem::replace(&mut holder.has, has);
         before.iter().for_each(|piece| self.counts[piece as usize] -= 1);
         let holder = &self.holders[&link];
@@ -225,6 +231,7 @@ impl Fetch {
             && holder.role == Role::Holder
             && holder.has.insert(piece)
         {
+            self.stirs = true;
             self.counts[piece as usize] += 1;
         }
     }
@@ -233,6 +240,7 @@ impl Fetch {
     pub fn spread(&mut self, link: Link) {
         if let Some(holder) = self.holders.get_mut(&link) {
             holder.spread = true;
+            self.stirs = true;
         }
     }
 
@@ -276,6 +284,7 @@ impl Fetch {
 
     /// A piece is here and verified.
     pub fn arrived(&mut self, link: Link, piece: u32) {
+        self.stirs |= self.holders.get(&link).is_some_and(|holder| holder.role == Role::Holder);
         self.no_longer_asked(link, piece);
         self.have.insert(piece);
         self.settled.insert(piece);
@@ -340,6 +349,10 @@ impl Fetch {
     /// What to ask of whom now, near holders first. `checkable` says whether a piece from somebody who is not the author
     /// could be checked.
     pub fn orders(&mut self, now: Instant, checkable: impl Fn(u32) -> bool) -> Vec<(Link, Order)> {
+        if std::mem::take(&mut self.stirs) {
+            self.patient_until = Some(now + PATIENCE);
+        }
+        self.patient_until = self.patient_until.filter(|until| *until > now);
         let mut links: Vec<(u32, Link)> =
             self.holders.iter().map(|(link, holder)| (holder.distance, *link)).collect();
         links.sort_unstable();
@@ -358,10 +371,6 @@ impl Fetch {
                 }
             }
         }
-        self.idle_since = match self.is_waiting() {
-            true => None,
-            false => self.idle_since.or(Some(now)),
-        };
         orders
     }
 
@@ -382,8 +391,8 @@ impl Fetch {
     pub fn deadline(&self) -> Option<Instant> {
         let asked = self.holders.values().flat_map(|holder| holder.asked.values());
         let late = asked.filter(|asked| !asked.late).map(|asked| asked.at + LATE).min();
-        let idle = self.idle_since.filter(|_| !self.is_over()).map(|since| since + PATIENCE);
-        late.into_iter().chain(idle).min()
+        let patient = self.patient_until.filter(|_| !self.is_over());
+        late.into_iter().chain(patient).min()
     }
 
     fn ask_holder(&mut self, link: Link, now: Instant, checkable: impl Fn(u32) -> bool) -> Order {
@@ -414,8 +423,7 @@ impl Fetch {
             return Order { pieces: Vec::new(), any };
         }
         let others = self.company || self.holders.values().any(|holder| holder.role == Role::Holder);
-        let impatient =
-            self.picky || !others || self.idle_since.is_some_and(|since| now.since(since) >= PATIENCE);
+        let impatient = self.picky || !others || self.patient_until.is_none();
         let mut pieces = Vec::new();
         if impatient && free >= WINDOW / 2 {
             // What somebody sent damaged is not expected of those who have it either.

@@ -67,8 +67,28 @@ fn when_the_author_has_spread_all_it_is_asked_only_for_what_nobody_brings() {
     assert_eq!(orders(&mut fetch, 0)[&NEAR].pieces, [0]);
     fetch.arrived(NEAR, 0);
     assert!(orders(&mut fetch, 0).is_empty(), "the others may get it any moment");
+    assert_eq!(fetch.deadline(), Some(at(2)));
     let orders = orders(&mut fetch, 2);
     assert_eq!(orders[&AUTHOR].pieces, [1, 2, 3]);
+}
+
+#[test]
+fn as_long_as_others_get_something_the_author_is_not_asked_for_it_once_more() {
+    let mut fetch = fetch(64);
+    fetch.joined(NEAR, Role::Holder, 1);
+    fetch.spread(AUTHOR);
+    for second in 0..30 {
+        fetch.got(NEAR, second as u32);
+        let orders = orders(&mut fetch, second);
+        assert!(!orders.contains_key(&AUTHOR), "{orders:?}");
+        orders[&NEAR].pieces.iter().for_each(|piece| fetch.arrived(NEAR, *piece));
+    }
+    // Nothing comes any more: now the author is asked, without a rest between two windows.
+    assert!(orders(&mut fetch, 30).is_empty());
+    let first = orders(&mut fetch, 32)[&AUTHOR].pieces.clone();
+    assert_eq!(first, (30..30 + WINDOW).collect::<Vec<_>>());
+    first.iter().for_each(|piece| fetch.arrived(AUTHOR, *piece));
+    assert_eq!(orders(&mut fetch, 32)[&AUTHOR].pieces.len(), WINDOW as usize);
 }
 
 #[test]
@@ -80,6 +100,7 @@ fn what_a_slow_holder_keeps_is_asked_of_another_and_may_come_from_both() {
     fetch.joined(NEAR, Role::Holder, 2);
     fetch.has(NEAR, Bitmap::full(2));
     assert!(orders(&mut fetch, 1).is_empty());
+    assert!(orders(&mut fetch, 3).is_empty());
     assert_eq!(fetch.deadline(), Some(at(4)));
     assert_eq!(orders(&mut fetch, 5)[&NEAR].pieces, [0, 1]);
     fetch.arrived(NEAR, 0);

@@ -117,6 +117,7 @@ fn scp(from: &Host, to: &Host, folder: &Path) -> f64 {
     let mut service = to.command("/usr/sbin/sshd");
     service.args(["-D", "-e", "-f", "/dev/null", "-p", &PORT.to_string(), "-h", text(&key)]);
     service.args(["-o", &format!("AuthorizedKeysFile={}.pub", text(&key)), "-o", "StrictModes=no"]);
+    service.args(["-o", "Subsystem=sftp internal-sftp"]);
     let _service = Process::start("sshd", &mut service);
     listening(to);
     let start = Instant::now();
