@@ -253,7 +253,7 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub async fn note_transfer(&self, id: TransferId, note: TransferNote) -> Result<Durable, StoreError> {
-        self.writer.queue(Write::Note(id, note)).await
+        self.writer.queue(Write::Note(id, Box::new(note))).await
     }
 
     /// Every device that is remembered, by id.
