@@ -12,6 +12,7 @@ use crate::events::Subscription;
 use crate::links;
 use crate::node::Node;
 use crate::paste;
+use lanyard_engine::says;
 
 /// Carries out a command of the engine's API.
 #[tauri::command]
@@ -72,7 +73,7 @@ pub async fn paste_picture(
     node.running().await?;
     let path = paste::picture(&pasted, &request).await?;
     let handles = admit(&node, vec![path]).await?;
-    handles.into_iter().next().ok_or_else(|| ApiError::new(ErrorCode::Internal, "The picture has no handle."))
+    handles.into_iter().next().ok_or_else(|| says!(ErrorCode::Internal, "The picture has no handle."))
 }
 
 /// Opens the one file of a received transfer, if its kind can do no harm, else shows where it is.
@@ -118,7 +119,7 @@ pub async fn admit(node: &Node, paths: Vec<PathBuf>) -> Result<Vec<FileHandle>, 
 fn allowed(command: &Command) -> Result<(), ApiError> {
     match command {
         Command::Admit { .. } => {
-            Err(ApiError::new(ErrorCode::Refused, "Files are chosen by picking or dropping them."))
+            Err(says!(ErrorCode::Refused, "Files are chosen by picking or dropping them."))
         }
         _ => Ok(()),
     }
@@ -127,16 +128,13 @@ fn allowed(command: &Command) -> Result<(), ApiError> {
 fn text(path: PathBuf) -> Result<String, ApiError> {
     path.into_os_string().into_string().map_err(|path| {
         let shown = path.to_string_lossy().into_owned();
-        ApiError::new(
-            ErrorCode::Invalid,
-            format!("The name {shown} is not readable text. Rename it, then try again."),
-        )
+        says!(ErrorCode::Invalid, "The name {shown} is not readable text. Rename it, then try again.", shown)
     })
 }
 
 fn unexpected(reply: &Reply) -> ApiError {
     tracing::error!(?reply, "the engine answered something else than was asked");
-    ApiError::new(ErrorCode::Internal, "Lanyard gave itself a wrong answer. Start it again.")
+    says!(ErrorCode::Internal, "Lanyard gave itself a wrong answer. Start it again.")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lanyard_engine::api::{ApiError, ErrorCode, Transfer, TransferDirection, TransferState};
+use lanyard_engine::says;
 use tauri::Url;
 
 /// Opens a link in the program that the system has for it.
@@ -41,17 +42,14 @@ pub async fn reveal(transfers: &[Transfer], id: &str) -> Result<(), ApiError> {
     let folder = folder(transfers, id)?;
     // A file in its place would be run or shown by who knows what.
     if !folder.is_dir() {
-        return Err(ApiError::new(
-            ErrorCode::NotFound,
-            format!("The folder {} is no longer there.", folder.display()),
-        ));
+        return Err(says!(ErrorCode::NotFound, "The folder {folder} is no longer there.", folder));
     }
     blocking(move || opener::open(folder)).await
 }
 
 /// The link as it will be opened, if it leads to a place that opens nothing on this device.
 fn safe(link: &str) -> Result<Url, ApiError> {
-    let refused = || ApiError::new(ErrorCode::Refused, "Only web and mail addresses are opened from here.");
+    let refused = || says!(ErrorCode::Refused, "Only web and mail addresses are opened from here.");
     let link = Url::parse(link).map_err(|_| refused())?;
     match link.scheme() {
         "http" | "https" | "mailto" => Ok(link),
@@ -76,10 +74,10 @@ fn folder(transfers: &[Transfer], id: &str) -> Result<PathBuf, ApiError> {
     let transfer = transfers
         .iter()
         .find(|transfer| transfer.id == id)
-        .ok_or_else(|| ApiError::new(ErrorCode::NotFound, "There is no such transfer any more."))?;
+        .ok_or_else(|| says!(ErrorCode::NotFound, "There is no such transfer any more."))?;
     match (transfer.direction, transfer.state, &transfer.folder) {
         (TransferDirection::In, TransferState::Done, Some(folder)) => Ok(PathBuf::from(folder)),
-        _ => Err(ApiError::new(ErrorCode::NotFound, "The files are not on this device yet.")),
+        _ => Err(says!(ErrorCode::NotFound, "The files are not on this device yet.")),
     }
 }
 
@@ -93,7 +91,7 @@ async fn blocking(
         Ok(Err(failure)) => failure.to_string(),
         Err(failure) => failure.to_string(),
     };
-    Err(ApiError::new(ErrorCode::Internal, format!("No program of this system could open it: {failure}.")))
+    Err(says!(ErrorCode::Internal, "No program of this system could open it: {failure}.", failure))
 }
 
 /// Endings of pictures, sounds, films and documents.

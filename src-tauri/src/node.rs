@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lanyard_engine::api::{ApiError, Command, ErrorCode, Reply};
+use lanyard_engine::says;
 use lanyard_engine::{Config, Engine, Handle};
 use tokio::sync::watch;
 
@@ -28,7 +29,7 @@ impl Node {
             let run = tauri::async_runtime::spawn(run(config, state.clone())).await;
             let reason = run.unwrap_or_else(|failure| {
                 tracing::error!(%failure, "the engine stopped by a bug");
-                ApiError::new(ErrorCode::Internal, "Lanyard stopped by a bug of its own. Start it again.")
+                says!(ErrorCode::Internal, "Lanyard stopped by a bug of its own. Start it again.")
             });
             state.send_replace(State::Ended(reason));
         });
@@ -108,7 +109,7 @@ async fn run(config: Config, state: watch::Sender<State<Handle>>) -> ApiError {
 }
 
 fn stopped() -> ApiError {
-    ApiError::new(ErrorCode::Internal, "Lanyard is no longer running. Start it again.")
+    says!(ErrorCode::Internal, "Lanyard is no longer running. Start it again.")
 }
 
 /// A person who closes a window waits for its end no longer than this; peers notice a missing goodbye by themselves.

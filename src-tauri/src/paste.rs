@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lanyard_engine::api::{ApiError, ErrorCode};
 use lanyard_engine::files::Pasted;
+use lanyard_engine::says;
 use tauri::ipc::{InvokeBody, Request};
 
 /// The files and folders that were copied in a file manager; none if something else or nothing was.
@@ -18,8 +19,10 @@ pub async fn copied_files() -> Result<Vec<PathBuf>, ApiError> {
         Ok(Ok(read)) => read?,
         Ok(Err(failure)) => return Err(ApiError::new(ErrorCode::Internal, failure.to_string())),
         Err(_) => {
-            let silent = "The program that the files were copied in does not answer. Copy them again.";
-            return Err(ApiError::new(ErrorCode::TimedOut, silent));
+            return Err(says!(
+                ErrorCode::TimedOut,
+                "The program that the files were copied in does not answer. Copy them again."
+            ));
         }
     };
     few_enough(paths)
@@ -37,7 +40,7 @@ pub async fn picture(pasted: &Pasted, request: &Request<'_>) -> Result<PathBuf, 
         InvokeBody::Json(numbers) => bytes(numbers),
     };
     let (Some(name), Some(png)) = (name, png) else {
-        return Err(ApiError::new(ErrorCode::Invalid, "This is no picture that can be pasted."));
+        return Err(says!(ErrorCode::Invalid, "This is no picture that can be pasted."));
     };
     let pasted = pasted.clone();
     let kept = tauri::async_runtime::spawn_blocking(move || pasted.put(&name, &png)).await;
@@ -46,7 +49,7 @@ pub async fn picture(pasted: &Pasted, request: &Request<'_>) -> Result<PathBuf, 
             std::io::ErrorKind::InvalidInput => ErrorCode::Invalid,
             _ => ErrorCode::Storage,
         };
-        ApiError::new(code, format!("The picture could not be pasted: {error}."))
+        says!(code, "The picture could not be pasted: {error}.", error)
     })
 }
 
@@ -56,8 +59,9 @@ fn read() -> Result<Vec<PathBuf>, ApiError> {
         Ok(paths) => Ok(paths),
         Err(arboard::Error::ContentNotAvailable) => Ok(Vec::new()),
         Err(error) => {
-            let sentence = format!("The clipboard cannot be read: {error}. Drop the files on the window.");
-            Err(ApiError::new(ErrorCode::Refused, sentence))
+            let error = error.to_string();
+            let code = ErrorCode::Refused;
+            Err(says!(code, "The clipboard cannot be read: {error}. Drop the files on the window.", error))
         }
     }
 }
@@ -66,8 +70,8 @@ fn few_enough(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, ApiError> {
     if paths.len() <= MAX_FILES {
         return Ok(paths);
     }
-    let sentence = format!("{} files were copied. Copy the folder that they are in.", paths.len());
-    Err(ApiError::new(ErrorCode::Invalid, sentence))
+    let count = paths.len();
+    Err(says!(ErrorCode::Invalid, "{count} files were copied. Copy the folder that they are in.", count))
 }
 
 fn bytes(numbers: &serde_json::Value) -> Option<Vec<u8>> {

@@ -4,15 +4,20 @@
 //! falls behind gets [`Event::Lagged`] and asks for a [`Snapshot`]. The TypeScript types in
 //! `ui/src/ipc/generated.ts` are made from these by the test `typescript_types_are_fresh`.
 
+mod error;
 mod files;
 mod network;
 mod rooms;
+#[cfg(test)]
+mod sentences;
 mod shares;
 #[cfg(test)]
 mod typescript;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::saying::{Filling, Saying};
+pub use error::{ApiError, ErrorCode};
 pub use files::{
     FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferFile,
     TransferFileState, TransferFiles, TransferState,
@@ -549,42 +554,4 @@ pub enum Trust {
     Pinned,
     Verified,
     Blocked,
-}
-
-/// Why a command was not carried out: a code to branch on, and a sentence that says what and what next.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[error("{message}")]
-pub struct ApiError {
-    pub code: ErrorCode,
-    pub message: String,
-}
-
-impl ApiError {
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> ApiError {
-        ApiError { code, message: message.into() }
-    }
-}
-
-/// Only what a shell branches on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum ErrorCode {
-    /// The command makes no sense as given; exit code 2.
-    Invalid,
-    /// No such person, room, message or transfer; exit code 3.
-    NotFound,
-    /// The other side, or a rule, said no; exit code 4.
-    Refused,
-    /// Nothing happened in time; exit code 5.
-    TimedOut,
-    /// The disk or the database failed; exit code 1.
-    Storage,
-    /// The network failed; exit code 1.
-    Network,
-    /// Another node runs this profile; exit code 1.
-    ProfileInUse,
-    /// A bug of ours; exit code 1.
-    Internal,
 }

@@ -18,6 +18,7 @@ pub mod control;
 pub mod engine;
 pub mod files;
 pub mod net;
+pub mod saying;
 pub mod store;
 
 pub use config::Config;

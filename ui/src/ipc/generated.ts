@@ -3,7 +3,15 @@
 /**
  * Why a command was not carried out: a code to branch on, and a sentence that says what and what next.
  */
-export type ApiError = { code: ErrorCode, message: string, };
+export type ApiError = { code: ErrorCode,
+/**
+ * The sentence in English.
+ */
+message: string,
+/**
+ * The same sentence as it can be said in another language, where it is not only the system's.
+ */
+says?: Saying, };
 
 /**
  * Messages in the order in which they arrived on this device.
@@ -235,6 +243,11 @@ offers: Array<RoomOffer>,
  * Where to go on, if there is more.
  */
 next: string | null, };
+
+/**
+ * What stands in a hole.
+ */
+export type Filling = string | Saying;
 
 /**
  * Messages that a search found.
@@ -634,6 +647,12 @@ export type RoomOffer = { message: Message,
  * Absent where it cannot be read yet, or was one too many.
  */
 transfer: Transfer | null, };
+
+/**
+ * What can be said in another language: a sentence or a part of one in English, in which `{name}` is a hole, and what stands
+ * in each.
+ */
+export type Saying = { template: string, with: { [key in string]: Filling }, };
 
 /**
  * A folder of this device that others may look into and fetch from. They can change nothing in it.

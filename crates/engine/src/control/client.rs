@@ -15,6 +15,7 @@ use super::rpc::{self, Told};
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
 use crate::engine::handle::{COMMANDS, EVENTS, Request};
 use crate::engine::{Events, Handle};
+use crate::says;
 
 /// A connection to the node that runs a profile. It ends when all its clones of [`Client::handle`] are gone.
 pub struct Client {
@@ -31,8 +32,12 @@ impl Client {
             Ok(stream) => stream,
             Err(error) if nobody_listens(&error) => return Ok(None),
             Err(error) => {
-                let message = format!("Could not reach the node of {}: {error}", profile.display());
-                return Err(ApiError::new(ErrorCode::Network, message));
+                return Err(says!(
+                    ErrorCode::Network,
+                    "Could not reach the node of {profile}: {error}",
+                    profile,
+                    error
+                ));
             }
         };
         let (requests, asked) = mpsc::channel(COMMANDS);

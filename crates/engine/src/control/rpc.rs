@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
+use crate::api::{ApiError, Command, ErrorCode, Event, Reply, Saying};
 
 /// The longest request; a message is 16 times smaller.
 pub(super) const REQUEST_LINE: usize = 1 << 20;
@@ -51,6 +51,8 @@ pub(super) struct Problem {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Detail {
     code: ErrorCode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    says: Option<Saying>,
 }
 
 #[derive(Deserialize)]
@@ -147,7 +149,7 @@ pub(super) fn parse_answer(line: &str) -> Option<Told> {
 
 impl Problem {
     pub(super) fn new(code: i64, message: impl Into<String>) -> Problem {
-        Problem { code, message: message.into(), data: Detail { code: ErrorCode::Invalid } }
+        Problem { code, message: message.into(), data: Detail { code: ErrorCode::Invalid, says: None } }
     }
 }
 
@@ -163,13 +165,13 @@ impl From<ApiError> for Problem {
             ErrorCode::Network => -32005,
             ErrorCode::ProfileInUse => -32006,
         };
-        Problem { code, message: error.message, data: Detail { code: error.code } }
+        Problem { code, message: error.message, data: Detail { code: error.code, says: error.says } }
     }
 }
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> ApiError {
-        ApiError::new(problem.data.code, problem.message)
+        ApiError { code: problem.data.code, message: problem.message, says: problem.data.says }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::api::{ApiError, Arrived, Reply};
 use crate::engine::commands::{MAX_PAGE, To, invalid};
 use crate::engine::news::counts;
 use crate::engine::run::{Report, Run};
+use crate::saying;
 use crate::store::{Arrivals, Number, Shown};
 
 /// Somebody did something with a message.
@@ -101,6 +102,8 @@ impl Run {
 pub fn number(text: &str) -> Result<Number, ApiError> {
     let number = text.parse().ok().filter(|number| *number >= 0).map(Number);
     number.ok_or_else(|| {
-        invalid("This does not say what had arrived. Use what an answer gave as the place to go on from.")
+        invalid(saying!(
+            "This does not say what had arrived. Use what an answer gave as the place to go on from."
+        ))
     })
 }

@@ -16,6 +16,7 @@ use crate::files::{
 };
 use crate::net::pace::Paced;
 use crate::net::stream::Secure;
+use crate::saying::Says;
 use crate::store::StoreError;
 
 /// How the bulk work of an incoming transfer ended.
@@ -113,7 +114,7 @@ impl Run {
             Err(error) => {
                 // Stopped while the node wants it: this run ends, and the next one goes on with it.
                 let Some(end) = error.end() else { return Ok(()) };
-                view.note.problem = Some(error.to_string());
+                view.note.problem = Some(error.filling());
                 if let PullError::Failed { arrived, files, .. } = error {
                     view.paths = arrived;
                     view.note.failed = files;

@@ -17,6 +17,8 @@ use crate::engine::queue::Wanted;
 use crate::engine::run::{Report, Run};
 use crate::engine::view::{failure_code, failure_sentence};
 use crate::files::{self, Asked, Choice, Contents, Entry, PullError};
+use crate::saying;
+use crate::says;
 use crate::store::{Chosen, StoreError};
 
 /// What somebody chose was found in the list, or not; whoever asked waits.
@@ -48,7 +50,7 @@ impl Run {
                 let contents = listing.await?;
                 let chosen = tokio::task::spawn_blocking(move || contents.choose(&only));
                 let chosen = chosen.await.expect("looking through a list does not panic");
-                chosen.map_err(|error| invalid(format!("Nothing is fetched: {error}.")))
+                chosen.map_err(|error| invalid(saying!("Nothing is fetched: {error}.", error)))
             };
             let choice = choose.await;
             let choosing = Choosing { transfer, folder, choice, answer };
@@ -209,7 +211,7 @@ impl Run {
         let choice = self.choice_of(transfer);
         let (entries, next) = contents
             .page(after, limit, choice.as_ref())
-            .ok_or_else(|| invalid("There is no such place in the list."))?;
+            .ok_or_else(|| invalid(saying!("There is no such place in the list.")))?;
         let outgoing = record.from == self.node.me();
         let whole = outgoing && record.state == NodeState::Done && self.part_taken(record).is_none();
         let files =
@@ -306,29 +308,28 @@ fn shown_file(entry: Entry, state: NodeState, outgoing: bool, whole: bool) -> Tr
         (Some(failure), _) | (None, NodeState::Failed(failure)) => failure,
         _ => Failure::Corrupt,
     };
-    let error =
-        (shown == TransferFileState::Failed).then(|| ApiError::new(failure_code(why), failure_sentence(why)));
+    let error = (shown == TransferFileState::Failed)
+        .then(|| ApiError::says(failure_code(why), failure_sentence(why)));
     TransferFile { path, size, folder: kind == ItemKind::Folder, state: shown, moved, error }
 }
 
 fn unknown(wanted: &str) -> ApiError {
-    ApiError::new(
-        ErrorCode::NotFound,
-        format!("There is no transfer “{wanted}”. See them: lanyard transfers"),
-    )
+    says!(ErrorCode::NotFound, "There is no transfer “{wanted}”. See them: lanyard transfers", wanted)
 }
 
 fn unlisted(error: &PullError, author: &str) -> ApiError {
     match error {
         PullError::Failed { failure: Failure::Refused, .. } => {
-            ApiError::new(ErrorCode::Refused, format!("{author} no longer offers it to you."))
+            says!(ErrorCode::Refused, "{author} no longer offers it to you.", author)
         }
         PullError::Failed { reason, .. } => {
-            ApiError::new(ErrorCode::Invalid, format!("The list of files cannot be shown: {reason}."))
+            says!(ErrorCode::Invalid, "The list of files cannot be shown: {reason}.", reason)
         }
-        _ => ApiError::new(
+        _ => says!(
             ErrorCode::Network,
-            format!("The list of files comes from {author}, who cannot be reached right now. ({error})"),
+            "The list of files comes from {author}, who cannot be reached right now. ({error})",
+            author,
+            error
         ),
     }
 }

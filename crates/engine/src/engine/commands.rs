@@ -18,6 +18,9 @@ use crate::engine::messages::{Action, Wanted, cursor as cursor_of};
 use crate::engine::queue::choose_limits;
 use crate::engine::run::{Report, Run};
 use crate::files::{Pasted, SurveyError, survey};
+use crate::saying;
+use crate::saying::Saying;
+use crate::says;
 use crate::store::StoreError;
 
 /// Whoever asked.
@@ -214,7 +217,7 @@ impl Run {
 
     /// Gives the answer that was waiting for its effects.
     pub fn answer(&mut self, answer: Answer) {
-        let gone = || ApiError::new(ErrorCode::NotFound, "It is no longer there.");
+        let gone = || says!(ErrorCode::NotFound, "It is no longer there.");
         let reply = match answer.with {
             Answering::Ready(reply) => Ok(*reply),
             Answering::Message(id) => return self.answer_message(id, answer.to),
@@ -279,10 +282,10 @@ impl Run {
                 let (transfer, offer) = (TransferId::new(me, random), found.offer.clone());
                 let kept = tokio::task::spawn_blocking(move || pasted.keep(transfer, &paths)).await;
                 kept.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|error| {
-                    ApiError::new(ErrorCode::Storage, format!("The picture could not be kept: {error}."))
+                    says!(ErrorCode::Storage, "The picture could not be kept: {error}.", error)
                 })?;
                 shelf.put(transfer, found, audience).await.map_err(|error| {
-                    ApiError::new(ErrorCode::Storage, format!("The offer could not be saved: {error}."))
+                    says!(ErrorCode::Storage, "The offer could not be saved: {error}.", error)
                 })?;
                 Ok((transfer, offer))
             };
@@ -305,13 +308,13 @@ impl Run {
             transfers_at_once,
         } = chosen
         else {
-            return Err(ApiError::new(ErrorCode::Internal, "This is no choice of settings."));
+            return Err(says!(ErrorCode::Internal, "This is no choice of settings."));
         };
         let mut settings = self.settings.clone();
         if let Some(name) = &name {
             let clean = clean_line(name, MAX_NAME);
             if clean.is_empty() {
-                return Err(invalid("A name needs at least one character that can be seen."));
+                return Err(invalid(saying!("A name needs at least one character that can be seen.")));
             }
             settings.name = Some(clean);
             settings.named = true;
@@ -322,7 +325,7 @@ impl Run {
         settings.history_days = history_days.or(settings.history_days);
         if let Some(bytes) = history_bytes {
             if bytes < MIN_HISTORY_BYTES {
-                return Err(invalid("History needs 16 MiB at least."));
+                return Err(invalid(saying!("History needs 16 MiB at least.")));
             }
             settings.history_bytes = Some(bytes);
         }
@@ -358,10 +361,7 @@ impl Run {
             let room = rooms::direct_room_id(self.node.me(), peer);
             return match self.node.room(room) {
                 Some(_) => Ok(room),
-                None => Err(ApiError::new(
-                    ErrorCode::NotFound,
-                    format!("Nothing was said to or by {person} yet."),
-                )),
+                None => Err(says!(ErrorCode::NotFound, "Nothing was said to or by {person} yet.", person)),
             };
         }
         if let Some(room) = RoomId::parse(to).filter(|room| self.node.room(*room).is_some()) {
@@ -369,7 +369,7 @@ impl Run {
         }
         let name = to.strip_prefix('#').and_then(rooms::normal_name);
         let Some(name) = name else {
-            let sentence = format!("“{to}” is neither a room nor a person. Write #room or @person.");
+            let sentence = saying!("“{to}” is neither a room nor a person. Write #room or @person.", to);
             return Err(invalid(sentence));
         };
         let room = rooms::open_room_id(&self.config.network, &name);
@@ -379,8 +379,8 @@ impl Run {
         match self.private_named(&name)? {
             Some(room) => Ok(room),
             None => {
-                let sentence = format!("You are not in #{name}. Join it first: lanyard room join {name}");
-                Err(ApiError::new(ErrorCode::NotFound, sentence))
+                let code = ErrorCode::NotFound;
+                Err(says!(code, "You are not in #{name}. Join it first: lanyard room join {name}", name))
             }
         }
     }
@@ -401,13 +401,14 @@ impl Run {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let sentence = format!("Nobody here is called “{wanted}”. See who is: lanyard peers");
-                Err(ApiError::new(ErrorCode::NotFound, sentence))
+                let code = ErrorCode::NotFound;
+                Err(says!(code, "Nobody here is called “{wanted}”. See who is: lanyard peers", wanted))
             }
             _ => {
                 let choices: Vec<String> = found.iter().map(|peer| format!("@{}", peer.short())).collect();
+                let choices = choices.join(", ");
                 let sentence =
-                    format!("Several people are called “{wanted}”. Choose one: {}", choices.join(", "));
+                    saying!("Several people are called “{wanted}”. Choose one: {choices}", wanted, choices);
                 Err(invalid(sentence))
             }
         }
@@ -422,10 +423,13 @@ impl Run {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let sentence = format!("There is no open transfer “{wanted}”. See them: lanyard transfers");
-                Err(ApiError::new(ErrorCode::NotFound, sentence))
+                let code = ErrorCode::NotFound;
+                Err(says!(code, "There is no open transfer “{wanted}”. See them: lanyard transfers", wanted))
             }
-            _ => Err(invalid(format!("Several transfers begin with “{wanted}”: write more of the id."))),
+            _ => Err(invalid(saying!(
+                "Several transfers begin with “{wanted}”: write more of the id.",
+                wanted
+            ))),
         }
     }
 
@@ -436,19 +440,19 @@ impl Run {
                 std::io::ErrorKind::NotFound => ErrorCode::NotFound,
                 _ => ErrorCode::Storage,
             };
-            ApiError::new(code, format!("{} cannot be used: {error}.", path.display()))
+            says!(code, "{path} cannot be used: {error}.", path, error)
         })
     }
 
     fn path(&self, handle: &str) -> Result<PathBuf, ApiError> {
         self.handles
             .path(handle)
-            .ok_or_else(|| invalid("This choice of files is no longer known. Choose them again."))
+            .ok_or_else(|| invalid(saying!("This choice of files is no longer known. Choose them again.")))
     }
 
     pub fn folder(&self, handle: &str) -> Result<PathBuf, ApiError> {
         let path = self.path(handle)?;
-        if path.is_dir() { Ok(path) } else { Err(invalid(format!("{} is not a folder.", path.display()))) }
+        if path.is_dir() { Ok(path) } else { Err(invalid(saying!("{path} is not a folder.", path))) }
     }
 
     pub fn download_folder(&self) -> PathBuf {
@@ -460,10 +464,11 @@ pub(super) fn done(effects: Effects) -> Outcome {
     Outcome::After(effects, Answering::Ready(Box::new(Reply::Done)))
 }
 
-pub fn invalid(sentence: impl Into<String>) -> ApiError {
-    ApiError::new(ErrorCode::Invalid, sentence)
+pub fn invalid(sentence: Saying) -> ApiError {
+    ApiError::says(ErrorCode::Invalid, sentence)
 }
 
+/// The sentences of refusals are the protocol's, and have no holes: the test `sentences_are_fresh` knows them all.
 pub fn refused(refusal: Refusal) -> ApiError {
     let sentence = refusal.to_string();
     let mut characters = sentence.chars();
@@ -486,7 +491,7 @@ pub fn refused(refusal: Refusal) -> ApiError {
         | Refusal::NotYoursToDelete => ErrorCode::Refused,
         _ => ErrorCode::Invalid,
     };
-    ApiError::new(code, format!("{capital}."))
+    ApiError::says(code, Saying::fixed(format!("{capital}.")))
 }
 
 fn unoffered(error: SurveyError) -> ApiError {
@@ -494,7 +499,7 @@ fn unoffered(error: SurveyError) -> ApiError {
         SurveyError::Unreadable { .. } => ErrorCode::Storage,
         _ => ErrorCode::Invalid,
     };
-    ApiError::new(code, format!("Nothing was offered: {error}."))
+    says!(code, "Nothing was offered: {error}.", error)
 }
 
 /// Messages of one page.

@@ -21,6 +21,7 @@ use crate::net::pace::{Pace, Paced};
 use crate::net::relay::splice;
 use crate::net::stream::{Secure, accept_through, dial};
 use crate::net::tls::{Credentials, Purpose};
+use crate::saying;
 use crate::store::StoreError;
 
 /// Who waits for somebody to come.
@@ -212,7 +213,7 @@ async fn relay(
     let mut coming = tokio::select! {
         joined = timeout(SECOND_COMES, joined) => match joined {
             Ok(Ok(coming)) => coming,
-            _ => return Err(io::Error::new(io::ErrorKind::TimedOut, "the other device did not come")),
+            _ => return Err(io::Error::new(io::ErrorKind::TimedOut, saying!("the other device did not come"))),
         },
         // It has nothing to say before that: so it is gone, or does not follow the protocol.
         _ = asking.stream.read_u8() => return Err(io::ErrorKind::ConnectionAborted.into()),

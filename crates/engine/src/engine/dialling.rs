@@ -19,6 +19,7 @@ use crate::files::{Dial, Dialled, Way};
 use crate::net::pace::{Pace, Paced};
 use crate::net::stream::{Secure, Stream, dial, dial_through};
 use crate::net::tls::{Credentials, Purpose};
+use crate::saying;
 
 /// Reaches devices for files, no faster than the settings allow.
 #[derive(Clone)]
@@ -89,13 +90,16 @@ impl Dialler {
         if let Ok(secure) = timeout_at(until, straight).await {
             return Ok((secure, Way::Direct));
         }
-        let refused =
-            refused.unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, "nobody answered in time"));
+        let refused = refused
+            .unwrap_or_else(|| io::Error::new(io::ErrorKind::TimedOut, saying!("nobody answered in time")));
         Err(match why {
             NoDetour::NotAsked => refused,
             NoDetour::Nobody => io::Error::new(
                 refused.kind(),
-                format!("{refused}; it did not dial when it was asked to, and nobody could pass it on"),
+                saying!(
+                    "{refused}; it did not dial when it was asked to, and nobody could pass it on",
+                    refused
+                ),
             ),
         })
     }
@@ -193,7 +197,10 @@ impl Dialler {
 pub(super) async fn expect(relay: &mut Secure, said: u8) -> io::Result<()> {
     match relay.stream.read_u8().await? {
         byte if byte == said => Ok(()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "the third device says what makes no sense")),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            saying!("the third device says what makes no sense"),
+        )),
     }
 }
 

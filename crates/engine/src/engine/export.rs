@@ -4,7 +4,7 @@ mod html;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -16,6 +16,7 @@ use crate::api::{ApiError, ErrorCode, Export, ExportFormat, Message, Reply, Room
 use crate::engine::commands::To;
 use crate::engine::run::{Report, Run};
 use crate::files::Fresh;
+use crate::says;
 use crate::store::{Cursor, Store, Stretch};
 
 /// What of a room is read, page after page.
@@ -38,7 +39,7 @@ impl Run {
     pub fn export(&self, room: &str, format: ExportFormat, into: &str, answer: To) {
         let wanted = self.find_room(room).and_then(|room| Ok((room, self.folder(into)?)));
         let described = wanted.and_then(|(id, folder)| {
-            let gone = || ApiError::new(ErrorCode::NotFound, "This room is no longer there.");
+            let gone = || says!(ErrorCode::NotFound, "This room is no longer there.");
             Ok((id, folder, self.room(id).ok_or_else(gone)?))
         });
         let (id, folder, room) = match described {
@@ -132,7 +133,7 @@ impl Source {
             // An error only says that nobody waits for it.
             let _ = answer.send(Batch { messages, names });
         };
-        let ended = || ApiError::new(ErrorCode::Internal, "Lanyard ended before the export was whole.");
+        let ended = || says!(ErrorCode::Internal, "Lanyard ended before the export was whole.");
         self.reports.send(Report::Read(Box::new(show))).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())
     }
@@ -156,12 +157,12 @@ fn file_name(room: &Room, format: ExportFormat, now: Timestamp) -> String {
 }
 
 fn unwritten(folder: &Path, error: &io::Error) -> ApiError {
-    let folder = PathBuf::from(folder);
-    let sentence = format!(
-        "The history could not be written into {}: {error}. Choose another folder.",
-        folder.display()
-    );
-    ApiError::new(ErrorCode::Storage, sentence)
+    says!(
+        ErrorCode::Storage,
+        "The history could not be written into {folder}: {error}. Choose another folder.",
+        folder,
+        error
+    )
 }
 
 /// Messages that are in memory at the same time.

@@ -3,6 +3,7 @@
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
+use crate::says;
 
 /// Commands that may wait for the engine's task. It answers in microseconds, so a longer queue would only hide a stall.
 pub(crate) const COMMANDS: usize = 256;
@@ -68,5 +69,5 @@ impl Events {
 }
 
 fn ended() -> ApiError {
-    ApiError::new(ErrorCode::Internal, "Lanyard is no longer running. Start it again.")
+    says!(ErrorCode::Internal, "Lanyard is no longer running. Start it again.")
 }

@@ -8,6 +8,8 @@ use lanyard_proto::model::{LogId, RoomId, Seq};
 
 use crate::api::{ApiError, ErrorCode, Event};
 use crate::engine::run::{Report, Run};
+use crate::saying;
+use crate::says;
 use crate::store::{Limits, Pruning, StoreError};
 
 /// Giving up history, one step at a time.
@@ -109,18 +111,21 @@ impl Run {
         self.look_for_disputed(room, fork.log);
         let (place, who) = (self.room(room).map(|room| room.name).unwrap_or_default(), self.name_of(author));
         let sentence = if author == self.node.me() {
-            format!(
-                "What this device wrote in \u{201c}{place}\u{201d} exists in two versions: another copy of this \
-                 profile writes there, too. From here on both are kept apart."
+            saying!(
+                "What this device wrote in “{place}” exists in two versions: another copy of this profile writes \
+                 there, too. From here on both are kept apart.",
+                place
             )
         } else {
-            format!(
-                "What {who} wrote in \u{201c}{place}\u{201d} exists in two versions. You see the one that came here \
-                 first; what {who} writes from now on is complete again."
+            saying!(
+                "What {who} wrote in “{place}” exists in two versions. You see the one that came here first; what \
+                 {who} writes from now on is complete again.",
+                who,
+                place
             )
         };
         tracing::warn!(%room, author = %author.short(), "a log contradicts itself");
-        self.tell(Event::Notice { error: ApiError::new(ErrorCode::Refused, sentence) });
+        self.tell(Event::Notice { error: ApiError::says(ErrorCode::Refused, sentence) });
     }
 
     /// Messages of a log that contradicts itself read otherwise from now on.
@@ -143,9 +148,12 @@ impl Run {
             return;
         }
         tracing::warn!("this profile is also running on another machine");
-        let sentence = "This profile is also running on another machine. Others cannot tell the two apart: end one of \
-                        them, and let it begin with a profile of its own.";
-        self.tell(Event::Notice { error: ApiError::new(ErrorCode::ProfileInUse, sentence) });
+        let error = says!(
+            ErrorCode::ProfileInUse,
+            "This profile is also running on another machine. Others cannot tell the two apart: end one of them, and \
+             let it begin with a profile of its own."
+        );
+        self.tell(Event::Notice { error });
     }
 
     /// Keeps a room's history for so many days: 0 for ever, absent as the settings say.

@@ -14,6 +14,7 @@ use crate::engine::run::{Report, Run};
 use crate::net::framing::{SyncEvent, SyncWriter, spawn_sync};
 use crate::net::stream::{self, Secure, dial, dial_any};
 use crate::net::tls::Purpose;
+use crate::says;
 use crate::store::{Store, StoreError};
 
 /// How a dial ended.
@@ -197,10 +198,12 @@ impl Run {
 /// `Invalid`, with what an address looks like.
 pub fn check_address(address: &str) -> Result<(), ApiError> {
     stream::check(address).map_err(|error| {
-        let sentence = format!(
-            "“{address}” is no address: {error}. Give an IP address or a host name, with a port if need be."
-        );
-        ApiError::new(ErrorCode::Invalid, sentence)
+        says!(
+            ErrorCode::Invalid,
+            "“{address}” is no address: {error}. Give an IP address or a host name, with a port if need be.",
+            address,
+            error
+        )
     })
 }
 

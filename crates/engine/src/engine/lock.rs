@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::api::{ApiError, ErrorCode};
+use crate::saying;
+use crate::saying::Says;
+use crate::says;
 use crate::store::folder::{self, Access};
 
 /// The right to run a profile, until it is dropped or the process ends in whatever way.
@@ -55,23 +58,21 @@ fn this_program() -> String {
 }
 
 fn in_use(profile: &Path, holder: &Path) -> ApiError {
-    let shown = profile.display();
     let by = match std::fs::read_to_string(holder) {
-        Ok(name) if !name.is_empty() => name,
-        _ => "another program".to_owned(),
+        Ok(name) if !name.is_empty() => name.filling(),
+        _ => saying!("another program").into(),
     };
-    ApiError::new(
+    says!(
         ErrorCode::ProfileInUse,
-        format!(
-            "The profile {shown} is in use by {by}. Use another with --profile, \
-             or talk to that one: lanyard --profile '{shown}' status"
-        ),
+        "The profile {profile} is in use by {by}. Use another with --profile, or talk to that one: lanyard --profile \
+         '{profile}' status",
+        profile,
+        by
     )
 }
 
 fn unusable(profile: &Path, error: &io::Error) -> ApiError {
-    let message = format!("The profile folder {} cannot be used: {error}", profile.display());
-    ApiError::new(ErrorCode::Storage, message)
+    says!(ErrorCode::Storage, "The profile folder {profile} cannot be used: {error}", profile, error)
 }
 
 #[cfg(test)]

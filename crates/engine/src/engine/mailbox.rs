@@ -8,6 +8,7 @@ use lanyard_proto::wire::frame::ENTRIES_BYTES;
 use crate::api::{ApiError, Event, Mailbox};
 use crate::engine::commands::invalid;
 use crate::engine::run::{Report, Run};
+use crate::saying;
 use crate::store::Settings;
 
 impl Run {
@@ -86,9 +87,9 @@ pub fn choose_holding(
     bytes: Option<u64>,
 ) -> Result<(), ApiError> {
     if bytes.is_some_and(|bytes| bytes < MIN_HELD_BYTES) {
-        return Err(invalid(
-            "Keeping messages for others needs 1 MiB at least. It can also be switched off.",
-        ));
+        return Err(invalid(saying!(
+            "Keeping messages for others needs 1 MiB at least. It can also be switched off."
+        )));
     }
     settings.hold = hold.or(settings.hold);
     settings.hold_bytes = bytes.or(settings.hold_bytes);

@@ -11,6 +11,8 @@ use crate::engine::commands::{MAX_PAGE, MIN_ID_PREFIX, Outcome, To, invalid, ref
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::engine::show::is_taken_back;
+use crate::saying;
+use crate::says;
 use crate::store::{Cursor, Number, Search, Shown, StoreError, Stretch};
 
 /// What is to be done with a message.
@@ -79,7 +81,7 @@ impl Run {
         let gone = self.node.room(room).is_some_and(|held| is_taken_back(held, target));
         let written = match action {
             Action::Delete if gone => return Ok((Effects::default(), Answering::Message(id))),
-            _ if gone => return Err(ApiError::new(ErrorCode::Refused, "This message was taken back.")),
+            _ if gone => return Err(says!(ErrorCode::Refused, "This message was taken back.")),
             Action::Answer { room, text } => {
                 let mentions = self.mentions(room, &text);
                 let written = self.node.write_text(room, &text, Some(&target.entry), mentions, now);
@@ -267,7 +269,7 @@ impl Run {
         limit: u32,
         answer: To,
     ) {
-        let search = Search::of(text).ok_or_else(|| invalid("Write a word to look for."));
+        let search = Search::of(text).ok_or_else(|| invalid(saying!("Write a word to look for.")));
         let search = search.and_then(|mut search| {
             search.room = to.map(|to| self.find_room(&to)).transpose()?;
             search.author = from.map(|from| self.find_author(&from)).transpose()?;
@@ -352,13 +354,17 @@ impl Wanted {
             Wanted { before: None, after: None, at: None, around: Some(around), .. } => {
                 Parsed::Message(around)
             }
-            _ => return Err(invalid("A page is before, after, at or around something: only one of them.")),
+            _ => {
+                return Err(invalid(saying!(
+                    "A page is before, after, at or around something: only one of them."
+                )));
+            }
         })
     }
 }
 
 pub fn cursor(text: &str) -> Result<Cursor, ApiError> {
-    Cursor::parse(text).map_err(|error| invalid(error.to_string()))
+    Cursor::parse(text).map_err(|error| ApiError::of(ErrorCode::Invalid, &error))
 }
 
 /// The beginning of an id, as the store knows it.
@@ -369,7 +375,7 @@ fn prefix(wanted: &str) -> Result<String, ApiError> {
     if is_one {
         return Ok(prefix);
     }
-    Err(invalid(format!("“{wanted}” is no id of a message. See ids: lanyard log TO --ids")))
+    Err(invalid(saying!("“{wanted}” is no id of a message. See ids: lanyard log TO --ids", wanted)))
 }
 
 /// The one message that was meant, in `room` if that is given.
@@ -378,18 +384,19 @@ fn one(wanted: &str, found: Vec<Shown>, room: Option<RoomId>) -> Result<Shown, A
         found.into_iter().filter(|shown| room.is_none_or(|room| shown.entry.header.room == room));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one),
-        (None, _) => Err(ApiError::new(
+        (None, _) => Err(says!(
             ErrorCode::NotFound,
-            format!("There is no message “{wanted}” here. See ids: lanyard log TO --ids"),
+            "There is no message “{wanted}” here. See ids: lanyard log TO --ids",
+            wanted
         )),
         (Some(_), Some(_)) => {
-            Err(invalid(format!("Several messages begin with “{wanted}”: write more of the id.")))
+            Err(invalid(saying!("Several messages begin with “{wanted}”: write more of the id.", wanted)))
         }
     }
 }
 
 fn gone() -> ApiError {
-    ApiError::new(ErrorCode::NotFound, "It is no longer there.")
+    says!(ErrorCode::NotFound, "It is no longer there.")
 }
 
 /// Messages that one search gives at the most.

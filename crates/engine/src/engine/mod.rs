@@ -35,6 +35,8 @@ mod start;
 mod tests;
 mod view;
 
+#[cfg(test)]
+pub(crate) use commands::refused;
 pub use handle::{Events, Handle};
 pub use lock::ProfileLock;
 
@@ -42,6 +44,7 @@ use tokio::task::JoinHandle;
 
 use crate::Config;
 use crate::api::{ApiError, ErrorCode};
+use crate::says;
 
 /// A running node.
 pub struct Engine {
@@ -75,9 +78,10 @@ impl Engine {
     /// The reason, if it could not go on.
     pub async fn ended(self) -> Result<(), ApiError> {
         self.task.await.unwrap_or_else(|error| {
-            Err(ApiError::new(
+            Err(says!(
                 ErrorCode::Internal,
-                format!("Lanyard stopped because of a mistake of its own: {error}"),
+                "Lanyard stopped because of a mistake of its own: {error}",
+                error = error.to_string()
             ))
         })
     }

@@ -14,6 +14,8 @@ use crate::api::{
 use crate::engine::commands::{Outcome, done, invalid, refused};
 use crate::engine::gate::Answering;
 use crate::engine::run::{Report, Run};
+use crate::saying;
+use crate::says;
 use crate::store::StoreError;
 
 impl Run {
@@ -43,7 +45,7 @@ impl Run {
                 let admin = match role {
                     Role::Admin => true,
                     Role::Member => false,
-                    Role::Creator => return Err(invalid("A room has one creator: who began it.")),
+                    Role::Creator => return Err(invalid(saying!("A room has one creator: who began it."))),
                 };
                 Ok(done(self.node.appoint(room, peer, admin, now).map_err(refused)?))
             }
@@ -58,7 +60,7 @@ impl Run {
                 let span = Duration::from_secs(hours * 3600);
                 if hours == 0 || span > MAX_INVITE {
                     let most = MAX_INVITE.as_secs() / 3600;
-                    return Err(invalid(format!("An invite holds for 1 to {most} hours.")));
+                    return Err(invalid(saying!("An invite holds for 1 to {most} hours.", most)));
                 }
                 let (invite, effects) = self.node.invite(room, span, now).map_err(refused)?;
                 let reply = Invite {
@@ -110,9 +112,12 @@ impl Run {
             [one] => Ok(Some(one)),
             _ => {
                 let ids: Vec<String> = found.iter().map(ToString::to_string).collect();
-                let sentence =
-                    format!("Several private rooms are called #{name}. Write an id: {}", ids.join(" or "));
-                Err(invalid(sentence))
+                let ids = ids.join(" or ");
+                Err(invalid(saying!(
+                    "Several private rooms are called #{name}. Write an id: {ids}",
+                    name,
+                    ids
+                )))
             }
         }
     }
@@ -153,11 +158,10 @@ impl Run {
         let found: Vec<InviteId> = open.filter(|id| id.to_string().starts_with(&prefix)).collect();
         match found[..] {
             [one] if !prefix.is_empty() => Ok(one),
-            [] => Err(ApiError::new(
-                ErrorCode::NotFound,
-                format!("This room has no invite “{wanted}” that holds."),
-            )),
-            _ => Err(invalid(format!("Several invites begin with “{wanted}”: write more of the id."))),
+            [] => Err(says!(ErrorCode::NotFound, "This room has no invite “{wanted}” that holds.", wanted)),
+            _ => {
+                Err(invalid(saying!("Several invites begin with “{wanted}”: write more of the id.", wanted)))
+            }
         }
     }
 

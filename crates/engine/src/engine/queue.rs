@@ -17,6 +17,8 @@ use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::engine::view::View;
 use crate::files::{Choice, Disk, disk_of, has_room};
+use crate::saying;
+use crate::says;
 use crate::store::{Settings, StoreError};
 
 /// A disk was looked at, for a transfer that goes there.
@@ -158,7 +160,7 @@ impl Run {
                 }
                 Ok(done(effects))
             }
-            _ => Err(ApiError::new(ErrorCode::Internal, "This is no command about the queue.")),
+            _ => Err(says!(ErrorCode::Internal, "This is no command about the queue.")),
         }
     }
 
@@ -193,10 +195,13 @@ impl Run {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let sentence = format!("There is no transfer “{wanted}”. See them: lanyard transfers");
-                Err(ApiError::new(ErrorCode::NotFound, sentence))
+                let code = ErrorCode::NotFound;
+                Err(says!(code, "There is no transfer “{wanted}”. See them: lanyard transfers", wanted))
             }
-            _ => Err(invalid(format!("Several transfers begin with “{wanted}”: write more of the id."))),
+            _ => Err(invalid(saying!(
+                "Several transfers begin with “{wanted}”: write more of the id.",
+                wanted
+            ))),
         }
     }
 
@@ -270,10 +275,10 @@ pub fn choose_limits(
     at_once: Option<u32>,
 ) -> Result<(), ApiError> {
     if [upload, download].into_iter().flatten().any(|limit| limit != 0 && limit < MIN_LIMIT) {
-        return Err(invalid("A limit needs 4096 bytes a second at least; 0 means none."));
+        return Err(invalid(saying!("A limit needs 4096 bytes a second at least; 0 means none.")));
     }
     if at_once.is_some_and(|at_once| !(1..=MAX_AT_ONCE).contains(&at_once)) {
-        return Err(invalid("From 1 to 16 transfers can be fetched at a time onto one disk."));
+        return Err(invalid(saying!("From 1 to 16 transfers can be fetched at a time onto one disk.")));
     }
     settings.upload_limit = upload.or(settings.upload_limit);
     settings.download_limit = download.or(settings.download_limit);
@@ -288,12 +293,14 @@ pub fn choose_limits(
 pub fn check_space(folder: &Path, disk: Disk, bytes: u64) -> Result<(), ApiError> {
     has_room(disk, bytes).map_err(|needed| {
         let free = disk.free.unwrap_or_default();
-        let sentence = format!(
-            "There is not enough space in {}: {needed} bytes are needed and {free} are free. Free some, or choose \
-             another folder.",
-            folder.display()
-        );
-        ApiError::new(ErrorCode::Storage, sentence)
+        says!(
+            ErrorCode::Storage,
+            "There is not enough space in {folder}: {needed} bytes are needed and {free} are free. Free some, or \
+             choose another folder.",
+            folder,
+            needed,
+            free
+        )
     })
 }
 

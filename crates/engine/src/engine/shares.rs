@@ -21,6 +21,8 @@ use crate::engine::commands::{Outcome, invalid};
 use crate::engine::gate::Answering;
 use crate::engine::run::Run;
 use crate::files::{Pages, Question};
+use crate::saying;
+use crate::says;
 use crate::store::{SharedFolder, SharedWith};
 
 pub use lending::ShareReport;
@@ -93,8 +95,9 @@ impl Run {
                 let folder = match known {
                     Some(known) => SharedFolder { who, ..known.clone() },
                     None if self.shares.folders.len() >= MAX_SHARES => {
-                        return Err(invalid(format!(
-                            "You share {MAX_SHARES} folders, and cannot share more."
+                        return Err(invalid(saying!(
+                            "You share {most} folders, and cannot share more.",
+                            most = MAX_SHARES
                         )));
                     }
                     None => {
@@ -121,7 +124,7 @@ impl Run {
                 let effects = self.node.unshare(share, self.clock.now());
                 Ok(Outcome::After(effects, Answering::Shared(Box::new(Reply::Done))))
             }
-            _ => Err(ApiError::new(ErrorCode::Internal, "This is nothing about shared folders.")),
+            _ => Err(says!(ErrorCode::Internal, "This is nothing about shared folders.")),
         }
     }
 
@@ -144,15 +147,15 @@ impl Run {
     /// Where a folder really is, if others may look into it.
     fn shareable(&self, path: &Path) -> Result<PathBuf, ApiError> {
         let unusable = |error: std::io::Error| {
-            ApiError::new(ErrorCode::Storage, format!("{} cannot be shared: {error}.", path.display()))
+            says!(ErrorCode::Storage, "{path} cannot be shared: {error}.", path, error)
         };
         let path = std::fs::canonicalize(path).map_err(unusable)?;
         let profile = std::fs::canonicalize(&self.config.profile).map_err(unusable)?;
         match reveals(&path, &profile) {
-            true => Err(invalid(format!(
-                "{} holds this device's key and messages, at {}. Share another folder, or one that is in it.",
-                path.display(),
-                profile.display()
+            true => Err(invalid(saying!(
+                "{path} holds this device's key and messages, at {profile}. Share another folder, or one that is in it.",
+                path,
+                profile
             ))),
             false => Ok(path),
         }
@@ -161,13 +164,15 @@ impl Run {
     fn chosen_name(&self, wanted: &str, share: ShareId) -> Result<String, ApiError> {
         let name = clean_line(wanted, MAX_SHARE_NAME);
         if name.is_empty() || name.contains(['/', '\\']) {
-            return Err(invalid("The name of a shared folder has at least one character, and no slashes."));
+            return Err(invalid(saying!(
+                "The name of a shared folder has at least one character, and no slashes."
+            )));
         }
         let is_taken = |folder: &&SharedFolder| folder.id != share && same_name(&folder.name, &name);
         match self.shares.folders.iter().find(is_taken) {
             Some(other) => {
-                let path = other.path.display();
-                Err(invalid(format!("You share {path} as “{name}”. Choose another name: --name")))
+                let path = &other.path;
+                Err(invalid(saying!("You share {path} as “{name}”. Choose another name: --name", path, name)))
             }
             None => Ok(name),
         }
@@ -188,8 +193,9 @@ impl Run {
             ShareAudience::Everyone => SharedWith::Everyone,
             ShareAudience::Room { room } => SharedWith::Room(self.find_room(&room)?),
             ShareAudience::People { people } if people.len() > MAX_PEOPLE => {
-                return Err(invalid(format!(
-                    "A folder is shared with {MAX_PEOPLE} people at the most. Make a room for more."
+                return Err(invalid(saying!(
+                    "A folder is shared with {most} people at the most. Make a room for more.",
+                    most = MAX_PEOPLE
                 )));
             }
             ShareAudience::People { people } => {
@@ -212,10 +218,13 @@ impl Run {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let sentence = format!("You share no folder “{wanted}”. See which: lanyard share --list");
-                Err(ApiError::new(ErrorCode::NotFound, sentence))
+                let code = ErrorCode::NotFound;
+                Err(says!(code, "You share no folder “{wanted}”. See which: lanyard share --list", wanted))
             }
-            _ => Err(invalid(format!("Several shared folders begin with “{wanted}”: write more of the id."))),
+            _ => Err(invalid(saying!(
+                "Several shared folders begin with “{wanted}”: write more of the id.",
+                wanted
+            ))),
         }
     }
 

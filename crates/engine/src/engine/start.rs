@@ -34,6 +34,7 @@ use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
 use crate::net::stream::Listener;
 use crate::net::tls::Credentials;
+use crate::says;
 use crate::store::{Settings, Store, StoreError, profile};
 
 /// Opens everything that can fail before the node is told to be running.
@@ -53,17 +54,20 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))??;
     let settings = chosen(&store, &config).await?;
     let shelf = Shelf::open(&config.profile).map_err(|error| {
-        let sentence = format!("Lanyard cannot use its folder {}: {error}.", config.profile.display());
-        ApiError::new(ErrorCode::Storage, sentence)
+        says!(
+            ErrorCode::Storage,
+            "Lanyard cannot use its folder {folder}: {error}.",
+            folder = config.profile,
+            error
+        )
     })?;
 
     let shelf = shelf.signed_by(Arc::new(Identity::from_seed(&identity.seed())));
 
     let mut sockets = open_sockets(&config)?;
     let (listener, tcp_port) = Listener::bind(config.port).map_err(|error| {
-        let sentence =
-            format!("Lanyard cannot accept connections: {error}. Check the firewall and free ports.");
-        ApiError::new(ErrorCode::Network, sentence)
+        let code = ErrorCode::Network;
+        says!(code, "Lanyard cannot accept connections: {error}. Check the firewall and free ports.", error)
     })?;
     let credentials = Credentials::new(&identity);
     let (arriving, arrivals) = mpsc::channel(ARRIVALS);
@@ -175,11 +179,13 @@ fn open_sockets(config: &Config) -> Result<Sockets, ApiError> {
     }
     Sockets::open(config.port).map_err(|error| {
         let port = config.port;
-        let sentence = format!(
+        says!(
+            ErrorCode::Network,
             "Lanyard {error}. Another program may have the port: end it, or choose another with --port; all devices \
-             of a network need the same (now {port})."
-        );
-        ApiError::new(ErrorCode::Network, sentence)
+             of a network need the same (now {port}).",
+            error,
+            port
+        )
     })
 }
 

@@ -18,6 +18,9 @@ use crate::config::Multicast;
 use crate::engine::private::{api_role, membership};
 use crate::engine::run::Run;
 use crate::files::shown;
+use crate::saying;
+use crate::saying::{Filling, Saying};
+use crate::says;
 use crate::store::{Counts, Cursor, Number, Shown, TransferNote};
 
 /// What the node does not keep and user interfaces want to see.
@@ -300,7 +303,7 @@ impl Run {
             offered: record.offered.0,
             folder: folder.map(|folder| folder.display().to_string()),
             sha256: sha256.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
-            error: self.problem(record, note.and_then(|note| note.problem.as_deref())),
+            error: self.problem(record, note.and_then(|note| note.problem.as_ref())),
             chosen: chosen.map(|(_, bytes)| bytes),
             chosen_files: chosen.map(|(files, _)| files),
             here: note.map_or(0, |note| note.here),
@@ -373,37 +376,37 @@ impl Run {
     }
 
     /// Why a transfer failed or waits: what was noted here, or what the state says.
-    fn problem(&self, record: &TransferRecord, noted: Option<&str>) -> Option<ApiError> {
+    fn problem(&self, record: &TransferRecord, noted: Option<&Filling>) -> Option<ApiError> {
         let other = self.name_of(record.from);
         let no_space = self.view.transfers.get(&record.id).is_some_and(|view| view.no_space);
         match record.state {
             NodeState::Failed(failure) => {
                 let unshared = failure == Failure::Refused && record.share().is_some();
-                let mut sentence = if unshared { UNSHARED } else { failure_sentence(failure) }.to_owned();
-                if let Some(noted) = noted {
-                    sentence = format!("{sentence} ({noted})");
-                }
-                Some(ApiError::new(failure_code(failure), sentence))
+                let sentence = if unshared { unshared_sentence() } else { failure_sentence(failure) };
+                Some(ApiError::says(failure_code(failure), noting(sentence, noted)))
             }
             NodeState::Waiting if record.paused => None,
-            NodeState::Waiting if self.node.is_held(record.id) => Some(ApiError::new(
+            NodeState::Waiting if self.node.is_held(record.id) => Some(says!(
                 ErrorCode::Refused,
-                format!("Paused by {other}, who offers it. It goes on by itself when {other} resumes it."),
+                "Paused by {other}, who offers it. It goes on by itself when {other} resumes it.",
+                other
             )),
             NodeState::Waiting if no_space => {
                 let sentence =
-                    "There is not enough space where the files should go. It goes on when there is.";
-                let noted = noted.map(|noted| format!(" ({noted})")).unwrap_or_default();
-                Some(ApiError::new(ErrorCode::Storage, format!("{sentence}{noted}")))
+                    saying!("There is not enough space where the files should go. It goes on when there is.");
+                Some(ApiError::says(ErrorCode::Storage, noting(sentence, noted)))
             }
-            NodeState::Waiting if !self.node.is_online(record.from) => Some(ApiError::new(
+            NodeState::Waiting if !self.node.is_online(record.from) => Some(says!(
                 ErrorCode::Network,
-                format!("{other} is not here. It goes on when {other} is back."),
+                "{other} is not here. It goes on when {other} is back.",
+                other
             )),
             NodeState::Waiting => noted.map(|noted| {
-                ApiError::new(
+                says!(
                     ErrorCode::Network,
-                    format!("The connection to {other} was lost; trying again. ({noted})"),
+                    "The connection to {other} was lost; trying again. ({noted})",
+                    other,
+                    noted
                 )
             }),
             _ => None,
@@ -452,25 +455,41 @@ fn receipt_state(receipt: Receipt) -> TransferState {
     }
 }
 
-pub fn failure_sentence(failure: Failure) -> &'static str {
+fn noting(sentence: Saying, noted: Option<&Filling>) -> Saying {
+    match noted {
+        Some(noted) => saying!("{sentence} ({noted})", sentence, noted),
+        None => sentence,
+    }
+}
+
+pub fn failure_sentence(failure: Failure) -> Saying {
     match failure {
         Failure::DiskFull => {
-            "There is not enough space where the files should go. Free some, then accept again."
+            saying!("There is not enough space where the files should go. Free some, then accept again.")
         }
-        Failure::Unwritable => "The files cannot be written where they should go. Choose another folder.",
-        Failure::SourceChanged => "A file changed at the sender. Ask for it to be sent again.",
+        Failure::Unwritable => {
+            saying!("The files cannot be written where they should go. Choose another folder.")
+        }
+        Failure::SourceChanged => saying!("A file changed at the sender. Ask for it to be sent again."),
         Failure::SourceGone => {
-            "A file is no longer there at the sender. Ask for it to be sent again, or accept again when it is back."
+            saying!(
+                "A file is no longer there at the sender. Ask for it to be sent again, or accept again when it is back."
+            )
         }
-        Failure::Corrupt => "What arrived is not what was sent. Accept again to fetch what is missing.",
-        Failure::Refused => "The sender no longer offers it to you. Ask for it to be sent again.",
-        Failure::Protocol => "The sender's program sent something that makes no sense. Update both programs.",
+        Failure::Corrupt => {
+            saying!("What arrived is not what was sent. Accept again to fetch what is missing.")
+        }
+        Failure::Refused => saying!("The sender no longer offers it to you. Ask for it to be sent again."),
+        Failure::Protocol => {
+            saying!("The sender's program sent something that makes no sense. Update both programs.")
+        }
     }
 }
 
 /// Where the holder says no to what was asked for of a shared folder.
-const UNSHARED: &str =
-    "It is no longer shared with you, or was not fetched in time. Resume it to ask for it anew.";
+fn unshared_sentence() -> Saying {
+    saying!("It is no longer shared with you, or was not fetched in time. Resume it to ask for it anew.")
+}
 
 pub fn failure_code(failure: Failure) -> ErrorCode {
     match failure {

@@ -7,6 +7,8 @@ use lanyard_proto::wire::file::ItemKind;
 
 use super::list::{List, is_file};
 use super::names::shown;
+use crate::saying;
+use crate::saying::{Filling, Says};
 
 /// Items of a manifest, by their number in it: files, folders with what is in them, and the folders around both.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +21,24 @@ pub struct Choice {
 
 /// Names that choose nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.filling())]
 pub enum ChoiceError {
-    #[error("“{0}” is not among what is offered")]
     Unknown(String),
-    #[error("“{0}” is a link or special file, which is not sent")]
     Skipped(String),
-    #[error("nothing was chosen")]
     Nothing,
+}
+
+impl Says for ChoiceError {
+    fn filling(&self) -> Filling {
+        let saying = match self {
+            ChoiceError::Unknown(name) => saying!("“{name}” is not among what is offered", name),
+            ChoiceError::Skipped(name) => {
+                saying!("“{name}” is a link or special file, which is not sent", name)
+            }
+            ChoiceError::Nothing => saying!("nothing was chosen"),
+        };
+        saying.into()
+    }
 }
 
 impl Choice {

@@ -20,6 +20,8 @@ use super::place::place;
 use super::refusal::concerns_one_name;
 use super::staging::{PART, PullError, Received, Staging, Whole, disk};
 use super::tree::LastFolder;
+use crate::saying;
+use crate::saying::{Filling, Says, listed};
 use crate::store::folder::{self, Access};
 
 /// Files that are named one by one between two syncs of the journal.
@@ -33,12 +35,12 @@ impl Staging {
     /// forgets that it is done, because the end came before that was written down, must not fetch it a second time.
     pub fn finish(&self) -> Result<Received, PullError> {
         self.is_where_it_was()?;
-        self.compare_what_came().map_err(disk("remove a file that was here"))?;
+        self.compare_what_came().map_err(disk(saying!("remove a file that was here")))?;
         self.is_all_still_here()?;
         let failed = self.failed();
-        self.clear_away(&failed).map_err(disk("remove a file that is not whole"))?;
-        self.end_believed().map_err(disk("make the files durable"))?;
-        self.sync().map_err(disk("make the files durable"))?;
+        self.clear_away(&failed).map_err(disk(saying!("remove a file that is not whole")))?;
+        self.end_believed().map_err(disk(saying!("make the files durable")))?;
+        self.sync().map_err(disk(saying!("make the files durable")))?;
         self.holding.set_moving();
         let named = match self.name_all() {
             Ok(named) if failed.is_empty() && named.left.is_empty() => named,
@@ -97,7 +99,7 @@ impl Staging {
                             named.left.extend(self.below(&name, &error))
                         }
                         placed => {
-                            let placed = placed.map_err(disk("name what arrived"))?;
+                            let placed = placed.map_err(disk(saying!("name what arrived")))?;
                             named.paths.push(self.folder.join(&placed));
                             named.names.insert(name, placed);
                         }
@@ -105,7 +107,7 @@ impl Staging {
                     continue;
                 }
                 (None, Top::Here) => {
-                    named.left.extend(self.merge(&name).map_err(disk("name what arrived"))?);
+                    named.left.extend(self.merge(&name).map_err(disk(saying!("name what arrived")))?);
                     name.clone()
                 }
             };
@@ -114,9 +116,11 @@ impl Staging {
             named.names.insert(name, placed);
         }
         let late: Vec<u32> = self.tree.late_files().filter(|file| !self.tree.is_settled(*file)).collect();
-        named.left.extend(self.place_each(late, &named.names).map_err(disk("name what arrived"))?);
-        named.left.extend(self.make_folders_in(&older, &named.names).map_err(disk("make a folder"))?);
-        super::shelf::sync_folder(&self.folder).map_err(disk("make the names durable"))?;
+        named.left.extend(self.place_each(late, &named.names).map_err(disk(saying!("name what arrived")))?);
+        named
+            .left
+            .extend(self.make_folders_in(&older, &named.names).map_err(disk(saying!("make a folder")))?);
+        super::shelf::sync_folder(&self.folder).map_err(disk(saying!("make the names durable")))?;
         Ok(named)
     }
 
@@ -127,8 +131,8 @@ impl Staging {
         if staged.symlink_metadata().is_ok() {
             return Ok(());
         }
-        let folder = self.folder.display();
-        let sentence = format!("{folder} was moved, removed or replaced while files came into it");
+        let folder = &self.folder;
+        let sentence = saying!("{folder} was moved, removed or replaced while files came into it", folder);
         Err(PullError::failed(Failure::Unwritable, sentence))
     }
 
@@ -136,7 +140,7 @@ impl Staging {
     pub fn unwritten(&self, error: io::Error) -> PullError {
         match self.is_where_it_was() {
             Err(moved) if error.kind() == io::ErrorKind::NotFound => moved,
-            _ => disk("write a file")(error),
+            _ => disk(saying!("write a file"))(error),
         }
     }
 
@@ -162,10 +166,10 @@ impl Staging {
     }
 
     fn left_file(&self, file: u32, error: &io::Error) -> Left {
-        Left { name: self.holding.list.name(file), is_file: true, why: error.to_string() }
+        Left { name: self.holding.list.name(file), is_file: true, why: error.filling() }
     }
 
-    fn left_folder(&self, folder: u32, why: String) -> Left {
+    fn left_folder(&self, folder: u32, why: Filling) -> Left {
         let folder = &self.plan.folders[folder as usize];
         let name = self.plan.path(folder.parent, &folder.name).join("/");
         Left { name, is_file: false, why }
@@ -195,14 +199,14 @@ impl Staging {
         let refused = state.refused.clone();
         drop((held, state));
         if let Err(error) = written {
-            return disk("write the journal")(error);
+            return disk(saying!("write the journal"))(error);
         }
         let (left, folders): (Vec<Left>, Vec<Left>) = named.left.into_iter().partition(|left| left.is_file);
-        let with_why = |name: &str, why: &str| format!("{name} ({why})");
-        let mut names: Vec<String> = Vec::new();
+        let with_why = |name: &str, why: &Filling| Filling::from(saying!("{name} ({why})", name, why));
+        let mut names: Vec<Filling> = Vec::new();
         for file in failed.iter().take(MAX_NAMED) {
             let name = self.holding.list.name(*file);
-            names.push(refused.get(file).map_or_else(|| name.clone(), |why| with_why(&name, why)));
+            names.push(refused.get(file).map_or_else(|| name.filling(), |why| with_why(&name, why)));
         }
         let room = MAX_NAMED - names.len();
         names.extend(left.iter().take(room).map(|left| with_why(&left.name, &left.why)));
@@ -210,14 +214,17 @@ impl Staging {
         let of = self.plan.files.iter().filter(|file| file.chosen).count();
         let mut reasons = Vec::new();
         if files > 0 {
-            reasons.push(format!("{files} of {of} did not arrive: {}", listed(&names, files)));
+            let names = listed(names, files);
+            reasons.push(Filling::from(saying!("{files} of {of} did not arrive: {names}", files, of, names)));
         }
         if !folders.is_empty() {
-            let names: Vec<String> =
-                folders.iter().take(MAX_NAMED).map(|left| with_why(&left.name, &left.why)).collect();
-            reasons.push(format!("these folders could not be made: {}", listed(&names, folders.len())));
+            let named = folders.iter().take(MAX_NAMED).map(|left| with_why(&left.name, &left.why)).collect();
+            let names = listed(named, folders.len());
+            reasons.push(saying!("these folders could not be made: {names}", names).into());
         }
-        let (reason, arrived) = (reasons.join("; "), named.paths);
+        let reason = reasons.into_iter().reduce(|one, other| saying!("{one}; {other}", one, other).into());
+        let reason = reason.unwrap_or(Filling::Text(String::new()));
+        let arrived = named.paths;
         PullError::Failed { failure, reason, arrived, files: files as u64 }
     }
 
@@ -411,7 +418,7 @@ impl Staging {
             }
             match self.final_folder(Some(number), names) {
                 Err(error) if concerns_one_name(&error) => {
-                    left.push(self.left_folder(number, error.to_string()));
+                    left.push(self.left_folder(number, error.filling()));
                 }
                 made => {
                     drop(made?);
@@ -477,15 +484,7 @@ struct Named {
 struct Left {
     name: String,
     is_file: bool,
-    why: String,
-}
-
-/// The first of so many names.
-fn listed(names: &[String], all: usize) -> String {
-    match all - names.len() {
-        0 => names.join(", "),
-        more => format!("{} and {more} more", names.join(", ")),
-    }
+    why: Filling,
 }
 
 /// What came of something at the top.

@@ -8,6 +8,7 @@ use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::names;
 use super::place::place;
+use crate::saying;
 
 /// A file that is being written. What is dropped before [`Fresh::finish`] leaves nothing behind.
 pub struct Fresh {
@@ -45,7 +46,7 @@ impl Fresh {
                 Ok(()) => return Ok(name),
             }
         }
-        Err(io::Error::new(io::ErrorKind::AlreadyExists, "too many files of this name"))
+        Err(io::Error::new(io::ErrorKind::AlreadyExists, saying!("too many files of this name")))
     }
 }
 

@@ -9,6 +9,7 @@ use data_encoding::HEXLOWER;
 
 use super::names::shown;
 use crate::api::FileHandle;
+use crate::saying;
 
 /// The paths behind the handles of this run, at most [`MAX_HANDLES`]; the oldest are forgotten.
 #[derive(Debug, Default)]
@@ -34,7 +35,7 @@ impl Handles {
         let path = std::path::absolute(path)?;
         let about = fs::metadata(&path)?;
         if !about.is_file() && !about.is_dir() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, saying!("neither a file nor a folder")));
         }
         let mut id = [0; 16];
         getrandom::fill(&mut id).map_err(io::Error::other)?;

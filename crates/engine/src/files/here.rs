@@ -18,6 +18,7 @@ use super::positions::read_up_to_at;
 use super::sink::Outcome;
 use super::staging::{PullError, Staging};
 use super::tree::LastFolder;
+use crate::saying;
 
 /// Tells a file from another one, and from itself after it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,7 +215,7 @@ impl Staging {
         for (file, print) in &here {
             self.reopen(*file, *print).map_err(|_| {
                 let name = self.holding.list.name(*file);
-                PullError::Lost(format!("{name} was here and has just been changed or moved"))
+                PullError::lost(saying!("{name} was here and has just been changed or moved", name))
             })?;
         }
         Ok(())

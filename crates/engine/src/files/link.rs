@@ -19,6 +19,8 @@ use super::serve::{GOODBYE, SIGN_OF_LIFE};
 use super::sink::Arrived;
 use super::staging::PullError;
 use super::stream::{Block, Buffers, Frames, StreamError, write_all};
+use crate::saying;
+use crate::saying::{Filling, Saying, Says};
 
 /// Frames that wait to be written. They are short; a holder that does not read them is dropped.
 const OUTGOING: usize = 256;
@@ -85,13 +87,13 @@ pub(super) enum News {
 /// Why a connection is over.
 #[derive(Debug)]
 pub(super) enum Closed {
-    Lost(String),
+    Lost(Filling),
     /// The holder does not serve this.
     Refused,
     /// The holder serves this later.
     Paused,
     /// What it sent makes no sense.
-    Nonsense(String),
+    Nonsense(Filling),
 }
 
 /// Both halves of a connection on which something was asked for.
@@ -138,7 +140,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
                 Frame::Manifest { items } => {
                     length += items.len();
                     if length > most {
-                        return Err(PullError::failed(Failure::Protocol, TOO_LONG));
+                        let sentence = saying!(
+                            "the list of files is too long to be looked into before all are accepted"
+                        );
+                        return Err(PullError::failed(Failure::Protocol, sentence));
                     }
                     page(items)?;
                 }
@@ -146,11 +151,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
                 Frame::Alive | Frame::Unknown => {}
                 Frame::Refused(Refusal::NotOffered) => return Err(refused()),
                 Frame::Refused(Refusal::Busy) => {
-                    return Err(PullError::Lost("the holder is busy".to_owned()));
+                    return Err(PullError::lost(busy()));
                 }
                 Frame::Paused => return Err(PullError::Held),
-                Frame::Cancel => return Err(PullError::Lost("the holder stopped".to_owned())),
-                _ => return Err(nonsense("files before their list")),
+                Frame::Cancel => return Err(PullError::lost(stopped())),
+                _ => return Err(nonsense(saying!("files before their list"))),
             }
         }
     }
@@ -175,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
     async fn send(&mut self, frame: &Frame<'_>) -> Result<(), PullError> {
         let mut bytes = Vec::new();
         frame.encode(&mut bytes);
-        write_all(&mut self.writer, &bytes).await.map_err(|error| PullError::Lost(error.to_string()))
+        write_all(&mut self.writer, &bytes).await.map_err(PullError::lost)
     }
 }
 
@@ -266,8 +271,8 @@ impl Reader {
         let mut frames = frames.counted_by(self.heard.clone());
         let closed = loop {
             match frames.fill(MAX_FRAME).await {
-                Err(StreamError::Io(error)) => break Closed::Lost(error.to_string()),
-                Err(StreamError::Decode(error)) => break Closed::Nonsense(error.to_string()),
+                Err(StreamError::Io(error)) => break Closed::Lost(error.filling()),
+                Err(StreamError::Decode(error)) => break Closed::Nonsense(error.filling()),
                 Ok(()) => {}
             }
             let block = frames.cut(self.buffers.take());
@@ -289,7 +294,7 @@ impl Reader {
     async fn sort(&self, block: &Block) -> Result<bool, Closed> {
         let mut pieces = false;
         for frame in block.frames() {
-            let news = match frame.map_err(|error| Closed::Nonsense(error.to_string()))? {
+            let news = match frame.map_err(|error| Closed::Nonsense(error.filling()))? {
                 Frame::Piece(_) => {
                     pieces = true;
                     continue;
@@ -300,7 +305,7 @@ impl Reader {
                 }
                 Frame::Have { bits } => {
                     let pieces = self.holding.layout.pieces();
-                    News::Have(Bitmap::from_bytes(bits, pieces).ok_or_else(|| made_up("pieces"))?)
+                    News::Have(Bitmap::from_bytes(bits, pieces).ok_or_else(|| made_up(saying!("pieces")))?)
                 }
                 Frame::Got { pieces } => News::Got(pieces),
                 Frame::FileFailed { file, failure } => News::FileFailed(file, failure),
@@ -308,10 +313,10 @@ impl Reader {
                 Frame::Peers(peers) => News::Peers(peers),
                 Frame::Alive | Frame::Unknown => continue,
                 Frame::Paused => return Err(Closed::Paused),
-                Frame::Cancel => return Err(Closed::Lost("the holder stopped".to_owned())),
-                Frame::Refused(Refusal::Busy) => return Err(Closed::Lost("the holder is busy".to_owned())),
+                Frame::Cancel => return Err(Closed::Lost(stopped().into())),
+                Frame::Refused(Refusal::Busy) => return Err(Closed::Lost(busy().into())),
                 Frame::Refused(Refusal::NotOffered) => return Err(Closed::Refused),
-                _ => return Err(made_up("something that was not wanted")),
+                _ => return Err(made_up(saying!("something that was not wanted"))),
             };
             // Pieces of this block are read only after what came before them was learned.
             if self.news.send((self.link, news)).await.is_err() {
@@ -327,7 +332,7 @@ impl Reader {
         let mut held = self.holding.lock();
         let Some(signature) = &said.signature else {
             if self.role != Role::Author {
-                return Err(made_up("what it cannot prove"));
+                return Err(made_up(saying!("what it cannot prove")));
             }
             for (leaf, value) in (said.first..).zip(said.leaves.as_chunks::<32>().0) {
                 held.leaves.learn(leaf, *value);
@@ -338,7 +343,7 @@ impl Reader {
         let known = held.leaves.learn_signed(layout, *author, manifest, page, said.leaves, signature);
         match known {
             // What the author signs can be newer than what it said; then nobody else needs it yet.
-            None if self.role != Role::Author => Err(made_up("what it cannot prove")),
+            None if self.role != Role::Author => Err(made_up(saying!("what it cannot prove"))),
             _ => Ok(()),
         }
     }
@@ -363,30 +368,35 @@ async fn write_queued<S: AsyncWrite>(mut writer: WriteHalf<S>, mut queued: mpsc:
 
 impl From<PlanError> for PullError {
     fn from(error: PlanError) -> PullError {
-        PullError::failed(Failure::Protocol, error)
+        PullError::failed(Failure::Protocol, error.0)
     }
 }
 
 impl From<StreamError> for PullError {
     fn from(error: StreamError) -> PullError {
         match error {
-            StreamError::Io(error) => PullError::Lost(error.to_string()),
+            StreamError::Io(error) => PullError::lost(error),
             StreamError::Decode(error) => PullError::failed(Failure::Protocol, error),
         }
     }
 }
 
-/// Why a list is not read to the end.
-const TOO_LONG: &str = "the list of files is too long to be looked into before all are accepted";
-
 pub(super) fn refused() -> PullError {
-    PullError::failed(Failure::Refused, "the holder does not offer this any more")
+    PullError::failed(Failure::Refused, saying!("the holder does not offer this any more"))
 }
 
-pub(super) fn nonsense(what: impl std::fmt::Display) -> PullError {
-    PullError::failed(Failure::Protocol, format!("the holder sent {what}"))
+pub(super) fn nonsense(what: impl Says) -> PullError {
+    PullError::failed(Failure::Protocol, saying!("the holder sent {what}", what))
 }
 
-fn made_up(what: &str) -> Closed {
-    Closed::Nonsense(what.to_owned())
+fn made_up(what: Saying) -> Closed {
+    Closed::Nonsense(what.into())
+}
+
+fn busy() -> Saying {
+    saying!("the holder is busy")
+}
+
+fn stopped() -> Saying {
+    saying!("the holder stopped")
 }

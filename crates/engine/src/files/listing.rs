@@ -18,6 +18,7 @@ use super::link::{Dial, Open, nonsense};
 use super::list::{List, is_file};
 use super::shelf::Shelf;
 use super::staging::{self, PullError};
+use crate::saying;
 
 /// Bytes of the longest list that is read for somebody who has not said yes, and of all that are kept: about 300,000 files
 /// of usual names.
@@ -109,7 +110,7 @@ pub async fn contents<D: Dial>(
     };
     let listed =
         tokio::task::spawn_blocking(move || List::read(bytes)).await.expect("reading does not panic");
-    let listed = Arc::new(listed.ok_or_else(|| nonsense("a list that is none"))?);
+    let listed = Arc::new(listed.ok_or_else(|| nonsense(saying!("a list that is none")))?);
     lists.keep(asked.transfer, listed.clone());
     Ok(Contents { list: Contained::Read(listed), came: Came::Nothing })
 }
@@ -237,11 +238,11 @@ fn left(asked: &Asked, known: Option<Listed>) -> Option<Contents> {
 
 /// Reads a list from the first who has it.
 async fn fetch<D: Dial>(asked: &Asked, mut dials: Dials<D>) -> Result<Vec<u8>, PullError> {
-    let mut last = PullError::Lost("nobody who has it could be reached".to_owned());
+    let mut last = PullError::nobody();
     loop {
         let Some((source, dialled)) = dials.next().await else { return Err(last) };
         let read = async {
-            let dialled = dialled.map_err(|error| PullError::Lost(error.to_string()))?;
+            let dialled = dialled.map_err(PullError::lost)?;
             let mut open = Open::ask(dialled.stream, asked.transfer, false).await?;
             let mut bytes = Vec::new();
             let listed = open.pages(MAX_READ, |page| {
@@ -252,16 +253,14 @@ async fn fetch<D: Dial>(asked: &Asked, mut dials: Dials<D>) -> Result<Vec<u8>, P
             open.goodbye(&Frame::Cancel).await;
             match <[u8; 32]>::from(Sha256::digest(&bytes)) == asked.offer.manifest {
                 true => Ok(bytes),
-                false => Err(nonsense("another list than was offered")),
+                false => Err(nonsense(saying!("another list than was offered"))),
             }
         };
         match read.await {
             Ok(bytes) => return Ok(bytes),
             Err(error) if source.peer == asked.author => last = error,
             // Only the author speaks for the offer.
-            Err(error) if !matches!(last, PullError::Failed { .. }) => {
-                last = PullError::Lost(error.to_string())
-            }
+            Err(error) if !matches!(last, PullError::Failed { .. }) => last = PullError::lost(error),
             Err(_) => {}
         }
     }

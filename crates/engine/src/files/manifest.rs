@@ -19,6 +19,8 @@ use walkdir::WalkDir;
 use super::inside::Inside;
 use super::list::is_file;
 use super::names::{MAX_NAME_BYTES, folded, head, numbered};
+use crate::saying;
+use crate::saying::{Filling, Says};
 
 /// What was found.
 #[derive(Clone, Debug)]
@@ -45,15 +47,24 @@ pub(super) struct Sources {
 
 /// Why nothing can be offered.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.filling())]
 pub enum SurveyError {
-    #[error("{path} cannot be read: {error}")]
     Unreadable { path: PathBuf, error: io::Error },
-    #[error("these are more than {MAX_ITEMS} files and folders")]
     TooMany,
-    #[error("{0} lies too deep or has too long a path")]
     TooDeep(PathBuf),
-    #[error("there is nothing to offer")]
     Nothing,
+}
+
+impl Says for SurveyError {
+    fn filling(&self) -> Filling {
+        let saying = match self {
+            SurveyError::Unreadable { path, error } => saying!("{path} cannot be read: {error}", path, error),
+            SurveyError::TooMany => saying!("these are more than {most} files and folders", most = MAX_ITEMS),
+            SurveyError::TooDeep(path) => saying!("{path} lies too deep or has too long a path", path),
+            SurveyError::Nothing => saying!("there is nothing to offer"),
+        };
+        saying.into()
+    }
 }
 
 /// Looks at everything that `paths` mean, in their order. A chosen path that is a link stands for what it leads to.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use lanyard_proto::model::TransferId;
 
+use crate::saying;
 use crate::store::folder::{self, Access};
 
 /// The pasted pictures of one profile.
@@ -37,14 +38,17 @@ impl Pasted {
     /// or cannot be written.
     pub fn put(&self, name: &str, png: &[u8]) -> io::Result<PathBuf> {
         if !png.starts_with(PNG) || png.len() > MAX_PICTURE_BYTES {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no PNG picture of 64 MB at most"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                saying!("it is no PNG picture of 64 MB at most"),
+            ));
         }
         if !is_plain(name) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "its name cannot be used"));
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, saying!("its name cannot be used")));
         }
         folder::make(&self.folder, Access::Private)?;
         if self.folders()?.len() >= MAX_PICTURES {
-            let full = "too many pasted pictures are offered: withdraw some";
+            let full = saying!("too many pasted pictures are offered: withdraw some");
             return Err(io::Error::new(io::ErrorKind::QuotaExceeded, full));
         }
         let own = self.fresh_folder()?;

@@ -11,6 +11,8 @@ use lanyard_proto::wire::file::{Item, ItemKind, MAX_ITEMS, MAX_MANIFEST, MAX_PAT
 use sha2::{Digest, Sha256};
 
 use super::names::{MAX_NAME_BYTES, folded, numbered, safe, shortened};
+use crate::saying;
+use crate::saying::Saying;
 
 /// Everything an offer holds, in the order of its manifest.
 #[derive(Debug)]
@@ -50,8 +52,8 @@ pub(super) struct PlannedFile {
 
 /// The manifest is not what the offer promised, or makes no sense.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the list of files {0}")]
-pub(super) struct PlanError(&'static str);
+#[error("{0}")]
+pub(super) struct PlanError(pub Saying);
 
 /// A plan in the making.
 #[derive(Debug)]
@@ -145,7 +147,7 @@ impl<'a> Planner<'a> {
     /// If the offer alone is beyond what anybody may offer.
     pub fn new(offer: &'a Offer, chosen: Option<&'a Bitmap>) -> Result<Planner<'a>, PlanError> {
         if offer.files.saturating_add(offer.folders) > MAX_ITEMS {
-            return Err(PlanError("is longer than allowed"));
+            return Err(PlanError(saying!("the list of files is longer than allowed")));
         }
         let manifest = offer.manifest;
         let (folders, files, most) = (Vec::new(), Vec::new(), MAX_NAME_BYTES);
@@ -162,10 +164,11 @@ impl<'a> Planner<'a> {
         self.hash.update(page);
         self.length += page.len();
         if self.length > MAX_MANIFEST {
-            return Err(PlanError("is longer than allowed"));
+            return Err(PlanError(saying!("the list of files is longer than allowed")));
         }
         while !page.is_empty() {
-            let (item, length) = Item::decode(page).map_err(|_| PlanError("is damaged"))?;
+            let (item, length) =
+                Item::decode(page).map_err(|_| PlanError(saying!("the list of files is damaged")))?;
             page = &page[length..];
             self.item(item)?;
         }
@@ -177,11 +180,11 @@ impl<'a> Planner<'a> {
     pub fn finish(self) -> Result<Plan, PlanError> {
         let Planner { offer, mut plan, hash, .. } = self;
         if <[u8; 32]>::from(hash.finalize()) != offer.manifest {
-            return Err(PlanError("is not the one that was offered"));
+            return Err(PlanError(saying!("the list of files is not the one that was offered")));
         }
         let counts = (plan.files.len() as u64, plan.folders.len() as u64, plan.bytes);
         if counts != (offer.files, offer.folders, offer.bytes) {
-            return Err(PlanError("has other sizes than were offered"));
+            return Err(PlanError(saying!("the list of files has other sizes than were offered")));
         }
         plan.choose_above();
         Ok(plan)
@@ -192,34 +195,39 @@ impl<'a> Planner<'a> {
         let chosen = self.chosen.is_none_or(|chosen| chosen.has(self.items));
         self.items += 1;
         if u64::from(self.items) > MAX_ITEMS {
-            return Err(PlanError("is longer than allowed"));
+            return Err(PlanError(saying!("the list of files is longer than allowed")));
         }
         if kind == ItemKind::Skipped {
             return Ok(());
         }
-        let (raw, above) = components.split_last().ok_or(PlanError("is damaged"))?;
-        let parent = match above {
-            [] => None,
-            above => Some(*self.folders.get(above).ok_or(PlanError("names a folder after its contents"))?),
-        };
+        let (raw, above) =
+            components.split_last().ok_or_else(|| PlanError(saying!("the list of files is damaged")))?;
+        let parent =
+            match above {
+                [] => None,
+                above => Some(*self.folders.get(above).ok_or_else(|| {
+                    PlanError(saying!("the list of files names a folder after its contents"))
+                })?),
+            };
         let free = free_name(&mut self.taken, parent, safe(raw), MAX_NAME_BYTES);
-        let name = free.ok_or(PlanError("has too many names that are alike"))?;
+        let name =
+            free.ok_or_else(|| PlanError(saying!("the list of files has too many names that are alike")))?;
         let above_bytes = parent.map_or(0, |folder| self.plan.folders[folder as usize].path_bytes + 1);
         let path_bytes = above_bytes + name.len();
         if path_bytes > MAX_PATH_BYTES {
-            return Err(PlanError("has a path that is too long"));
+            return Err(PlanError(saying!("the list of files has a path that is too long")));
         }
         if kind == ItemKind::Folder {
             let place = self.plan.folders.len();
             if place as u64 >= self.offer.folders || self.folders.insert(components, place as u32).is_some() {
-                return Err(PlanError("has more folders than were offered"));
+                return Err(PlanError(saying!("the list of files has more folders than were offered")));
             }
             self.plan.folders.push(PlannedFolder { parent, name, chosen, path_bytes });
             return Ok(());
         }
         self.plan.bytes = self.plan.bytes.saturating_add(size);
         if self.plan.files.len() as u64 >= self.offer.files || self.plan.bytes > self.offer.bytes {
-            return Err(PlanError("has more files or bytes than were offered"));
+            return Err(PlanError(saying!("the list of files has more files or bytes than were offered")));
         }
         let executable = kind == ItemKind::Executable;
         self.plan.chosen_bytes = self.plan.chosen_bytes.saturating_add(if chosen { size } else { 0 });

@@ -115,11 +115,11 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
         plan.fit(room);
         return Ok((plan, list, None));
     }
-    let mut last = PullError::Lost("nobody who has it could be reached".to_owned());
+    let mut last = PullError::nobody();
     loop {
         let Some((source, dialled)) = dials.next().await else { return Err(last) };
         let listed = async {
-            let dialled = dialled.map_err(|error| PullError::Lost(error.to_string()))?;
+            let dialled = dialled.map_err(PullError::lost)?;
             let mut open = Open::ask(dialled.stream, transfer, false).await?;
             let (plan, list) = open.manifest(&wanted.offer, wanted.chosen()).await?;
             Ok((plan, list, dialled.near, dialled.way, open))
@@ -132,7 +132,7 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
             Err(error) if source.peer == wanted.author => last = error,
             // Only the author speaks for the offer: others may have started again, and have nothing to give any more.
             Err(error) if !matches!(last, PullError::Failed { .. } | PullError::Held) => {
-                last = PullError::Lost(error.to_string())
+                last = PullError::lost(error)
             }
             Err(_) => {}
         }

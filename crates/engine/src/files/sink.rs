@@ -13,6 +13,8 @@ use super::refusal::concerns_one;
 use super::staging::{PullError, Staging};
 use super::stream::{Block, Buffers};
 use super::tree::{Content, LastFolder};
+use crate::saying;
+use crate::saying::{Saying, Says};
 
 /// Whole frames that arrived from somebody.
 pub(super) struct Arrived {
@@ -36,7 +38,7 @@ pub(super) enum Outcome {
     /// It is not what it should be.
     Damaged,
     /// It cannot be what was asked for.
-    Nonsense(&'static str),
+    Nonsense(Saying),
 }
 
 /// What a sink has to say.
@@ -101,18 +103,20 @@ impl Staging {
     ) -> Result<Outcome, PullError> {
         let piece = frame.piece;
         if piece >= self.holding.layout.pieces() {
-            return Ok(Outcome::Nonsense("a piece that does not exist"));
+            return Ok(Outcome::Nonsense(saying!("a piece that does not exist")));
         }
         if self.holding.lock().have.has(piece) {
             return Ok(Outcome::Known);
         }
         match self.holding.layout.piece(piece) {
-            Piece::Chunk(_) if !frame.lacking.is_empty() => Ok(Outcome::Nonsense("a chunk without its file")),
+            Piece::Chunk(_) if !frame.lacking.is_empty() => {
+                Ok(Outcome::Nonsense(saying!("a chunk without its file")))
+            }
             Piece::Chunk(chunk) => self.take_chunk(piece, &chunk, &frame.data, last),
             Piece::Bundle { files, leaf, .. } => {
                 let lacks = |file: u32| frame.lacking.binary_search(&((file - files.start) as u16)).is_ok();
                 if !author && files.clone().any(|file| lacks(file) && self.is_wanted(file)) {
-                    return Ok(Outcome::Nonsense("a piece that is not whole"));
+                    return Ok(Outcome::Nonsense(saying!("a piece that is not whole")));
                 }
                 self.take_bundle(frame, files, leaf, last)
             }
@@ -131,11 +135,11 @@ impl Staging {
             (chunk.before().map_or(Some(START), |leaf| held.leaves.get(leaf)), held.leaves.get(chunk.leaf))
         };
         let (Some(before), Some(behind)) = (before, behind) else {
-            return Ok(Outcome::Nonsense("a piece that cannot be checked"));
+            return Ok(Outcome::Nonsense(saying!("a piece that cannot be checked")));
         };
         let bytes = match data {
             Data::Bytes(bytes) if bytes.len() == chunk.length as usize => *bytes,
-            Data::Bytes(_) => return Ok(Outcome::Nonsense("a piece of another length")),
+            Data::Bytes(_) => return Ok(Outcome::Nonsense(saying!("a piece of another length"))),
             Data::Zeros => &ZEROS[..chunk.length as usize],
         };
         let mut hasher = ChainHasher::resume(before, u64::from(chunk.index));
@@ -169,7 +173,9 @@ impl Staging {
         leaf: u32,
         last: &mut LastFolder,
     ) -> Result<Outcome, PullError> {
-        let Data::Bytes(mut rest) = frame.data else { return Ok(Outcome::Nonsense("a bundle of zeros")) };
+        let Data::Bytes(mut rest) = frame.data else {
+            return Ok(Outcome::Nonsense(saying!("a bundle of zeros")));
+        };
         let sums: Vec<Leaf> = {
             let held = self.holding.lock();
             held.leaves.slice(leaf..leaf + files.len() as u32).to_vec()
@@ -177,7 +183,7 @@ impl Staging {
         let lacks = |file: u32| frame.lacking.binary_search(&((file - files.start) as u16)).is_ok();
         let here = files.clone().filter(|file| !lacks(*file));
         if rest.len() as u64 != here.map(|file| self.holding.layout.size(file)).sum::<u64>() {
-            return Ok(Outcome::Nonsense("a piece of another length"));
+            return Ok(Outcome::Nonsense(saying!("a piece of another length")));
         }
         let mut contents = Vec::with_capacity(files.len());
         for (file, sum) in files.clone().zip(&sums).filter(|(file, _)| !lacks(*file)) {
@@ -222,7 +228,7 @@ impl Staging {
     /// The disk does not take a file: it fails alone.
     fn refuse(&self, file: u32, error: &std::io::Error) {
         self.holding.lock().failed.insert(file, Failure::Unwritable);
-        let first = self.lock().refused.insert(file, error.to_string()).is_none();
+        let first = self.lock().refused.insert(file, error.filling()).is_none();
         if first {
             let name = self.holding.list.name(file);
             tracing::info!(%name, %error, "the disk refuses a file");

@@ -25,6 +25,8 @@ use super::holding::{Held, Holding, Origin, Place};
 use super::journal::{Journal, Record, Story};
 use super::plan::Plan;
 use super::tree::{Access, Content, LastFolder, Tree, open_file, open_folder};
+use crate::saying;
+use crate::saying::{Filling, Saying, Says};
 use crate::store::folder;
 
 /// The folder, in each folder that files are pulled into, under which they are staged.
@@ -50,27 +52,42 @@ const OPEN_FILES: usize = 16;
 
 /// Why files did not arrive. What was verified stays staged.
 #[derive(Debug, thiserror::Error)]
+#[error("{}", self.filling())]
 pub enum PullError {
     /// The caller stopped it.
-    #[error("stopped")]
     Stopped,
     /// The connections failed, or nobody has time now.
-    #[error("the connection was lost: {0}")]
-    Lost(String),
+    Lost(Filling),
     /// The author gives nothing of it for a while.
-    #[error("the sender has paused it")]
     Held,
     /// There is no space. It can go on when there is.
-    #[error("{0}")]
-    NoSpace(String),
+    NoSpace(Filling),
     /// It cannot go on. What arrived before is at these paths; so many files did not, if it was not for all of them.
-    #[error("{reason}")]
-    Failed { failure: Failure, reason: String, arrived: Vec<PathBuf>, files: u64 },
+    Failed { failure: Failure, reason: Filling, arrived: Vec<PathBuf>, files: u64 },
 }
 
 impl PullError {
-    pub(super) fn failed(failure: Failure, reason: impl ToString) -> PullError {
-        PullError::Failed { failure, reason: reason.to_string(), arrived: Vec::new(), files: 0 }
+    pub(super) fn failed(failure: Failure, reason: impl Says) -> PullError {
+        PullError::Failed { failure, reason: reason.filling(), arrived: Vec::new(), files: 0 }
+    }
+
+    pub(super) fn lost(why: impl Says) -> PullError {
+        PullError::Lost(why.filling())
+    }
+
+    pub(super) fn nobody() -> PullError {
+        PullError::lost(saying!("nobody who has it could be reached"))
+    }
+}
+
+impl Says for PullError {
+    fn filling(&self) -> Filling {
+        match self {
+            PullError::Stopped => saying!("stopped").into(),
+            PullError::Lost(why) => saying!("the connection was lost: {why}", why).into(),
+            PullError::Held => saying!("the sender has paused it").into(),
+            PullError::NoSpace(why) | PullError::Failed { reason: why, .. } => why.clone(),
+        }
     }
 }
 
@@ -137,7 +154,7 @@ pub(super) struct State {
     pub whole: Bitmap,
     pub believed: Vec<u32>,
     /// Files that the disk does not take, and why.
-    pub refused: BTreeMap<u32, String>,
+    pub refused: BTreeMap<u32, Filling>,
     /// Of files that are not, and have several pieces, how many are missing.
     pub missing: BTreeMap<u32, u32>,
     /// Verified bytes of what is wanted.
@@ -181,17 +198,20 @@ impl Staging {
     ) -> Result<Staging, PullError> {
         // One that is there is synced at the end: here somebody waits for the first byte.
         if !folder.is_dir() {
-            folder::make(folder, folder::Access::Usual).map_err(disk("make the folder"))?;
+            folder::make(folder, folder::Access::Usual).map_err(disk(saying!("make the folder")))?;
         }
-        let into = Dir::open_ambient_dir(folder, ambient_authority()).map_err(disk("open the folder"))?;
-        let own = open_own(&into, &transfer.to_string()).map_err(disk("make the staging folder"))?;
+        let into =
+            Dir::open_ambient_dir(folder, ambient_authority()).map_err(disk(saying!("open the folder")))?;
+        let own = open_own(&into, &transfer.to_string()).map_err(disk(saying!("make the staging folder")))?;
         let (journal, story) = take_up(&own, plan.manifest, &list)?;
         let plan = Arc::new(plan);
         let mut tree = Tree::open(&own, &into, plan.clone(), story.placing.clone(), story.late.clone())
-            .map_err(disk("make a folder"))?;
+            .map_err(disk(saying!("make a folder")))?;
         // Nobody reads before it is known where everything is.
         let holding = Holding::new(transfer, author, plan.manifest, list, Origin::Others, Place::Moving)
-            .ok_or_else(|| PullError::failed(Failure::Protocol, "the offer is larger than allowed"))?;
+            .ok_or_else(|| {
+                PullError::failed(Failure::Protocol, saying!("the offer is larger than allowed"))
+            })?;
         let mut state = State {
             journal,
             written: Bitmap::new(holding.layout.leaves()),
@@ -211,7 +231,7 @@ impl Staging {
         let tree = Arc::new(tree);
         holding.stay(Place::Staged(tree.clone()));
         Ok(Staging {
-            folder: std::path::absolute(folder).map_err(disk("find the folder"))?,
+            folder: std::path::absolute(folder).map_err(disk(saying!("find the folder")))?,
             into,
             own,
             tree,
@@ -255,7 +275,8 @@ impl Staging {
         let needed = state.to_write.saturating_add(KEEP_FREE);
         match fs4::available_space(&self.folder) {
             Ok(free) if free < needed && state.to_write > 0 => {
-                Err(PullError::NoSpace(format!("{needed} bytes are needed and {free} are free")))
+                let space = saying!("{needed} bytes are needed and {free} are free", needed, free);
+                Err(PullError::NoSpace(space.into()))
             }
             // Where the system cannot say, writing will.
             _ => Ok(()),
@@ -309,7 +330,7 @@ impl Staging {
         let at = state.open.iter().position(|(open, _)| *open == files.start);
         let Some((number, file)) = at.map(|at| state.open.remove(at)) else { return Ok(()) };
         drop(state);
-        self.end(&file, number).map_err(disk("write a file"))?;
+        self.end(&file, number).map_err(disk(saying!("write a file")))?;
         let mut held = self.holding.lock();
         held.whole.insert(number);
         self.lock().whole.insert(number);
@@ -368,7 +389,7 @@ impl Staging {
             state.signed.insert(page);
         }
         drop(held);
-        state.journal.flush().map_err(disk("write the journal"))
+        state.journal.flush().map_err(disk(saying!("write the journal")))
     }
 }
 
@@ -410,7 +431,8 @@ fn believe(
 ) -> Result<(), PullError> {
     let named = story.late.clone();
     let claims = super::verify::Claims::of(story, holding);
-    let found = super::verify::check(&claims, holding, tree, stop).map_err(disk("read what was staged"))?;
+    let found =
+        super::verify::check(&claims, holding, tree, stop).map_err(disk(saying!("read what was staged")))?;
     if stop.is_cancelled() {
         return Err(PullError::Stopped);
     }
@@ -419,7 +441,7 @@ fn believe(
     // What belongs under what was placed, and is not there.
     let late = (0..layout.files()).filter(|file| tree.is_placed(*file) && !tree.is_settled(*file));
     let late: BTreeSet<u32> = late.filter(|file| wanted(*file)).collect();
-    tree.expect_late(late).map_err(disk("make a folder"))?;
+    tree.expect_late(late).map_err(disk(saying!("make a folder")))?;
     state.late = named.into_iter().filter(|(file, _)| tree.is_settled(*file)).collect();
     let mut held = holding.lock();
     held.have = found.have;
@@ -450,24 +472,24 @@ fn believe(
 
 /// Locks the journal and reads it; begins a new one, and with it everything, where it speaks of something else.
 fn take_up(own: &Dir, manifest: [u8; 32], list: &[u8]) -> Result<(Journal, Story), PullError> {
-    let lock = open_file(own, JOURNAL, false, Content::Kept).map_err(disk("open the journal"))?;
+    let lock = open_file(own, JOURNAL, false, Content::Kept).map_err(disk(saying!("open the journal")))?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(fs::TryLockError::WouldBlock) => {
-            return Err(PullError::Lost("another pull of this transfer is still running".to_owned()));
+            return Err(PullError::lost(saying!("another pull of this transfer is still running")));
         }
         // Some network file systems have no locks; the engine runs one pull of a transfer at a time anyway.
         Err(fs::TryLockError::Error(_)) => {}
     }
-    match Journal::resume(lock, manifest).map_err(disk("read the journal"))? {
+    match Journal::resume(lock, manifest).map_err(disk(saying!("read the journal")))? {
         Ok(resumed) => Ok(resumed),
         Err(file) => {
-            Tree::clear(own).map_err(disk("clear the staging folder"))?;
+            Tree::clear(own).map_err(disk(saying!("clear the staging folder")))?;
             let begun = || -> io::Result<Journal> {
                 open_file(own, MANIFEST, false, Content::Discarded)?.write_all(list)?;
                 Journal::begin(file, manifest)
             };
-            Ok((begun().map_err(disk("write the journal"))?, Story::default()))
+            Ok((begun().map_err(disk(saying!("write the journal")))?, Story::default()))
         }
     }
 }
@@ -509,9 +531,9 @@ fn open_existing(folder: &Dir, name: &str) -> io::Result<cap_std::fs::File> {
 }
 
 /// What a failed disk call means for the pull.
-pub(super) fn disk(doing: &'static str) -> impl Fn(io::Error) -> PullError {
+pub(super) fn disk(doing: Saying) -> impl Fn(io::Error) -> PullError {
     move |error| {
-        let reason = format!("cannot {doing}: {error}");
+        let reason = Filling::Saying(saying!("cannot {doing}: {error}", doing, error));
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => PullError::NoSpace(reason),
             _ => PullError::failed(Failure::Unwritable, reason),

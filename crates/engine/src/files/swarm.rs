@@ -18,6 +18,7 @@ use super::serve::GOODBYE;
 use super::sink::{Outcome, Sink, Sunk};
 use super::staging::{PullError, Received, Staging, Whole};
 use super::stream::{BLOCK_BYTES, Buffers};
+use crate::saying;
 
 /// Threads that verify and write. More than there are holders' worth of work would only share the disk.
 const SINKS: usize = 2;
@@ -126,7 +127,7 @@ impl<D: Dial> Swarm<D> {
             tell_at: None,
             started: now,
             busy: now,
-            last: PullError::Lost("nobody who has it could be reached".to_owned()),
+            last: PullError::nobody(),
         }
     }
 
@@ -160,7 +161,7 @@ impl<D: Dial> Swarm<D> {
                         }
                     }
                 }
-                Cause::Dialled(_, Err(error)) => self.last = PullError::Lost(error.to_string()),
+                Cause::Dialled(_, Err(error)) => self.last = PullError::lost(error),
             }
             self.hear_more()?;
         }
@@ -344,8 +345,8 @@ impl<D: Dial> Swarm<D> {
         // Others may be back in a moment; of the author alone the node knows when it is.
         let dead = self.fetch.is_alone() && !self.dials.is_dialling() && !self.dials.is_resting();
         if dead || self.busy.elapsed() >= IDLE {
-            let nothing = PullError::Lost("nobody who is here has the rest".to_owned());
-            let last = std::mem::replace(&mut self.last, PullError::Lost(String::new()));
+            let nothing = PullError::lost(saying!("nobody who is here has the rest"));
+            let last = std::mem::replace(&mut self.last, PullError::Stopped);
             return Err(if dead { last } else { nothing });
         }
         Ok(())
@@ -412,7 +413,7 @@ impl<D: Dial> Swarm<D> {
             News::FileFailed(file, failure) if author => {
                 let layout = &self.staging.holding.layout;
                 if file >= layout.files() {
-                    return Err(nonsense("a file that does not exist"));
+                    return Err(nonsense(saying!("a file that does not exist")));
                 }
                 self.staging.holding.lock().failed.insert(file, failure);
                 self.comparing.heard();
@@ -429,7 +430,7 @@ impl<D: Dial> Swarm<D> {
             News::FileFailed(..) | News::Peers(_) => {}
             News::Closed(Closed::Lost(why)) => {
                 self.last = PullError::Lost(match way {
-                    Way::Relayed(_) => format!("it went through another device: {why}"),
+                    Way::Relayed(_) => saying!("it went through another device: {why}", why).into(),
                     Way::Direct | Way::Knocked => why,
                 });
                 self.drop_holder(link);

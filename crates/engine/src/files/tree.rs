@@ -14,6 +14,7 @@ use lanyard_proto::transfer::Bitmap;
 
 use super::plan::Plan;
 use super::refusal::concerns_one;
+use crate::saying::{Filling, Says, io_error};
 
 const TREE: &str = "tree";
 const LATE: &str = "late";
@@ -34,7 +35,7 @@ pub(super) struct Tree {
     /// Files that stand where they are to stand, though what is above them was not placed from here.
     settled: Mutex<Bitmap>,
     /// Folders that the disk refuses, with all that is in them, and why.
-    refused: BTreeMap<u32, String>,
+    refused: BTreeMap<u32, Filling>,
 }
 
 /// The folder that was last opened: files of one folder follow each other.
@@ -99,7 +100,7 @@ impl Tree {
     }
 
     /// Folders that the disk refuses, and why.
-    pub fn refused(&self) -> &BTreeMap<u32, String> {
+    pub fn refused(&self) -> &BTreeMap<u32, Filling> {
         &self.refused
     }
 
@@ -185,7 +186,7 @@ impl Tree {
             return open_file(&self.late_folder()?, &file.to_string(), planned.executable, content);
         }
         if let Some(why) = planned.parent.and_then(|parent| self.refused.get(&parent)) {
-            return Err(io::Error::new(io::ErrorKind::InvalidFilename, why.clone()));
+            return Err(io_error(io::ErrorKind::InvalidFilename, why.clone()));
         }
         if !matches!(&last.0, Some((at, _)) if *at == planned.parent) {
             last.0 = Some((planned.parent, self.folder(planned.parent)?));
@@ -227,15 +228,15 @@ impl Tree {
     }
 
     /// Makes the folders that are wanted; gives those that the disk refuses, and why.
-    fn make_folders(&self) -> io::Result<BTreeMap<u32, String>> {
-        let mut refused = BTreeMap::new();
+    fn make_folders(&self) -> io::Result<BTreeMap<u32, Filling>> {
+        let mut refused: BTreeMap<u32, Filling> = BTreeMap::new();
         let mut last: Option<(Option<u32>, Dir)> = None;
         for (number, folder) in (0u32..).zip(&self.plan.folders) {
             if !folder.chosen || self.is_below_placed(folder.parent, &folder.name) {
                 continue;
             }
             if let Some(why) = folder.parent.and_then(|parent| refused.get(&parent)) {
-                let why = String::clone(why);
+                let why = Filling::clone(why);
                 refused.insert(number, why);
                 continue;
             }
@@ -244,7 +245,7 @@ impl Tree {
             }
             let (_, parent) = last.as_ref().expect("set above");
             match parent.create_dir(&folder.name).or_else(|error| is_folder(parent, &folder.name, error)) {
-                Err(error) if concerns_one(&error) => drop(refused.insert(number, error.to_string())),
+                Err(error) if concerns_one(&error) => drop(refused.insert(number, error.filling())),
                 made => made?,
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::stream::Secure;
+use crate::saying;
 
 /// Bytes of the longest frame, without its length.
 pub const MAX_FRAME: usize = 1 << 20;
@@ -190,7 +191,7 @@ async fn read_frames(
     let mut deadline = Instant::now() + deadlines.first;
     let mut longest = MAX_FIRST_FRAME;
     loop {
-        let expired = || io::Error::new(io::ErrorKind::TimedOut, "no whole frame in time");
+        let expired = || io::Error::new(io::ErrorKind::TimedOut, saying!("no whole frame in time"));
         let frame = timeout_at(deadline, read_frame(&mut stream, longest)).await.map_err(|_| expired())??;
         let Some(bytes) = frame else { return Ok(()) };
         if events.send(SyncEvent::Frame { conn, bytes }).await.is_err() {
@@ -211,7 +212,7 @@ async fn read_frame(stream: &mut (impl AsyncRead + Unpin), longest: usize) -> io
     stream.read_exact(&mut prefix[1..]).await?;
     let length = u32::from_be_bytes(prefix);
     if length == 0 || usize::try_from(length).is_ok_and(|length| length > longest) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {length} bytes")));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, saying!("a frame of {length} bytes", length)));
     }
     let mut bytes = Vec::new();
     let read = stream.take(length.into()).read_to_end(&mut bytes).await?;
@@ -229,7 +230,7 @@ async fn write_frames(
 ) -> io::Result<()> {
     let mut batch = Vec::new();
     let mut rooms = Vec::new();
-    let expired = || io::Error::new(io::ErrorKind::TimedOut, "the other side does not read");
+    let expired = || io::Error::new(io::ErrorKind::TimedOut, saying!("the other side does not read"));
     loop {
         let next = tokio::select! {
             biased;

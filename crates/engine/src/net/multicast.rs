@@ -16,6 +16,7 @@ use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, SockRef, Sock
 use tokio::net::UdpSocket;
 
 use super::interfaces::{Interface, V4};
+use crate::saying;
 
 /// The IPv4 control group. Switches that watch memberships never prune 224.0.0.0/24, and some phones hear nothing else.
 pub const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 100);
@@ -80,7 +81,8 @@ impl Sockets {
         let v4 = receiver_v4(port);
         let v6 = receiver_v6(port);
         if let (Err(error), Err(_)) = (&v4, &v6) {
-            return Err(io::Error::new(error.kind(), format!("cannot receive on UDP port {port}: {error}")));
+            let why = saying!("cannot receive on UDP port {port}: {error}", port, error);
+            return Err(io::Error::new(error.kind(), why));
         }
         let heard = |family: &str, socket: io::Result<UdpSocket>| {
             socket.inspect_err(|error| tracing::info!(family, %error, "not listening for datagrams")).ok()

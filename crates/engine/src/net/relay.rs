@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 use tokio::time::sleep;
 
+use crate::saying;
+
 /// Bytes in memory for each direction: four TLS records.
 const BUFFER: usize = 64 << 10;
 
@@ -24,7 +26,7 @@ where
     let both = async { tokio::try_join!(pour(from_one, to_other, &moved), pour(from_other, to_one, &moved)) };
     tokio::select! {
         ended = both => ended.map(|_| moved.load(Ordering::Relaxed)),
-        () = silence(&moved, idle) => Err(io::Error::new(io::ErrorKind::TimedOut, "nothing comes from either side")),
+        () = silence(&moved, idle) => Err(io::Error::new(io::ErrorKind::TimedOut, saying!("nothing comes from either side"))),
     }
 }
 

@@ -21,6 +21,8 @@ pub use super::tls::Purpose;
 use super::tls::{Credentials, explained, proven};
 pub use super::wide::Stream;
 use super::wide::Wide;
+use crate::saying;
+use crate::saying::Saying;
 
 /// Accepted connections that stand at a time.
 pub const MAX_INBOUND: usize = 256;
@@ -243,7 +245,7 @@ async fn greet(
     prepare(&tcp)?;
     let tls = acceptor.accept(Wide::new(tcp)).await.map_err(explained)?;
     let (peer, purpose) = proven(tls.get_ref().1)?;
-    let place = places.try_acquire_owned().map_err(|_| io::Error::other("too many connections"))?;
+    let place = places.try_acquire_owned().map_err(|_| io::Error::other(saying!("too many connections")))?;
     let stream = Stream::new(tls.into(), purpose, Some(place));
     Ok(Secure { peer, purpose, remote, stream })
 }
@@ -284,7 +286,7 @@ pub async fn dial_any(
 }
 
 async fn within_deadline(dialling: impl Future<Output = io::Result<Secure>>) -> io::Result<Secure> {
-    let expired = || io::Error::new(io::ErrorKind::TimedOut, "nobody answered in time");
+    let expired = || io::Error::new(io::ErrorKind::TimedOut, saying!("nobody answered in time"));
     timeout(DIAL, dialling).await.unwrap_or_else(|_| Err(expired()))
 }
 
@@ -320,11 +322,11 @@ fn split(address: &str, default_port: u16) -> io::Result<(&str, u16)> {
         (None, _) => (address, None),
     };
     let port = match port {
-        Some(port) => port.parse().map_err(|_| invalid("the port is not a number below 65536"))?,
+        Some(port) => port.parse().map_err(|_| invalid(saying!("the port is not a number below 65536")))?,
         None => default_port,
     };
     if port < MIN_PORT {
-        return Err(invalid("ports below 1024 belong to the system"));
+        return Err(invalid(saying!("ports below 1024 belong to the system")));
     }
     let (name, zone) = host.split_once('%').unwrap_or((host, "0"));
     let is_name =
@@ -332,7 +334,7 @@ fn split(address: &str, default_port: u16) -> io::Result<(&str, u16)> {
     if name.parse::<Ipv6Addr>().is_ok() && is_name(zone) || is_name(host) {
         Ok((host, port))
     } else {
-        Err(invalid("this is no name of a host"))
+        Err(invalid(saying!("this is no name of a host")))
     }
 }
 
@@ -345,7 +347,7 @@ async fn race(
     let mut waiting = addresses.iter().copied().filter(may_dial).take(MAX_ADDRESSES);
     let connector = TlsConnector::from(credentials.client(expected, purpose));
     let mut running = JoinSet::new();
-    let mut last = invalid("there is no address to dial");
+    let mut last = invalid(saying!("there is no address to dial"));
     let mut exhausted = false;
     loop {
         if !exhausted {
@@ -368,7 +370,7 @@ async fn race(
 }
 
 async fn attempt(connector: TlsConnector, remote: SocketAddr) -> io::Result<Secure> {
-    let expired = || io::Error::new(io::ErrorKind::TimedOut, format!("{remote} does not answer"));
+    let expired = || io::Error::new(io::ErrorKind::TimedOut, saying!("{remote} does not answer", remote));
     let tcp = timeout(CONNECT, TcpStream::connect(remote)).await.map_err(|_| expired())??;
     prepare(&tcp)?;
     let handshake = connector.connect(Credentials::server_name(), Wide::new(tcp));
@@ -401,14 +403,14 @@ pub async fn accept_through(credentials: &Credentials, peer: PeerId, relay: Secu
     if (found, purpose) != (peer, Purpose::File) {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            "somebody else was relayed, or for something else",
+            saying!("somebody else was relayed, or for something else"),
         ));
     }
     Ok(Secure { peer, purpose, remote: relay.remote, stream: Stream::relayed(tls.into()) })
 }
 
 fn silent() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "nothing comes over the relayed connection")
+    io::Error::new(io::ErrorKind::TimedOut, saying!("nothing comes over the relayed connection"))
 }
 
 /// Whether an address may be dialled at all: a single host, and no port of a system service.
@@ -420,8 +422,8 @@ fn may_dial(address: &SocketAddr) -> bool {
         && ip != IpAddr::V4(Ipv4Addr::BROADCAST)
 }
 
-fn invalid(why: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, why.to_owned())
+fn invalid(why: Saying) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 fn prepare(tcp: &TcpStream) -> io::Result<()> {

@@ -26,6 +26,9 @@ use tokio_rustls::rustls::{
 };
 use zeroize::Zeroizing;
 
+use crate::saying;
+use crate::saying::{Filling, Saying, Says, io_error};
+
 /// What comes before the 32 key bytes in the only SubjectPublicKeyInfo of an Ed25519 key (RFC 8410 section 4).
 const SPKI_PREFIX: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
@@ -137,15 +140,16 @@ impl fmt::Debug for Credentials {
 /// # Errors
 /// [`io::ErrorKind::PermissionDenied`] where no purpose was agreed.
 pub fn proven(connection: &CommonState) -> io::Result<(PeerId, Purpose)> {
-    let refused = |why: &str| io::Error::new(io::ErrorKind::PermissionDenied, why.to_owned());
+    let refused = |why: Saying| io::Error::new(io::ErrorKind::PermissionDenied, why);
     let peer = connection
         .peer_certificates()
         .and_then(|keys| keys.first())
         .and_then(|key| peer_of(key).ok())
-        .ok_or_else(|| refused("the other side proved no key"))?;
-    let agreed = connection.alpn_protocol().ok_or_else(|| refused("the other side named no purpose"))?;
+        .ok_or_else(|| refused(saying!("the other side proved no key")))?;
+    let agreed =
+        connection.alpn_protocol().ok_or_else(|| refused(saying!("the other side named no purpose")))?;
     let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.alpn() == agreed);
-    Ok((peer, purpose.ok_or_else(|| refused("the other side named an unknown purpose"))?))
+    Ok((peer, purpose.ok_or_else(|| refused(saying!("the other side named an unknown purpose")))?))
 }
 
 /// Says in one sentence why a handshake failed, where the reason was ours.
@@ -155,7 +159,9 @@ pub(super) fn explained(error: io::Error) -> io::Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
     match inner {
         Some(Error::InvalidCertificate(CertificateError::Other(OtherError(why)))) => {
-            io::Error::new(io::ErrorKind::PermissionDenied, why.to_string())
+            let ours = why.downcast_ref::<Refusal>().map(Says::filling);
+            let why = ours.unwrap_or_else(|| Filling::Text(why.to_string()));
+            io_error(io::ErrorKind::PermissionDenied, why)
         }
         _ => error,
     }
@@ -329,11 +335,20 @@ impl ClientCertVerifier for Verifier {
 
 /// Why a key that is well formed is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.filling())]
 enum Refusal {
-    #[error("this is our own key")]
     Ourselves,
-    #[error("another device answers at this address")]
     AnotherDevice,
+}
+
+impl Says for Refusal {
+    fn filling(&self) -> Filling {
+        let saying = match self {
+            Refusal::Ourselves => saying!("this is our own key"),
+            Refusal::AnotherDevice => saying!("another device answers at this address"),
+        };
+        saying.into()
+    }
 }
 
 fn refusal(why: Refusal) -> Error {

@@ -6,6 +6,9 @@ use data_encoding::HEXLOWER;
 use lanyard_proto::model::{Hlc, PeerId, Seq, UnixMillis};
 use lanyard_proto::wire::entry::Header;
 
+use crate::saying;
+use crate::saying::{Filling, Says};
+
 /// A place in the order in which a room is shown: by clock, then author, then log.
 ///
 /// Its text form, 112 lower-case hexadecimal characters, sorts as the cursors do.
@@ -54,8 +57,15 @@ impl fmt::Display for Cursor {
 
 /// The text is not the cursor of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("This does not say where a message stands. Use the cursor of a message as it was given.")]
+#[error("{}", self.filling())]
 pub struct NotACursor;
+
+impl Says for NotACursor {
+    fn filling(&self) -> Filling {
+        saying!("This does not say where a message stands. Use the cursor of a message as it was given.")
+            .into()
+    }
+}
 
 /// Milliseconds that an author's clock may be ahead before its entries stand where they arrived (PROTOCOL.md, "Order
 /// shown").

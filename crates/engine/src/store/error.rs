@@ -5,55 +5,92 @@ use std::path::{Path, PathBuf};
 use rusqlite::{ErrorCode as Sqlite, ffi};
 
 use crate::api::{ApiError, ErrorCode};
+use crate::saying;
+use crate::saying::{Filling, Says};
 
 /// Each is a whole sentence or more for a person: what is wrong and what next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.filling())]
 pub enum StoreError {
-    #[error(
-        "Lanyard cannot use its database {}: {reason}. Make sure that the folder exists and that you may write \
-         there, then start Lanyard again.",
-        path.display()
-    )]
-    Unusable { path: PathBuf, reason: String },
-    #[error(
-        "{} is not a Lanyard database. Move it away or choose another profile folder.",
-        path.display()
-    )]
-    Foreign { path: PathBuf },
-    #[error(
-        "The database {} was written by a newer version of Lanyard (format {found}, this version knows {known}). \
-         Update Lanyard, or choose another profile folder.",
-        path.display()
-    )]
-    Newer { path: PathBuf, found: i64, known: i64 },
-    #[error(
-        "The database {} is damaged: {reason}. Restore it from a backup, or move it away to begin with an empty \
-         history.",
-        path.display()
-    )]
-    Damaged { path: PathBuf, reason: String },
-    #[error(
-        "The disk is full, so Lanyard cannot save anything more. Nothing that was saved is lost. Free some space, \
-         then start Lanyard again."
-    )]
+    Unusable {
+        path: PathBuf,
+        reason: Filling,
+    },
+    Foreign {
+        path: PathBuf,
+    },
+    Newer {
+        path: PathBuf,
+        found: i64,
+        known: i64,
+    },
+    Damaged {
+        path: PathBuf,
+        reason: String,
+    },
     Full,
-    #[error("Lanyard's database failed: {reason}. Check the disk, then start Lanyard again.")]
-    Failed { reason: String },
+    Failed {
+        reason: String,
+    },
     /// What should be stored contradicts what is stored: memory and disk disagree.
-    #[error(
-        "Lanyard's history contradicts itself ({reason}). This is a mistake in Lanyard; please report it."
-    )]
-    Contradiction { reason: String },
+    Contradiction {
+        reason: String,
+    },
     /// [`super::Store::close`] came before.
-    #[error("Lanyard's database is closed. Start Lanyard again.")]
     Closed,
+}
+
+impl Says for StoreError {
+    fn filling(&self) -> Filling {
+        let saying = match self {
+            StoreError::Unusable { path, reason } => saying!(
+                "Lanyard cannot use its database {path}: {reason}. Make sure that the folder exists and that you may \
+                 write there, then start Lanyard again.",
+                path,
+                reason
+            ),
+            StoreError::Foreign { path } => saying!(
+                "{path} is not a Lanyard database. Move it away or choose another profile folder.",
+                path
+            ),
+            StoreError::Newer { path, found, known } => saying!(
+                "The database {path} was written by a newer version of Lanyard (format {found}, this version knows \
+                 {known}). Update Lanyard, or choose another profile folder.",
+                path,
+                found,
+                known
+            ),
+            StoreError::Damaged { path, reason } => saying!(
+                "The database {path} is damaged: {reason}. Restore it from a backup, or move it away to begin with an \
+                 empty history.",
+                path,
+                reason
+            ),
+            StoreError::Full => saying!(
+                "The disk is full, so Lanyard cannot save anything more. Nothing that was saved is lost. Free some \
+                 space, then start Lanyard again."
+            ),
+            StoreError::Failed { reason } => saying!(
+                "Lanyard's database failed: {reason}. Check the disk, then start Lanyard again.",
+                reason
+            ),
+            StoreError::Contradiction { reason } => saying!(
+                "Lanyard's history contradicts itself ({reason}). This is a mistake in Lanyard; please report it.",
+                reason
+            ),
+            StoreError::Closed => saying!("Lanyard's database is closed. Start Lanyard again."),
+        };
+        saying.into()
+    }
 }
 
 impl StoreError {
     /// Puts a failure while opening into words that name the file.
     pub(super) fn opening(path: &Path) -> impl Fn(rusqlite::Error) -> StoreError + '_ {
         move |error| match StoreError::from(error) {
-            StoreError::Failed { reason } => StoreError::Unusable { path: path.to_owned(), reason },
+            StoreError::Failed { reason } => {
+                StoreError::Unusable { path: path.to_owned(), reason: reason.filling() }
+            }
             other => other.locate(path),
         }
     }
@@ -98,6 +135,6 @@ impl From<StoreError> for ApiError {
             StoreError::Contradiction { .. } | StoreError::Closed => ErrorCode::Internal,
             _ => ErrorCode::Storage,
         };
-        ApiError::new(code, error.to_string())
+        ApiError::of(code, &error)
     }
 }

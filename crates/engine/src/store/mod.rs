@@ -63,6 +63,8 @@ pub use shares::{SharedFolder, SharedWith};
 use reader::Reader;
 use writer::{Write, Writer};
 
+use crate::saying::Filling;
+
 /// Reaches the database from any task. Clones reach the same one.
 #[derive(Clone)]
 pub struct Store {
@@ -109,7 +111,7 @@ pub struct TransferNote {
     /// Bytes that are here, or that were sent to the furthest receiver.
     pub moved: u64,
     /// Why it failed or waits, for people.
-    pub problem: Option<String>,
+    pub problem: Option<Filling>,
     /// What is wanted of it; `None` if all is.
     pub chosen: Option<Chosen>,
     /// Bytes that were here before.
@@ -251,7 +253,7 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub async fn note_transfer(&self, id: TransferId, note: TransferNote) -> Result<Durable, StoreError> {
-        self.writer.queue(Write::Note(id, note)).await
+        self.writer.queue(Write::Note(id, Box::new(note))).await
     }
 
     /// Every device that is remembered, by id.

@@ -10,6 +10,8 @@ use zeroize::Zeroizing;
 use super::folder::{self, Access, sync_above};
 use super::witness::private;
 use crate::api::{ApiError, ErrorCode};
+use crate::saying;
+use crate::saying::Saying;
 
 /// Makes sure that the profile folder exists and can be written to. A new one is readable by its owner only; one that
 /// was there keeps its rights, for it may be somebody's choice.
@@ -18,16 +20,18 @@ use crate::api::{ApiError, ErrorCode};
 /// `Storage`, with the path, the reason and what to do.
 pub fn prepare(profile: &Path) -> Result<(), ApiError> {
     folder::make(profile, Access::Private).map_err(|error| {
-        storage(format!(
-            "Lanyard cannot create its folder {}: {error}. Create it yourself or choose another one with --profile.",
-            profile.display()
+        storage(saying!(
+            "Lanyard cannot create its folder {path}: {error}. Create it yourself or choose another one with --profile.",
+            path = profile,
+            error
         ))
     })?;
     try_writing(profile).map_err(|error| {
-        storage(format!(
-            "Lanyard cannot write in its folder {}: {error}. Make it writable for you or choose another one with \
+        storage(saying!(
+            "Lanyard cannot write in its folder {path}: {error}. Make it writable for you or choose another one with \
              --profile.",
-            profile.display()
+            path = profile,
+            error
         ))
     })
 }
@@ -40,23 +44,26 @@ pub fn identity(profile: &Path) -> Result<Identity, ApiError> {
     let path = profile.join("device.key");
     match read_seed(&path) {
         Ok(Some(seed)) => Ok(Identity::from_seed(&seed)),
-        Ok(None) => Err(storage(format!(
-            "The device key {} is damaged: it is not {SEED_LEN} bytes long. Restore it from a backup, or move it \
+        Ok(None) => Err(storage(saying!(
+            "The device key {path} is damaged: it is not {length} bytes long. Restore it from a backup, or move it \
              away to become a new device to everybody.",
-            path.display()
+            path,
+            length = SEED_LEN
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             create_seed(&path).map(|seed| Identity::from_seed(&seed)).map_err(|error| {
-                storage(format!(
-                    "Lanyard cannot create the device key {}: {error}. Make sure that the folder is writable and \
+                storage(saying!(
+                    "Lanyard cannot create the device key {path}: {error}. Make sure that the folder is writable and \
                      the disk is not full.",
-                    path.display()
+                    path,
+            error
                 ))
             })
         }
-        Err(error) => Err(storage(format!(
-            "Lanyard cannot read the device key {}: {error}. Make it readable for you, and for you only.",
-            path.display()
+        Err(error) => Err(storage(saying!(
+            "Lanyard cannot read the device key {path}: {error}. Make it readable for you, and for you only.",
+            path,
+            error
         ))),
     }
 }
@@ -88,8 +95,8 @@ fn create_seed(path: &Path) -> io::Result<Zeroizing<[u8; SEED_LEN]>> {
     Ok(seed)
 }
 
-fn storage(message: String) -> ApiError {
-    ApiError::new(ErrorCode::Storage, message)
+fn storage(sentence: Saying) -> ApiError {
+    ApiError::says(ErrorCode::Storage, sentence)
 }
 
 /// Bytes of an Ed25519 seed (RFC 8032).

@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::columns::{self, PEER_COLUMNS, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
 use super::{Chosen, Cursor, NotedTransfer, Settings, TransferNote, schema};
+use crate::saying::Filling;
 
 /// Reaches the reading thread.
 #[derive(Clone)]
@@ -222,7 +223,7 @@ pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
         folder: folder.map(columns::path),
         sha256: row.get(19)?,
         moved: unsigned(row, 20)?,
-        problem: row.get(21)?,
+        problem: row.get::<_, Option<String>>(21)?.map(Filling::from_column),
         chosen: match row.get::<_, Option<Vec<u8>>>(22)? {
             Some(items) => Some(Chosen { items, files: unsigned(row, 23)?, bytes: unsigned(row, 24)? }),
             None => None,

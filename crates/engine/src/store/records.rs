@@ -13,6 +13,7 @@ use super::columns::{
 use super::error::StoreError;
 use super::history::{self, LogRow};
 use super::{Cursor, Openings, Settings, TransferNote, mailbox, meaning, private};
+use crate::saying::Filling;
 
 /// `openings` has what the entries say, as far as they could be opened.
 pub(super) fn write(
@@ -358,7 +359,7 @@ pub(super) fn note_transfer(
             note.folder.as_deref().map(path_blob),
             note.sha256,
             bits(note.moved),
-            note.problem,
+            note.problem.as_ref().map(Filling::to_column),
             note.chosen.as_ref().map(|chosen| &chosen.items),
             bits(note.chosen.as_ref().map_or(0, |chosen| chosen.files)),
             bits(note.chosen.as_ref().map_or(0, |chosen| chosen.bytes)),

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::error::StoreError;
 use super::witness;
+use crate::saying::Says;
 
 /// Opens the connection that writes, creating or migrating the database as needed.
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, StoreError> {
@@ -86,8 +87,8 @@ fn migrate(connection: &mut Connection, migrations: &[&str]) -> rusqlite::Result
     Ok(())
 }
 
-pub(super) fn unusable(path: &Path, error: impl ToString) -> StoreError {
-    StoreError::Unusable { path: path.to_owned(), reason: error.to_string() }
+pub(super) fn unusable(path: &Path, error: impl Says) -> StoreError {
+    StoreError::Unusable { path: path.to_owned(), reason: error.filling() }
 }
 
 /// In order; a database's `user_version` says how many it has seen. What was released is never changed.

@@ -20,7 +20,7 @@ use super::{
 pub(super) enum Write {
     Records(Vec<Record>, Openings),
     ReadMark(RoomId, Cursor),
-    Note(TransferId, TransferNote),
+    Note(TransferId, Box<TransferNote>),
     Settings(Settings),
     Keep(RoomId, Option<u32>),
     /// And whom to tell what was given up.

@@ -15,6 +15,7 @@ import X from '@lucide/svelte/icons/x';
 import type { Transfer } from '../../ipc/contract';
 import { bytes, duration, list } from '../../i18n/format.svelte';
 import { t } from '../../i18n/index.svelte';
+import { said } from '../../i18n/said';
 import type { Session } from '../../state/session.svelte';
 import { canRetry, hasEnded, wanted } from '../../state/transfers.svelte';
 import type { Item } from '../shared/Menu.svelte';
@@ -37,7 +38,7 @@ export function otherSide(transfer: Transfer, session: Session): string {
 export function statusOf(transfer: Transfer, session: Session): string {
   const { state, direction, error, place, failedFiles } = transfer;
   const incoming = direction === 'in';
-  if (error && state !== 'done' && state !== 'paused') return error.message;
+  if (error && state !== 'done' && state !== 'paused') return said(error);
   if (state === 'done' && failedFiles > 0) return t().receivedExcept(failedFiles);
   if (state === 'done') return incoming ? t().stateReceived : t().stateDelivered;
   if (state === 'offered' && incoming) return t().stateOfferedToYou;

@@ -18,6 +18,8 @@ use crate::engine::gate::{Answer, Answering};
 use crate::engine::queue::check_space;
 use crate::engine::run::{Report, Run};
 use crate::files::{AskError, Asker, Dial as _, Disk, disk_of};
+use crate::saying;
+use crate::says;
 use crate::store::StoreError;
 
 /// An offer that was asked for.
@@ -50,7 +52,7 @@ impl Run {
                 let into = into.map_or_else(|| Ok(self.download_folder()), |handle| self.folder(&handle));
                 into.and_then(|into| self.holder_of(&peer, wanted(share, paths, into)?))
             }
-            _ => Err(ApiError::new(ErrorCode::Internal, "This is no question about shared folders.")),
+            _ => Err(says!(ErrorCode::Internal, "This is no question about shared folders.")),
         };
         self.ask_holder(asked, answer);
     }
@@ -73,8 +75,9 @@ impl Run {
         let asked = self.node.transfer(transfer).and_then(|record| Some((record.from, record.share()?)));
         let paths = self.view.transfer(transfer).note.asked.clone();
         let (Some((from, share)), Some(paths)) = (asked, paths) else {
-            let sentence = "There is no such transfer. See them: lanyard transfers";
-            return drop(answer.send(Err(ApiError::new(ErrorCode::NotFound, sentence))));
+            let code = ErrorCode::NotFound;
+            let error = says!(code, "There is no such transfer. See them: lanyard transfers");
+            return drop(answer.send(Err(error)));
         };
         let wanted = Wanted::Some { share: share.to_string(), paths, into, instead: Some(transfer) };
         let asked = self.holder_of(&from.to_string(), wanted);
@@ -167,8 +170,7 @@ impl Run {
         let presence = self.node.presence();
         let addresses = presence.addresses(peer).to_vec();
         if !presence.is_online(peer) || addresses.is_empty() {
-            let sentence = format!("{name} is not here right now.");
-            return Err(ApiError::new(ErrorCode::NotFound, sentence));
+            return Err(says!(ErrorCode::NotFound, "{name} is not here right now.", name));
         }
         Ok((Holder { peer, name, source: Source { peer, addresses }, dialler: self.dialler() }, wanted))
     }
@@ -216,8 +218,8 @@ async fn ask(holder: &Holder, wanted: &Wanted) -> Result<Answered, ApiError> {
             Ok(answered) => return Ok(answered),
         }
     }
-    let sentence = format!("{} has too much to do right now. Try again later.", holder.name);
-    Err(ApiError::new(ErrorCode::TimedOut, sentence))
+    let name = &holder.name;
+    Err(says!(ErrorCode::TimedOut, "{name} has too much to do right now. Try again later.", name))
 }
 
 enum Trouble {
@@ -278,7 +280,8 @@ fn find(shares: &[Shared], wanted: &str, holder: &Holder) -> Result<ShareId, Api
         [] => Err(not_shared(holder, wanted)),
         _ => {
             let ids: Vec<String> = found.iter().map(|shared| shared.share.to_string()).collect();
-            Err(invalid(format!("{} shares several folders “{wanted}”: {}", holder.name, ids.join(", "))))
+            let (name, ids) = (&holder.name, ids.join(", "));
+            Err(invalid(saying!("{name} shares several folders “{wanted}”: {ids}", name, wanted, ids)))
         }
     }
 }
@@ -297,13 +300,16 @@ fn place(next: &str) -> After {
 
 fn not_shared(holder: &Holder, wanted: &str) -> ApiError {
     let name = &holder.name;
-    let sentence =
-        format!("{name} shares no “{wanted}” with you. See what is shared: lanyard browse @{name}");
-    ApiError::new(ErrorCode::NotFound, sentence)
+    says!(
+        ErrorCode::NotFound,
+        "{name} shares no “{wanted}” with you. See what is shared: lanyard browse @{name}",
+        name,
+        wanted
+    )
 }
 
 fn too_many() -> ApiError {
-    invalid("These are too many at a time. Take fewer, or the folder that they are in.")
+    invalid(saying!("These are too many at a time. Take fewer, or the folder that they are in."))
 }
 
 impl Trouble {
@@ -319,38 +325,47 @@ impl Trouble {
             Trouble::Ask(AskError::TooLong) => return too_many(),
             Trouble::Ask(AskError::Unshared { why, path }) => (why, path),
             Trouble::Ask(AskError::Nonsense) => {
-                let sentence =
-                    format!("{name}'s program sent something that makes no sense. Update both programs.");
-                return ApiError::new(ErrorCode::Network, sentence);
+                return says!(
+                    ErrorCode::Network,
+                    "{name}'s program sent something that makes no sense. Update both programs.",
+                    name
+                );
             }
             Trouble::Ask(AskError::Lost(error)) => {
-                let sentence = format!(
-                    "{name} could not be asked: {error}. If {name}'s program is an older one, it knows no shared folders."
+                return says!(
+                    ErrorCode::Network,
+                    "{name} could not be asked: {error}. If {name}'s program is an older one, it knows no shared folders.",
+                    name,
+                    error
                 );
-                return ApiError::new(ErrorCode::Network, sentence);
             }
         };
         let at = path.and_then(|at| paths.get(at as usize)).or(paths.first());
         let at = at.map_or("", String::as_str);
         match why {
             Why::NotShared => not_shared(holder, share),
-            Why::Gone => ApiError::new(
+            Why::Gone => says!(
                 ErrorCode::Storage,
-                format!("The folder that {name} shares as “{share}” is not there at the moment. Ask {name}."),
+                "The folder that {name} shares as “{share}” is not there at the moment. Ask {name}.",
+                name,
+                share
             ),
             Why::NoSuch => {
-                ApiError::new(ErrorCode::NotFound, format!("There is no “{at}” in “{share}” of {name}."))
+                says!(ErrorCode::NotFound, "There is no “{at}” in “{share}” of {name}.", at, share, name)
             }
-            Why::BadName => invalid(format!(
-                "“{at}” cannot be a path in a shared folder: names with / between them, without .. and \\."
+            Why::BadName => invalid(saying!(
+                "“{at}” cannot be a path in a shared folder: names with / between them, without .. and \\.",
+                at
             )),
-            Why::TooMuch => invalid(format!(
-                "“{at}” in “{share}” has more files, or deeper folders, than can be fetched at once. Take parts of it."
+            Why::TooMuch => invalid(saying!(
+                "“{at}” in “{share}” has more files, or deeper folders, than can be fetched at once. Take parts of it.",
+                at,
+                share
             )),
             Why::Unreadable => {
-                ApiError::new(ErrorCode::Storage, format!("“{at}” in “{share}” cannot be read at {name}'s."))
+                says!(ErrorCode::Storage, "“{at}” in “{share}” cannot be read at {name}'s.", at, share, name)
             }
-            Why::Busy => ApiError::new(ErrorCode::TimedOut, format!("{name} has too much to do right now.")),
+            Why::Busy => says!(ErrorCode::TimedOut, "{name} has too much to do right now.", name),
         }
     }
 }

@@ -9,12 +9,13 @@ use lanyard_proto::wire::share::{Shared, Taken, Why};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::asking::Got;
-use crate::api::{ApiError, ErrorCode, Reply};
+use crate::api::{ErrorCode, Reply};
 use crate::engine::bulk::{MAX_ASKERS, MAX_ASKERS_PER_PEER};
 use crate::engine::commands::To;
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::files::{Lend, Lent, Question, Shelf, Survey};
+use crate::says;
 use crate::store::StoreError;
 
 /// What tasks about shared folders have to say.
@@ -98,7 +99,7 @@ impl Run {
         answer: To,
     ) -> Result<(), StoreError> {
         let is_seen = self.shares.get(share).is_some_and(|folder| self.may_see(folder, peer));
-        let refused = |code| ApiError::new(code, "It is not offered.");
+        let refused = |code| says!(code, "It is not offered.");
         let given = match is_seen {
             true => self.node.give((share, peer), transfer, offer, self.clock.now()),
             false => {

@@ -91,6 +91,7 @@ async fn a_part_goes_on_after_the_wire_broke_and_a_file_that_fails_is_counted_am
     fs::remove_file(lan.home().join("album/film")).unwrap();
     let (failed, _) = lan.pulls_counted(&offer, Some(only), None).await;
     let Err(PullError::Failed { reason, files, .. }) = failed else { panic!("{failed:?}") };
+    let reason = reason.to_string();
     assert!(reason.contains("1 of 2") && reason.contains("album/film"), "{reason}");
     assert_eq!(files, 1);
     assert_eq!(names(&lan.downloads()), ["album", "album/a"]);

@@ -37,6 +37,7 @@ async fn a_file_that_vanished_fails_alone_by_name_and_a_retry_fetches_only_it() 
     let error = lan.pulls(&offer).await.unwrap_err();
     assert_eq!(error.end(), Some(PullEnd::Failed(Failure::SourceGone)));
     let PullError::Failed { reason, arrived, .. } = error else { panic!("{error}") };
+    let reason = reason.to_string();
     assert!(reason.contains("2 of 22") && reason.contains("gone.txt") && reason.contains("film"), "{reason}");
     assert_eq!(arrived, [lan.downloads().join("album")]);
     assert_eq!(tree(&lan.downloads()), tree(&lan.home()));

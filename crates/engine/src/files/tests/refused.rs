@@ -21,7 +21,7 @@ fn failed(pulled: Result<Received, PullError>) -> (u64, String) {
     let error = pulled.unwrap_err();
     assert_eq!(error.end(), Some(PullEnd::Failed(Failure::Unwritable)), "{error}");
     let PullError::Failed { files, reason, .. } = error else { panic!("{error}") };
-    (files, reason)
+    (files, reason.to_string())
 }
 
 /// Lets a pull begin, and end before anything comes.

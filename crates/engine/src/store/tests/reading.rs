@@ -148,7 +148,7 @@ async fn transfers_that_are_over_come_newest_first_with_their_notes() {
         folder: Some(PathBuf::from("/home/ann/Téléchargements")),
         sha256: Some([6; 32]),
         moved: 1 << 40,
-        problem: Some("Bob went away.".to_owned()),
+        problem: Some(crate::saying!("{name} went away.", name = "Bob").into()),
         chosen: Some(Chosen { items: vec![0, 0, 0, 1, 1], files: 1, bytes: 7 }),
         here: 3,
         failed: 2,

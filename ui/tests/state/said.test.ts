@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { setLocale } from '../../src/i18n/index.svelte';
+import { said, sentences } from '../../src/i18n/said';
+import type { ApiError } from '../../src/ipc/contract';
+
+const templates = JSON.parse(readFileSync(join(import.meta.dirname, '../../src/i18n/sentences.json'), 'utf8')) as string[];
+const holes = (text: string) => [...new Set([...text.matchAll(/\{(\w+)\}/g)].map(([hole]) => hole))].sort();
+
+const lost: ApiError = {
+  code: 'network',
+  message: 'The connection to Ann was lost; trying again. (the connection was lost: broken pipe)',
+  says: {
+    template: 'The connection to {other} was lost; trying again. ({noted})',
+    with: {
+      other: 'Ann {why}',
+      noted: { template: 'the connection was lost: {why}', with: { why: { template: '{cut_off}', with: { cut_off: 'broken pipe' } } } },
+    },
+  },
+};
+
+afterEach(() => setLocale('en'));
+
+test.each(Object.entries(sentences))('%s has every sentence of the engine, and no other, with the same holes', (_, words) => {
+  expect(Object.keys(words).sort()).toEqual([...templates].sort());
+  for (const [template, translated] of Object.entries(words)) {
+    // What is one hole names what the system says in its own words.
+    if (!/^\{\w+\}$/.test(template)) expect([translated, holes(translated)]).toEqual([translated, holes(template)]);
+  }
+});
+
+test('Chinese sentences have Chinese punctuation', () => {
+  const halfWidth = Object.values(sentences['zh-CN']).filter((words) => /\p{Script=Han}\s?[,;:?!()."]|[)"]\p{Script=Han}/u.test(words));
+  expect(halfWidth).toEqual([]);
+});
+
+test('an error is told in the language of the window, with all that stands in it', () => {
+  expect(said(lost)).toBe(lost.message);
+  setLocale('zh-CN');
+  expect(said(lost)).toBe('与 Ann {why} 的连接已断开，正在重试。（连接已断开：连接中断）');
+});
+
+test('what has no words in this language stays as the engine says it', () => {
+  setLocale('zh-CN');
+  expect(said({ code: 'internal', message: 'Plain.' })).toBe('Plain.');
+  expect(said({ code: 'internal', message: 'Newer Ann.', says: { template: 'Newer {name}.', with: { name: 'Ann' } } })).toBe('Newer Ann.');
+  const inner: ApiError = {
+    code: 'invalid',
+    message: 'Nothing is fetched: 3 too new.',
+    says: { template: 'Nothing is fetched: {error}.', with: { error: { template: '{count} too new', with: { count: '3' } } } },
+  };
+  expect(said(inner)).toBe('没有接收任何内容：3 too new。');
+});
