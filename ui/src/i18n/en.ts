@@ -265,6 +265,8 @@ export const en = {
   noteTopicCleared: (author: string) => `${author} removed the topic`,
   noTransfers: 'Nothing is being sent or received.',
   noTransfersHelp: 'Drop a file on a person or a room, or use the paper clip under a conversation.',
+  notStarted: 'Lanyard could not start',
+  notStartedHelp: 'When that is mended, close this window and open Lanyard again.',
   offeredAt: 'Offered',
   offerGone: 'This offer has ended.',
   offline: 'Offline',

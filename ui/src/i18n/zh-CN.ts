@@ -256,6 +256,8 @@ export const zhCN: Catalogue = {
   noteTopicCleared: (author) => `${author} 移除了主题`,
   noTransfers: '当前没有收发任务。',
   noTransfersHelp: '把文件拖到联系人或房间上，或点击对话下方的回形针。',
+  notStarted: 'Lanyard 无法启动',
+  notStartedHelp: '解决后，请关闭此窗口并重新打开 Lanyard。',
   offeredAt: '提供时间',
   offerGone: '此文件分享已结束。',
   offline: '离线',
