@@ -11,7 +11,7 @@ type Look = { theme: 'light' | 'dark'; language: 'en' | 'zh-CN'; contrast?: 'mor
 const SHOWN: { file: string; screen: string; width: number; look: Look }[] = [
   { file: 'window.png', screen: 'tour', width: 1100, look: { theme: 'light', language: 'en' } },
   { file: 'window-dark.png', screen: 'tour', width: 1100, look: { theme: 'dark', language: 'zh-CN' } },
-  { file: 'transfers.png', screen: 'tour-transfers', width: 1100, look: { theme: 'dark', language: 'en' } },
+  { file: 'transfers.png', screen: 'tour-transfers', width: 960, look: { theme: 'dark', language: 'en' } },
   { file: 'narrow.png', screen: 'private-room', width: 360, look: { theme: 'light', language: 'zh-CN' } },
 ];
 
