@@ -20,4 +20,4 @@ if (!target) throw new Error('index.html has an element #app');
 const backend = await choose();
 const session = new Session(backend);
 mount(Window, { target, props: { session, settings: new Settings(), backend } });
-await session.attempt(() => session.start());
+await session.start();

@@ -1,3 +1,4 @@
+import { isolate } from './bidi';
 import { locale } from './index.svelte';
 
 const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
@@ -67,7 +68,7 @@ export function ago(time: number, now: number): string {
 }
 
 export function list(names: string[]): string {
-  return new Intl.ListFormat(locale(), { type: 'conjunction' }).format(names);
+  return new Intl.ListFormat(locale(), { type: 'conjunction' }).format(names.map(isolate));
 }
 
 function daysBetween(time: number, now: number): number {

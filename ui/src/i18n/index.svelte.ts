@@ -1,7 +1,8 @@
+import { isolate } from './bidi';
 import { en, type Catalogue } from './en';
 import { zhCN } from './zh-CN';
 
-export const catalogues = { en, 'zh-CN': zhCN } satisfies Record<string, Catalogue>;
+export const catalogues = { en: isolating(en), 'zh-CN': isolating(zhCN) } satisfies Record<string, Catalogue>;
 
 export type Locale = keyof typeof catalogues;
 
@@ -26,3 +27,14 @@ export function setLocale(next: Locale): void {
 export function systemLocale(preferred: readonly string[]): Locale {
   return preferred[0]?.toLowerCase().startsWith('zh') ? 'zh-CN' : 'en';
 }
+
+/** What is put into a sentence must not turn the sentence around: the texts themselves need not think of it. */
+function isolating(catalogue: Catalogue): Catalogue {
+  const whole: Record<string, unknown> = {};
+  for (const [key, text] of Object.entries(catalogue)) {
+    whole[key] = typeof text === 'function' ? (...values: unknown[]) => Reflect.apply(text, undefined, values.map(isolated)) : text;
+  }
+  return whole as Catalogue;
+}
+
+const isolated = (value: unknown) => (typeof value === 'string' ? isolate(value) : value);

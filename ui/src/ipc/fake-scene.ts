@@ -38,7 +38,8 @@ const PEOPLE: [string, Platform, boolean][] = [
 export function people(count: number): Peer[] {
   return Array.from({ length: count }, (_, index) => {
     const [name, platform, online] = PEOPLE[index] ?? [`Guest ${index + 1}`, 'other' as const, index % 3 !== 0];
-    const short = `k${(index + 11).toString(32).padStart(3, '2')}x7qa`.slice(0, 8);
+    const number = index < PEOPLE.length ? index + 11 : index + 3_000;
+    const short = `k${number.toString(32).padStart(3, '2')}x7qa`.slice(0, 8);
     return {
       id: `${short}${'a'.repeat(52 - short.length)}`,
       short,

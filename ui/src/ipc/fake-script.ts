@@ -1,18 +1,19 @@
 import type { Peer, Room } from './contract';
 import type { FakeBackend } from './fake';
+import { line } from './fake-crowd';
 import { heldBy } from './fake-log';
 import { ME } from './fake-scene';
 
 const MINUTE = 60_000;
 
 /** What was said before the window opened. */
-export function script(fake: FakeBackend, messages: number): void {
+export function script(fake: FakeBackend, messages: number, varied = false): void {
   const start = Date.now() - 27 * 60 * MINUTE;
   const lobby = fake.room('lobby');
   const speakers = fake.scene.peers.slice(0, 5);
   for (let i = 0; i < messages; i += 1) {
     const author = i % 7 === 0 ? null : (speakers[(i >> 1) % speakers.length] ?? null);
-    fake.log.write(lobby, author, { text: `Line ${i + 1} of the log`, time: start - (messages - i) * 90_000 });
+    fake.log.write(lobby, author, { text: varied ? line(i + 1) : `Line ${i + 1} of the log`, time: start - (messages - i) * 90_000 });
   }
   inTheLobby(fake, lobby, start);
   inDesign(fake, fake.room('design'));

@@ -1,5 +1,6 @@
 import type { Backend, DropSignal } from './client';
 import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Transfer } from './contract';
+import { crowd } from './fake-crowd';
 import { FakeFiles, handle, nameOf, remember } from './fake-files';
 import { FakeLog, heldBy } from './fake-log';
 import { FakeRooms } from './fake-rooms';
@@ -9,14 +10,20 @@ import { live, script } from './fake-script';
 
 /** What the fake can be told in the address: `?world=lively&messages=100000&people=500`. */
 export interface FakeOptions {
-  /** `lively` goes on by itself, `quiet` waits to be told, `fresh` is a first run, `lonely` has nobody in it. */
-  world: 'lively' | 'quiet' | 'fresh' | 'lonely';
+  /**
+   * `lively` goes on by itself, `quiet` waits to be told, `fresh` is a first run, `lonely` has nobody in it, `crowded` has
+   * too much of everything, `starting` never gets there, and `broken` says why it does not.
+   */
+  world: 'lively' | 'quiet' | 'fresh' | 'lonely' | 'crowded' | 'starting' | 'broken';
   messages: number;
   people: number;
 }
 
 /** What the window asks for without being told to. */
 const BY_ITSELF = new Set<Command['method']>(['members', 'pins', 'files', 'invites', 'directory', 'set-draft', 'typing', 'mark-read', 'shares', 'peer-shares']);
+
+/** As the engine says it when it cannot begin. */
+const BROKEN = 'The profile in /home/mei/.local/share/lanyard cannot be opened: the disk is read-only.';
 
 /** A made-up engine for development and tests: one small world in memory, moved by hand or by a clock. */
 export class FakeBackend implements Backend {
@@ -63,13 +70,16 @@ export class FakeBackend implements Backend {
     this.rooms = new FakeRooms(this.scene, this.log, emit);
     this.files = new FakeFiles(this.scene, emit);
     this.shares = new FakeShares(this.scene.peers);
-    if (options.world !== 'lonely') script(this, options.messages);
+    if (options.world !== 'lonely') script(this, options.messages, options.world === 'crowded');
+    if (options.world === 'crowded') crowd(this);
     if (options.world === 'lively') live(this);
   }
 
   async call(command: Command): Promise<Reply> {
     this.calls.push(structuredClone(command));
     await Promise.resolve();
+    if (this.options.world === 'starting') await new Promise(() => undefined);
+    if (this.options.world === 'broken') throw { code: 'storage', message: BROKEN } satisfies ApiError;
     if (this.failNext && !BY_ITSELF.has(command.method)) {
       const error = this.failNext;
       this.failNext = null;

@@ -57,8 +57,12 @@ const NOTICES = 3;
 export class Session {
   readonly world = new World();
   current = $state<string | null>(null);
+  /** How often a conversation was opened, the one that is open included. */
+  opened = $state(0);
   panel = $state<Panel | null>(null);
   notices = $state.raw<Notice[]>([]);
+  /** Why there is nothing to show. */
+  failure = $state.raw<ApiError | null>(null);
   proposal = $state.raw<Proposal | null>(null);
   /** The newest message elsewhere than on screen, for those who listen instead of look. */
   heard = $state.raw<Message | null>(null);
@@ -102,9 +106,14 @@ export class Session {
     this.shares = new Shares(this.requests, (transfer) => this.world.setTransfer(transfer));
   }
 
+  /** An engine that does not start is nothing to be noticed in passing: it is all that there is to say. */
   async start(): Promise<void> {
-    await this.backend.subscribe((events) => this.receive(events));
-    await this.refresh();
+    try {
+      await this.backend.subscribe((events) => this.receive(events));
+      await this.refresh();
+    } catch (thrown) {
+      this.failure = asApiError(thrown);
+    }
   }
 
   destination(room: Room): Destination {
@@ -125,6 +134,7 @@ export class Session {
     const conversation = this.conversationOf(id);
     if (room.unread > 0 && !place) conversation.seen ??= { upTo: room.read };
     this.current = id;
+    this.opened += 1;
     this.conversation = conversation;
     void this.rooms.watch(room);
     if (place) return this.goTo(place);

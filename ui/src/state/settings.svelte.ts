@@ -9,9 +9,11 @@ export class Settings {
   language = $state<LocaleChoice>(stored('language', ['system', 'en', 'zh-CN']));
 
   private readonly darkSystem = matchMedia('(prefers-color-scheme: dark)');
+  private readonly moreContrast = matchMedia('(prefers-contrast: more)');
 
   constructor() {
     this.darkSystem.addEventListener('change', () => this.show());
+    this.moreContrast.addEventListener('change', () => this.show());
     addEventListener('languagechange', () => this.show());
     this.show();
   }
@@ -31,6 +33,7 @@ export class Settings {
   private show(): void {
     const dark = this.theme === 'system' ? this.darkSystem.matches : this.theme === 'dark';
     document.documentElement.dataset.theme = dark ? 'dark' : 'light';
+    document.documentElement.dataset.contrast = this.moreContrast.matches ? 'more' : 'normal';
     setLocale(this.language === 'system' ? systemLocale(navigator.languages) : this.language);
     document.documentElement.lang = locale();
   }

@@ -3,7 +3,9 @@ export type Span =
   | { kind: 'text' | 'code' | 'block'; text: string }
   | { kind: 'link'; text: string; url: string }
   | { kind: 'mention'; text: string; me: boolean }
-  | { kind: 'bold' | 'italic' | 'strike'; spans: Span[] };
+  | { kind: 'bold' | 'italic' | 'strike' | 'quote'; spans: Span[] }
+  /** One line of a list, with what stands before it. */
+  | { kind: 'item'; mark: string; spans: Span[] };
 
 /** Whom a text mentions: names as they are now, and which of them is oneself. */
 export interface Mentioned {
@@ -19,8 +21,8 @@ export function spansOf(text: string, mentioned?: Mentioned): Span[] {
 
 /** What a text says without how it looks, for places where there is one line for it. */
 export function plainOf(text: string): string {
-  const plain = (spans: Span[]): string => spans.map((span) => ('spans' in span ? plain(span.spans) : span.text)).join('');
-  return plain(markdown(text)).replace(/\s+/g, ' ');
+  const plain = (spans: Span[]): string => spans.map((span) => ('spans' in span ? `${SEPARATED[span.kind]}${plain(span.spans)}` : span.text)).join('');
+  return plain(markdown(text)).replace(/\s+/g, ' ').trim();
 }
 
 /** What the words of a search stand for in a text, in turn: not a hit, a hit, not a hit… */
@@ -41,8 +43,23 @@ function markdown(text: string): Span[] {
   const spans: Span[] = [];
   let rest = 0;
   for (const match of text.matchAll(FENCE)) {
-    spans.push(...inline(text.slice(rest, match.index)));
+    spans.push(...lines(text.slice(rest, match.index)));
     spans.push({ kind: 'block', text: match[1] ?? '' });
+    rest = match.index + match[0].length;
+  }
+  spans.push(...lines(text.slice(rest)));
+  return spans;
+}
+
+/** Quotes and lists are whole lines, and take the end of their last line with them. */
+function lines(text: string): Span[] {
+  const spans: Span[] = [];
+  let rest = 0;
+  for (const match of text.matchAll(LINES)) {
+    spans.push(...inline(text.slice(rest, match.index)));
+    const { quote, mark, item } = match.groups ?? {};
+    if (quote !== undefined) spans.push({ kind: 'quote', spans: inline(quote.replace(/^> ?/gm, '').replace(/\n$/, '')) });
+    else spans.push({ kind: 'item', mark: /^\d/.test(mark ?? '') ? (mark ?? '') : '•', spans: inline(item ?? '') });
     rest = match.index + match[0].length;
   }
   spans.push(...inline(text.slice(rest)));
@@ -78,7 +95,7 @@ function spanOf(match: RegExpExecArray): { made: Span; length: number } | null {
 function mention(spans: Span[], { names, me }: Mentioned): Span[] {
   const pattern = new RegExp(`(@(?:${anyOf(names)})(?![A-Za-z0-9_]))`, 'gu');
   return spans.flatMap((span): Span[] => {
-    if (span.kind === 'bold' || span.kind === 'italic' || span.kind === 'strike') {
+    if ('spans' in span) {
       return [{ ...span, spans: mention(span.spans, { names, me }) }];
     }
     if (span.kind !== 'text') return [span];
@@ -106,6 +123,9 @@ function isUrl(text: string): boolean {
 }
 
 const FENCE = /```(?:[\w+-]*\n)?([^]+?)\n?```\n?/g;
+const LINES = /^(?<quote>(?:>(?: .*)?(?:\n|$))+)|^(?<mark>-|\d{1,3}\.) (?<item>.*)(?:\n|$)/gm;
+/** What stands on lines of its own stays a word of its own on one. */
+const SEPARATED = { bold: '', italic: '', strike: '', quote: ' ', item: ' ' };
 /** Emphasis is bounded, so that a text of a million openings without an end is still read quickly. */
 const INLINE = new RegExp(
   [

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { spansOf } from '../../src/state/text';
+import { plainOf, spansOf } from '../../src/state/text';
 
 test('plain text stays as it was written', () => {
   for (const text of ['', 'hello', '2 * 3 * 4', 'snake_case_name', '<b>not html</b>', '**', 'a ` b']) {
@@ -54,4 +54,19 @@ test('a text made to be slow to read is read all the same', () => {
   for (const text of ['**a '.repeat(20_000), '~~'.repeat(30_000), '* a'.repeat(20_000)]) {
     expect(spansOf(text)).toEqual([{ kind: 'text', text }]);
   }
+});
+
+test('quotes and lists are lines of their own, and what looks like them within a line is not', () => {
+  expect(spansOf('> Bo:\n> tea?\nyes')).toEqual([
+    { kind: 'quote', spans: [{ kind: 'text', text: 'Bo:\ntea?' }] },
+    { kind: 'text', text: 'yes' },
+  ]);
+  expect(spansOf('Two:\n- **a**\n2. b\nand - not * this > here')).toEqual([
+    { kind: 'text', text: 'Two:\n' },
+    { kind: 'item', mark: '•', spans: [{ kind: 'bold', spans: [{ kind: 'text', text: 'a' }] }] },
+    { kind: 'item', mark: '2.', spans: [{ kind: 'text', text: 'b' }] },
+    { kind: 'text', text: 'and - not * this > here' },
+  ]);
+  expect(spansOf('>_<')).toEqual([{ kind: 'text', text: '>_<' }]);
+  expect(plainOf('> a\n- b\n- c')).toBe('a b c');
 });

@@ -1,12 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import type { AxeResults, RunOptions } from 'axe-core';
-import type { Page } from 'playwright-core';
-import { describe, expect, test } from 'vitest';
+import { describe, test } from 'vitest';
+import { check } from './axe';
 import { useBrowser } from './browser';
 
 const { open } = useBrowser();
-const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 describe.each([
   { language: 'en', theme: 'light' },
@@ -157,14 +153,3 @@ test('an empty network', async () => {
   await page.getByTestId('transfers').click();
   await check(page, 'nobody there');
 });
-
-async function check(page: Page, view: string): Promise<void> {
-  await page.evaluate(axe);
-  const options: RunOptions = { resultTypes: ['violations'] };
-  const { violations } = await page.evaluate(
-    (options) => (window as unknown as { axe: { run(o: RunOptions): Promise<AxeResults> } }).axe.run(options),
-    options,
-  );
-  const found = violations.flatMap(({ id, nodes }) => nodes.map((node) => `${view}: ${id}: ${node.html} ${node.failureSummary}`));
-  expect(found).toEqual([]);
-}

@@ -1,31 +1,19 @@
-import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, inject } from 'vitest';
-import type { FakeBackend } from '../../src/ipc/fake';
-
-declare global {
-  interface Window {
-    lanyardFake: FakeBackend;
-  }
-}
+import { launch } from '../../tools/browser';
+import { READY, type World } from '../../tools/screens';
 
 export interface Look {
-  world?: 'quiet' | 'fresh' | 'lonely';
+  world?: World;
+  /** Another page than the window. */
+  path?: string;
+  contrast?: 'more' | 'forced';
   messages?: number;
   people?: number;
   language?: 'en' | 'zh-CN';
   theme?: 'light' | 'dark';
   size?: { width: number; height: number };
 }
-
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 
 /**
  * A browser for the tests of one file. Whatever a page complains of (an error, a refusal by the content security
@@ -37,7 +25,7 @@ export function useBrowser(): { open: (look?: Look) => Promise<Page> } {
   let complaints: string[] = [];
 
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+    browser = await launch();
   });
   afterAll(() => browser.close());
   afterEach(async () => {
@@ -50,12 +38,14 @@ export function useBrowser(): { open: (look?: Look) => Promise<Page> } {
 
   return {
     async open(look = {}) {
-      const { world = 'quiet', messages = 40, people = 12, language = 'en', theme = 'light' } = look;
+      const { path = '/', world = 'quiet', messages = 40, people = 12, language = 'en', theme = 'light' } = look;
       const options: BrowserContextOptions = {
         locale: language,
         colorScheme: theme,
         viewport: look.size ?? { width: 1200, height: 760 },
         reducedMotion: 'reduce',
+        contrast: look.contrast === 'more' ? 'more' : 'no-preference',
+        forcedColors: look.contrast === 'forced' ? 'active' : 'none',
       };
       const page = await (await browser.newContext(options)).newPage();
       pages.push(page);
@@ -63,8 +53,8 @@ export function useBrowser(): { open: (look?: Look) => Promise<Page> } {
       page.on('console', (line) => {
         if (line.type() === 'error') complaints.push(line.text());
       });
-      await page.goto(`${inject('address')}/?world=${world}&messages=${messages}&people=${people}`);
-      await page.getByTestId('room').first().waitFor({ state: 'attached' });
+      await page.goto(`${inject('address')}${path}?world=${world}&messages=${messages}&people=${people}`);
+      await page.locator(path === '/' ? READY[world] : '[data-testid=gallery]').first().waitFor({ state: 'attached' });
       return page;
     },
   };
