@@ -27,6 +27,9 @@ const MAX_REST: Duration = Duration::from_secs(30);
 pub(super) struct Dials<D: Dial> {
     dial: D,
     author: PeerId,
+    /// In which order devices are dialled: another one at each receiver. If all dialled the same few, what the others have would
+    /// be asked of nobody.
+    order: u64,
     known: BTreeMap<PeerId, Known>,
     running: JoinSet<(Source, io::Result<Dialled<D::Stream>>)>,
 }
@@ -48,7 +51,8 @@ enum State {
 
 impl<D: Dial> Dials<D> {
     pub fn new(dial: D, author: PeerId, sources: Vec<Source>) -> Dials<D> {
-        let mut dials = Dials { dial, author, known: BTreeMap::new(), running: JoinSet::new() };
+        let order = getrandom::u64().unwrap_or_default();
+        let mut dials = Dials { dial, author, order, known: BTreeMap::new(), running: JoinSet::new() };
         let (first, rest): (Vec<Source>, Vec<Source>) =
             sources.into_iter().partition(|source| source.peer == author);
         dials.learn(first.into_iter().chain(rest));
@@ -79,7 +83,7 @@ impl<D: Dial> Dials<D> {
         let due = |known: &Known| matches!(known.state, State::Resting(until) if until <= now);
         let mut peers: Vec<PeerId> =
             self.known.iter().filter(|(_, known)| due(known)).map(|(peer, _)| *peer).collect();
-        peers.sort_by_key(|peer| *peer != self.author);
+        peers.sort_by_key(|peer| (*peer != self.author, self.place(*peer)));
         for peer in peers {
             if free == 0 && peer != self.author {
                 return;
@@ -94,6 +98,11 @@ impl<D: Dial> Dials<D> {
                 (source, dialled)
             });
         }
+    }
+
+    fn place(&self, peer: PeerId) -> u64 {
+        let first = peer.0.first_chunk().copied().unwrap_or_default();
+        self.order ^ u64::from_be_bytes(first)
     }
 
     /// How the next dial ended; `None` where none is under way.
