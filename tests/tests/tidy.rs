@@ -97,6 +97,7 @@ const PROTOCOL: &[Row] = &[
 
 /// From the top to the bottom.
 const ENGINE: &[Row] = &[
+    ("saying", &[]),
     ("api", &[]),
     ("config", &[]),
     ("net", &[]),
@@ -116,15 +117,15 @@ const FOREIGN: &[&str] = &["target", "node_modules", "dist", "gen", "corpus", "a
 
 fn imports_go_upwards(krate: &str, rows: &[Row]) {
     let root = repository().join(krate).join("src");
-    let reexports = reexports(&root.join("lib.rs"));
+    let mut reexports = reexports(&root.join("lib.rs"));
+    reexports.extend(macros(krate));
     let level = |module: &str| rows.iter().position(|row| row.0 == module);
     let mut seen = BTreeSet::new();
     for (path, text) in sources(&["rs"]) {
         let Ok(inner) = path.strip_prefix(Path::new(krate).join("src")) else {
             continue;
         };
-        let module = inner.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
-        let module = module.unwrap_or_default().trim_end_matches(".rs").to_owned();
+        let module = module_of(inner);
         // The front page names every module; programs and tests stand below all of them.
         let is_for_tests = inner.iter().any(|part| part == "tests" || part == "tests.rs");
         if is_for_tests || ["lib", "bin"].contains(&module.as_str()) {
@@ -148,6 +149,27 @@ fn imports_go_upwards(krate: &str, rows: &[Row]) {
     }
     let missing: Vec<_> = rows.iter().map(|row| row.0).filter(|row| !seen.contains(*row)).collect();
     assert!(missing.is_empty(), "rows without a module: {missing:?}");
+}
+
+/// The module at the top that a file is in.
+fn module_of(inner: &Path) -> String {
+    let module = inner.components().next().map(|part| part.as_os_str().to_string_lossy().into_owned());
+    module.unwrap_or_default().trim_end_matches(".rs").to_owned()
+}
+
+/// Which module each macro comes from that a crate exports: the compiler puts them all on the front page.
+fn macros(krate: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (path, text) in sources(&["rs"]) {
+        let Ok(inner) = path.strip_prefix(Path::new(krate).join("src")) else { continue };
+        for item in parse(&path, &text).items {
+            let syn::Item::Macro(item) = item else { continue };
+            let is_exported = item.attrs.iter().any(|attribute| attribute.path().is_ident("macro_export"));
+            let name = item.ident.filter(|_| is_exported);
+            found.extend(name.map(|name| (name.to_string(), module_of(inner))));
+        }
+    }
+    found
 }
 
 /// Which module each name comes from that the front page hands on.

@@ -8,8 +8,6 @@ mod error;
 mod files;
 mod network;
 mod rooms;
-#[cfg(test)]
-mod sentences;
 mod shares;
 #[cfg(test)]
 mod typescript;

@@ -35,8 +35,6 @@ mod start;
 mod tests;
 mod view;
 
-#[cfg(test)]
-pub(crate) use commands::refused;
 pub use handle::{Events, Handle};
 pub use lock::ProfileLock;
 

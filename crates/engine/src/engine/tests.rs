@@ -8,6 +8,7 @@ mod messages;
 mod pasted;
 mod private;
 mod queue;
+mod sentences;
 mod shares;
 
 use std::path::Path;
