@@ -191,7 +191,7 @@ fn fuzz() -> Result<()> {
 }
 
 fn hosts() -> Result<()> {
-    run(&mut cargo(["test", "--workspace", "--test", "hosts"]))
+    run(&mut cargo(["test", "--workspace", "--test", "hosts", "--test", "firewalls"]))
 }
 
 fn rooms() -> Result<()> {
