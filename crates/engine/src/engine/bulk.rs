@@ -387,7 +387,7 @@ pub const MAX_ASKERS: usize = 16;
 /// One that is answered, and one that was begun before the last was over.
 pub const MAX_ASKERS_PER_PEER: usize = 2;
 /// Connections that are served at a time: more would only share the same disk and wire.
-const MAX_SERVES: usize = 32;
+const MAX_SERVES: usize = 16;
 /// Nobody takes all the places. A receiver fetches no more at a time from one device; what it has ended may be heard of here
 /// only after what it begins next.
 const MAX_SERVES_PER_PEER: usize = AT_ONCE_FROM_PEER + 2;
