@@ -69,6 +69,11 @@ impl Lan {
         ANSWER.get_or_init(Lan::try_out).clone()
     }
 
+    /// A network for a test, or none with the words why it is skipped.
+    pub fn or_skip() -> Option<Lan> {
+        Lan::available().inspect_err(|why| println!("skipped: {why}")).ok().map(|()| Lan::new())
+    }
+
     fn try_out() -> Result<(), String> {
         let probe = format!("{PREFIX}{}-probe", std::process::id());
         try_ip(&["netns", "add", &probe]).map_err(|why| format!("no network namespaces here ({why})"))?;

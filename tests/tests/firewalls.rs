@@ -11,7 +11,7 @@ use serde_json::Value;
 
 #[test]
 fn whoever_cannot_be_dialled_dials_when_it_is_asked_to() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
     ann.close_tcp();
     let [ann, bob] = together([&ann, &bob]);
@@ -24,7 +24,7 @@ fn whoever_cannot_be_dialled_dials_when_it_is_asked_to() {
 
 #[test]
 fn who_can_be_dialled_is_not_knocked_at() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = together(["ann", "bob"].map(|name| lan.host(name)).each_ref());
     let path = offer(&ann, &random(&ann, 2));
     bob.process.wait_for("a whole file", LONG, is_done);
@@ -34,7 +34,7 @@ fn who_can_be_dialled_is_not_knocked_at() {
 
 #[test]
 fn a_third_one_passes_on_between_two_that_cannot_be_dialled_and_has_nothing_of_it() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let hosts = ["ann", "bob", "cara"].map(|name| lan.host(name));
     hosts[0].close_tcp();
     hosts[1].close_tcp();
@@ -58,7 +58,7 @@ fn a_third_one_passes_on_between_two_that_cannot_be_dialled_and_has_nothing_of_i
 
 #[test]
 fn when_the_one_who_passes_on_is_killed_people_are_told_and_another_one_goes_on() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let hosts = ["ann", "bob", "cara", "dora"].map(|name| lan.host(name));
     hosts[0].close_tcp();
     hosts[1].close_tcp();
@@ -84,7 +84,7 @@ fn when_the_one_who_passes_on_is_killed_people_are_told_and_another_one_goes_on(
 
 #[test]
 fn shared_folders_of_whoever_cannot_be_dialled_can_be_looked_into() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
     ann.close_tcp();
     let [ann, bob] = together([&ann, &bob]);
@@ -100,7 +100,7 @@ fn shared_folders_of_whoever_cannot_be_dialled_can_be_looked_into() {
 
 #[test]
 fn what_is_too_long_for_datagrams_comes_from_and_to_whoever_cannot_be_dialled() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
     ann.close_tcp();
     let [ann, bob] = together([&ann, &bob]);
@@ -115,16 +115,6 @@ fn what_is_too_long_for_datagrams_comes_from_and_to_whoever_cannot_be_dialled() 
         }
     }
     assert!(counted(&lan, MEET) > 0, "bob cannot have fetched it by himself");
-}
-
-fn lan() -> Option<Lan> {
-    match Lan::available() {
-        Ok(()) => Some(Lan::new()),
-        Err(why) => {
-            println!("skipped: {why}");
-            None
-        }
-    }
 }
 
 /// Nodes that accept whatever is offered, and see each other.

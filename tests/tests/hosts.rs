@@ -17,7 +17,7 @@ use serde_json::Value;
 
 #[test]
 fn two_hosts_find_each_other_within_a_second() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let ann = Node::up(&lan.host("ann"));
     let bob = Node::up(&lan.host("bob"));
     let (bob_ready, _) = bob.process.wait_timed("ready", SOON, |event| event["event"] == "ready");
@@ -33,7 +33,7 @@ fn two_hosts_find_each_other_within_a_second() {
 
 #[test]
 fn who_leaves_is_gone_at_once() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     let ended = bob.leave();
@@ -43,7 +43,7 @@ fn who_leaves_is_gone_at_once() {
 
 #[test]
 fn who_dies_is_gone_after_the_lease() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     bob.process.kill();
@@ -52,7 +52,7 @@ fn who_dies_is_gone_after_the_lease() {
 
 #[test]
 fn several_profiles_on_one_host_see_each_other_and_the_rest() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let host = lan.host("ann");
     let nodes = [
         Node::up(&host),
@@ -69,7 +69,7 @@ fn several_profiles_on_one_host_see_each_other_and_the_rest() {
 
 #[test]
 fn a_verb_without_a_running_node_finds_people_by_itself() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
     let alone = ann.run(&["peers", "--wait", "1"]);
     assert_eq!((alone.code, alone.lines.len()), (Some(3), 0));
@@ -80,7 +80,7 @@ fn a_verb_without_a_running_node_finds_people_by_itself() {
 
 #[test]
 fn people_talk_in_the_lobby_in_a_room_and_alone() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     bob.sees("ann");
@@ -100,7 +100,7 @@ fn people_talk_in_the_lobby_in_a_room_and_alone() {
 
 #[test]
 fn nobody_else_reads_what_two_people_say_to_each_other() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let nodes = ["ann", "bob", "cyd"].map(|name| Node::up(&lan.host(name)));
     let [ann, bob, cyd] = &nodes;
     ann.sees("bob");
@@ -114,7 +114,7 @@ fn nobody_else_reads_what_two_people_say_to_each_other() {
 
 #[test]
 fn a_restarted_node_still_knows_what_was_said() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let host = lan.host("ann");
     let ann = Node::up(&host);
     ann.does(&["say", "#lobby", "note to self"]);
@@ -127,7 +127,7 @@ fn a_restarted_node_still_knows_what_was_said() {
 
 #[test]
 fn who_comes_late_gets_the_whole_history() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     for number in 0..20 {
@@ -141,7 +141,7 @@ fn who_comes_late_gets_the_whole_history() {
 
 #[test]
 fn who_comes_late_gets_it_from_others_when_the_author_is_gone() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     ann.does(&["say", "#lobby", "my last words"]);
@@ -153,7 +153,7 @@ fn who_comes_late_gets_it_from_others_when_the_author_is_gone() {
 
 #[test]
 fn what_was_said_while_the_cable_was_out_arrives_when_it_is_back() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     bob.sees("ann");
@@ -167,7 +167,7 @@ fn what_was_said_while_the_cable_was_out_arrives_when_it_is_back() {
 
 #[test]
 fn a_sender_killed_in_mid_chat_loses_nothing_that_was_acknowledged() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let host = lan.host("ann");
     let bob = Node::up(&lan.host("bob"));
     let mut acknowledged = Vec::new();
@@ -197,7 +197,7 @@ fn a_sender_killed_in_mid_chat_loses_nothing_that_was_acknowledged() {
 
 #[test]
 fn without_multicast_people_still_talk_by_address() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     lan.cut_multicast();
     let ann = Node::up(&lan.host("ann"));
     let bob = Node::up_with(&lan.host("bob"), &["--peer", &ann.host.address()]);
@@ -211,7 +211,7 @@ fn without_multicast_people_still_talk_by_address() {
 
 #[test]
 fn hosts_with_only_ipv6_find_each_other_and_talk() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let ann = Node::up(&lan.host_with("ann", Addresses::OnlyIpv6));
     let bob = Node::up_with(&lan.host_with("bob", Addresses::OnlyIpv6), ACCEPT_ANY);
     ann.sees("bob");
@@ -224,7 +224,7 @@ fn hosts_with_only_ipv6_find_each_other_and_talk() {
 
 #[test]
 fn on_a_network_that_loses_every_fifth_packet_every_message_arrives() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     lan.lose_percent(20);
     let nodes = ["ann", "bob", "cyd"].map(|name| Node::up(&lan.host(name)));
     let mut expected = Vec::new();
@@ -242,7 +242,7 @@ fn on_a_network_that_loses_every_fifth_packet_every_message_arrives() {
 
 #[test]
 fn a_large_file_arrives_whole_before_it_is_called_delivered() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = (Node::up(&lan.host("ann")), Node::up_with(&lan.host("bob"), ACCEPT_ANY));
     ann.sees("bob");
     let file = file_of(&ann, "large.iso", 1 << 30);
@@ -256,7 +256,7 @@ fn a_large_file_arrives_whole_before_it_is_called_delivered() {
 
 #[test]
 fn a_folder_arrives_with_all_that_is_in_it() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = (Node::up(&lan.host("ann")), Node::up_with(&lan.host("bob"), ACCEPT_ANY));
     ann.sees("bob");
     let folder = ann.host.folder().join("photos");
@@ -273,7 +273,7 @@ fn a_folder_arrives_with_all_that_is_in_it() {
 
 #[test]
 fn a_file_that_exists_is_never_overwritten_and_the_same_one_is_not_doubled() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = (Node::up(&lan.host("ann")), Node::up_with(&lan.host("bob"), ACCEPT_ANY));
     ann.sees("bob");
     let mut sums = Vec::new();
@@ -290,7 +290,7 @@ fn a_file_that_exists_is_never_overwritten_and_the_same_one_is_not_doubled() {
 
 #[test]
 fn an_offer_is_fetched_only_after_a_yes_and_to_where_it_is_wanted() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     let file = file_of(&ann, "report.pdf", 2_000_000);
@@ -306,7 +306,7 @@ fn an_offer_is_fetched_only_after_a_yes_and_to_where_it_is_wanted() {
 
 #[test]
 fn the_rule_to_accept_everything_holds_for_what_was_offered_before_the_start() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     let file = file_of(&ann, "report.pdf", 2_000_000);
@@ -322,7 +322,7 @@ fn the_rule_to_accept_everything_holds_for_what_was_offered_before_the_start() {
 
 #[test]
 fn who_declines_is_not_sent_anything_and_the_sender_learns_it() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| Node::up(&lan.host(name)));
     ann.sees("bob");
     let file = file_of(&ann, "report.pdf", 1000);
@@ -334,7 +334,7 @@ fn who_declines_is_not_sent_anything_and_the_sender_learns_it() {
 
 #[test]
 fn a_transfer_cancelled_midway_leaves_no_file_behind() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = (Node::up(&lan.host("ann")), Node::up_with(&lan.host("bob"), ACCEPT_ANY));
     if let Err(why) = ann.host.limit_mbit(200) {
         return println!("skipped: {why}");
@@ -352,7 +352,7 @@ fn a_transfer_cancelled_midway_leaves_no_file_behind() {
 
 #[test]
 fn a_profile_is_run_by_one_node_and_a_second_learns_by_which() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let ann = Node::up(&lan.host("ann"));
     let second = ann.host.run(&["up"]);
     assert_eq!((second.code, second.lines.len()), (Some(1), 0));
@@ -364,7 +364,7 @@ fn a_profile_is_run_by_one_node_and_a_second_learns_by_which() {
 
 #[test]
 fn a_port_that_another_program_has_is_said_plainly_or_worked_around() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = (lan.host("ann"), Node::up(&lan.host("bob")));
     let port = bob.does(&["status"]).lines[0]["network"]["port"].to_string();
     let holder = Process::start("holder", ann.command(built_beside("probe")).args(["hold", &port]));
@@ -399,7 +399,7 @@ mod the_network_itself {
 
     #[test]
     fn carries_multicast_until_a_cable_is_pulled_and_again_when_it_is_back() {
-        let Some(lan) = lan() else { return };
+        let Some(lan) = Lan::or_skip() else { return };
         let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
         assert_eq!(pings(&ann, &bob), 200);
         bob.cut();
@@ -410,7 +410,7 @@ mod the_network_itself {
 
     #[test]
     fn carries_no_multicast_once_it_is_cut_off() {
-        let Some(lan) = lan() else { return };
+        let Some(lan) = Lan::or_skip() else { return };
         let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
         lan.cut_multicast();
         assert_eq!(pings(&ann, &bob), 0);
@@ -418,7 +418,7 @@ mod the_network_itself {
 
     #[test]
     fn is_in_two_when_it_is_parted_and_one_again_when_it_is_healed() {
-        let Some(lan) = lan() else { return };
+        let Some(lan) = Lan::or_skip() else { return };
         let hosts = lan.hosts(["ann", "bob", "cyd"], Addresses::OnlyIpv4);
         let [ann, bob, cyd] = hosts.as_slice() else { panic!("three hosts") };
         lan.part(&[&hosts[..2]]);
@@ -429,7 +429,7 @@ mod the_network_itself {
 
     #[test]
     fn loses_what_one_host_sends_and_counts_it_all_the_same() {
-        let Some(lan) = lan() else { return };
+        let Some(lan) = Lan::or_skip() else { return };
         let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| lan.host(name));
         assert_eq!(pings(&ann, &bob), 200);
         let before = lan.traffic()[1];
@@ -442,7 +442,7 @@ mod the_network_itself {
 
     #[test]
     fn carries_no_more_than_the_shared_medium_takes() {
-        let Some(lan) = lan() else { return };
+        let Some(lan) = Lan::or_skip() else { return };
         let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
         assert_eq!(pings_of(&ann, &bob, 2000), 2000);
         lan.share_kbit(1);
@@ -451,7 +451,7 @@ mod the_network_itself {
 
     #[test]
     fn loses_what_it_is_told_to_lose() {
-        let Some(lan) = lan() else { return };
+        let Some(lan) = Lan::or_skip() else { return };
         let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
         lan.lose_percent(50);
         assert!(pings(&ann, &bob) < 200, "a ping ends at the first loss");
@@ -526,16 +526,6 @@ impl Node {
         let log = self.log(to);
         for one in expected {
             assert_eq!(log.iter().filter(|line| *line == one).count(), 1, "{one} in {log:?}");
-        }
-    }
-}
-
-fn lan() -> Option<Lan> {
-    match Lan::available() {
-        Ok(()) => Some(Lan::new()),
-        Err(why) => {
-            println!("skipped: {why}");
-            None
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use super::{LOBBY, Lan, TEXT, arrive, lan, person, say, window_of};
+use super::{LOBBY, Lan, TEXT, arrive, person, say, window_of};
 use lanyard_tests::window::Window;
 use serde_json::Value;
 
 #[tokio::test]
 async fn what_was_not_seen_is_counted_and_mentions_apart_until_the_room_is_opened() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = both(&lan).await;
     ann.click(&person("Bob")).await;
     ann.read("[data-testid=title]", "Bob").await;
@@ -26,7 +26,7 @@ async fn what_was_not_seen_is_counted_and_mentions_apart_until_the_room_is_opene
 
 #[tokio::test]
 async fn what_is_pinned_is_pinned_for_everybody_and_one_step_away() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = both(&lan).await;
     ann.click(LOBBY).await;
     bob.click(LOBBY).await;
@@ -45,7 +45,7 @@ async fn what_is_pinned_is_pinned_for_everybody_and_one_step_away() {
 
 #[tokio::test]
 async fn a_date_is_jumped_to() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let ann = arrive(&lan, "Ann").await;
     ann.click(LOBBY).await;
     say(&ann, "First of all").await;
@@ -66,7 +66,7 @@ async fn a_date_is_jumped_to() {
 
 #[tokio::test]
 async fn history_is_exported_into_a_folder_that_is_picked() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let ann = arrive(&lan, "Ann").await;
     ann.click(LOBBY).await;
     say(&ann, "For the record: 会议").await;
@@ -85,7 +85,7 @@ async fn history_is_exported_into_a_folder_that_is_picked() {
 
 #[tokio::test]
 async fn a_draft_is_there_again_after_the_program_was_ended_and_started() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let host = lan.host("ann");
     let ann = window_of(&host, "Ann").await;
     ann.click(LOBBY).await;
@@ -104,7 +104,7 @@ async fn a_draft_is_there_again_after_the_program_was_ended_and_started() {
 
 #[tokio::test]
 async fn who_is_put_out_of_a_private_room_is_told_and_reads_no_more() {
-    let Some(lan) = lan() else { return };
+    let Some(lan) = Lan::or_skip() else { return };
     let (ann, bob) = both(&lan).await;
     ann.click("[data-testid=join-room]").await;
     ann.click("[data-testid=tab-private]").await;

@@ -240,16 +240,28 @@ async fn offer(engine: &Engine, to: &str, path: &Path) -> String {
 
 /// Waits for a transfer that is like this.
 async fn until(engine: &Engine, like: impl Fn(&Transfer) -> bool) -> Transfer {
+    let mut events = engine.handle().subscribe();
     tokio::time::timeout(SOON, async {
         loop {
             if let Some(found) = snapshot(engine).await.transfers.into_iter().find(&like) {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            events.next().await.expect("it runs");
         }
     })
     .await
     .expect("it comes to that")
+}
+
+/// Waits until something is so on the disk, of which nobody tells.
+async fn eventually(is_so: impl Fn() -> bool) {
+    tokio::time::timeout(SOON, async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("it comes to that");
 }
 
 const SOON: Duration = Duration::from_secs(30);

@@ -154,3 +154,41 @@ impl<D: Dial> Dials<D> {
         resting.min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tokio::io::DuplexStream;
+
+    use super::*;
+
+    /// Nobody ever answers.
+    #[derive(Clone)]
+    struct Silence;
+
+    impl Dial for Silence {
+        type Stream = DuplexStream;
+
+        async fn dial(&self, _: Source) -> io::Result<Dialled<DuplexStream>> {
+            std::future::pending().await
+        }
+    }
+
+    #[tokio::test]
+    async fn all_have_the_author_and_whatever_a_device_has_some_other_one_asks_of_it() {
+        let people: Vec<Source> =
+            (1..=20).map(|n| Source { peer: PeerId([n; 32]), addresses: Vec::new() }).collect();
+        let author = people[0].peer;
+        let mut asked = BTreeSet::new();
+        for _ in 0..100 {
+            let dials = Dials::new(Silence, author, people.clone());
+            let dialling = dials.known.iter().filter(|(_, known)| known.state == State::Dialling);
+            let dialling: Vec<PeerId> = dialling.map(|(peer, _)| *peer).collect();
+            assert_eq!(dialling.len(), MAX_LINKS);
+            assert!(dialling.contains(&author));
+            asked.extend(dialling);
+        }
+        assert_eq!(asked.len(), people.len(), "nobody is left out by all of a hundred");
+    }
+}

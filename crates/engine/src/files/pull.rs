@@ -124,17 +124,20 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
             let (plan, list) = open.manifest(&wanted.offer, wanted.chosen()).await?;
             Ok((plan, list, dialled.near, dialled.way, open))
         };
-        match listed.await {
+        let error = match listed.await {
             Ok((mut plan, list, near, way, open)) => {
                 plan.fit(room);
                 return Ok((plan, list, Some(First { source, near, way, open })));
             }
-            Err(error) if source.peer == wanted.author => last = error,
+            Err(error) => error,
+        };
+        // It may have something to give by the time that somebody else has said what there is.
+        dials.rest(source.peer);
+        if source.peer == wanted.author {
+            last = error;
+        } else if !matches!(last, PullError::Failed { .. } | PullError::Held) {
             // Only the author speaks for the offer: others may have started again, and have nothing to give any more.
-            Err(error) if !matches!(last, PullError::Failed { .. } | PullError::Held) => {
-                last = PullError::lost(error)
-            }
-            Err(_) => {}
+            last = PullError::lost(error);
         }
     }
 }

@@ -109,15 +109,7 @@ async fn of_a_part_nothing_is_kept_for_the_rest_once_that_will_never_come() {
         assert!(staged.join(&id).exists(), "the rest may be wanted");
         id
     };
-    let gone = async || {
-        tokio::time::timeout(SOON, async {
-            while staged.exists() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await
-        .expect("what was kept for the rest goes");
-    };
+    let gone = async || eventually(|| !staged.exists()).await;
 
     let forgotten = part_of("forgotten").await;
     bob.handle().call(Command::ForgetTransfer { transfer: forgotten }).await.unwrap();

@@ -54,13 +54,7 @@ async fn me(engine: &Engine) -> String {
 
 /// Waits until nothing is staged in a folder.
 async fn until_clear(folder: &Path) {
-    tokio::time::timeout(SOON, async {
-        while folder.join(".lanyard-part").exists() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .expect("what was staged goes");
+    eventually(|| !folder.join(".lanyard-part").exists()).await;
 }
 
 #[tokio::test]

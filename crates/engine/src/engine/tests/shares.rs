@@ -47,7 +47,7 @@ async fn only_those_see_a_folder_whom_it_is_shared_with_also_after_a_restart() {
     let plans = folder(home.path(), "plans", &["plan.txt"]);
     meet(&bob, &ann).await;
     meet(&eve, &ann).await;
-    eventually_in(&ann, |snapshot| snapshot.peers.iter().filter(|peer| peer.online).count() == 2).await;
+    once(&ann, |snapshot| snapshot.peers.iter().filter(|peer| peer.online).count() == 2).await;
     let only_bob = ShareAudience::People { people: vec!["@bob".to_owned()] };
     let share = share(&ann, &plans, only_bob).await;
     let bob_id = snapshot(&bob).await.me.id;
@@ -229,13 +229,12 @@ async fn many_who_ask_at_once_are_all_answered() {
     for got in futures_util::future::join_all(getting).await {
         got.unwrap();
     }
-    tokio::time::timeout(SOON, async {
-        while !names.iter().all(|name| home.path().join("bob/downloads").join(name).exists()) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .expect("all of them come");
+    let all_done = |snapshot: &Snapshot| {
+        let done = snapshot.transfers.iter().filter(|transfer| transfer.state == TransferState::Done);
+        done.count() == names.len()
+    };
+    once(&bob, all_done).await;
+    assert!(names.iter().all(|name| home.path().join("bob/downloads").join(name).exists()));
     down(ann).await;
     down(bob).await;
 }
@@ -414,27 +413,19 @@ async fn goes_on(engine: &Engine, id: &str, into: &Path) -> Transfer {
             if !matches!(now.state, TransferState::Waiting | TransferState::Running) {
                 return now;
             }
-            let _ = tokio::time::timeout(Duration::from_millis(100), events.next()).await;
+            events.next().await.expect("it runs");
         }
     })
     .await
     .expect("it ends")
 }
 
-async fn eventually(is_so: impl Fn() -> bool) {
-    tokio::time::timeout(SOON, async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .expect("it comes to that");
-}
-
-async fn eventually_in(engine: &Engine, is_so: impl Fn(&Snapshot) -> bool) {
+/// Looks again after each event.
+async fn once(engine: &Engine, is_so: impl Fn(&Snapshot) -> bool) {
+    let mut events = engine.handle().subscribe();
     tokio::time::timeout(SOON, async {
         while !is_so(&snapshot(engine).await) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            events.next().await.expect("it runs");
         }
     })
     .await

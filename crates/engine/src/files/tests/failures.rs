@@ -45,14 +45,10 @@ async fn a_file_that_vanished_fails_alone_by_name_and_a_retry_fetches_only_it() 
     fs::rename(&gone_aside, &gone).unwrap();
     fs::rename(&film_aside, &film).unwrap();
     dates.iter().zip([&gone, &film]).for_each(|(was, path)| date(path, *was));
-    let (wire, holder) = duplex(MIB);
-    let counted = Wire::new(wire);
-    let arrived = counted.arrived.clone();
-    drop(lan.serves(holder));
-    let received = lan.pulls_over(counted, &offer).await.unwrap();
-    assert_eq!(received.paths, [lan.downloads().join("album")]);
+    let (received, arrived) = lan.pulls_counted(&offer, None, None).await;
+    assert_eq!(received.unwrap().paths, [lan.downloads().join("album")]);
     assert_eq!(tree(&lan.downloads()), tree(&lan.home()));
-    assert!(arrived.load(Relaxed) < 7 * MIB as u64);
+    assert!(arrived < 7 * MIB as u64);
 }
 
 #[tokio::test]

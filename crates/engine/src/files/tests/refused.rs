@@ -62,14 +62,10 @@ async fn a_file_that_the_disk_refuses_fails_alone_by_name_and_a_retry_fetches_on
     }
     assert_eq!(tree(&lan.downloads()), expected, "and nothing of them has a name");
 
-    let (wire, holder) = duplex(MIB);
-    let counted = Wire::new(wire);
-    let arrived = counted.arrived.clone();
-    drop(lan.serves(holder));
-    let received = lan.pulls_over(counted, &offer).await.unwrap();
-    assert_eq!(received.paths, [lan.downloads().join("album")]);
+    let (received, arrived) = lan.pulls_counted(&offer, None, None).await;
+    assert_eq!(received.unwrap().paths, [lan.downloads().join("album")]);
     assert_eq!(tree(&lan.downloads()), tree(&lan.home()));
-    assert!(arrived.load(Relaxed) < 7 * MIB as u64);
+    assert!(arrived < 7 * MIB as u64);
     assert!(fs::read(film).unwrap() == fs::read(lan.downloads().join("album/film")).unwrap());
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use lanyard_proto::identity::Identity;
@@ -95,6 +96,28 @@ async fn who_comes_when_the_author_is_gone_gets_everything_from_who_has_it() {
     let second = cyd.fetches(ann.id, &offer, &[bob.id]).await.unwrap().unwrap();
     assert_eq!(first.end.digest(), second.end.digest());
     assert_eq!(super::lan::tree(cyd.home.path()), super::lan::tree(ann.home.path()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_had_nothing_to_give_a_moment_ago_is_asked_again() {
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    let book = Book::default();
+    let ann = Person::new(ANN, &book);
+    let data = sample(48 * MIB);
+    let offer = ann.offers("film", &data).await;
+    let bob = Person::with(2, &book, |_| match ASKED.fetch_add(1, Relaxed) {
+        0 => Verdict::MayNot,
+        _ => Verdict::MayFetch,
+    });
+    bob.fetches(ann.id, &offer, &[ann.id]).await.unwrap().unwrap();
+    let cyd = Person::new(3, &book);
+    let fetching = cyd.fetches(ann.id, &offer, &[ann.id, bob.id]);
+    let holding = cyd.holding().await;
+    ann.leaves();
+    assert!(!holding.lock().have.is_full(), "ann has not given all");
+    fetching.await.unwrap().unwrap();
+    assert!(fs::read(cyd.path("film")).unwrap() == data);
+    assert!(ASKED.load(Relaxed) >= 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

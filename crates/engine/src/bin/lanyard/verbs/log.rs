@@ -289,7 +289,7 @@ pub fn said(message: &Message) -> String {
         MessageKind::Text => text::paragraph(&message.text, "    "),
         MessageKind::Offer => {
             let hint = message.transfer.as_deref().filter(|_| !message.mine);
-            let hint = hint.map(|id| paint(QUIET, &format!("  lanyard accept {}", text::short(id))));
+            let hint = hint.map(|id| paint(QUIET, &format!("  lanyard accept {}", text::short_transfer(id))));
             format!("offers {}{}", text::line(&message.text), hint.unwrap_or_default())
         }
         MessageKind::Note => happened(message),
@@ -371,3 +371,43 @@ const FOUND: u32 = 200;
 
 /// Names that are written out.
 const NAMES: usize = 12;
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// Somebody's message, as the node gives it.
+    pub fn message(text: &str) -> Message {
+        Message {
+            id: "5f3a".to_owned(),
+            room: "a".to_owned(),
+            author: "b".to_owned(),
+            name: "Ann".to_owned(),
+            mine: false,
+            time: 0,
+            kind: MessageKind::Text,
+            text: text.to_owned(),
+            reply: None,
+            edited: None,
+            deleted: false,
+            reactions: Vec::new(),
+            mentions: Vec::new(),
+            to_me: false,
+            pinned: false,
+            late: false,
+            disputed: false,
+            note: None,
+            transfer: None,
+            cursor: "c".to_owned(),
+            delivered: None,
+        }
+    }
+
+    #[test]
+    fn an_offer_is_named_by_what_tells_it_from_others_of_its_device() {
+        let transfer = Some("85c95613aaaaaaaa424af5a5bbbbbbbb".to_owned());
+        let offer = Message { kind: MessageKind::Offer, transfer, ..message("plan.pdf") };
+        let said = anstream::adapter::strip_str(&said(&offer)).to_string();
+        assert_eq!(said, "offers plan.pdf  lanyard accept 424af5a5");
+    }
+}

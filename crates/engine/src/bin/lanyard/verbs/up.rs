@@ -215,6 +215,19 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_is_not_asked_for_again_until_it_reads_otherwise() {
+        let mut teller = Teller::default();
+        let said = log::tests::message("tea?");
+        assert!(teller.lacks(&Event::Message { message: said.clone() }));
+        teller.messages.note(&said);
+        assert!(!teller.lacks(&Event::Message { message: said.clone() }));
+        assert!(!teller.lacks(&Event::MessageChanged { message: said.clone() }));
+        let edited = Message { text: "coffee?".to_owned(), ..said };
+        assert!(teller.lacks(&Event::MessageChanged { message: edited }));
+        assert!(teller.lacks(&Event::History { room: "a".to_owned() }));
+    }
+
+    #[test]
     fn progress_is_for_programs_only() {
         assert_eq!(Teller::default().words(&Event::Progress { progress: Vec::new() }), None);
     }
