@@ -3,16 +3,17 @@
 //! There is one for an offer at a time, so that nothing is hashed for one receiver that was hashed for another. It is
 //! locked for moments only, never while a file is read or a frame is sent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{File, Metadata};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::transfer::{
     Bitmap, ChunkOf, Failure, Handout, Layout, Leaf, Link, PAGE_LEAVES, Piece, sign_page,
 };
-use lanyard_proto::wire::file::Source;
+use lanyard_proto::wire::file::{MAX_PEERS, Source};
 use tokio::sync::watch;
 
 use super::hash::{START, State, digest_of, part_digest_of};
@@ -21,6 +22,13 @@ use super::leaves::LeafTable;
 use super::list::List;
 use super::manifest::{Sources, modified_of};
 use super::tree::Tree;
+
+/// How long those are named who left with everything, or were turned away. Who found the author busy comes again within
+/// [`super::dials::MAX_REST`], and would cost it another copy if those who were served before were forgotten by then.
+const REMEMBERED: Duration = Duration::from_secs(60);
+
+/// So many of them are remembered.
+const MAX_REMEMBERED: usize = MAX_PEERS;
 
 pub(super) struct Holding {
     pub transfer: TransferId,
@@ -55,6 +63,8 @@ pub(super) struct Held {
     pub handout: Handout,
     /// Who fetches, and where each can be dialled.
     pub takers: BTreeMap<Link, Source>,
+    /// Whoever may have pieces though it does not fetch them here, the last first.
+    remembered: VecDeque<Remembered>,
     pub place: Place,
     /// Where the author keeps leaves for the next run.
     record: Option<Journal>,
@@ -63,6 +73,14 @@ pub(super) struct Held {
     /// Which file on disk the leaves of a file were made from.
     ids: BTreeMap<u32, u64>,
     next_link: Link,
+}
+
+/// Somebody who left, and may have pieces.
+struct Remembered {
+    source: Source,
+    /// It had everything.
+    has_all: bool,
+    until: Instant,
 }
 
 /// Where the files are.
@@ -107,6 +125,7 @@ impl Holding {
             failed: BTreeMap::new(),
             handout: Handout::new(layout.pieces()),
             takers: BTreeMap::new(),
+            remembered: VecDeque::new(),
             place,
             record: None,
             hashing: BTreeSet::new(),
@@ -203,6 +222,7 @@ impl Holding {
     /// Somebody begins to fetch.
     pub fn join(&self, source: Source) -> Link {
         let mut held = self.lock();
+        held.remembered.retain(|other| other.source.peer != source.peer);
         held.next_link += 1;
         let link = held.next_link;
         held.handout.joined(link);
@@ -212,24 +232,34 @@ impl Holding {
         link
     }
 
-    pub fn leave(&self, link: Link) {
+    /// Somebody fetches no more; with `all`, because it has what it wants.
+    pub fn leave(&self, link: Link, all: bool) {
         let mut held = self.lock();
         held.handout.left(link);
-        held.takers.remove(&link);
+        if let Some(source) = held.takers.remove(&link).filter(|_| all) {
+            held.remember(source, true);
+        }
         held.flush();
         drop(held);
         self.notify();
     }
 
-    /// Who fetches besides this one, each once, where it can be dialled.
-    pub fn others(&self, link: Link, most: usize) -> Vec<Source> {
+    /// Who fetches besides this one, or may have pieces, each once, where it can be dialled.
+    pub fn others(&self, link: Link) -> Vec<Source> {
         let held = self.lock();
         let me = held.takers.get(&link).map(|source| source.peer);
-        let mut seen = BTreeSet::new();
-        let others = held.takers.values().filter(|source| {
-            Some(source.peer) != me && !source.addresses.is_empty() && seen.insert(source.peer)
-        });
-        others.take(most).cloned().collect()
+        held.known(me)
+    }
+
+    /// Somebody cannot be served now: who fetches, or may have pieces, may serve it. It is named to others, for then it will have some.
+    pub fn turn_away(&self, source: Source) -> Vec<Source> {
+        let mut held = self.lock();
+        let others = held.known(Some(source.peer));
+        held.remembered.retain(|other| other.source.peer != source.peer);
+        held.remember(source, false);
+        drop(held);
+        self.notify();
+        others
     }
 
     /// What is to be hashed before the leaf of a chunk is known; waits while another thread hashes this file.
@@ -426,6 +456,30 @@ impl Holding {
 }
 
 impl Held {
+    /// The next piece that the author chooses for somebody who fetches. What those who left with everything can give to several
+    /// is theirs to give; one alone has it soonest from the author.
+    pub fn choose(&mut self, link: Link) -> Option<u32> {
+        let now = Instant::now();
+        let sated = self.remembered.iter().any(|other| other.has_all && other.until > now);
+        if sated && self.takers.len() > 1 { None } else { self.handout.next(link) }
+    }
+
+    fn remember(&mut self, source: Source, has_all: bool) {
+        self.remembered.truncate(MAX_REMEMBERED - 1);
+        self.remembered.push_front(Remembered { source, has_all, until: Instant::now() + REMEMBERED });
+    }
+
+    /// Whoever but this one fetches or may have pieces, each once: as many as can be named.
+    fn known(&self, me: Option<PeerId>) -> Vec<Source> {
+        let now = Instant::now();
+        let mut seen = BTreeSet::new();
+        let remembered = self.remembered.iter().filter(|other| other.until > now).map(|other| &other.source);
+        let known = self.takers.values().chain(remembered).filter(|source| {
+            Some(source.peer) != me && !source.addresses.is_empty() && seen.insert(source.peer)
+        });
+        known.take(MAX_PEERS).cloned().collect()
+    }
+
     /// Lets the next run know what was hashed. It can be hashed again, so no more than that is promised.
     fn flush(&mut self) {
         if let Some(record) = &mut self.record

@@ -100,13 +100,15 @@ pub(super) enum Closed {
 pub(super) struct Open<S> {
     pub frames: Frames<ReadHalf<S>>,
     pub writer: WriteHalf<S>,
+    /// Whoever else has it, in the words of a holder that is too busy.
+    pub others: Vec<Source>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
     /// Asks for an offer; `listed` says whether its manifest is known.
     pub async fn ask(stream: S, transfer: TransferId, listed: bool) -> Result<Open<S>, PullError> {
         let (reader, writer) = tokio::io::split(stream);
-        let mut open = Open { frames: Frames::new(reader), writer };
+        let mut open = Open { frames: Frames::new(reader), writer, others: Vec::new() };
         open.send(&Frame::Get { transfer, listed }).await?;
         Ok(open)
     }
@@ -148,6 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Open<S> {
                     page(items)?;
                 }
                 Frame::ManifestEnd => return Ok(()),
+                Frame::Peers(others) => self.others = others,
                 Frame::Alive | Frame::Unknown => {}
                 Frame::Refused(Refusal::NotOffered) => return Err(refused()),
                 Frame::Refused(Refusal::Busy) => {

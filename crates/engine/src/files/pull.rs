@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::choice::Choice;
 use super::dials::Dials;
 use super::disk::room_for_names;
-use super::link::{Dial, Open, Told};
+use super::link::{Dial, Dialled, Open, Told};
 use super::plan::{Plan, Planner};
 use super::shelf::Shelf;
 use super::staging::{self, PullError, Received, Staging, Whole};
@@ -119,15 +119,20 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
     loop {
         let Some((source, dialled)) = dials.next().await else { return Err(last) };
         let listed = async {
-            let dialled = dialled.map_err(PullError::lost)?;
-            let mut open = Open::ask(dialled.stream, transfer, false).await?;
-            let (plan, list) = open.manifest(&wanted.offer, wanted.chosen()).await?;
-            Ok((plan, list, dialled.near, dialled.way, open))
+            let Dialled { stream, near, way } = dialled.map_err(PullError::lost)?;
+            let mut open = Open::ask(stream, transfer, false).await?;
+            let listed = open.manifest(&wanted.offer, wanted.chosen()).await;
+            // Only the author knows who has what it offers.
+            if listed.is_err() && source.peer == wanted.author {
+                dials.learn(std::mem::take(&mut open.others));
+            }
+            let (plan, list) = listed?;
+            Ok((plan, list, First { source: source.clone(), near, way, open }))
         };
         let error = match listed.await {
-            Ok((mut plan, list, near, way, open)) => {
+            Ok((mut plan, list, first)) => {
                 plan.fit(room);
-                return Ok((plan, list, Some(First { source, near, way, open })));
+                return Ok((plan, list, Some(first)));
             }
             Err(error) => error,
         };

@@ -135,6 +135,10 @@ where
             return Err(ServeError::Paused);
         }
         if verdict == Verdict::Busy {
+            let holding = shelf.holding(transfer, receiver.peer).await.map_err(ServeError::Shelf)?;
+            if let Some(holding) = holding.filter(|holding| holding.is_own()) {
+                send(&mut writer, &Frame::Peers(holding.turn_away(receiver.whereabouts()))).await?;
+            }
             send(&mut writer, &Frame::Refused(Refusal::Busy)).await?;
             return Err(ServeError::Busy);
         }
@@ -166,6 +170,14 @@ pub struct Receiver {
     pub peer: PeerId,
     /// Told to others who fetch the same, so that they can get from it what it has; the first [`MAX_PEER_ADDRESSES`] are.
     pub addresses: Vec<SocketAddr>,
+}
+
+impl Receiver {
+    fn whereabouts(self) -> Whereabouts {
+        let Receiver { peer, mut addresses } = self;
+        addresses.truncate(MAX_PEER_ADDRESSES);
+        Whereabouts { peer, addresses }
+    }
 }
 
 /// Tells a device that connected for files to come back later.
@@ -234,9 +246,8 @@ where
         let looked = tokio::task::spawn_blocking(move || looking.reconsider());
         looked.await.expect("looking at files does not panic");
     }
-    let Receiver { peer, mut addresses } = receiver;
-    addresses.truncate(MAX_PEER_ADDRESSES);
-    let taker = Taker { holding: holding.clone(), link: holding.join(Whereabouts { peer, addresses }) };
+    let link = holding.join(receiver.whereabouts());
+    let mut taker = Taker { holding: holding.clone(), link, all: false };
     let (orders, wanted) = mpsc::channel(ORDERS);
     let (ready, blocks) = mpsc::channel(BLOCKS);
     let buffers = Buffers::new(BLOCK);
@@ -257,7 +268,10 @@ where
         digest: None,
     };
     match giving.run(frames, writer).await? {
-        Over::Done => Ok(giving.digest),
+        Over::Done => {
+            taker.all = giving.has.is_full();
+            Ok(giving.digest)
+        }
         Over::SourceEnded => Err(match source.await.expect("a source does not panic") {
             Err(SourceEnd::Nonsense) => ServeError::Protocol,
             Ok(()) | Err(SourceEnd::Gone) => silent(),
@@ -269,11 +283,13 @@ where
 struct Taker {
     holding: Arc<Holding>,
     link: Link,
+    /// It has everything.
+    all: bool,
 }
 
 impl Drop for Taker {
     fn drop(&mut self) {
-        self.holding.leave(self.link);
+        self.holding.leave(self.link, self.all);
     }
 }
 

@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use lanyard_proto::transfer::{Bitmap, ChunkOf, Failure, Link, PAGE_LEAVES, Piece};
 use lanyard_proto::wire::file::{
-    BundlePart, CHUNK_BYTES, Data, Frame, Leaves, MAX_GOT, MAX_LEAVES, MAX_PEERS, MAX_PIECE_HEAD, PieceFrame,
-    Want,
+    BundlePart, CHUNK_BYTES, Data, Frame, Leaves, MAX_GOT, MAX_LEAVES, MAX_PIECE_HEAD, PieceFrame, Want,
 };
 use tokio::sync::mpsc;
 
@@ -181,7 +180,7 @@ impl Source {
         if self.credit == 0 || !self.holding.is_own() {
             return None;
         }
-        let piece = self.holding.lock().handout.next(self.link)?;
+        let piece = self.holding.lock().choose(self.link)?;
         self.credit -= 1;
         self.told.spread = false;
         Some(piece)
@@ -224,7 +223,7 @@ impl Source {
             self.say(&Frame::Got { pieces })?;
         }
         self.failures()?;
-        let peers = self.holding.others(self.link, MAX_PEERS);
+        let peers = self.holding.others(self.link);
         if own && peers != self.told.peers {
             self.told.peers.clone_from(&peers);
             self.say(&Frame::Peers(peers))?;

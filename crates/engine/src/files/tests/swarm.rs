@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 
 use lanyard_proto::identity::Identity;
+use lanyard_proto::model::PeerId;
 use lanyard_proto::transfer::{Bitmap, Failure, PullEnd, sign_page};
+use lanyard_proto::wire::file::Source;
 
 use super::lan::{MIB, TRANSFER, sample};
 use super::people::{Book, Person};
@@ -96,6 +98,51 @@ async fn who_comes_when_the_author_is_gone_gets_everything_from_who_has_it() {
     let second = cyd.fetches(ann.id, &offer, &[bob.id]).await.unwrap().unwrap();
     assert_eq!(first.end.digest(), second.end.digest());
     assert_eq!(super::lan::tree(cyd.home.path()), super::lan::tree(ann.home.path()));
+}
+
+#[tokio::test]
+async fn what_was_given_to_those_who_are_done_is_not_given_again_to_several() {
+    let book = Book::default();
+    let ann = Person::new(ANN, &book);
+    ann.offers("film", &sample(3 * MIB)).await;
+    let holding = ann.holding().await;
+    let come = |n: u8| {
+        let addresses = vec![([127, 0, 0, 1], 1000 + u16::from(n)).into()];
+        holding.join(Source { peer: PeerId([n; 32]), addresses })
+    };
+    let chosen = |link| holding.lock().choose(link).is_some();
+    let named = |link| holding.others(link).iter().map(|other| other.peer.0[0]).collect::<Vec<u8>>();
+    let (bob, cyd) = (come(2), come(3));
+    assert!(chosen(bob) && chosen(cyd));
+    holding.leave(bob, true);
+    holding.leave(cyd, false);
+    let dan = come(4);
+    assert_eq!(named(dan), [2], "who left without all of it gives nothing");
+    assert!(chosen(dan), "nobody else wants the author's wire");
+    let eve = come(5);
+    assert!(!chosen(dan) && !chosen(eve));
+    assert_eq!(named(eve), [4, 2]);
+    let turned = Source { peer: PeerId([6; 32]), addresses: vec![([127, 0, 0, 1], 1006).into()] };
+    let instead: Vec<u8> = holding.turn_away(turned).iter().map(|other| other.peer.0[0]).collect();
+    assert_eq!(instead, [4, 5, 2]);
+    assert_eq!(named(eve), [4, 6, 2], "who is turned away gets it from others, and gives it on");
+    come(2);
+    assert!(chosen(eve), "who comes again may have lost it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_finds_the_author_busy_gets_it_from_others() {
+    let book = Book::default();
+    let ann = Person::with(ANN, &book, |peer| {
+        let cyd = Identity::from_seed(&[3; 32]).peer_id();
+        if peer == cyd { Verdict::Busy } else { Verdict::MayFetch }
+    });
+    let data = sample(5 * MIB + 1);
+    let offer = ann.offers("film", &data).await;
+    let [bob, cyd] = people(&book);
+    bob.fetches(ann.id, &offer, &[ann.id]).await.unwrap().unwrap();
+    cyd.fetches(ann.id, &offer, &[ann.id]).await.unwrap().unwrap();
+    assert!(fs::read(cyd.path("film")).unwrap() == data);
 }
 
 #[tokio::test(flavor = "multi_thread")]
