@@ -219,7 +219,7 @@ impl Holder {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (outgoing, queued) = mpsc::channel(OUTGOING);
-        let Open { frames, writer } = open;
+        let Open { frames, writer, .. } = open;
         writers.spawn(write_queued(writer, queued));
         let heard = Arc::new(AtomicU64::new(0));
         let reader = Reader {
