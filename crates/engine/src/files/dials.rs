@@ -49,6 +49,12 @@ enum State {
     Useless,
 }
 
+impl Known {
+    fn rest(&self) -> Duration {
+        (FIRST_REST * 2u32.saturating_pow(self.tries.min(10))).min(MAX_REST)
+    }
+}
+
 impl<D: Dial> Dials<D> {
     pub fn new(dial: D, author: PeerId, sources: Vec<Source>) -> Dials<D> {
         let order = getrandom::u64().unwrap_or_default();
@@ -83,7 +89,7 @@ impl<D: Dial> Dials<D> {
         let due = |known: &Known| matches!(known.state, State::Resting(until) if until <= now);
         let mut peers: Vec<PeerId> =
             self.known.iter().filter(|(_, known)| due(known)).map(|(peer, _)| *peer).collect();
-        peers.sort_by_key(|peer| (*peer != self.author, self.place(*peer)));
+        peers.sort_by_key(|peer| (*peer != self.author, self.known[peer].tries > 0, self.place(*peer)));
         for peer in peers {
             if free == 0 && peer != self.author {
                 return;
@@ -126,14 +132,27 @@ impl<D: Dial> Dials<D> {
         self.known.iter().any(|(peer, known)| *peer != self.author && rests(known))
     }
 
+    /// Whether somebody could be dialled now, were there room for one more connection.
+    pub fn is_crowded(&self) -> bool {
+        let now = Instant::now();
+        let due = |known: &Known| matches!(known.state, State::Resting(until) if until <= now);
+        self.known.iter().any(|(peer, known)| *peer != self.author && due(known))
+    }
+
+    /// A device makes room for another one, and may be dialled again after a rest.
+    pub fn make_room(&mut self, peer: PeerId) {
+        if let Some(known) = self.known.get_mut(&peer) {
+            known.state = State::Resting(Instant::now() + known.rest());
+        }
+    }
+
     /// A device is not connected any more, and may be dialled again after a rest.
     pub fn rest(&mut self, peer: PeerId) {
         let author = peer == self.author;
         if let Some(known) = self.known.get_mut(&peer) {
-            let rest = (FIRST_REST * 2u32.saturating_pow(known.tries.min(10))).min(MAX_REST);
             known.state = match known.tries {
                 MAX_TRIES.. if !author => State::Useless,
-                _ => State::Resting(Instant::now() + rest),
+                _ => State::Resting(Instant::now() + known.rest()),
             };
         }
     }
@@ -145,10 +164,11 @@ impl<D: Dial> Dials<D> {
         }
     }
 
-    /// When somebody may be dialled next.
+    /// When somebody may be dialled next; who waits for room only is not waited for.
     pub fn deadline(&self) -> Option<Instant> {
+        let now = Instant::now();
         let resting = self.known.values().filter_map(|known| match known.state {
-            State::Resting(until) => Some(until),
+            State::Resting(until) if until > now => Some(until),
             _ => None,
         });
         resting.min()
@@ -173,6 +193,28 @@ mod tests {
         async fn dial(&self, _: Source) -> io::Result<Dialled<DuplexStream>> {
             std::future::pending().await
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_room_comes_before_who_made_it() {
+        let people: Vec<Source> =
+            (1..=10).map(|n| Source { peer: PeerId([n; 32]), addresses: Vec::new() }).collect();
+        let mut dials = Dials::new(Silence, people[0].peer, people);
+        let dialling = |dials: &Dials<Silence>| -> BTreeSet<PeerId> {
+            let dialling = dials.known.iter().filter(|(_, known)| known.state == State::Dialling);
+            dialling.map(|(peer, _)| *peer).collect()
+        };
+        let first = dialling(&dials);
+        assert!(dials.is_crowded());
+        assert_eq!(dials.deadline(), None, "nobody is waited for");
+        let left: Vec<PeerId> =
+            first.iter().copied().filter(|peer| !dials.is_author(*peer)).take(2).collect();
+        left.iter().for_each(|peer| dials.make_room(*peer));
+        dials.dial_due();
+        assert!(!dials.is_crowded(), "all who waited are dialled");
+        assert!(left.iter().all(|peer| !dialling(&dials).contains(peer)));
+        tokio::time::advance(MAX_REST).await;
+        assert!(dials.is_crowded(), "and who made room may come back");
     }
 
     #[tokio::test]

@@ -36,6 +36,9 @@ const TELL_AT_ONCE: usize = 16;
 /// How long nothing may come, nor be expected, until it is better to begin anew later.
 const IDLE: Duration = Duration::from_secs(15);
 
+/// How often a holder that has nothing more may be left for somebody else.
+const ROOM: Duration = Duration::from_millis(250);
+
 /// A holder this much farther away is asked later than any near one.
 const FAR: u32 = 1000;
 
@@ -69,6 +72,8 @@ pub(super) struct Swarm<D: Dial> {
     /// Pieces that others were not told of yet, and when they are.
     got: Vec<u32>,
     tell_at: Option<tokio::time::Instant>,
+    /// From when on a holder may be left for somebody else.
+    room_at: tokio::time::Instant,
     started: tokio::time::Instant,
     /// When something last came or was expected.
     busy: tokio::time::Instant,
@@ -125,6 +130,7 @@ impl<D: Dial> Swarm<D> {
             sinks,
             got: Vec::new(),
             tell_at: None,
+            room_at: now,
             started: now,
             busy: now,
             last: PullError::nobody(),
@@ -241,7 +247,8 @@ impl<D: Dial> Swarm<D> {
     fn deadline(&self) -> tokio::time::Instant {
         let asked = self.fetch.deadline().map(|at| self.started + at.since(Instant(0)));
         let idle = self.busy + IDLE;
-        let times = [asked, self.dials.deadline(), self.comparing.deadline(), self.tell_at, Some(idle)];
+        let room = self.dials.is_crowded().then_some(self.room_at);
+        let times = [asked, self.dials.deadline(), self.comparing.deadline(), self.tell_at, room, Some(idle)];
         let next = times.into_iter().flatten().min().unwrap_or(idle);
         // Whatever is due already was looked at in this turn.
         next.max(tokio::time::Instant::now() + Duration::from_millis(5))
@@ -289,6 +296,7 @@ impl<D: Dial> Swarm<D> {
         for (link, order) in orders {
             self.order(link, order);
         }
+        self.make_room();
         let due = self.tell_at.is_some_and(|at| at <= tokio::time::Instant::now());
         if self.got.len() >= TELL_AT_ONCE || due {
             self.tell();
@@ -298,6 +306,24 @@ impl<D: Dial> Swarm<D> {
         } else if !self.dials.is_dialling() {
             // Nobody brings anything: what the author cannot read will not come.
             self.fetch.give_up_hopeless();
+        }
+    }
+
+    /// Leaves a holder that has nothing more for somebody else. Whoever comes late to many is named when all have dialled
+    /// others, and what only it has would never be asked of it.
+    fn make_room(&mut self) {
+        let now = tokio::time::Instant::now();
+        if now < self.room_at || !self.dials.is_crowded() {
+            return;
+        }
+        self.room_at = now + ROOM;
+        if let Some(link) = self.fetch.idle()
+            && let Some(holder) = self.holders.remove(&link)
+        {
+            self.dials.make_room(holder.peer);
+            self.left(&holder);
+            self.fetch.left(link);
+            self.dials.dial_due();
         }
     }
 

@@ -387,6 +387,21 @@ impl Fetch {
         self.holders.iter().find(|(_, holder)| stalls(holder)).map(|(link, _)| *link)
     }
 
+    /// A holder that has nothing more to give, where nobody who is connected has what is lacking: somebody else may do better
+    /// in its place.
+    pub fn idle(&self) -> Option<Link> {
+        let gives = |holder: &Holder| holder.role == Role::Author && !holder.spread;
+        let nowhere = |piece: u32| !self.settled.has(piece) && self.counts[piece as usize] == 0;
+        if self.holders.values().any(gives) || !(0..self.have.length()).any(nowhere) {
+            return None;
+        }
+        let idle = self.holders.iter().filter(|(_, holder)| {
+            let has_more = holder.has.without(&self.settled).next().is_some();
+            holder.role == Role::Holder && holder.asked.is_empty() && !has_more
+        });
+        idle.max_by_key(|(_, holder)| holder.distance).map(|(link, _)| *link)
+    }
+
     /// When to call [`Fetch::orders`] again, though nothing happened.
     pub fn deadline(&self) -> Option<Instant> {
         let asked = self.holders.values().flat_map(|holder| holder.asked.values());

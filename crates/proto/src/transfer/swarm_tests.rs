@@ -216,6 +216,22 @@ fn the_author_hands_each_piece_out_once_until_somebody_leaves_with_it() {
     assert_eq!(handout.next(2), Some(4));
 }
 
+#[test]
+fn who_has_nothing_more_is_idle_where_something_is_at_nobody() {
+    let mut fetch = Fetch::new(Bitmap::new(3), 0);
+    fetch.joined(AUTHOR, Role::Author, 0);
+    fetch.joined(1, Role::Holder, 5);
+    fetch.joined(2, Role::Holder, 9);
+    assert_eq!(fetch.idle(), None, "the author goes on choosing");
+    fetch.spread(AUTHOR);
+    assert_eq!(fetch.idle(), Some(2), "the farther one");
+    fetch.got(2, 1);
+    assert_eq!(fetch.idle(), Some(1));
+    fetch.has(1, Bitmap::full(3));
+    fetch.arrived(1, 1);
+    assert_eq!(fetch.idle(), None, "all can be had from who is here");
+}
+
 /// A round of everybody with everybody: each order is carried out, some wrongly.
 fn settle(
     pieces: u32,
