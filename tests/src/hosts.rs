@@ -283,6 +283,19 @@ impl Host {
         ip(&["-n", &self.lan.switch, "link", "set", &self.port(), "down"]);
     }
 
+    /// Takes another IPv4 address in place of its own, as after a new lease. [`Host::address`] still says the old one.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn renumber(&self) {
+        let new = self.number.checked_add(100).expect("one of the first hosts");
+        let old = self.address();
+        let changed = format!(
+            "addr del {old}/24 dev eth0\naddr add 10.77.0.{new}/24 dev eth0\nroute replace default dev eth0\n"
+        );
+        run_with_input(Command::new("ip").args(["-n", &self.namespace, "-batch", "-"]), &changed);
+    }
+
     /// Plugs the cable in again.
     ///
     /// # Panics

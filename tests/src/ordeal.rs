@@ -11,7 +11,7 @@ use lanyard_proto::pacing::Dice;
 use serde_json::Value;
 
 use crate::files::{sha256, write_random};
-use crate::hosts::{Frames, Host, Lan, Loss};
+use crate::hosts::{Addresses, Frames, Host, Lan, Loss};
 use crate::node::{LONG, Node};
 
 /// What an interrupted transfer has cost.
@@ -112,6 +112,32 @@ pub fn loss(lan: &Lan, mib: u64, percent: u8) -> Result<Duration, String> {
     Ok(took)
 }
 
+/// A file of so many MiB crosses, and at half the receiver, or the sender, gets another address.
+///
+/// # Errors
+/// What arrived is not what was sent.
+///
+/// # Panics
+/// When it does not go on before anybody would have given up waiting.
+pub fn renumbered(lan: &Lan, mib: u64, receiver: bool) -> Result<Duration, String> {
+    let hosts = lan.hosts(["ann", "bob"], Addresses::OnlyIpv4);
+    let (ann, bob) = (Node::up(&hosts[0], &[]), Node::up(&hosts[1], RECEIVES));
+    ann.sees("bob");
+    bob.sees("ann");
+    ann.host.limit_mbit(LINK)?;
+    let path = offered(&ann.host, mib)?;
+    send(&ann, "@bob", &path)?;
+    let half = |event: &Value| moved(event).is_some_and(|moved| moved >= (mib << 20) / 2);
+    bob.process.wait_for("half of it", patience(mib, LINK), half);
+    let start = Instant::now();
+    let mover = if receiver { &bob } else { &ann };
+    mover.host.renumber();
+    bob.process.wait_for("a whole file", STALL, is_done);
+    let took = start.elapsed();
+    same(&path, &bob.host)?;
+    Ok(took)
+}
+
 /// What one file for many has cost.
 #[derive(Debug)]
 pub struct Spread {
@@ -155,6 +181,10 @@ pub fn spread(lan: &Lan, mib: u64, receivers: usize, mbit: u32, leaves: bool) ->
     others.iter().try_for_each(|node| same(&path, &node.host))?;
     Ok(Spread { took, copies })
 }
+
+/// Longer than it takes to find out that a connection is dead and to go on, and shorter than the minute after which TCP's users
+/// usually give up.
+const STALL: Duration = Duration::from_secs(45);
 
 /// Two who see each other over a link of so many Mbit/s.
 fn pair(lan: &Lan, mbit: u32) -> Result<(Node, Node), String> {

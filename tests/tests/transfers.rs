@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use lanyard_tests::hosts::Lan;
-use lanyard_tests::ordeal::{damage, kills, loss, spread};
+use lanyard_tests::ordeal::{damage, kills, loss, renumbered, spread};
 
 #[test]
 fn a_file_whose_ends_are_killed_again_and_again_arrives_and_little_is_sent_twice() -> Result<(), String> {
@@ -33,5 +33,14 @@ fn when_one_receiver_has_it_the_sender_may_die() -> Result<(), String> {
     let Some(lan) = Lan::or_skip() else { return Ok(()) };
     let outcome = spread(&lan, 24, 5, 100, true)?;
     assert!(outcome.copies < 1.5, "{outcome:?}");
+    Ok(())
+}
+
+#[test]
+fn whoever_gets_another_address_goes_on_after_seconds() -> Result<(), String> {
+    for receiver in [true, false] {
+        let Some(lan) = Lan::or_skip() else { return Ok(()) };
+        renumbered(&lan, 32, receiver)?;
+    }
     Ok(())
 }

@@ -92,7 +92,7 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
     let author = ann.peer_id();
     let [holds, dials] = [Credentials::new(&ann), Credentials::new(&bob)];
     let shelf = Shelf::open(&folder.join("profile"))?.signed_by(std::sync::Arc::new(ann));
-    let survey = survey(vec![source.to_owned()]).await?;
+    let survey = survey(vec![source.to_owned()], None).await?;
     let offer = survey.offer.clone();
     shelf.put(TRANSFER, survey, Audience::Anyone).await?;
     let (arriving, mut arrivals) = mpsc::channel(1);

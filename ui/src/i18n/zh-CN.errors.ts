@@ -214,6 +214,7 @@ export const zhCNErrors: Sentences = {
   'the connection was lost: {why}': '连接已断开：{why}',
   'the holder does not offer this any more': '对方已不再提供它',
   'the holder is busy': '对方设备正忙',
+  'it has gone silent': '对方没有任何回应',
   'the holder sent {what}': '对方发来了：{what}',
   'the holder stopped': '对方已停止发送',
   'the list of files has a path that is too long': '文件列表中有过长的路径',
@@ -283,6 +284,7 @@ export const zhCNErrors: Sentences = {
   '{path} is not a Lanyard database. Move it away or choose another profile folder.':
     '{path} 不是 Lanyard 的数据库。请将其移走，或选择其他配置文件夹。',
   '{path} is not a folder.': '{path} 不是文件夹。',
+  "{path} is part of this device's key and messages, which stay here": '{path} 属于本设备的密钥和消息，不能发送',
   '{path} lies too deep or has too long a path': '{path} 层级太深或路径太长',
   '{port_taken}': '端口已被占用',
   '{read_only}': '磁盘是只读的',

@@ -271,11 +271,11 @@ impl Run {
             Some(RoomKind::Open) | None => Audience::Anyone,
         };
         let (shelf, reports, me) = (self.shelf.clone(), self.reports.clone(), self.node.me());
-        let pasted = Pasted::of(&self.config.profile);
+        let (pasted, profile) = (Pasted::of(&self.config.profile), self.config.profile.clone());
         tokio::spawn(async move {
             let result = async {
                 let paths = paths?;
-                let found = survey(paths.clone()).await.map_err(unoffered)?;
+                let found = survey(paths.clone(), Some(profile)).await.map_err(unoffered)?;
                 let mut random = [0; 8];
                 getrandom::fill(&mut random)
                     .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;

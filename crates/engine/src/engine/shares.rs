@@ -283,7 +283,7 @@ impl Run {
     }
 }
 
-/// Whether whoever looks into `shared` can come to `secret`. What is hidden cannot be reached.
+/// Whether whoever looks into the folder `shared` can come to `secret`. What is hidden cannot be reached.
 fn reveals(shared: &Path, secret: &Path) -> bool {
     if shared.starts_with(secret) {
         return true;

@@ -3,10 +3,9 @@
 //! There is one for an offer at a time, so that nothing is hashed for one receiver that was hashed for another. It is
 //! locked for moments only, never while a file is read or a frame is sent.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{PeerId, TransferId};
@@ -16,19 +15,13 @@ use lanyard_proto::transfer::{
 use lanyard_proto::wire::file::{MAX_PEERS, Source};
 use tokio::sync::watch;
 
+use super::company::Company;
 use super::hash::{START, State, digest_of, part_digest_of};
 use super::journal::{Journal, Record};
 use super::leaves::LeafTable;
 use super::list::List;
 use super::manifest::{Sources, modified_of};
 use super::tree::Tree;
-
-/// How long those are named who left with everything, or were turned away. Who found the author busy comes again within
-/// [`super::dials::MAX_REST`], and would cost it another copy if those who were served before were forgotten by then.
-const REMEMBERED: Duration = Duration::from_secs(60);
-
-/// So many of them are remembered.
-const MAX_REMEMBERED: usize = MAX_PEERS;
 
 pub(super) struct Holding {
     pub transfer: TransferId,
@@ -38,6 +31,7 @@ pub(super) struct Holding {
     pub list: List,
     pub layout: Layout,
     pub origin: Origin,
+    pub company: Arc<Company>,
     held: Mutex<Held>,
     hashed: Condvar,
     changed: watch::Sender<()>,
@@ -63,8 +57,6 @@ pub(super) struct Held {
     pub handout: Handout,
     /// Who fetches, and where each can be dialled.
     pub takers: BTreeMap<Link, Source>,
-    /// Whoever may have pieces though it does not fetch them here, the last first.
-    remembered: VecDeque<Remembered>,
     pub place: Place,
     /// Where the author keeps leaves for the next run.
     record: Option<Journal>,
@@ -73,14 +65,6 @@ pub(super) struct Held {
     /// Which file on disk the leaves of a file were made from.
     ids: BTreeMap<u32, u64>,
     next_link: Link,
-}
-
-/// Somebody who left, and may have pieces.
-struct Remembered {
-    source: Source,
-    /// It had everything.
-    has_all: bool,
-    until: Instant,
 }
 
 /// Where the files are.
@@ -125,7 +109,6 @@ impl Holding {
             failed: BTreeMap::new(),
             handout: Handout::new(layout.pieces()),
             takers: BTreeMap::new(),
-            remembered: VecDeque::new(),
             place,
             record: None,
             hashing: BTreeSet::new(),
@@ -133,7 +116,8 @@ impl Holding {
             next_link: 0,
         };
         let (held, hashed, changed) = (Mutex::new(held), Condvar::new(), watch::Sender::new(()));
-        Some(Holding { transfer, author, manifest, list, layout, origin, held, hashed, changed })
+        let company = Arc::default();
+        Some(Holding { transfer, author, manifest, list, layout, origin, company, held, hashed, changed })
     }
 
     /// Takes up what an earlier run of the author hashed, and goes on writing it down.
@@ -222,7 +206,7 @@ impl Holding {
     /// Somebody begins to fetch.
     pub fn join(&self, source: Source) -> Link {
         let mut held = self.lock();
-        held.remembered.retain(|other| other.source.peer != source.peer);
+        self.company.forget(source.peer);
         held.next_link += 1;
         let link = held.next_link;
         held.handout.joined(link);
@@ -237,7 +221,7 @@ impl Holding {
         let mut held = self.lock();
         held.handout.left(link);
         if let Some(source) = held.takers.remove(&link).filter(|_| all) {
-            held.remember(source, true);
+            self.company.remember(source, true);
         }
         held.flush();
         drop(held);
@@ -248,18 +232,23 @@ impl Holding {
     pub fn others(&self, link: Link) -> Vec<Source> {
         let held = self.lock();
         let me = held.takers.get(&link).map(|source| source.peer);
-        held.known(me)
+        held.known(&self.company, me)
     }
 
-    /// Somebody cannot be served now: who fetches, or may have pieces, may serve it. It is named to others, for then it will have some.
+    /// Somebody cannot be served now: who fetches, or may have pieces, may serve it. It is named to others, for then it will
+    /// have some.
     pub fn turn_away(&self, source: Source) -> Vec<Source> {
-        let mut held = self.lock();
-        let others = held.known(Some(source.peer));
-        held.remembered.retain(|other| other.source.peer != source.peer);
-        held.remember(source, false);
-        drop(held);
+        let others = self.lock().known(&self.company, Some(source.peer));
+        self.company.remember(source, false);
         self.notify();
         others
+    }
+
+    /// The next piece that the author chooses for somebody who fetches. What those who left with everything can give to several
+    /// is theirs to give; one alone has it soonest from the author.
+    pub fn choose(&self, link: Link) -> Option<u32> {
+        let mut held = self.lock();
+        if held.takers.len() > 1 && self.company.has_all() { None } else { held.handout.next(link) }
     }
 
     /// What is to be hashed before the leaf of a chunk is known; waits while another thread hashes this file.
@@ -456,28 +445,13 @@ impl Holding {
 }
 
 impl Held {
-    /// The next piece that the author chooses for somebody who fetches. What those who left with everything can give to several
-    /// is theirs to give; one alone has it soonest from the author.
-    pub fn choose(&mut self, link: Link) -> Option<u32> {
-        let now = Instant::now();
-        let sated = self.remembered.iter().any(|other| other.has_all && other.until > now);
-        if sated && self.takers.len() > 1 { None } else { self.handout.next(link) }
-    }
-
-    fn remember(&mut self, source: Source, has_all: bool) {
-        self.remembered.truncate(MAX_REMEMBERED - 1);
-        self.remembered.push_front(Remembered { source, has_all, until: Instant::now() + REMEMBERED });
-    }
-
     /// Whoever but this one fetches or may have pieces, each once: as many as can be named.
-    fn known(&self, me: Option<PeerId>) -> Vec<Source> {
-        let now = Instant::now();
+    fn known(&self, company: &Company, me: Option<PeerId>) -> Vec<Source> {
         let mut seen = BTreeSet::new();
-        let remembered = self.remembered.iter().filter(|other| other.until > now).map(|other| &other.source);
-        let known = self.takers.values().chain(remembered).filter(|source| {
+        let known = self.takers.values().cloned().chain(company.sources()).filter(|source| {
             Some(source.peer) != me && !source.addresses.is_empty() && seen.insert(source.peer)
         });
-        known.take(MAX_PEERS).cloned().collect()
+        known.take(MAX_PEERS).collect()
     }
 
     /// Lets the next run know what was hashed. It can be hashed again, so no more than that is promised.

@@ -171,7 +171,7 @@ fn may_be_left_out(error: &io::Error) -> bool {
 fn reason(error: &SurveyError) -> Why {
     match error {
         SurveyError::TooMany | SurveyError::TooDeep(_) => Why::TooMuch,
-        SurveyError::Nothing => Why::NoSuch,
+        SurveyError::Nothing | SurveyError::Private(_) => Why::NoSuch,
         SurveyError::Unreadable { .. } => Why::Unreadable,
     }
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
@@ -95,6 +96,10 @@ pub(super) enum Closed {
     /// What it sent makes no sense.
     Nonsense(Filling),
 }
+
+/// How long a holder may be silent until it is asked for a sign of life, and again until it is left. What a system does with a
+/// connection whose other end is gone without a word takes minutes.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// Both halves of a connection on which something was asked for.
 pub(super) struct Open<S> {
@@ -224,6 +229,7 @@ impl Holder {
         let heard = Arc::new(AtomicU64::new(0));
         let reader = Reader {
             link,
+            outgoing: outgoing.clone(),
             heard: heard.clone(),
             role,
             holding: hub.holding.clone(),
@@ -261,6 +267,7 @@ impl Drop for Holder {
 
 struct Reader {
     link: Link,
+    outgoing: mpsc::Sender<Vec<u8>>,
     heard: Arc<AtomicU64>,
     role: Role,
     holding: Arc<Holding>,
@@ -272,8 +279,25 @@ struct Reader {
 impl Reader {
     async fn run<S: AsyncRead>(self, frames: Frames<ReadHalf<S>>) {
         let mut frames = frames.counted_by(self.heard.clone());
+        let (mut heard, mut asked) = (0, false);
         let closed = loop {
-            match frames.fill(MAX_FRAME).await {
+            let Ok(filled) = timeout(QUIET, frames.fill(MAX_FRAME)).await else {
+                let before = std::mem::replace(&mut heard, self.heard.load(Ordering::Relaxed));
+                let silent = heard == before;
+                if silent && asked {
+                    break Closed::Lost(saying!("it has gone silent").into());
+                }
+                asked = silent;
+                if silent {
+                    let mut alive = Vec::new();
+                    Frame::Alive.encode(&mut alive);
+                    // Where there is no room, enough waits to be answered.
+                    let _ = self.outgoing.try_send(alive);
+                }
+                continue;
+            };
+            (heard, asked) = (self.heard.load(Ordering::Relaxed), false);
+            match filled {
                 Err(StreamError::Io(error)) => break Closed::Lost(error.filling()),
                 Err(StreamError::Decode(error)) => break Closed::Nonsense(error.filling()),
                 Ok(()) => {}

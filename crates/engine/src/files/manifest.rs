@@ -1,7 +1,8 @@
 //! The survey of what a person chose to offer: every file and folder, as the manifest lists them.
 //!
-//! Symbolic links inside a chosen folder are not followed, and neither they nor sockets, pipes and devices are offered;
-//! they are listed as skipped, so that everybody knows. Nothing is read or hashed yet.
+//! Symbolic links inside a chosen folder are not followed, and neither they nor sockets, pipes and devices are offered, nor
+//! what may not be read, nor this device's key and messages; they are listed as skipped, so that everybody knows. Nothing is
+//! read or hashed yet.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -19,6 +20,7 @@ use walkdir::WalkDir;
 use super::inside::Inside;
 use super::list::is_file;
 use super::names::{MAX_NAME_BYTES, folded, head, numbered};
+use super::pasted::Pasted;
 use crate::saying;
 use crate::saying::{Filling, Says};
 
@@ -49,9 +51,14 @@ pub(super) struct Sources {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", self.filling())]
 pub enum SurveyError {
-    Unreadable { path: PathBuf, error: io::Error },
+    Unreadable {
+        path: PathBuf,
+        error: io::Error,
+    },
     TooMany,
     TooDeep(PathBuf),
+    /// It is part of the profile.
+    Private(PathBuf),
     Nothing,
 }
 
@@ -61,18 +68,23 @@ impl Says for SurveyError {
             SurveyError::Unreadable { path, error } => saying!("{path} cannot be read: {error}", path, error),
             SurveyError::TooMany => saying!("these are more than {most} files and folders", most = MAX_ITEMS),
             SurveyError::TooDeep(path) => saying!("{path} lies too deep or has too long a path", path),
+            SurveyError::Private(path) => {
+                saying!("{path} is part of this device's key and messages, which stay here", path)
+            }
             SurveyError::Nothing => saying!("there is nothing to offer"),
         };
         saying.into()
     }
 }
 
-/// Looks at everything that `paths` mean, in their order. A chosen path that is a link stands for what it leads to.
+/// Looks at everything that `paths` mean, in their order. A chosen path that is a link stands for what it leads to. The folder
+/// `profile`, pasted pictures apart, is left out.
 ///
 /// # Errors
 /// [`SurveyError`]; half an offer is never made.
-pub async fn survey(paths: Vec<PathBuf>) -> Result<Survey, SurveyError> {
-    tokio::task::spawn_blocking(move || survey_now(&paths)).await.expect("a survey does not panic")
+pub async fn survey(paths: Vec<PathBuf>, profile: Option<PathBuf>) -> Result<Survey, SurveyError> {
+    let survey = move || survey_now(&paths, profile.as_deref());
+    tokio::task::spawn_blocking(survey).await.expect("a survey does not panic")
 }
 
 /// Nanoseconds since 1970, where the file system knows and a signed 64-bit number can hold them.
@@ -84,10 +96,11 @@ pub(super) fn modified_of(about: &Metadata) -> Option<i64> {
     }
 }
 
-fn survey_now(paths: &[PathBuf]) -> Result<Survey, SurveyError> {
+fn survey_now(paths: &[PathBuf], profile: Option<&Path>) -> Result<Survey, SurveyError> {
     let mut found = Found::default();
+    let profile = profile.and_then(|profile| fs::canonicalize(profile).ok());
     for path in paths {
-        found.top(path).map_err(|error| match error {
+        found.top(path, profile.as_deref()).map_err(|error| match error {
             Stop::Io(path, error) => SurveyError::Unreadable { path, error },
             Stop::Survey(error) => error,
         })?;
@@ -120,41 +133,48 @@ enum Stop {
 }
 
 impl Found {
-    fn top(&mut self, chosen: &Path) -> Result<(), Stop> {
+    fn top(&mut self, chosen: &Path, profile: Option<&Path>) -> Result<(), Stop> {
         let unreadable = |error| Stop::Io(chosen.to_owned(), error);
         let path = fs::canonicalize(chosen).map_err(unreadable)?;
+        if profile.is_some_and(|profile| path.starts_with(profile) && !Pasted::of(profile).holds(&path)) {
+            return Err(Stop::Survey(SurveyError::Private(chosen.to_owned())));
+        }
+        readable(&path).map_err(unreadable)?;
         let name = chosen.file_name().or_else(|| path.file_name());
         let name = name.map_or_else(|| "files".to_owned(), spelled);
         let mut components = vec![self.name_top(&name, &path)];
-        for entry in WalkDir::new(&path).follow_links(false).sort_by_file_name() {
-            let entry = entry.map_err(|error| {
-                let at = error.path().unwrap_or(&path).to_owned();
-                Stop::Io(at, error.into())
-            })?;
+        let mut walk = WalkDir::new(&path).follow_links(false).sort_by_file_name().into_iter();
+        while let Some(entry) = walk.next() {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) if error.depth() == 0 => return Err(Stop::Io(path, error.into())),
+                // It went, or may not be read, since its folder was.
+                Err(_) => {
+                    self.skipped += 1;
+                    continue;
+                }
+            };
             components.truncate(entry.depth().max(1));
             if entry.depth() > 0 {
                 components.push(spelled(entry.file_name()));
             }
-            let about = entry.metadata().map_err(|error| Stop::Io(entry.path().to_owned(), error.into()))?;
-            self.item(entry.path(), &path, &components, &about).map_err(Stop::Survey)?;
+            let Ok(about) = entry.metadata() else {
+                self.skipped += 1;
+                continue;
+            };
+            let kind = match kind_of(&about) {
+                ItemKind::Skipped => ItemKind::Skipped,
+                _ if entry.depth() > 0 && readable(entry.path()).is_err() => ItemKind::Skipped,
+                _ if profile == Some(entry.path()) => ItemKind::Skipped,
+                kind => kind,
+            };
+            if about.is_dir() && kind == ItemKind::Skipped {
+                walk.skip_current_dir();
+            }
+            let looked = Looked { kind, size: about.len(), modified: modified_of(&about) };
+            self.add(entry.path(), &path, &components, looked).map_err(Stop::Survey)?;
         }
         Ok(())
-    }
-
-    fn item(
-        &mut self,
-        path: &Path,
-        top: &Path,
-        names: &[String],
-        about: &Metadata,
-    ) -> Result<(), SurveyError> {
-        let kind = match about {
-            _ if about.is_dir() => ItemKind::Folder,
-            _ if about.is_file() && executable(about) => ItemKind::Executable,
-            _ if about.is_file() => ItemKind::File,
-            _ => ItemKind::Skipped,
-        };
-        self.add(path, top, names, Looked { kind, size: about.len(), modified: modified_of(about) })
     }
 
     /// What is in a shared folder.
@@ -238,6 +258,29 @@ pub(super) fn spelled(name: &OsStr) -> String {
         }
     }
     text
+}
+
+fn kind_of(about: &Metadata) -> ItemKind {
+    match about {
+        _ if about.is_dir() => ItemKind::Folder,
+        _ if about.is_file() && executable(about) => ItemKind::Executable,
+        _ if about.is_file() => ItemKind::File,
+        _ => ItemKind::Skipped,
+    }
+}
+
+/// Whether this person may read a file, or look into a folder.
+#[cfg(unix)]
+fn readable(path: &Path) -> io::Result<()> {
+    use rustix::fs::Access;
+    let wanted = if path.is_dir() { Access::READ_OK | Access::EXEC_OK } else { Access::READ_OK };
+    Ok(rustix::fs::access(path, wanted)?)
+}
+
+/// Whoever opens it will see.
+#[cfg(not(unix))]
+fn readable(_: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

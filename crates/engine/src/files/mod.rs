@@ -29,6 +29,7 @@
 mod ask;
 mod attend;
 mod choice;
+mod company;
 mod comparing;
 mod dials;
 mod disk;

@@ -31,6 +31,11 @@ impl Pasted {
         Pasted { folder: profile.join("pasted") }
     }
 
+    /// Whether something lies below the pasted pictures.
+    pub fn holds(&self, path: &Path) -> bool {
+        path.strip_prefix(&self.folder).is_ok_and(|below| below.iter().next().is_some())
+    }
+
     /// Writes a picture, a whole PNG file, under a name, and says where it is. It is durable when this returns.
     ///
     /// # Errors

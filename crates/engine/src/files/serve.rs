@@ -20,13 +20,16 @@ use super::attend::{Lend, attend};
 use super::holding::Holding;
 use super::shelf::Shelf;
 use super::source::{BLOCK, Order, Outgoing, Source, SourceEnd};
-use super::stream::{Block, Buffers, Frames, SILENCE, StreamError, write_all};
+use super::stream::{Block, Buffers, Frames, StreamError, write_all};
 
 /// How long a device that connected may take to say what it wants.
 const FIRST_FRAME: Duration = Duration::from_secs(5);
 
 /// How often ALIVE is sent.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// How long neither a byte may go nor a frame come: receivers give signs of life, and ask for them.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a goodbye may take.
 pub(super) const GOODBYE: Duration = Duration::from_secs(1);
@@ -264,6 +267,7 @@ where
         has,
         got,
         moved: 0,
+        asked: false,
         progress,
         digest: None,
     };
@@ -306,6 +310,8 @@ struct Giving<'a, P> {
     /// What it said to have got, and the thread was not told yet.
     got: Vec<u32>,
     moved: u64,
+    /// It waits for a sign of life.
+    asked: bool,
     progress: P,
     /// Of what the receiver has in the end.
     digest: Option<[u8; 32]>,
@@ -328,12 +334,19 @@ impl<P: FnMut(u64)> Giving<'_, P> {
         let mut changes = self.holding.changes();
         let mut next_news = Instant::now();
         let mut stale = false;
-        let mut deadline = Instant::now() + SILENCE;
+        let mut deadline = Instant::now() + PATIENCE;
         loop {
+            if self.asked && self.writing.is_none() {
+                self.asked = false;
+                let mut bytes = Vec::new();
+                Frame::Alive.encode(&mut bytes);
+                let block = Block { start: 0, end: bytes.len(), bytes };
+                self.writing = Some(Outgoing { block, piece: None });
+            }
             tokio::select! {
                 biased;
                 frame = frames.next(MAX_COMMAND) => {
-                    deadline = Instant::now() + SILENCE;
+                    deadline = Instant::now() + PATIENCE;
                     if self.command(frame?)? {
                         return Ok(Over::Done);
                     }
@@ -344,7 +357,7 @@ impl<P: FnMut(u64)> Giving<'_, P> {
                 }
                 written = write_some(writer, &self.writing), if self.writing.is_some() => {
                     self.written(written?);
-                    deadline = Instant::now() + SILENCE;
+                    deadline = Instant::now() + PATIENCE;
                 }
                 _ = changes.changed(), if !stale => stale = true,
                 () = sleep_until(next_news), if stale || !self.got.is_empty() => {
@@ -420,7 +433,8 @@ impl<P: FnMut(u64)> Giving<'_, P> {
                 return Ok(true);
             }
             Frame::Cancel => return Err(ServeError::Cancelled),
-            Frame::Alive | Frame::Unknown => {}
+            Frame::Alive => self.asked = true,
+            Frame::Unknown => {}
             _ => return Err(ServeError::Protocol),
         }
         Ok(false)

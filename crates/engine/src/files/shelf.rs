@@ -17,6 +17,7 @@ use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
+use super::company::Company;
 use super::holding::{Holding, Origin, Place};
 use super::inside::Inside;
 use super::journal::Journal;
@@ -32,6 +33,8 @@ pub struct Shelf {
     own: Arc<Mutex<BTreeMap<TransferId, Weak<Holding>>>>,
     /// Offers of others of which something is here, the oldest first.
     others: Arc<Mutex<Vec<Arc<Holding>>>>,
+    /// Who may have pieces of own offers.
+    companies: Arc<Mutex<BTreeMap<TransferId, Arc<Company>>>>,
 }
 
 /// Offers of others that are given to third devices: a list of files and 32 bytes a piece each.
@@ -71,7 +74,8 @@ impl Shelf {
     pub fn open(profile: &Path) -> io::Result<Shelf> {
         let folder = profile.join("offers");
         folder::make(&folder, Access::Usual)?;
-        Ok(Shelf { folder, signer: None, own: Arc::default(), others: Arc::default() })
+        let (own, others, companies) = (Arc::default(), Arc::default(), Arc::default());
+        Ok(Shelf { folder, signer: None, own, others, companies })
     }
 
     /// Signs with this key what is hashed of own offers, so that it can be believed from others.
@@ -94,6 +98,7 @@ impl Shelf {
     /// If it could not be removed.
     pub async fn forget(&self, transfer: TransferId) -> io::Result<()> {
         locked(&self.own).remove(&transfer);
+        locked(&self.companies).remove(&transfer);
         locked(&self.others).retain(|holding| holding.transfer != transfer);
         let paths = [self.path(transfer), self.states(transfer)];
         blocking(move || {
@@ -179,13 +184,21 @@ impl Shelf {
         others.push(holding);
     }
 
+    /// Who may have pieces of an own offer, though it is not in memory meanwhile.
+    fn company(&self, transfer: TransferId) -> Arc<Company> {
+        let mut companies = locked(&self.companies);
+        companies.retain(|_, company| Arc::strong_count(company) > 1 || company.counts());
+        companies.entry(transfer).or_default().clone()
+    }
+
     fn open_own(&self, transfer: TransferId, offered: Offered) -> io::Result<Option<Arc<Holding>>> {
         let Offered { sha256, manifest, sources, .. } = offered;
         let author = self.signer.as_ref().map_or(PeerId([0; 32]), |signer| signer.peer_id());
         let (origin, place) = (Origin::Own(self.signer.clone()), Place::Final(Arc::new(sources)));
-        let Some(holding) = Holding::new(transfer, author, sha256, manifest, origin, place) else {
+        let Some(mut holding) = Holding::new(transfer, author, sha256, manifest, origin, place) else {
             return Ok(None);
         };
+        holding.company = self.company(transfer);
         let file = File::options()
             .read(true)
             .write(true)

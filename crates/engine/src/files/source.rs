@@ -180,7 +180,7 @@ impl Source {
         if self.credit == 0 || !self.holding.is_own() {
             return None;
         }
-        let piece = self.holding.lock().choose(self.link)?;
+        let piece = self.holding.choose(self.link)?;
         self.credit -= 1;
         self.told.spread = false;
         Some(piece)

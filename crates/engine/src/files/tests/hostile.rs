@@ -7,17 +7,21 @@ use std::sync::atomic::Ordering::Relaxed;
 use lanyard_proto::effects::Audience;
 use lanyard_proto::model::{PeerId, RoomId};
 use lanyard_proto::rooms::Offer;
-use lanyard_proto::transfer::{Failure, PullEnd};
+use lanyard_proto::transfer::{Failure, PullEnd, Role};
 use lanyard_proto::wire::file::{Frame, Item, Want};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncWriteExt, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lan::{BOB, Holder, Lan, MIB, TRANSFER, Wire, digest, file, folder, forged, receiver, sample};
+use crate::files::link::{self, Closed, Hub, News, Open, Way};
 use crate::files::names::{folded, safe};
 use crate::files::plan::Planner;
-use crate::files::stream::Frames;
+use crate::files::stream::{BLOCK_BYTES, Buffers, Frames};
 use crate::files::{ServeError, Shelf, Verdict, discard, serve, survey, turn_away};
 
 #[tokio::test]
@@ -39,7 +43,7 @@ async fn somebody_else_is_refused() {
 async fn who_was_put_out_of_a_room_is_refused_what_was_offered_there_and_a_new_member_is_not() {
     let lan = Lan::new().await;
     let room = RoomId([5; 32]);
-    let survey = survey(vec![lan.has("plan", &sample(2 * MIB))]).await.unwrap();
+    let survey = survey(vec![lan.has("plan", &sample(2 * MIB))], None).await.unwrap();
     let offer = survey.offer.clone();
     lan.shelf.put(TRANSFER, survey, Audience::Members(room)).await.unwrap();
     // As after a restart.
@@ -70,6 +74,50 @@ async fn a_device_that_connects_and_says_nothing_is_dropped() {
     let lan = Lan::new().await;
     let (_silent, holder) = duplex(MIB);
     assert!(matches!(lan.serves(holder).await.unwrap(), Err(ServeError::Lost(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_that_is_silent_is_asked_for_a_sign_of_life_and_left_without_one() {
+    let lan = Lan::new().await;
+    lan.offers(&[lan.has("file", b"data")]).await;
+    let holding = lan.shelf.holding(TRANSFER, BOB).await.unwrap().unwrap();
+    let (wire, mut there) = duplex(MIB);
+    let open = Open::ask(wire, TRANSFER, true).await.unwrap();
+    let ((told, mut news), (pieces, _pieces)) = (mpsc::channel(1), mpsc::channel(1));
+    let hub = Hub { holding, news: told, pieces, buffers: Buffers::new(BLOCK_BYTES) };
+    let mut writers = JoinSet::new();
+    let start = Instant::now();
+    let _link = link::Holder::start(open, 1, (BOB, Role::Holder, Way::Direct), &hub, &mut writers);
+    let mut alive = Vec::new();
+    Frame::Alive.encode(&mut alive);
+    let (mut told, mut bytes) = (0, vec![0; 4096]);
+    // What was asked for, and twice whether somebody is there; the second time nobody answers.
+    while told < 2 {
+        let read = there.read(&mut bytes).await.unwrap();
+        told += bytes[..read].windows(alive.len()).filter(|window| *window == alive).count();
+        if told == 1 {
+            there.write_all(&alive).await.unwrap();
+        }
+    }
+    let (_, News::Closed(closed)) = news.recv().await.unwrap() else { panic!("it is not left") };
+    assert!(matches!(closed, Closed::Lost(_)), "{closed:?}");
+    assert_eq!(start.elapsed().as_secs(), 15);
+}
+
+#[tokio::test]
+async fn a_receiver_that_asks_for_a_sign_of_life_gets_one() {
+    let lan = Lan::new().await;
+    lan.offers(&[lan.has("file", b"data")]).await;
+    let (mut wire, holder) = duplex(MIB);
+    let served = lan.serves(holder);
+    let mut bytes = Vec::new();
+    Frame::Get { transfer: TRANSFER, listed: true }.encode(&mut bytes);
+    Frame::Alive.encode(&mut bytes);
+    wire.write_all(&bytes).await.unwrap();
+    let mut frames = Frames::new(&mut wire);
+    while !matches!(frames.next(1 << 20).await.unwrap(), Frame::Alive) {}
+    drop(wire);
+    assert!(matches!(served.await.unwrap(), Err(ServeError::Lost(_))));
 }
 
 #[tokio::test]

@@ -70,7 +70,7 @@ impl Lan {
     }
 
     pub(super) async fn offers(&self, paths: &[PathBuf]) -> Offer {
-        let survey = survey(paths.to_vec()).await.unwrap();
+        let survey = survey(paths.to_vec(), None).await.unwrap();
         let offer = survey.offer.clone();
         self.shelf.put(TRANSFER, survey, Audience::Peer(BOB)).await.unwrap();
         offer

@@ -144,7 +144,7 @@ async fn links_and_pipes_are_skipped_and_counted_and_scripts_stay_executable() {
     symlink("/etc/passwd", lan.home().join("tools/link")).unwrap();
     symlink("/etc", lan.home().join("tools/folder-link")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(lan.home().join("tools/socket")).unwrap();
-    let survey = survey(vec![lan.home().join("tools")]).await.unwrap();
+    let survey = survey(vec![lan.home().join("tools")], None).await.unwrap();
     assert_eq!((survey.skipped, survey.offer.files), (3, 2));
     let offer = lan.offers(&[lan.home().join("tools")]).await;
 
@@ -215,12 +215,27 @@ async fn offers_that_nobody_knows_any_more_are_told_from_the_others() {
 }
 
 #[tokio::test]
+async fn the_key_of_this_device_is_offered_to_nobody() {
+    let lan = Lan::new().await;
+    lan.has("notes", b"text");
+    let key = lan.has("profile/device.key", b"secret");
+    let picture = lan.has("profile/pasted/1/picture.png", b"a picture");
+    let surveyed = |path| survey(vec![path], Some(lan.home().join("profile")));
+    let all = surveyed(lan.home()).await.unwrap();
+    assert_eq!((all.offer.files, all.skipped), (1, 1));
+    for private in [key, lan.home().join("profile"), lan.home().join("profile/pasted")] {
+        assert!(matches!(surveyed(private).await, Err(SurveyError::Private(_))));
+    }
+    assert_eq!(surveyed(picture).await.unwrap().offer.files, 1);
+}
+
+#[tokio::test]
 async fn what_cannot_be_surveyed_is_not_offered() {
     let lan = Lan::new().await;
-    let missing = survey(vec![lan.home().join("missing")]).await;
+    let missing = survey(vec![lan.home().join("missing")], None).await;
     assert!(matches!(missing, Err(SurveyError::Unreadable { .. })));
-    assert!(matches!(survey(vec![]).await, Err(SurveyError::Nothing)));
+    assert!(matches!(survey(vec![], None).await, Err(SurveyError::Nothing)));
     let deep: PathBuf = std::iter::repeat_n("d", 70).collect();
     fs::create_dir_all(lan.home().join(deep)).unwrap();
-    assert!(matches!(survey(vec![lan.home().join("d")]).await, Err(SurveyError::TooDeep(_))));
+    assert!(matches!(survey(vec![lan.home().join("d")], None).await, Err(SurveyError::TooDeep(_))));
 }

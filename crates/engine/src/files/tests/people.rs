@@ -92,7 +92,7 @@ impl Person {
     }
 
     pub(super) async fn offers_paths(&self, paths: Vec<PathBuf>) -> Offer {
-        let survey = survey(paths).await.unwrap();
+        let survey = survey(paths, None).await.unwrap();
         let offer = survey.offer.clone();
         self.shelf.put(TRANSFER, survey, Audience::Anyone).await.unwrap();
         offer

@@ -110,7 +110,7 @@ async fn what_was_given_to_those_who_are_done_is_not_given_again_to_several() {
         let addresses = vec![([127, 0, 0, 1], 1000 + u16::from(n)).into()];
         holding.join(Source { peer: PeerId([n; 32]), addresses })
     };
-    let chosen = |link| holding.lock().choose(link).is_some();
+    let chosen = |link| holding.choose(link).is_some();
     let named = |link| holding.others(link).iter().map(|other| other.peer.0[0]).collect::<Vec<u8>>();
     let (bob, cyd) = (come(2), come(3));
     assert!(chosen(bob) && chosen(cyd));
