@@ -20,14 +20,16 @@ pub async fn open(link: &str) -> Result<(), ApiError> {
 }
 
 /// Opens the one file of a received transfer in the program that the system has for it. A file of a kind that could run
-/// something is shown in its folder instead, like several files and one that is not under its own name.
+/// something is shown in its folder instead, like several files and one that is no longer there.
 ///
 /// # Errors
 /// [`ErrorCode::NotFound`] when nothing of it is on this disk (any more).
 pub async fn open_file(transfers: &[Transfer], id: &str) -> Result<(), ApiError> {
     let folder = folder(transfers, id)?;
     let only = transfers.iter().find(|transfer| transfer.id == id).filter(|transfer| transfer.files == 1);
-    let name = only.and_then(|transfer| transfer.names.first()).filter(|name| is_harmless(name));
+    // What came before this was noted stands under its own name, or is shown in its folder.
+    let name = only.and_then(|transfer| transfer.placed.first().or(transfer.names.first()));
+    let name = name.filter(|name| is_harmless(name));
     match name.map(|name| folder.join(name)).filter(|path| is_same_size(path, only)) {
         Some(path) => blocking(move || opener::open(path)).await,
         None => reveal(transfers, id).await,
@@ -64,7 +66,7 @@ fn is_harmless(name: &str) -> bool {
     plain && !name.contains([':', '\\']) && ending.is_some_and(|ending| HARMLESS.contains(&ending.as_str()))
 }
 
-/// Whether this can be what was received: another file may have had the name before, and this one got another.
+/// Whether this can be what was received: another file may have got the name since.
 fn is_same_size(path: &Path, transfer: Option<&Transfer>) -> bool {
     let Ok(about) = path.symlink_metadata() else { return false };
     about.is_file() && transfer.is_some_and(|transfer| transfer.bytes == about.len())
@@ -135,6 +137,7 @@ pub(crate) mod tests {
             chosen: None,
             chosen_files: None,
             here: 0,
+            placed: Vec::new(),
             failed_files: 0,
             receivers: Vec::new(),
             finished: None,

@@ -542,7 +542,7 @@ fn transfer(direction: &str, state: &str) -> Value {
         "id": "transfer-id", "room": "room-Bob", "direction": direction, "from": "bob", "fromName": "Bob",
         "state": state, "names": ["report.pdf"], "files": 1, "bytes": 1_200_000, "moved": 0, "offered": 0,
         "folder": null, "sha256": null, "error": null, "chosen": null, "chosenFiles": null, "here": 0,
-        "failedFiles": 0, "receivers": receivers, "finished": null, "place": null,
+        "failedFiles": 0, "placed": [], "receivers": receivers, "finished": null, "place": null,
         "rate": 0, "audience": if direction == "out" { 1 } else { 0 }, "awaited": [], "via": null,
     })
 }

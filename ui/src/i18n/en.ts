@@ -343,6 +343,7 @@ export const en = {
   rooms: 'Rooms',
   save: 'Save',
   savedTo: 'Folder',
+  savedAs: 'Saved as',
   saveInto: 'Save into',
   sealed: 'Waiting for the key of this message',
   search: 'Search',

@@ -333,6 +333,7 @@ export const zhCN: Catalogue = {
   rooms: '房间',
   save: '保存',
   savedTo: '文件夹',
+  savedAs: '保存为',
   saveInto: '保存到',
   sealed: '正在等待此消息的密钥',
   search: '搜索',

@@ -52,6 +52,7 @@ export class FakeFiles {
       chosenFiles: null,
       here: 0,
       failedFiles: 0,
+      placed: [],
       receivers: [],
       finished: null,
       place: null,

@@ -700,6 +700,11 @@ offered: number,
  */
 folder: string | null,
 /**
+ * Under which names the first of it stands in `folder`, which are others than those that were offered where these were
+ * taken or cannot be used here; at most 8. Empty until it is there.
+ */
+placed: Array<string>,
+/**
  * Lower-case hexadecimal SHA-256 of the file, once it is known; only where one file is offered.
  */
 sha256: string | null,

@@ -44,6 +44,9 @@ pub struct Transfer {
     pub offered: u64,
     /// Where the files are or will be; incoming and accepted only.
     pub folder: Option<String>,
+    /// Under which names the first of it stands in `folder`, which are others than those that were offered where these were
+    /// taken or cannot be used here; at most 8. Empty until it is there.
+    pub placed: Vec<String>,
     /// Lower-case hexadecimal SHA-256 of the file, once it is known; only where one file is offered.
     pub sha256: Option<String>,
     /// Why it failed or waits.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lanyard_proto::effects::{Input, Staged};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
-use lanyard_proto::rooms::RoomKind;
+use lanyard_proto::rooms::{MAX_OFFER_NAMES, RoomKind};
 use lanyard_proto::transfer::{AT_ONCE_FROM_PEER, PullEnd, TransferState};
 use lanyard_proto::wire::file::Source;
 use tokio::sync::oneshot;
@@ -96,7 +96,7 @@ impl Run {
                 view.note.folder = Some(received.folder);
                 view.note.sha256 = received.sha256;
                 view.note.problem = None;
-                view.paths = received.paths;
+                view.note.placed = placed(&received.paths);
                 (view.note.here, view.note.failed) = (received.here, 0);
                 match received.end {
                     Whole::All(digest) => {
@@ -116,7 +116,7 @@ impl Run {
                 let Some(end) = error.end() else { return Ok(()) };
                 view.note.problem = Some(error.filling());
                 if let PullError::Failed { arrived, files, .. } = error {
-                    view.paths = arrived;
+                    view.note.placed = placed(&arrived);
                     view.note.failed = files;
                 }
                 end
@@ -368,6 +368,12 @@ impl Pulling {
         self.stop.cancel();
         self.next = None;
     }
+}
+
+/// The names of what stands in the folder, as many as are shown.
+fn placed(paths: &[PathBuf]) -> Vec<String> {
+    let names = paths.iter().filter_map(|path| path.file_name());
+    names.map(|name| name.to_string_lossy().into_owned()).take(MAX_OFFER_NAMES).collect()
 }
 
 /// A device that fetches from this one.

@@ -127,6 +127,7 @@ async fn a_transfer_goes_to_the_chosen_folder_even_if_both_were_restarted() {
     std::fs::write(&file, vec![7; 3_000_000]).unwrap();
     let chosen = home.path().join("chosen");
     std::fs::create_dir(&chosen).unwrap();
+    std::fs::write(chosen.join("plan.pdf"), "an older plan").unwrap();
     meet(&bob, &ann).await;
     let id = offer(&ann, "#lobby", &file).await;
     until(&bob, |transfer| transfer.id == id).await;
@@ -139,8 +140,9 @@ async fn a_transfer_goes_to_the_chosen_folder_even_if_both_were_restarted() {
     let waiting = until(&bob, |transfer| transfer.id == id).await;
     assert_eq!(waiting.folder.as_deref(), chosen.to_str());
     meet(&bob, &ann).await;
-    until(&bob, |transfer| transfer.state == TransferState::Done).await;
-    assert_eq!(std::fs::read(chosen.join("plan.pdf")).unwrap(), std::fs::read(&file).unwrap());
+    let done = until(&bob, |transfer| transfer.state == TransferState::Done).await;
+    assert_eq!((done.names, done.placed), (vec!["plan.pdf".to_owned()], vec!["plan (2).pdf".to_owned()]));
+    assert_eq!(std::fs::read(chosen.join("plan (2).pdf")).unwrap(), std::fs::read(&file).unwrap());
     // The open room's offer goes on, but nothing of it runs any more.
     let told = until(&ann, |transfer| !transfer.receivers.is_empty() && transfer.sha256.is_some()).await;
     assert_eq!(told.receivers[0].state, TransferState::Done);

@@ -1,7 +1,6 @@
 //! What user interfaces see: the node's state and the store's, as values of the API.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
@@ -73,8 +72,6 @@ pub struct Sent {
 #[derive(Default)]
 pub struct TransferView {
     pub note: TransferNote,
-    /// What arrived, under its final names; only in the run in which it did.
-    pub paths: Vec<PathBuf>,
     /// Whether it waits for space.
     pub no_space: bool,
     /// The device that passes on what is fetched, or did at the end; only in the run in which it did.
@@ -307,6 +304,7 @@ impl Run {
             chosen: chosen.map(|(_, bytes)| bytes),
             chosen_files: chosen.map(|(files, _)| files),
             here: note.map_or(0, |note| note.here),
+            placed: note.filter(|_| !outgoing).map(|note| note.placed.clone()).unwrap_or_default(),
             failed_files: note.map_or(0, |note| note.failed),
             receivers,
             finished: record.finished.map(|at| at.0),

@@ -40,6 +40,7 @@ impl Staging {
         let failed = self.failed();
         self.clear_away(&failed).map_err(disk(saying!("remove a file that is not whole")))?;
         self.end_believed().map_err(disk(saying!("make the files durable")))?;
+        self.tree.date_folders().map_err(disk(saying!("make the files durable")))?;
         self.sync().map_err(disk(saying!("make the files durable")))?;
         self.holding.set_moving();
         let named = match self.name_all() {

@@ -10,7 +10,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lanyard_proto::rooms::{MAX_OFFER_NAME_BYTES, MAX_OFFER_NAMES, Offer};
 use lanyard_proto::wire::file::{Item, ItemKind, MAX_DEPTH, MAX_ITEMS, MAX_MANIFEST, MAX_PATH_BYTES};
@@ -94,6 +94,12 @@ pub(super) fn modified_of(about: &Metadata) -> Option<i64> {
         Ok(after) => i64::try_from(after.as_nanos()).ok(),
         Err(before) => i64::try_from(before.duration().as_nanos()).ok().map(|nanos| -nanos),
     }
+}
+
+/// The other way round; `None` where this system cannot say it.
+pub(super) fn time_of(modified: i64) -> Option<SystemTime> {
+    let span = Duration::from_nanos(modified.unsigned_abs());
+    if modified < 0 { UNIX_EPOCH.checked_sub(span) } else { UNIX_EPOCH.checked_add(span) }
 }
 
 fn survey_now(paths: &[PathBuf], profile: Option<&Path>) -> Result<Survey, SurveyError> {

@@ -34,6 +34,8 @@ pub(super) struct PlannedFolder {
     /// Its place among the folders; always before this one. `None` at the top.
     pub parent: Option<u32>,
     pub name: String,
+    /// Nanoseconds since 1970.
+    pub modified: Option<i64>,
     /// Whether it, or anything in it, is wanted.
     pub chosen: bool,
     path_bytes: usize,
@@ -222,7 +224,7 @@ impl<'a> Planner<'a> {
             if place as u64 >= self.offer.folders || self.folders.insert(components, place as u32).is_some() {
                 return Err(PlanError(saying!("the list of files has more folders than were offered")));
             }
-            self.plan.folders.push(PlannedFolder { parent, name, chosen, path_bytes });
+            self.plan.folders.push(PlannedFolder { parent, name, modified, chosen, path_bytes });
             return Ok(());
         }
         self.plan.bytes = self.plan.bytes.saturating_add(size);

@@ -11,7 +11,6 @@ use std::fs::{self, File, FileTimes};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, UNIX_EPOCH};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
@@ -23,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::here::Local;
 use super::holding::{Held, Holding, Origin, Place};
 use super::journal::{Journal, Record, Story};
+use super::manifest::time_of;
 use super::plan::Plan;
 use super::tree::{Access, Content, LastFolder, Tree, open_file, open_folder};
 use crate::saying;
@@ -368,10 +368,8 @@ impl Staging {
     /// Ends a file all of which is written: its date, and its durability where files are synced one by one.
     pub fn end(&self, file: &File, number: u32) -> io::Result<()> {
         if let Some(modified) = self.plan.files[number as usize].modified {
-            let span = Duration::from_nanos(modified.unsigned_abs());
-            let time = if modified < 0 { UNIX_EPOCH.checked_sub(span) } else { UNIX_EPOCH.checked_add(span) };
             // A file with another date is better than none: some file systems cannot hold every date.
-            let _ = time.map(|time| file.set_times(FileTimes::new().set_modified(time)));
+            let _ = time_of(modified).map(|time| file.set_times(FileTimes::new().set_modified(time)));
         }
         if self.sync_each { file.sync_all() } else { Ok(()) }
     }

@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
 use cap_std::fs::{Dir, OpenOptions};
 use lanyard_proto::transfer::Bitmap;
 
+use super::manifest::time_of;
 use super::plan::Plan;
 use super::refusal::concerns_one;
 use crate::saying::{Filling, Says, io_error};
@@ -250,6 +251,27 @@ impl Tree {
             }
         }
         Ok(refused)
+    }
+
+    /// Gives the folders that were made here the dates that they have at the sender, when all that is in them is written.
+    pub fn date_folders(&self) -> io::Result<()> {
+        let mut last: Option<(Option<u32>, Dir)> = None;
+        // From the last to the first: those in a folder come after it.
+        for (at, folder) in self.plan.folders.iter().enumerate().rev() {
+            let at = at as u32;
+            let made = !self.refused.contains_key(&at) && !self.is_below_placed(folder.parent, &folder.name);
+            let Some(time) = folder.modified.filter(|_| folder.chosen && made).and_then(time_of) else {
+                continue;
+            };
+            if !matches!(&last, Some((parent, _)) if *parent == folder.parent) {
+                last = Some((folder.parent, self.folder(folder.parent)?));
+            }
+            let (_, parent) = last.as_ref().expect("set above");
+            let time = SystemTimeSpec::Absolute(cap_std::time::SystemTime::from_std(time));
+            // Another date is better than no folder: some file systems cannot hold every date.
+            let _ = parent.set_symlink_times(&folder.name, None, Some(time));
+        }
+        Ok(())
     }
 
     /// Makes the names of everything in it survive the loss of power.

@@ -120,6 +120,8 @@ pub struct TransferNote {
     pub failed: u64,
     /// The paths in a shared folder that this device asked for; `None` if it was offered unasked.
     pub asked: Option<Vec<String>>,
+    /// Under which names the first of what was received stands in the folder.
+    pub placed: Vec<String>,
 }
 
 /// What a person chose among the files of an offer.

@@ -212,7 +212,7 @@ pub(super) fn noted_transfers() -> String {
     format!(
         "SELECT {TRANSFER_COLUMNS}, folder, sha256, coalesce(moved, 0), problem,
          chosen, coalesce(chosen_files, 0), coalesce(chosen_bytes, 0), coalesce(here, 0), coalesce(failed, 0),
-         asked
+         asked, placed
          FROM transfer LEFT JOIN transfer_note ON transfer_note.transfer = transfer.transfer"
     )
 }
@@ -232,6 +232,10 @@ pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
         failed: unsigned(row, 26)?,
         // Paths that cannot be read any more are asked for by hand.
         asked: row.get::<_, Option<Vec<u8>>>(27)?.and_then(|paths| minicbor::decode(&paths).ok()),
+        placed: row
+            .get::<_, Option<Vec<u8>>>(28)?
+            .and_then(|names| minicbor::decode(&names).ok())
+            .unwrap_or_default(),
     };
     Ok(NotedTransfer { record: columns::transfer(row)?, note })
 }

@@ -347,12 +347,13 @@ pub(super) fn note_transfer(
     transaction
         .prepare_cached(
             "INSERT INTO transfer_note
-             (transfer, folder, sha256, moved, problem, chosen, chosen_files, chosen_bytes, here, failed, asked)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             (transfer, folder, sha256, moved, problem, chosen, chosen_files, chosen_bytes, here, failed, asked,
+              placed)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (transfer) DO UPDATE SET folder = excluded.folder, sha256 = excluded.sha256,
              moved = excluded.moved, problem = excluded.problem, chosen = excluded.chosen,
              chosen_files = excluded.chosen_files, chosen_bytes = excluded.chosen_bytes, here = excluded.here,
-             failed = excluded.failed, asked = excluded.asked",
+             failed = excluded.failed, asked = excluded.asked, placed = excluded.placed",
         )?
         .execute(params![
             id.0,
@@ -365,9 +366,14 @@ pub(super) fn note_transfer(
             bits(note.chosen.as_ref().map_or(0, |chosen| chosen.bytes)),
             bits(note.here),
             bits(note.failed),
-            note.asked.as_ref().map(|paths| minicbor::to_vec(paths).expect("a vector takes every byte")),
+            note.asked.as_ref().map(listed),
+            Some(&note.placed).filter(|placed| !placed.is_empty()).map(listed),
         ])?;
     Ok(())
+}
+
+fn listed(names: &Vec<String>) -> Vec<u8> {
+    minicbor::to_vec(names).expect("a vector takes every byte")
 }
 
 pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Result<(), StoreError> {

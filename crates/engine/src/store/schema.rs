@@ -106,6 +106,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("parts.sql"),
     include_str!("shares.sql"),
     include_str!("gets.sql"),
+    include_str!("placed.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

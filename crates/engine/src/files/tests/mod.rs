@@ -63,6 +63,11 @@ async fn a_folder_arrives_with_its_empty_folders_and_files_and_unicode_names() {
     lan.has("album/empty.txt", b"");
     lan.has("album/tief/e\u{301}té/写真 🦀.jpg", &sample(MIB + 5));
     fs::create_dir_all(lan.home().join("album/nothing/inside")).unwrap();
+    let folders = ["album/tief", "album/nothing/inside", "album/nothing", "album"];
+    let date = |at: u64| std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000_000 + at);
+    for (at, folder) in (0..).zip(folders) {
+        fs::File::open(lan.home().join(folder)).unwrap().set_modified(date(at)).unwrap();
+    }
     let offer = lan.offers(&[lan.home().join("album")]).await;
     assert_eq!((offer.files, offer.folders), (3, 5));
 
@@ -76,6 +81,10 @@ async fn a_folder_arrives_with_its_empty_folders_and_files_and_unicode_names() {
     expected.insert("album/tief/été".into(), None);
     expected.insert("album/tief/été/写真 🦀.jpg".into(), photo);
     assert_eq!(tree(&lan.downloads()), expected);
+    for (at, folder) in (0..).zip(folders) {
+        let about = fs::metadata(lan.downloads().join(folder)).unwrap();
+        assert_eq!(about.modified().unwrap(), date(at), "{folder}");
+    }
 }
 
 #[tokio::test]

@@ -84,6 +84,7 @@ impl Home {
                  ALTER TABLE transfer_note DROP COLUMN here;
                  ALTER TABLE transfer_note DROP COLUMN failed;
                  ALTER TABLE transfer_note DROP COLUMN asked;
+                 ALTER TABLE transfer_note DROP COLUMN placed;
                  DROP TABLE share;
                  ALTER TABLE transfer DROP COLUMN share;
                  ALTER TABLE transfer DROP COLUMN share_to;

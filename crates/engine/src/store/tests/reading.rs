@@ -153,6 +153,7 @@ async fn transfers_that_are_over_come_newest_first_with_their_notes() {
         here: 3,
         failed: 2,
         asked: Some(vec![String::new(), "May/one.jpg".to_owned()]),
+        placed: vec!["one (2).jpg".to_owned()],
     };
     store
         .note_transfer(records[0].id, TransferNote { moved: 5, ..Default::default() })

@@ -159,13 +159,25 @@ pub(super) fn received(transfer: &Transfer) -> String {
     } else {
         String::new()
     };
+    let renamed = renamed(transfer);
     let sum = transfer.sha256.as_deref().map(|sum| paint(QUIET, &format!("  SHA-256 {sum}")));
     format!(
-        "{} {} is in {folder}{here}{}",
+        "{} {} is in {folder}{renamed}{here}{}",
         paint(GOOD, "✓"),
         transfers::what(transfer),
         sum.unwrap_or_default()
     )
+}
+
+/// Under which names it is there, where those are others.
+pub(super) fn renamed(transfer: &Transfer) -> String {
+    let others: Vec<String> = transfer
+        .placed
+        .iter()
+        .filter(|placed| !transfer.names.contains(placed))
+        .map(|placed| format!("“{}”", text::line(placed)))
+        .collect();
+    if others.is_empty() { String::new() } else { format!(" as {}", others.join(", ")) }
 }
 
 #[cfg(test)]
@@ -201,6 +213,7 @@ mod tests {
             chosen: None,
             chosen_files: None,
             here: 0,
+            placed: Vec::new(),
             failed_files: 0,
             receivers: receivers.iter().map(receiver).collect(),
             finished: None,
@@ -219,6 +232,15 @@ mod tests {
         assert!(!is_settled(&outgoing(Running, &[Done, Running]), 2));
         assert!(is_settled(&outgoing(Running, &[Done, Done]), 2));
         assert!(is_settled(&outgoing(Running, &[Done, Declined]), 2));
+    }
+
+    #[test]
+    fn another_name_than_was_offered_is_said() {
+        let mut transfer = outgoing(TransferState::Done, &[]);
+        transfer.placed = vec!["a".into()];
+        assert_eq!(renamed(&transfer), "");
+        transfer.placed = vec!["a (2)".into()];
+        assert_eq!(renamed(&transfer), " as “a (2)”");
     }
 
     #[test]

@@ -270,6 +270,7 @@ mod tests {
             chosen: None,
             chosen_files: None,
             here: 0,
+            placed: Vec::new(),
             failed_files: 0,
             receivers: Vec::new(),
             finished: None,

@@ -9,7 +9,7 @@ use lanyard_engine::api::{
 use lanyard_engine::control::Node;
 
 use super::arrivals::{Arrivals, Told};
-use super::{log, next, snapshot, transfers};
+use super::{files, log, next, snapshot, transfers};
 use crate::args::Up;
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, Output, QUIET, STRONG, paint};
@@ -187,7 +187,8 @@ fn finished(transfer: &Transfer) -> String {
     match (transfer.direction, transfer.state) {
         (TransferDirection::In, TransferState::Done) => {
             let folder = transfer.folder.as_deref().map(text::line).unwrap_or_default();
-            format!("{} {what} from {from} is in {folder}", paint(GOOD, "✓"))
+            let renamed = files::renamed(transfer);
+            format!("{} {what} from {from} is in {folder}{renamed}", paint(GOOD, "✓"))
         }
         (TransferDirection::Out, TransferState::Done) => format!("{} {what} was received", paint(GOOD, "✓")),
         (_, state) => {
