@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use lanyard_proto::pacing::Dice;
 use serde_json::Value;
 
-use crate::files::{sha256, write_random};
+use crate::files::{sha256, tree, write_random};
 use crate::hosts::{Addresses, Frames, Host, Lan, Loss};
 use crate::node::{LONG, Node};
 
@@ -136,6 +136,37 @@ pub fn renumbered(lan: &Lan, mib: u64, receiver: bool) -> Result<Duration, Strin
     let took = start.elapsed();
     same(&path, &bob.host)?;
     Ok(took)
+}
+
+/// A folder of so many files of 4 KiB crosses, a hundred in each folder below it.
+///
+/// # Errors
+/// What arrived is not what was sent.
+///
+/// # Panics
+/// When it does not come to its end.
+pub fn tiny(lan: &Lan, files: usize) -> Result<Duration, String> {
+    let (ann, bob) = (Node::up(&lan.host("ann"), &[]), Node::up(&lan.host("bob"), RECEIVES));
+    ann.sees("bob");
+    bob.sees("ann");
+    let top = ann.host.folder().join("tiny");
+    for number in 0..files {
+        let folder = top.join(format!("{:04}", number / 100));
+        if number % 100 == 0 {
+            std::fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        }
+        write_random(&folder.join(number.to_string()), 4096, number as u64)
+            .map_err(|error| error.to_string())?;
+    }
+    let start = Instant::now();
+    send(&ann, "@bob", &top)?;
+    bob.process.wait_for("all files", patience(1 + (files as u64 >> 8), LINK), is_done);
+    let took = start.elapsed();
+    let read = |folder: &Path| tree(folder).map_err(|error| error.to_string());
+    match read(&top)? == read(&bob.host.downloads().join("tiny"))? {
+        true => Ok(took),
+        false => Err("something else arrived".to_owned()),
+    }
 }
 
 /// What one file for many has cost.

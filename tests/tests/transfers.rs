@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 
 use lanyard_tests::hosts::Lan;
-use lanyard_tests::ordeal::{damage, kills, loss, renumbered, spread};
+use lanyard_tests::ordeal::{damage, kills, loss, renumbered, spread, tiny};
 
 #[test]
 fn a_file_whose_ends_are_killed_again_and_again_arrives_and_little_is_sent_twice() -> Result<(), String> {
@@ -42,5 +42,12 @@ fn whoever_gets_another_address_goes_on_after_seconds() -> Result<(), String> {
         let Some(lan) = Lan::or_skip() else { return Ok(()) };
         renumbered(&lan, 32, receiver)?;
     }
+    Ok(())
+}
+
+#[test]
+fn thousands_of_small_files_arrive_as_they_are() -> Result<(), String> {
+    let Some(lan) = Lan::or_skip() else { return Ok(()) };
+    tiny(&lan, 5000)?;
     Ok(())
 }

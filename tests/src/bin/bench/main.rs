@@ -3,7 +3,7 @@
 //! `bench [--gib N] [found] [latency] [file] [idle]`: all four if none is named. Files lie in the folder for
 //! temporary files: `TMPDIR=/dev/shm` takes the disk out of the comparison.
 //! `bench transfers [large] [small] [many] [resume] [first]`: files against the wire and against other programs;
-//! `[killed] [damaged] [swarm] [lossy]`: files that everything happens to on their way.
+//! `[killed] [damaged] [tiny] [swarm] [lossy]`: files that everything happens to on their way.
 //! `bench rooms [R1 ...]`: large rooms, bad networks and crashes.
 //! `bench power [--seeds N] [--from SEED] [--record FOLDER]`: what is lost with the power, at so many moments.
 

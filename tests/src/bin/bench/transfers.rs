@@ -75,6 +75,7 @@ const MEASURES: &[Measure] = &[
     ("first", first),
     ("killed", ordeals::killed),
     ("damaged", ordeals::damaged),
+    ("tiny", ordeals::tiny),
     ("swarm", ordeals::swarm),
     ("lossy", ordeals::lossy),
 ];

@@ -1,7 +1,7 @@
-//! Figures F1, F2, F5 and F6: files that everything happens to on their way.
+//! Figures F1, F2, F3, F5 and F6: files that everything happens to on their way.
 
 use lanyard_tests::hosts::Lan;
-use lanyard_tests::ordeal::{damage, kills, loss, spread};
+use lanyard_tests::ordeal::{self, damage, kills, loss, spread};
 
 use super::Options;
 use super::many::rows;
@@ -27,6 +27,24 @@ pub fn damaged(options: &Options) {
     let what = format!("F2: {} MiB, a bit of every 100 MiB turned over in the staging", options.mib);
     match damage(&Lan::new(), options.mib, 100, 1) {
         Ok(flipped) => row(&what, &format!("{flipped} found and repaired"), "", ""),
+        Err(why) => row(&what, "FAILED", &why, ""),
+    }
+}
+
+/// F3: a hundred thousand files of 4 KiB on one connection, durable at the other end.
+pub fn tiny(options: &Options) {
+    let files = options.files * 10;
+    let what = format!("F3: {files} files of 4 KiB");
+    match ordeal::tiny(&Lan::new(), files) {
+        Ok(took) => {
+            let rate = files as f64 / took.as_secs_f64();
+            row(
+                &what,
+                &format!("{:.1} s, {rate:.0} files/s", took.as_secs_f64()),
+                "at least 5000 files/s",
+                "",
+            );
+        }
         Err(why) => row(&what, "FAILED", &why, ""),
     }
 }
