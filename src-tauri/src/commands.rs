@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use lanyard_engine::api::{ApiError, Command, ErrorCode, Event, FileHandle, Reply};
 use lanyard_engine::files::Pasted;
 use rfd::AsyncFileDialog;
-use tauri::ipc::{Channel, Request};
+use tauri::ipc::{Channel, Request, Response};
 use tauri::{State, WebviewWindow};
 
 use crate::events::Subscription;
 use crate::links;
 use crate::node::Node;
 use crate::paste;
+use crate::preview;
 use lanyard_engine::says;
 
 /// Carries out a command of the engine's API.
@@ -81,6 +82,19 @@ pub async fn paste_picture(
 pub async fn open_file(node: State<'_, Node>, transfer: String) -> Result<(), ApiError> {
     match node.call(Command::Transfers {}).await? {
         Reply::Transfers(transfers) => links::open_file(&transfers, &transfer).await,
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The bytes of a received picture, or of the beginning of a received text, for the page to show.
+#[tauri::command]
+pub async fn preview(
+    node: State<'_, Node>,
+    transfer: String,
+    shown: preview::Shown,
+) -> Result<Response, ApiError> {
+    match node.call(Command::Transfers {}).await? {
+        Reply::Transfers(transfers) => preview::read(&transfers, &transfer, shown).await.map(Response::new),
         other => Err(unexpected(&other)),
     }
 }

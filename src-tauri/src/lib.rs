@@ -15,6 +15,7 @@ mod links;
 mod node;
 mod options;
 mod paste;
+mod preview;
 mod taskbar;
 mod window;
 
@@ -51,6 +52,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
             commands::reveal,
             commands::open_file,
             commands::open_link,
+            commands::preview,
         ])
         .on_window_event(|window, event| match event {
             WindowEvent::DragDrop(event) => drops::forward(window, event),

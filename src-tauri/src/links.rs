@@ -25,15 +25,23 @@ pub async fn open(link: &str) -> Result<(), ApiError> {
 /// # Errors
 /// [`ErrorCode::NotFound`] when nothing of it is on this disk (any more).
 pub async fn open_file(transfers: &[Transfer], id: &str) -> Result<(), ApiError> {
+    match received_file(transfers, id)? {
+        Some(path) if is_harmless(&path) => blocking(move || opener::open(path)).await,
+        _ => reveal(transfers, id).await,
+    }
+}
+
+/// The one file of a received transfer, if it is still there as it came.
+///
+/// # Errors
+/// [`ErrorCode::NotFound`] when nothing of it is on this disk (any more).
+pub fn received_file(transfers: &[Transfer], id: &str) -> Result<Option<PathBuf>, ApiError> {
     let folder = folder(transfers, id)?;
     let only = transfers.iter().find(|transfer| transfer.id == id).filter(|transfer| transfer.files == 1);
     // What came before this was noted stands under its own name, or is shown in its folder.
     let name = only.and_then(|transfer| transfer.placed.first().or(transfer.names.first()));
-    let name = name.filter(|name| is_harmless(name));
-    match name.map(|name| folder.join(name)).filter(|path| is_same_size(path, only)) {
-        Some(path) => blocking(move || opener::open(path)).await,
-        None => reveal(transfers, id).await,
-    }
+    let name = name.filter(|name| is_plain(name));
+    Ok(name.map(|name| folder.join(name)).filter(|path| is_same_size(path, only)))
 }
 
 /// Opens the folder of a received transfer in the file manager.
@@ -59,11 +67,16 @@ fn safe(link: &str) -> Result<Url, ApiError> {
     }
 }
 
-/// A name and nothing more, with an ending that no system starts as a program and that carries no programs of its own.
-fn is_harmless(name: &str) -> bool {
+/// A name and nothing more.
+fn is_plain(name: &str) -> bool {
     let plain = Path::new(name).file_name().is_some_and(|only| only == name) && !name.starts_with(['.', '-']);
-    let ending = Path::new(name).extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-    plain && !name.contains([':', '\\']) && ending.is_some_and(|ending| HARMLESS.contains(&ending.as_str()))
+    plain && !name.contains([':', '\\'])
+}
+
+/// With an ending that no system starts as a program and that carries no programs of its own.
+fn is_harmless(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| HARMLESS.contains(&ending.as_str()))
 }
 
 /// Whether this can be what was received: another file may have got the name since.
@@ -139,6 +152,7 @@ pub(crate) mod tests {
             here: 0,
             placed: Vec::new(),
             failed_files: 0,
+            skipped: 0,
             receivers: Vec::new(),
             finished: None,
             place: None,
@@ -179,7 +193,7 @@ pub(crate) mod tests {
     #[test]
     fn only_names_of_documents_and_media_are_opened() {
         for name in ["a.pdf", "Holiday 2026.JPG", "图片.png"] {
-            assert!(is_harmless(name), "{name}");
+            assert!(is_plain(name) && is_harmless(Path::new(name)), "{name}");
         }
         let others = [
             "a.exe",
@@ -200,7 +214,7 @@ pub(crate) mod tests {
             "",
         ];
         for name in others {
-            assert!(!is_harmless(name), "{name}");
+            assert!(!is_plain(name) || !is_harmless(Path::new(name)), "{name}");
         }
     }
 

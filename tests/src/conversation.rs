@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use lanyard_proto::pacing::Dice;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::crowd::Crowd;
 
@@ -103,6 +103,42 @@ pub fn take_turns(crowd: &Crowd, plan: &Plan, patience: Duration) -> Result<Vec<
         said.push(Said { text, by, at: Instant::now() });
     }
     Ok(said)
+}
+
+/// What is sealed: the first has a direct conversation with each of the others, and begins a private room with them, in which all
+/// say something. Names are those of the hosts.
+///
+/// # Errors
+/// When a node refuses, or does not hear within `patience` what it is told.
+pub fn in_confidence(crowd: &Crowd, patience: Duration) -> Result<(), String> {
+    let others = 1..crowd.size();
+    let name = |node: usize| format!("@{}", crowd.host(node).name());
+    let mut first = crowd.control(0)?;
+    for other in others.clone() {
+        first.say(&name(other), &format!("to {other}"))?;
+        crowd.control(other)?.say(&name(0), &format!("from {other}"))?;
+    }
+    crowd.wait("direct messages both ways", patience, |heard| {
+        let passed = |other: usize| {
+            heard[other].texts.contains_key(&format!("to {other}"))
+                && heard[0].texts.contains_key(&format!("from {other}"))
+        };
+        others.clone().all(passed).then_some(())
+    })?;
+    let room = first.call("create-room", &json!({ "name": "Board" }))?["id"].take();
+    let peers = first.call("peers", &json!({}))?;
+    for peer in peers.as_array().into_iter().flatten() {
+        first.call("add-member", &json!({ "room": room, "peer": peer["id"] }))?;
+    }
+    first.say("#Board", "board 0")?;
+    crowd.wait("everybody to be let in", patience, |heard| {
+        others.clone().all(|other| heard[other].texts.contains_key("board 0")).then_some(())
+    })?;
+    for other in others {
+        crowd.control(other)?.say("#Board", &format!("board {other}"))?;
+    }
+    let all: Vec<String> = (0..crowd.size()).map(|node| format!("board {node}")).collect();
+    crowd.all_hear(&all, patience)
 }
 
 /// A text of this length that nobody else says.
@@ -282,7 +318,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
 
     use super::*;
 

@@ -324,6 +324,14 @@ impl Host {
         self.lan.rule(|rules| _ = rules.closed.insert(self.number));
     }
 
+    /// The opposite of [`Host::close_tcp`].
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn open_tcp(&self) {
+        self.lan.rule(|rules| _ = rules.closed.remove(&self.number));
+    }
+
     /// Any program, to be run on this host.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = inside(&self.namespace, program);

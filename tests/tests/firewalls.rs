@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use lanyard_tests::files::{sha256, write_random};
 use lanyard_tests::hosts::{Host, Lan};
@@ -20,6 +21,39 @@ fn whoever_cannot_be_dialled_dials_when_it_is_asked_to() {
     assert_eq!(done["transfer"]["via"], Value::Null, "nobody stands between them");
     same(&path, &bob);
     assert!(counted(&lan, KNOCK) > 0, "a direct dial cannot have succeeded");
+}
+
+#[test]
+fn what_worked_the_last_time_is_done_at_once_the_next_time_and_a_better_way_is_noticed() {
+    let Some(lan) = Lan::or_skip() else { return };
+    let hosts = ["ann", "bob", "cara"].map(|name| lan.host(name));
+    hosts[0].close_tcp();
+    let [ann, bob, _cara] = together(hosts.each_ref());
+    let mut note = 0;
+    let mut takes = || {
+        note += 1;
+        took(&ann, &bob, note)
+    };
+    let (first, _) = takes();
+    let again = takes().0.min(takes().0);
+    println!("knocked at: {first:?} the first time, then {again:?}");
+    assert!(first >= HEAD_START, "{first:?}: a direct dial has so long for itself");
+    assert!(again < HEAD_START, "{again:?}");
+
+    hosts[1].close_tcp();
+    let (first, via) = takes();
+    let again = takes().0.min(takes().0);
+    println!("through a third device: {first:?} the first time, then {again:?}");
+    assert_eq!(via, "cara");
+    assert!(first >= KNOCKED_IN_VAIN, "{first:?}: who came the last time has so long to come");
+    assert!(again < HEAD_START, "{again:?}");
+
+    hosts[0].open_tcp();
+    let (_, via) = takes();
+    assert_eq!(via, Value::Null, "ann can be dialled");
+    let knocks = counted(&lan, KNOCK);
+    takes();
+    assert_eq!(counted(&lan, KNOCK), knocks, "so nobody asks her to dial");
 }
 
 #[test]
@@ -83,6 +117,53 @@ fn when_the_one_who_passes_on_is_killed_people_are_told_and_another_one_goes_on(
 }
 
 #[test]
+fn who_does_not_want_to_pass_anything_on_says_so_and_another_one_is_asked_at_once() {
+    let Some(lan) = Lan::or_skip() else { return };
+    let hosts = ["ann", "bob", "cara", "dora"].map(|name| lan.host(name));
+    hosts[0].close_tcp();
+    hosts[1].close_tcp();
+    let [ann, bob, cara] = together([&hosts[0], &hosts[1], &hosts[2]]);
+    let (_, via) = took(&ann, &bob, 1);
+    assert_eq!(via, "cara");
+    let off = cara.host.run(&["limits", "--relay", "off"]);
+    assert_eq!((off.code, &off.lines[0]["relaying"]["on"]), (Some(0), &Value::Bool(false)), "{}", off.stderr);
+    let dora = Node::up(&hosts[3], &["--accept", "any"]);
+    dora.sees("ann");
+    dora.sees("bob");
+    bob.sees("dora");
+    // Cara did it the last time, so she is asked first.
+    let (took_so_long, via) = took(&ann, &bob, 2);
+    println!("{took_so_long:?} with one that declines");
+    assert_eq!(via, "dora");
+    let on = cara.host.run(&["limits", "--relay", "on"]);
+    assert_eq!(on.lines[0]["relaying"]["on"], true, "{}", on.stderr);
+}
+
+#[test]
+fn what_is_passed_on_ends_when_that_is_switched_off() {
+    let Some(lan) = Lan::or_skip() else { return };
+    let hosts = ["ann", "bob", "cara"].map(|name| lan.host(name));
+    hosts[0].close_tcp();
+    hosts[1].close_tcp();
+    let [ann, bob, cara] = together(hosts.each_ref());
+    // Slow enough that a moment can be met.
+    cara.host.limit_mbit(100).unwrap();
+    let path = offer(&ann, &random(&ann, 64));
+    bob.process
+        .wait_for("a quarter of it", LONG, |event| moved(event).is_some_and(|moved| moved >= 16 << 20));
+    cara.host.run(&["limits", "--relay", "off"]);
+    bob.process.wait_for("word of what happened", LONG, |event| {
+        event["transfer"]["error"]["message"]
+            .as_str()
+            .is_some_and(|said| said.contains("it went through another device"))
+    });
+    cara.host.run(&["limits", "--relay", "on"]);
+    ann.host.open_tcp();
+    bob.process.wait_for("a whole file", LONG, is_done);
+    same(&path, &bob);
+}
+
+#[test]
 fn shared_folders_of_whoever_cannot_be_dialled_can_be_looked_into() {
     let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));
@@ -117,6 +198,60 @@ fn what_is_too_long_for_datagrams_comes_from_and_to_whoever_cannot_be_dialled() 
     assert!(counted(&lan, MEET) > 0, "bob cannot have fetched it by himself");
 }
 
+#[test]
+fn an_invite_of_whoever_cannot_be_dialled_lets_in_by_a_knock_and_through_a_third_device() {
+    let Some(lan) = Lan::or_skip() else { return };
+    let hosts = ["ann", "bob", "cara"].map(|name| lan.host(name));
+    hosts[0].close_tcp();
+    let [ann, bob, cara] = together(hosts.each_ref());
+    ann.host.run(&["room", "create", "Board", "--private"]);
+    let invite = ann.host.run(&["room", "invite", "Board"]);
+    let link = invite.lines[0]["link"].as_str().expect("a link").to_owned();
+    let joins = |who: &Node| {
+        let joined = who.host.run(&["room", "join", &link, "--wait", "60"]);
+        assert_eq!(joined.code, Some(0), "{}", joined.stderr);
+    };
+    joins(&bob);
+    assert!(counted(&lan, KNOCK) > 0, "ann cannot have been dialled");
+    // Cara can dial nobody and be dialled by nobody who is in; bob passes on what he cannot read.
+    cara.host.close_tcp();
+    let path = cara.host.folder().join("nothing");
+    fs::write(&path, "none").expect("room for a file");
+    joins(&cara);
+    for (from, to) in [(&ann, &cara), (&cara, &ann)] {
+        let text = format!("{} is in", from.host.name());
+        let said = from.host.run(&["say", "#Board", &text]);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        to.process.wait_for("it", LONG, |event| event["message"]["text"] == text.as_str());
+    }
+}
+
+#[test]
+fn mail_goes_to_a_keeper_and_from_it_though_one_of_the_two_cannot_be_dialled() {
+    let Some(lan) = Lan::or_skip() else { return };
+    let hosts = ["ann", "bob", "cyd"].map(|name| lan.host(name));
+    hosts[2].close_tcp();
+    let [ann, bob, cyd] = together(hosts.each_ref());
+    bob.process.terminate();
+    bob.process.finish(LONG);
+    ann.process.wait_for("goodbye", LONG, |event| {
+        event["event"] == "peer-offline" && event["peer"]["name"] == "bob"
+    });
+    let said = ann.host.run(&["say", "@bob", "the key is under the mat"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    ann.process.wait_for("word of cyd", LONG, |event| {
+        event["event"] == "kept" && event["delivered"]["keptBy"].as_array().is_some_and(|by| by.len() == 1)
+    });
+    assert!(counted(&lan, KNOCK) > 0, "ann cannot have dialled cyd");
+    drop(ann);
+    // Now it is whoever fetches that cannot be dialled.
+    cyd.host.open_tcp();
+    hosts[1].close_tcp();
+    let bob = Node::up(&hosts[1], &[]);
+    bob.process
+        .wait_for("what ann wrote", LONG, |event| event["message"]["text"] == "the key is under the mat");
+}
+
 /// Nodes that accept whatever is offered, and see each other.
 fn together<const N: usize>(hosts: [&Host; N]) -> [Node; N] {
     let nodes = hosts.map(|host| Node::up(host, &["--accept", "any"]));
@@ -132,6 +267,18 @@ fn random(from: &Node, mib: u64) -> PathBuf {
     let path = from.host.folder().join(NAME);
     write_random(&path, mib << 20, 1).expect("room for a file");
     path
+}
+
+/// How long a small file takes from its offer until bob has it, and who passed it on.
+fn took(from: &Node, bob: &Node, note: u32) -> (Duration, Value) {
+    let name = format!("note {note}.txt");
+    let path = from.host.folder().join(&name);
+    fs::write(&path, &name).expect("room for a file");
+    let begun = Instant::now();
+    offer(from, &path);
+    let is_it = |event: &Value| is_done(event) && event["transfer"]["names"][0] == name.as_str();
+    let (at, done) = bob.process.wait_timed("a whole file", LONG, is_it);
+    (at.saturating_duration_since(begun), done["transfer"]["via"].clone())
 }
 
 /// Offers a file to bob.
@@ -179,6 +326,9 @@ fn holding(folder: &Path, words: &str) -> Vec<PathBuf> {
     found
 }
 
+/// How long a direct dial is alone where nothing is known, and how long is waited for whoever was knocked at.
+const HEAD_START: Duration = Duration::from_millis(1500);
+const KNOCKED_IN_VAIN: Duration = Duration::from_secs(3);
 /// Kinds of datagrams: dial me for files, and for sync.
 const KNOCK: u8 = 21;
 const MEET: u8 = 22;

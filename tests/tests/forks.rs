@@ -183,3 +183,77 @@ fn a_message_is_delivered_to_those_who_hold_it_and_not_to_those_who_hold_another
         assert_eq!(["two", "mine", "again"].map(|text| holders(&lan, ann, text)), [1, 0, 1], "seed {seed}");
     }
 }
+
+#[test]
+fn who_goes_on_after_its_copy_ended_is_heard_again() {
+    for killed in [false, true] {
+        let mut lan = Lan::seeded(5);
+        let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+        lan.run_for(10 * SECOND);
+        let copy = lan.copy(bob, "bob too");
+        lan.run_for(60 * SECOND);
+        if killed {
+            lan.kill(copy)
+        } else {
+            lan.quit(copy)
+        }
+        let since = lan.now();
+        lan.run_until(90 * SECOND, |lan| !lan.sees(ann, bob) || lan.now().since(since) > 80 * SECOND);
+        lan.run_until(90 * SECOND, |lan| lan.sees(ann, bob) && lan.sees(cyd, bob));
+        let room = lan.converse(ann, bob);
+        lan.say_in(ann, room, "still there?");
+        lan.run_until(20 * SECOND, |lan| lan.chat_in(bob, room) == "ann: still there?\n");
+        lan.say_in(bob, room, "yes");
+        lan.run_until(20 * SECOND, |lan| lan.chat_in(ann, room).ends_with("bob: yes\n"));
+    }
+}
+
+#[test]
+fn who_was_put_back_to_before_a_run_with_a_wrong_clock_is_heard() {
+    let mut lan = Lan::seeded(6);
+    let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+    lan.run_for(10 * SECOND);
+    let backup = lan.back_up(bob);
+    lan.quit(bob);
+    lan.set_clock(bob, 365 * 24 * 3_600_000);
+    lan.start(bob);
+    lan.run_for(10 * SECOND);
+    lan.quit(bob);
+    lan.set_clock(bob, 0);
+    lan.put_back(bob, backup);
+    // Nor does a restart of anybody hide him again.
+    for who in [bob, ann, bob] {
+        if lan.is_running(who) {
+            lan.quit(who);
+        }
+        lan.start(who);
+        lan.run_until(60 * SECOND, |lan| lan.sees(ann, bob) && lan.sees(cyd, bob));
+    }
+}
+
+#[test]
+fn what_is_repeated_of_an_older_run_brings_nobody_back() {
+    let mut lan = Lan::seeded(7);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.tape = Some(vec![]);
+    lan.run_for(10 * SECOND);
+    let tape = lan.tape.take().unwrap();
+    let announced =
+        |heard: &&lanyard_tests::sim::Heard| heard.from == bob && heard.to.is_none() && heard.bytes[5] == 1;
+    let old: Vec<Vec<u8>> = tape.iter().filter(announced).map(|heard| heard.bytes.clone()).collect();
+    lan.quit(bob);
+    lan.start(bob);
+    lan.run_for(10 * SECOND);
+    lan.quit(bob);
+    lan.run_for(SECOND);
+    for _ in 0..20 {
+        for bytes in &old {
+            lan.inject(ann, bob, bytes.clone());
+        }
+        lan.run_for(10 * SECOND);
+        assert!(!lan.sees(ann, bob));
+    }
+    assert!(lan.dials < 20, "and he is dialled ever more rarely");
+    lan.start(bob);
+    lan.run_until(5 * SECOND, |lan| lan.sees(ann, bob));
+}

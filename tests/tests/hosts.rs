@@ -299,7 +299,7 @@ fn an_offer_is_fetched_only_after_a_yes_and_to_where_it_is_wanted() {
     assert!(!bob.host.downloads().join("report.pdf").exists());
     let into = bob.host.folder().join("elsewhere");
     let accepted = bob.does(&["accept", &offer, "--into", into.to_str().unwrap()]);
-    assert_eq!(accepted.lines[0]["state"], "done");
+    assert_eq!(accepted.lines.last().unwrap()["state"], "done");
     assert_eq!(sha256(&into.join("report.pdf")).unwrap(), sha256(Path::new(&file)).unwrap());
     assert!(bob.does(&["offers"]).lines.is_empty());
 }

@@ -30,7 +30,7 @@ struct Device {
 impl Device {
     fn new() -> Device {
         let (name, network) = ("ann".to_owned(), "default".to_owned());
-        let profile = Profile { name, platform: Platform::Linux, tcp_port: 24417, network };
+        let profile = Profile { name, platform: Platform::Linux, avatar: None, tcp_port: 24417, network };
         let now = Now { instant: Instant(1_000_000), unix: UnixMillis(1_800_000_000_000) };
         let loaded = Loaded { boot: 1, ..Loaded::default() };
         let (node, _) = Node::new(Identity::from_seed(&[1; 32]), profile, loaded, [7; 32], now);
@@ -47,7 +47,7 @@ impl Device {
     }
 
     fn connected(&mut self, conn: u64, peer: u64, direction: Direction) -> Effects {
-        let remote = "192.168.1.7:24417".parse().expect("is an address");
+        let remote = Some("192.168.1.7:24417".parse().expect("is an address"));
         let (conn, peer, standing, exporter) = (ConnId(conn), somebody(peer), false, [0; 32]);
         self.handle(Input::Connected { conn, peer, remote, direction, standing, exporter })
     }
@@ -55,7 +55,8 @@ impl Device {
     /// Somebody connects and says hello.
     fn accept(&mut self, conn: u64, peer: u64) {
         let _ = self.connected(conn, peer, Direction::Accepted);
-        let _ = self.frame(conn, &Frame::Hello(Hello { min_version: 1, max_version: 1, standing: false }));
+        let _ = self
+            .frame(conn, &Frame::Hello(Hello { min_version: 1, max_version: 1, standing: false, run: None }));
     }
 
     fn frame(&mut self, conn: u64, frame: &Frame) -> Effects {

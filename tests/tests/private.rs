@@ -352,6 +352,59 @@ fn whoever_leaves_while_alone_forgets_the_room_all_the_same() {
 }
 
 #[test]
+fn what_was_said_before_leaving_arrives_and_so_does_the_word_that_somebody_left() {
+    for restarted in [false, true] {
+        let mut lan = Lan::seeded(14).loss_percent(10);
+        let [ann, bob] = lan.join(["ann", "bob"]);
+        lan.run_for(2 * SECOND);
+        let room = lan.create_room(bob, "Solo");
+        lan.add_member(bob, room, ann);
+        lan.run_for(20 * SECOND);
+        lan.say_in(ann, room, "secret of ann");
+        lan.run_for(20 * SECOND);
+        lan.cut_off(bob);
+        assert_eq!(lan.node(bob).undelivered(room), 0);
+        assert!(lan.node(bob).is_last_admin(room));
+        lan.say_in(bob, room, "one last thing");
+        assert_eq!(lan.node(bob).undelivered(room), 1);
+        lan.leave(bob, room);
+        assert!(lan.node(bob).room(room).is_none());
+        assert!(!lan.chat_in(bob, room).contains("secret of ann"), "the rest is given up at once");
+        lan.run_for(DAY);
+        if restarted {
+            lan.kill(bob);
+            // A clock that is wrong for a start ends nothing.
+            lan.set_clock(bob, 365 * 24 * 3_600_000);
+            lan.start(bob);
+            lan.run_for(60 * SECOND);
+            lan.kill(bob);
+            lan.set_clock(bob, 0);
+            lan.start(bob);
+        }
+        lan.reconnect(bob);
+        lan.run_until(30 * SECOND, |lan| lan.members(ann, room) == ["ann"]);
+        assert!(lan.chat_in(ann, room).ends_with("bob: one last thing\n"));
+        lan.run_until(30 * SECOND, |lan| lan.entries_in(bob, room).is_empty());
+    }
+}
+
+#[test]
+fn what_nobody_ever_asks_for_is_kept_for_thirty_days_after_leaving() {
+    let mut lan = Lan::seeded(15);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.run_for(2 * SECOND);
+    let room = lan.create_room(bob, "Solo");
+    lan.add_member(bob, room, ann);
+    lan.run_for(20 * SECOND);
+    lan.kill(ann);
+    lan.leave(bob, room);
+    lan.run_for(29 * DAY);
+    assert!(!lan.entries_in(bob, room).is_empty());
+    lan.run_for(2 * DAY);
+    assert!(lan.entries_in(bob, room).is_empty());
+}
+
+#[test]
 fn keys_are_renewed_after_thirty_days() {
     let mut lan = Lan::seeded(14);
     let [ann, bob] = lan.join(["ann", "bob"]);
@@ -447,6 +500,36 @@ fn a_member_whom_nobody_here_knows_is_believed_by_what_others_signed() {
         lan.say_in(cyd, room, "hello bob");
         lan.run_until(60 * SECOND, |lan| lan.chat_in(bob, room) == "cyd: hello bob\n");
         assert_eq!(lan.agreed_members(room, &[bob, cyd]), ["ann", "bob", "cyd"]);
+    }
+}
+
+#[test]
+fn who_was_put_out_and_let_in_again_is_heard_by_whoever_missed_that() {
+    for seed in 0..10 {
+        let mut lan = Lan::seeded(seed).loss_percent(10);
+        let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+        lan.run_for(2 * SECOND);
+        let room = lan.create_room(ann, "Board");
+        for peer in [bob, cyd] {
+            lan.add_member(ann, room, peer);
+        }
+        lan.run_for(20 * SECOND);
+        lan.remove_member(ann, room, cyd);
+        lan.run_until(60 * SECOND, |lan| lan.members(bob, room) == ["ann", "bob"]);
+        lan.run_for(20 * SECOND);
+        lan.quit(bob);
+        lan.say_in(ann, room, "while you are away");
+        lan.add_member(ann, room, cyd);
+        lan.run_until(60 * SECOND, |lan| lan.chat_in(cyd, room) == "ann: while you are away\n");
+        lan.run_for(15 * SECOND);
+        lan.quit(ann);
+        lan.start(bob);
+        lan.say_in(cyd, room, "hello bob");
+        let both = "ann: while you are away\ncyd: hello bob\n";
+        lan.run_until(60 * SECOND, |lan| lan.chat_in(bob, room) == both);
+        assert_eq!(lan.agreed_members(room, &[bob, cyd]), ["ann", "bob", "cyd"], "seed {seed}");
+        lan.say_in(bob, room, "hello cyd");
+        lan.run_until(30 * SECOND, |lan| lan.chat_in(cyd, room).ends_with("bob: hello cyd\n"));
     }
 }
 

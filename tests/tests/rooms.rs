@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use lanyard_tests::conversation::{CLOCKS, Plan, Said, same_logs, same_order, take_turns, whole_log};
+use lanyard_tests::conversation::{
+    CLOCKS, Plan, Said, in_confidence, same_logs, same_order, take_turns, whole_log,
+};
 use lanyard_tests::crash::survive;
 use lanyard_tests::crowd::Crowd;
 use lanyard_tests::history::History;
@@ -98,7 +100,8 @@ fn clocks_that_are_wrong_by_an_hour_or_ten_years_lose_nothing_and_disturb_nobody
     let said = take_turns(&crowd, &plan((0..10).collect(), 100, 1), EVENTUALLY)?;
     crowd.all_hear(&texts(said.clone()), EVENTUALLY)?;
     let right: Vec<usize> = (0..10).filter(|node| CLOCKS[*node].abs() < 600).collect();
-    same_order(&crowd, &right, &said)
+    same_order(&crowd, &right, &said)?;
+    in_confidence(&crowd, EVENTUALLY)
 }
 
 fn plan(talkers: Vec<usize>, messages: usize, seed: u64) -> Plan {

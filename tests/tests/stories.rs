@@ -1,10 +1,15 @@
 //! Stories about people on a network that loses, delays, parts and heals. No sockets, no clock: time is data.
 
+#[path = "stories/blocked.rs"]
+mod blocked;
+#[path = "stories/clocks.rs"]
+mod clocks;
 #[path = "stories/messages.rs"]
 mod messages;
 
 use std::time::Duration;
 
+use lanyard_proto::node::Membership;
 use lanyard_proto::transfer::TransferState;
 use lanyard_tests::sim::Lan;
 
@@ -386,6 +391,62 @@ fn somebody_whose_clock_is_years_off_is_read_by_everybody() {
         assert_eq!(lan.chat(who).lines().count(), 3);
     }
     assert!(lan.chat(ann).ends_with("ann: what year is it?\n"));
+}
+
+#[test]
+fn who_came_first_over_a_link_sees_those_who_come_later_and_goes_on_to() {
+    let mut lan = Lan::seeded(66);
+    let [hub] = lan.join(["hub"]);
+    lan.deafen(hub);
+    let mut people = Vec::new();
+    for name in ["one", "two", "three"] {
+        let [who] = lan.join([name]);
+        lan.deafen(who);
+        lan.link(who, hub);
+        people.push(who);
+        lan.run_for(2 * SECOND);
+    }
+    let all_see = |lan: &Lan| {
+        people.iter().all(|one| people.iter().all(|other| one == other || lan.sees(*one, *other)))
+    };
+    lan.run_until(5 * SECOND, all_see);
+    for _ in 0..30 {
+        lan.run_for(10 * SECOND);
+        assert!(all_see(&lan));
+    }
+    // Over two more, who are no hubs.
+    let [far] = lan.join(["far"]);
+    lan.deafen(far);
+    lan.link(far, people[2]);
+    lan.run_until(40 * SECOND, |lan| lan.sees(people[0], far) && lan.sees(far, people[0]));
+    // What is for two of them alone, or for few, passes over nobody else's link.
+    let before = lan.connections();
+    let between = lan.converse(people[0], far);
+    lan.say_in(people[0], between, "hello far");
+    lan.run_until(20 * SECOND, |lan| lan.chat_in(far, between) == "one: hello far\n");
+    lan.say_in(far, between, "hello one");
+    lan.run_until(20 * SECOND, |lan| lan.chat_in(people[0], between).ends_with("far: hello one\n"));
+    // Once they talk, no word waits for another dial.
+    let dials = lan.dials;
+    for n in 0..30 {
+        lan.say_in(people[0], between, &format!("{n}"));
+        lan.run_until(SECOND, |lan| lan.chat_in(far, between).ends_with(&format!("one: {n}\n")));
+        lan.run_for(3 * SECOND);
+    }
+    assert!(lan.dials - dials < 4, "{}", lan.dials - dials);
+    let board = lan.create_room(people[1], "Board");
+    lan.add_member(people[1], board, far);
+    lan.run_until(20 * SECOND, |lan| lan.membership(far, board) == Some(Membership::Member));
+    lan.say_in(people[1], board, "hello");
+    lan.run_until(20 * SECOND, |lan| lan.chat_in(far, board) == "two: hello\n");
+    // And then there is quiet.
+    lan.run_for(150 * SECOND);
+    assert_eq!(lan.connections(), before);
+    let dials = lan.dials;
+    lan.run_for(600 * SECOND);
+    assert!(lan.dials - dials < 4, "{}", lan.dials - dials);
+    lan.quit(far);
+    lan.run_until(60 * SECOND, |lan| !lan.sees(people[0], far));
 }
 
 #[test]

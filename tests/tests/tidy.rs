@@ -85,6 +85,7 @@ const PROTOCOL: &[Row] = &[
             "transfer::TransferState",
         ],
     ),
+    ("trust", &[]),
     ("presence", &[]),
     ("detour", &[]),
     ("log", &[]),

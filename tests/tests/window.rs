@@ -179,6 +179,10 @@ mod alone {
                 "refused"
             );
         }
+        for transfer in ["/etc/passwd", "../../../etc/passwd", ""] {
+            let read = invoke(&window, "preview", json!({ "transfer": transfer, "shown": "text" })).await;
+            assert_eq!(read["error"]["code"], "not-found", "{read}");
+        }
         let elsewhere = [
             "plugin:window|create",
             "plugin:webview|create_webview_window",
@@ -227,6 +231,8 @@ mod alone {
             ("reveal", "transfer"),
             ("open_file", "transfer"),
             ("open_link", "url"),
+            ("preview", "transfer"),
+            ("preview", "shown"),
         ];
         for (command, argument) in arguments {
             for value in &values {

@@ -40,13 +40,24 @@ export const SCREENS: Screen[] = [
   { name: 'network', world: 'crowded', show: (page) => list(page, 'network') },
   { name: 'settings', world: 'crowded', show: (page) => list(page, 'settings') },
   { name: 'switcher', world: 'crowded', show: (page) => dialog(page, 'search', 'switcher') },
+  { name: 'switcher-words', world: 'crowded', show: switcherWords },
+  { name: 'keys', world: 'crowded', show: (page) => list(page, 'keys') },
+  { name: 'preview', world: 'quiet', show: preview },
+  { name: 'preview-text', world: 'quiet', show: previewText },
+  { name: 'link', world: 'quiet', show: link },
   { name: 'new-room', world: 'crowded', show: (page) => dialog(page, 'join-room', 'join-dialog') },
   { name: 'emoji', world: 'crowded', show: emoji },
   { name: 'menu', world: 'crowded', show: menu },
   { name: 'notices', world: 'crowded', show: notices },
   { name: 'drop', world: 'crowded', show: drop },
   { name: 'browse', world: 'quiet', show: browse },
+  { name: 'verify', world: 'quiet', show: verify },
+  { name: 'changed', world: 'quiet', show: changed },
   { name: 'first-run', world: 'fresh', show: nothing },
+  { name: 'confirm-send', world: 'quiet', show: confirmSend },
+  { name: 'choose-files', world: 'quiet', show: chooseFiles },
+  { name: 'offline', world: 'lonely', show: offline },
+  { name: 'no-transfers', world: 'lonely', show: (page) => list(page, 'transfers') },
   { name: 'lonely', world: 'lonely', show: (page) => room(page, 'lobby') },
   { name: 'starting', world: 'starting', show: nothing },
   { name: 'broken', world: 'broken', show: nothing },
@@ -65,6 +76,69 @@ async function person(page: Page) {
   await page.getByTestId('switcher-input').fill('مريم');
   await page.keyboard.press('Enter');
   await page.getByTestId('composer').waitFor();
+}
+
+async function switcherWords(page: Page) {
+  await dialog(page, 'search', 'switcher');
+  await page.getByTestId('switcher-input').fill('the');
+  await page.locator('[data-testid=target][data-kind=message]').first().waitFor();
+}
+
+async function received(page: Page, name: string, content?: string) {
+  await room(page, 'ops');
+  await page.evaluate(
+    async ([name, content]) => {
+      const fake = window.lanyardFake;
+      const { id } = fake.offered('ops', 'Bo', name, 2_400_000);
+      if (content !== undefined) fake.contents.set(id, new TextEncoder().encode(content).buffer);
+      await fake.call({ method: 'accept', params: { transfer: id } });
+      fake.advance(id, 1);
+    },
+    [name, content] as const,
+  );
+}
+
+async function preview(page: Page) {
+  await received(page, 'evening over the harbour, seen from the second floor of the office.png');
+  await page.getByTestId('thumbnail').locator('img').waitFor();
+}
+
+async function previewText(page: Page) {
+  await received(page, 'notes.md', '# Notes of Monday\n\n- the tray icon is blurry at 150 %\n- 图标今天下午改\n\n'.repeat(12));
+  await page.getByTestId('offer').getByTestId('preview').click();
+  await page.getByTestId('preview-text').waitFor();
+}
+
+async function link(page: Page) {
+  await room(page, 'ops');
+  await page.evaluate(() => void window.lanyardFake.hear('ops', 'Bo', 'Sign in at [bank.example](https://evil.example/login), _notes_ in [the wiki](https://wiki.example.lan/).'));
+  await page.getByRole('link').first().click();
+  await page.getByTestId('link-dialog').waitFor();
+}
+
+async function confirmSend(page: Page) {
+  await room(page, 'design');
+  await page.evaluate(() => {
+    const names = ['annual report of the northern region, reviewed twice and final (2).pdf', 'photos', '季度财务报表以及全部附件（最终版，已审阅）.xlsx', 'a.txt'];
+    const handles = names.map((name, index) => ({ handle: `h${index}`, name, folder: name === 'photos', size: name === 'photos' ? 0 : 48_000_000 * (index + 1) }));
+    window.lanyardFake.dropped({ kind: 'drop', x: innerWidth - 40, y: 300, handles });
+  });
+  await page.getByTestId('confirm-send').waitFor();
+}
+
+async function chooseFiles(page: Page) {
+  await room(page, 'design');
+  await page.getByTestId('choose-files').first().click();
+  await page.getByTestId('tree-row').nth(3).click();
+}
+
+async function offline(page: Page) {
+  await page.evaluate(() => {
+    const fake = window.lanyardFake;
+    fake.scene.network.interfaces = [];
+    fake.emit({ event: 'network-changed', network: fake.scene.network });
+  });
+  await list(page, 'network');
 }
 
 async function beside(page: Page, open: () => Promise<void>, button: string) {
@@ -140,4 +214,19 @@ async function browse(page: Page) {
   await page.getByTestId('details').click();
   await page.getByTestId('peer-share').first().click();
   await page.getByTestId('browse-entry').nth(2).waitFor();
+}
+
+async function verify(page: Page) {
+  await page.locator('[data-testid=person][data-name=Bo]').click();
+  await page.getByTestId('details').click();
+  await page.getByTestId('verify').click();
+  await page.getByTestId('compare').click();
+  await page.evaluate(() => window.lanyardFake.trust.agrees('Bo'));
+  await page.getByTestId('emoji').waitFor();
+}
+
+async function changed(page: Page) {
+  await page.locator('[data-testid=person][data-name=Dmitri]').click();
+  await page.evaluate(() => window.lanyardFake.trust.takesName('Dmitri', 'Ana'));
+  await page.getByTestId('trust-bar').waitFor();
 }

@@ -191,7 +191,7 @@ fn fuzz() -> Result<()> {
 }
 
 fn hosts() -> Result<()> {
-    run(&mut cargo(["test", "--workspace", "--test", "hosts", "--test", "firewalls"]))
+    run(&mut cargo(["test", "--workspace", "--test", "hosts", "--test", "firewalls", "--test", "trust"]))
 }
 
 fn rooms() -> Result<()> {

@@ -4,28 +4,32 @@
 //! falls behind gets [`Event::Lagged`] and asks for a [`Snapshot`]. The TypeScript types in
 //! `ui/src/ipc/generated.ts` are made from these by the test `typescript_types_are_fresh`.
 
+mod avatar;
 mod error;
 mod files;
 mod network;
 mod rooms;
 mod shares;
+mod trust;
 #[cfg(test)]
 mod typescript;
 
 use serde::{Deserialize, Serialize};
 
 pub use crate::saying::{Filling, Saying};
+pub use avatar::Avatar;
 pub use error::{ApiError, ErrorCode};
 pub use files::{
     FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferFile,
     TransferFileState, TransferFiles, TransferState,
 };
-pub use network::{Dropped, Interface, Network};
+pub use network::{Dropped, DroppedReason, Interface, Network};
 pub use rooms::{
-    Arrived, Delivery, Export, Found, Invite, ListedRoom, Member, Membership, Message, MessageKind, Note,
-    NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
+    Arrived, Delivery, Export, Found, Invite, Left, ListedRoom, Member, Membership, Message, MessageKind,
+    Note, NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
 };
 pub use shares::{Listing, ListingEntry, PeerShare, Share, ShareAudience};
+pub use trust::{ComparedEmoji, Comparison, ComparisonState, Keys, Trust, TrustAct};
 
 /// What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -49,11 +53,12 @@ pub enum Command {
     JoinRoom { name: String },
     /// Begin a private room; answered by [`Reply::Room`].
     CreateRoom { name: String },
-    /// Leave a room that is not the lobby; answered by [`Reply::Done`].
+    /// Leave a room that is not the lobby; answered by [`Reply::Left`].
     LeaveRoom { room: String },
     /// Find the room that `to` means, opening a direct conversation where none was; answered by [`Reply::Room`].
     ///
-    /// `to` is here and below `#name` of a room, `@name` or `@id-prefix` of a person, or a whole room id.
+    /// `to` is here and below `#name` of a room, `@name` or `@id-prefix` of a person, or a room's id or the first eight or
+    /// more characters of one. Where several rooms are meant, none is: [`ErrorCode::Invalid`] names them.
     Open { to: String },
     /// Answered by [`Reply::Message`] once the message is on disk. `@Name` in the text mentions people of the room.
     Say {
@@ -65,14 +70,15 @@ pub enum Command {
         #[cfg_attr(test, ts(optional))]
         reply: Option<String>,
     },
-    /// Change what an own message says; answered by [`Reply::Message`].
-    Edit { message: String, text: String },
+    /// Change what an own message says; answered by [`Reply::Message`]. `to` is the room that the message is in, here and
+    /// below: nothing is done with one of another room, in which others would read what is meant for this one.
+    Edit { to: String, message: String, text: String },
     /// Take a message back, where it is ours or we are an admin of its private room; answered by [`Reply::Message`].
-    Delete { message: String },
+    Delete { to: String, message: String },
     /// Put an emoji on a message, or take it off; answered by [`Reply::Message`].
-    React { message: String, emoji: String, on: bool },
+    React { to: String, message: String, emoji: String, on: bool },
     /// Pin a message in its room, or unpin it; answered by [`Reply::Message`].
-    Pin { message: String, on: bool },
+    Pin { to: String, message: String, on: bool },
     /// The pinned messages of a room, newest first; answered by [`Reply::Page`].
     Pins { room: String },
     /// Say what a room is about; answered by [`Reply::Room`].
@@ -272,6 +278,8 @@ pub enum Command {
     Configure {
         #[cfg_attr(test, ts(optional))]
         name: Option<String>,
+        #[cfg_attr(test, ts(optional))]
+        avatar: Option<Avatar>,
         /// A handle of a folder.
         #[cfg_attr(test, ts(optional))]
         downloads: Option<String>,
@@ -296,11 +304,18 @@ pub enum Command {
         /// How many transfers are fetched at a time onto one disk, 1 to 16.
         #[cfg_attr(test, ts(optional))]
         transfers_at_once: Option<u32>,
+        /// Pass on sealed bytes between devices that cannot dial each other. Off, what is passed on now ends, too.
+        #[cfg_attr(test, ts(optional))]
+        relay: Option<bool>,
     },
     /// No copy of this profile runs any more, see [`Me::cloned`]; answered by [`Reply::Me`].
     SettleClone {},
     /// What this device keeps for others who are away; answered by [`Reply::Mailbox`].
     Mailbox {},
+    /// Whether everybody who is here has said what there is, and all of it has come; answered by [`Reply::CaughtUp`].
+    CaughtUp {},
+    /// Compare keys with a person, believe it, or block it; answered as [`TrustAct`] says.
+    Trust { peer: String, act: TrustAct },
     /// Look for a peer at `host`, `host:port`, `ip` or `ip:port`; answered by [`Reply::Done`].
     AddPeer { address: String },
 }
@@ -325,6 +340,8 @@ pub enum Reply {
     Invite(Invite),
     Invites(Vec<Invite>),
     Directory(Vec<ListedRoom>),
+    /// False also while nobody is here.
+    CaughtUp(bool),
     Handles(Vec<FileHandle>),
     Transfer(Transfer),
     Transfers(Vec<Transfer>),
@@ -333,8 +350,12 @@ pub enum Reply {
     Share(Share),
     Shares(Vec<Share>),
     PeerShares(Vec<PeerShare>),
+    Left(Left),
     Listing(Listing),
     Mailbox(Mailbox),
+    Peer(Peer),
+    Keys(Keys),
+    Comparison(Comparison),
 }
 
 /// Something happened. One JSON object each, told apart by `event`.
@@ -424,6 +445,10 @@ pub enum Event {
     TransferForgotten {
         transfer: String,
     },
+    /// A comparison of emoji with somebody began, came further, or ended.
+    Comparison {
+        comparison: Comparison,
+    },
     MeChanged {
         me: Me,
     },
@@ -450,6 +475,8 @@ pub struct Snapshot {
     pub rooms: Vec<Room>,
     pub transfers: Vec<Transfer>,
     pub mailbox: Mailbox,
+    /// Those that are not over.
+    pub comparisons: Vec<Comparison>,
 }
 
 /// Sealed messages that this device keeps for others who are away. It cannot read them.
@@ -477,6 +504,7 @@ pub struct Me {
     /// Its first 8 characters, for telling people apart.
     pub short: String,
     pub name: String,
+    pub avatar: Avatar,
     /// The download folder, to be shown.
     pub downloads: String,
     pub version: String,
@@ -503,6 +531,20 @@ pub struct Me {
     pub download_limit: u64,
     /// How many transfers are fetched at a time onto one disk.
     pub transfers_at_once: u32,
+    pub relaying: Relaying,
+}
+
+/// Whether this device passes on sealed bytes between others that cannot dial each other, and how much of that at a time. It
+/// counts to the limits of speed as its own transfers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Relaying {
+    pub on: bool,
+    /// Pairs of devices at a time.
+    pub most: u32,
+    /// Of these with any one device.
+    pub most_of_one: u32,
 }
 
 /// What a file of exported history is.
@@ -524,11 +566,17 @@ pub struct Peer {
     pub short: String,
     /// What the device calls itself; never empty, never proof of anything.
     pub name: String,
+    pub avatar: Avatar,
     pub online: bool,
     /// `ip:port`, best first.
     pub addresses: Vec<String>,
     pub platform: Platform,
     pub trust: Trust,
+    /// Others, and perhaps this device, whose names look like this one: only ids tell them apart.
+    pub alike: Vec<String>,
+    /// Its offers of up to so many bytes are fetched without asking.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub accept_bytes: Option<u64>,
     /// Milliseconds since 1970.
     #[cfg_attr(test, ts(type = "number"))]
     pub last_seen: u64,
@@ -542,14 +590,4 @@ pub enum Platform {
     Macos,
     Windows,
     Other,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum Trust {
-    Unknown,
-    Pinned,
-    Verified,
-    Blocked,
 }

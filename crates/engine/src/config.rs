@@ -15,6 +15,8 @@ pub struct Config {
     /// Overrides the stored download folder for good.
     pub downloads: Option<PathBuf>,
     pub accept: AcceptRule,
+    /// Offers of more bytes wait for a person in any case; no limit if absent.
+    pub accept_limit: Option<u64>,
     /// Peers to reach by address: `host`, `host:port`, `ip` or `ip:port`.
     pub peers: Vec<String>,
     /// Only these interfaces, by name; all suitable ones if absent.
@@ -49,6 +51,7 @@ impl Config {
             name: None,
             downloads: None,
             accept: AcceptRule::Never,
+            accept_limit: None,
             peers: Vec::new(),
             interfaces: None,
             multicast: Multicast::On,

@@ -137,6 +137,43 @@ impl Says for Saying {
     }
 }
 
+/// A size as people read it: in decimal units, as disks and file managers have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes(pub u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+        match self.0 {
+            1 => return f.write_str("1 byte"),
+            count @ ..1000 => return write!(f, "{count} bytes"),
+            _ => {}
+        }
+        let mut value = self.0 as f64 / 1000.0;
+        let mut unit = UNITS[0];
+        for next in &UNITS[1..] {
+            // What would be rounded to 1000 of one unit is 1.0 of the next.
+            if value < 999.95 {
+                break;
+            }
+            value /= 1000.0;
+            unit = next;
+        }
+        write!(f, "{value:.1} {unit}")
+    }
+}
+
+/// Units are the same in every language; below them there are words.
+impl Says for Bytes {
+    fn filling(&self) -> Filling {
+        match self.0 {
+            1 => saying!("1 byte").into(),
+            count @ ..1000 => saying!("{count} bytes", count).into(),
+            _ => Filling::Text(self.to_string()),
+        }
+    }
+}
+
 impl Says for Path {
     fn filling(&self) -> Filling {
         Filling::Text(self.display().to_string())
@@ -273,6 +310,14 @@ mod tests {
         assert_eq!(said["with"]["why"]["template"], "cannot {doing}: {error}");
         assert_eq!(said["with"]["path"], "/a{b}");
         assert_eq!(serde_json::from_value::<Saying>(said).unwrap(), whole);
+    }
+
+    #[test]
+    fn sizes_read_well_at_every_border_and_say_the_same_in_a_sentence() {
+        let sizes = [0, 1, 999, 1000, 999_949, 999_950, 1_500_000_000].map(Bytes);
+        let shown = sizes.map(|size| size.to_string());
+        assert_eq!(shown, ["0 bytes", "1 byte", "999 bytes", "1.0 kB", "999.9 kB", "1.0 MB", "1.5 GB"]);
+        assert_eq!(sizes.map(|size| size.filling().to_string()), shown);
     }
 
     #[test]

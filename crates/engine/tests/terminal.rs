@@ -9,8 +9,14 @@ mod delivery;
 mod private;
 #[path = "terminal/queue.rs"]
 mod queue;
+#[path = "terminal/reading.rs"]
+mod reading;
+#[path = "terminal/rooms.rs"]
+mod rooms;
 #[path = "terminal/shares.rs"]
 mod shares;
+#[path = "terminal/trust.rs"]
+mod trust;
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -27,7 +33,7 @@ fn peers_are_listed_for_a_person_in_one_line_each() {
     let output = node.lanyard(&["peers"]);
     assert_eq!(code(&output), 0);
     let expected =
-        "● bobbobbo  Bob  Linux, 10.77.0.2:24417\n○ cydcydcy  Cyd  Linux, last seen 1970-01-01 00:00\n";
+        "● bobbobbo  🦊 Bob  Linux, 10.77.0.2:24417\n○ cydcydcy  🦊 Cyd  Linux, last seen 1970-01-01 00:00\n";
     assert_eq!(stdout(&output), expected);
 }
 
@@ -64,8 +70,15 @@ fn waiting_ends_as_soon_as_somebody_comes() {
 
 #[test]
 fn the_errors_of_the_node_become_exit_codes() {
-    let cases =
-        [("invalid", 2), ("not-found", 3), ("refused", 4), ("timed-out", 5), ("storage", 1), ("internal", 1)];
+    let cases = [
+        ("invalid", 2),
+        ("not-found", 3),
+        ("refused", 4),
+        ("timed-out", 5),
+        ("storage", 1),
+        ("no-such", 1),
+        ("internal", 1),
+    ];
     for (error, expected) in cases {
         let node = FakeNode::start(move |_, _| Answer::error(error, "Because."));
         let output = node.lanyard(&["rooms"]);
@@ -188,71 +201,14 @@ fn what_is_done_with_a_message_is_asked_for_by_its_id() {
         node.asked(),
         [
             asked("say", json!({ "to": "#lobby", "text": "yes", "reply": "3fa9c01b" })),
-            asked("edit", json!({ "message": "3fa9c01b", "text": "Dinner?" })),
-            asked("delete", json!({ "message": "3fa9c01b" })),
-            asked("react", json!({ "message": "3fa9c01b", "emoji": "👍", "on": true })),
-            asked("react", json!({ "message": "3fa9c01b", "emoji": "👍", "on": false })),
-            asked("pin", json!({ "message": "3fa9c01b", "on": true })),
-            asked("pin", json!({ "message": "3fa9c01b", "on": false })),
+            asked("edit", json!({ "to": "#lobby", "message": "3fa9c01b", "text": "Dinner?" })),
+            asked("delete", json!({ "to": "#lobby", "message": "3fa9c01b" })),
+            asked("react", json!({ "to": "#lobby", "message": "3fa9c01b", "emoji": "👍", "on": true })),
+            asked("react", json!({ "to": "#lobby", "message": "3fa9c01b", "emoji": "👍", "on": false })),
+            asked("pin", json!({ "to": "#lobby", "message": "3fa9c01b", "on": true })),
+            asked("pin", json!({ "to": "#lobby", "message": "3fa9c01b", "on": false })),
         ]
     );
-}
-
-#[test]
-fn history_from_a_time_on_is_read_to_its_end() {
-    let node = FakeNode::start(|method, params| match (method, params["after"].as_str()) {
-        ("open", _) => ok("room", room("design", "open")),
-        (_, None) => {
-            assert_eq!(params["at"], 60_000);
-            let mut first = page(&[message("m1", "one", 60_000)], true);
-            first["newer"] = true.into();
-            ok("page", first)
-        }
-        (_, Some(after)) => {
-            assert_eq!(after, "m1");
-            ok("page", page(&[message("m2", "two", 120_000)], true))
-        }
-    });
-    let output = node.lanyard(&["log", "#design", "--since", "1970-01-01T00:01:00Z", "--ids"]);
-    assert_eq!(stdout(&output), "m1  1970-01-01 00:01  Bob: one\nm2  1970-01-01 00:02  Bob: two\n");
-    assert_eq!(code(&node.lanyard(&["log", "#design", "--since", "teatime"])), 2);
-}
-
-#[test]
-fn following_a_room_prints_what_changes_in_it() {
-    let changed = |change: &dyn Fn(&mut Value)| {
-        let mut message = message("m1", "tea?", 0);
-        change(&mut message);
-        json!({ "event": "message-changed", "message": message })
-    };
-    let events = [
-        changed(&|message| message["text"] = "coffee?".into()),
-        changed(&|message| message["text"] = "coffee?".into()),
-        changed(&|message| {
-            message["text"] = "coffee?".into();
-            message["reactions"] = json!([{ "emoji": "👍", "by": ["cyd"], "mine": false }]);
-        }),
-        changed(&|message| {
-            message["text"] = "".into();
-            message["deleted"] = true.into();
-        }),
-    ];
-    let node = FakeNode::start(move |method, _| match method {
-        "open" => ok("room", room("design", "open")),
-        "arrived" => arrived(&[], &[], "7"),
-        _ => events.iter().fold(ok("page", page(&[message("m1", "tea?", 0)], false)), |answer, event| {
-            answer.then(event.clone())
-        }),
-    });
-    let mut child = node.spawn(&["log", "#design", "--follow"]);
-    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-    let mut line = || lines.next().expect("a line").expect("text");
-    assert_eq!(line(), "1970-01-01 00:00  Bob: tea?");
-    assert_eq!(line(), "edited: 1970-01-01 00:00  Bob: coffee?");
-    assert_eq!(line(), "reactions on: 1970-01-01 00:00  Bob: coffee?  (👍 1)");
-    assert_eq!(line(), "took back: 1970-01-01 00:00  Bob: coffee?  (👍 1)");
-    terminate(&child);
-    assert_eq!(child.wait().expect("ended").code(), Some(0));
 }
 
 #[test]
@@ -284,19 +240,6 @@ fn history_is_exported_into_a_folder_that_is_named() {
 }
 
 #[test]
-fn a_room_is_left_by_its_name() {
-    let node = FakeNode::start(|method, _| match method {
-        "rooms" => ok("rooms", json!([room("lobby", "lobby"), room("design", "open")])),
-        _ => Answer { result: Ok(json!({ "reply": "done" })), events: Vec::new() },
-    });
-    assert_eq!(code(&node.lanyard(&["room", "leave", "#design"])), 0);
-    assert_eq!(node.asked()[1], ("leave-room".to_owned(), json!({ "room": "room-design" })));
-    let output = node.lanyard(&["room", "leave", "nowhere"]);
-    assert_eq!(code(&output), 3);
-    assert!(stderr(&output).contains("no room called nowhere"), "{}", stderr(&output));
-}
-
-#[test]
 fn with_a_node_running_files_are_offered_and_the_command_returns() {
     let node = FakeNode::start(sending(&[]));
     let file = node.file("report.pdf");
@@ -313,7 +256,7 @@ fn waiting_for_receivers_ends_only_when_they_have_verified_their_copy() {
     let output = node.lanyard(&["--json", "send", "@Bob", &node.file("report.pdf"), "--wait"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     let states: Vec<_> = objects(&output).iter().map(|transfer| transfer["state"].clone()).collect();
-    assert_eq!(states, ["done"]);
+    assert_eq!(states, ["offered", "running", "done"]);
 }
 
 #[test]
@@ -499,8 +442,9 @@ fn sending(states: &'static [&'static str]) -> impl Fn(&str, &Value) -> Answer +
 fn peer(name: &str, online: bool) -> Value {
     let id = name.to_lowercase().repeat(3);
     json!({
-        "id": id, "short": id[..8], "name": name, "online": online, "addresses": ["10.77.0.2:24417"],
-        "platform": "linux", "trust": "pinned", "lastSeen": 0,
+        "id": id, "short": id[..8], "name": name, "avatar": { "color": 3, "emoji": "🦊" }, "online": online,
+        "addresses": ["10.77.0.2:24417"],
+        "platform": "linux", "trust": "pinned", "alike": [], "acceptBytes": null, "lastSeen": 0,
     })
 }
 
@@ -542,7 +486,7 @@ fn transfer(direction: &str, state: &str) -> Value {
         "id": "transfer-id", "room": "room-Bob", "direction": direction, "from": "bob", "fromName": "Bob",
         "state": state, "names": ["report.pdf"], "files": 1, "bytes": 1_200_000, "moved": 0, "offered": 0,
         "folder": null, "sha256": null, "error": null, "chosen": null, "chosenFiles": null, "here": 0,
-        "failedFiles": 0, "placed": [], "receivers": receivers, "finished": null, "place": null,
+        "failedFiles": 0, "skipped": 0, "placed": [], "receivers": receivers, "finished": null, "place": null,
         "rate": 0, "audience": if direction == "out" { 1 } else { 0 }, "awaited": [], "via": null,
     })
 }

@@ -6,13 +6,17 @@
 //!
 //! A **relay** joins the one who knocked with the one who comes. It is no part of what they say to each other.
 
+mod ways;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::expiring::Expiring;
 use crate::model::{Instant, PeerId, Token};
 use crate::pacing::{TokenBucket, earliest};
-use crate::wire::detour::Knock;
+use crate::wire::detour::{Knock, Wish};
+
+pub use ways::{Begin, Way, Ways};
 
 /// What one device knows of detours: its own wishes, those of others, and whom it joins.
 #[derive(Default)]
@@ -25,6 +29,10 @@ pub struct Detours {
     /// Devices that were lately asked to connect for sync, and that asked for it.
     asked_to_meet: Expiring<PeerId>,
     wished_to_meet: Expiring<PeerId>,
+    /// Devices that said lately that they relay for nobody.
+    declined: Expiring<PeerId>,
+    /// How devices were reached that cannot be dialled.
+    pub ways: Ways,
 }
 
 /// An own knock that nobody has come for.
@@ -76,11 +84,11 @@ impl Detours {
         self.knocked.remove(&token);
     }
 
-    /// A proven device dialled and says this token. Whether it was asked to; a token works once.
-    pub fn came(&mut self, peer: PeerId, token: Token, now: Instant) -> bool {
-        let wanted = self.knocked.get(&token).is_some_and(|knocked| {
-            knocked.knock.to == peer && knocked.knock.via.is_none() && knocked.until > now
-        });
+    /// A proven device dialled for this and says this token. Whether it was asked to; a token works once.
+    pub fn came(&mut self, peer: PeerId, token: Token, wish: Wish, now: Instant) -> bool {
+        let asked = Knock { to: peer, token, via: None, wish };
+        let wanted =
+            self.knocked.get(&token).is_some_and(|knocked| knocked.knock == asked && knocked.until > now);
         if wanted {
             self.knocked.remove(&token);
         }
@@ -141,12 +149,34 @@ impl Detours {
     pub fn may_ask_to_meet(&mut self, peer: PeerId, now: Instant) -> bool {
         let may =
             !lately(&mut self.wished_to_meet, &peer, now) && !lately(&mut self.asked_to_meet, &peer, now);
-        may && note(&mut self.asked_to_meet, peer, now)
+        may && note(&mut self.asked_to_meet, peer, now + MEETS)
     }
 
     /// A device asks to be dialled for sync. Whether to do it.
     pub fn may_meet(&mut self, peer: PeerId, now: Instant) -> bool {
-        !lately(&mut self.wished_to_meet, &peer, now) && note(&mut self.wished_to_meet, peer, now)
+        !lately(&mut self.wished_to_meet, &peer, now) && note(&mut self.wished_to_meet, peer, now + MEETS)
+    }
+
+    /// Whether a device that cannot be dialled cannot dial this one either: it lately asked to be dialled for sync.
+    pub fn can_neither_dial(&mut self, peer: PeerId, now: Instant) -> bool {
+        lately(&mut self.wished_to_meet, &peer, now)
+    }
+
+    /// Whether a device was lately asked to connect for sync because it could not be dialled.
+    pub fn was_asked_to_meet(&mut self, peer: PeerId, now: Instant) -> bool {
+        lately(&mut self.asked_to_meet, &peer, now)
+    }
+
+    /// A device says that it relays for nobody.
+    pub fn declined(&mut self, peer: PeerId, now: Instant) {
+        while self.declined.pop_ended(now).is_some() {}
+        // Where so many decline, one that is not remembered is asked once more.
+        let _ = note(&mut self.declined, peer, now + DECLINES);
+    }
+
+    /// Whether a device may be asked to relay: it did not say lately that it does not.
+    pub fn may_ask_to_relay(&mut self, peer: PeerId, now: Instant) -> bool {
+        !lately(&mut self.declined, &peer, now)
     }
 
     /// A relay is over, or its first side gave up.
@@ -161,10 +191,10 @@ fn lately(those: &mut Expiring<PeerId>, peer: &PeerId, now: Instant) -> bool {
 }
 
 /// Whether there was room for it.
-fn note(those: &mut Expiring<PeerId>, peer: PeerId, now: Instant) -> bool {
+fn note(those: &mut Expiring<PeerId>, peer: PeerId, until: Instant) -> bool {
     let free = those.len() < MAX_WATCHED;
     if free {
-        those.renew(peer, now + MEETS);
+        those.renew(peer, until);
     }
     free
 }
@@ -199,9 +229,10 @@ pub const SECOND_COMES: Duration = Duration::from_secs(10);
 const AGAIN: [Duration; 2] = [Duration::from_millis(400), Duration::from_millis(900)];
 /// Own knocks that are open at a time: four transfers with eight holders each.
 const MAX_KNOCKED: usize = 32;
-/// Knocks that are being answered at a time, in all and of one device.
-const MAX_ANSWERED: usize = 32;
-const MAX_ANSWERED_OF_PEER: usize = 8;
+/// Knocks that are being answered at a time, in all and of one device: a person who looks through a shared folder asks again
+/// with each step.
+const MAX_ANSWERED: usize = 64;
+const MAX_ANSWERED_OF_PEER: usize = 16;
 /// Relays at a time, those that wait for their second side among them: each costs two connections and two threads' worth of
 /// ciphers at the speed of the wire.
 pub const MAX_RELAYS: usize = 8;
@@ -212,6 +243,8 @@ const A_SECOND: u32 = 1;
 const AT_ONCE: u32 = 16;
 /// Between two wishes of one device to be dialled for sync: longer than a dial that nobody answers.
 const MEETS: Duration = Duration::from_secs(20);
+/// For how long whoever relays for nobody is not asked: people change their minds, and seldom.
+const DECLINES: Duration = Duration::from_secs(600);
 /// Devices whose wishes are counted.
 const MAX_WATCHED: usize = 1024;
 
@@ -234,7 +267,7 @@ mod tests {
     }
 
     fn knock(n: u16) -> Knock {
-        Knock { to: BOB, token: token(n), via: None }
+        Knock { to: BOB, token: token(n), via: None, wish: Wish::Files }
     }
 
     #[test]
@@ -242,14 +275,15 @@ mod tests {
         let mut detours = Detours::default();
         assert!(detours.knock(knock(1), at(0.0)));
         assert!(!detours.knock(knock(1), at(0.0)), "a token is not used twice");
-        assert!(!detours.came(CYD, token(1), at(1.0)), "somebody else heard it");
-        assert!(!detours.came(BOB, token(2), at(1.0)));
-        assert!(detours.came(BOB, token(1), at(1.0)));
-        assert!(!detours.came(BOB, token(1), at(1.0)));
+        assert!(!detours.came(CYD, token(1), Wish::Files, at(1.0)), "somebody else heard it");
+        assert!(!detours.came(BOB, token(2), Wish::Files, at(1.0)));
+        assert!(!detours.came(BOB, token(1), Wish::Sync, at(1.0)), "it was asked for something else");
+        assert!(detours.came(BOB, token(1), Wish::Files, at(1.0)));
+        assert!(!detours.came(BOB, token(1), Wish::Files, at(1.0)));
         assert!(detours.knock(knock(3), at(2.0)));
-        assert!(!detours.came(BOB, token(3), at(12.0)), "too late");
+        assert!(!detours.came(BOB, token(3), Wish::Files, at(12.0)), "too late");
         assert!(detours.knock(Knock { via: Some(CYD), ..knock(4) }, at(12.0)));
-        assert!(!detours.came(BOB, token(4), at(12.0)), "it was to come to the third");
+        assert!(!detours.came(BOB, token(4), Wish::Files, at(12.0)), "it was to come to the third");
     }
 
     #[test]
@@ -257,7 +291,7 @@ mod tests {
         let mut detours = Detours::default();
         assert!(detours.knock(knock(1), at(0.0)) && detours.knock(knock(2), at(0.0)));
         assert_eq!(detours.due(at(0.0)).len(), 2);
-        assert!(detours.came(BOB, token(2), at(0.1)));
+        assert!(detours.came(BOB, token(2), Wish::Files, at(0.1)));
         let mut times = 0;
         while let Some(next) = detours.deadline() {
             times += detours.due(next).len();
@@ -307,7 +341,18 @@ mod tests {
         assert!(bob.may_meet(ANN, at(0.0)));
         assert!(!bob.may_meet(ANN, at(1.0)));
         assert!(!bob.may_ask_to_meet(ANN, at(5.0)), "its own dial failed as well");
+        assert!(bob.can_neither_dial(ANN, at(5.0)) && !ann.can_neither_dial(BOB, at(5.0)));
         assert!(bob.may_ask_to_meet(ANN, at(20.0)));
+    }
+
+    #[test]
+    fn whoever_relays_for_nobody_is_not_asked_for_ten_minutes() {
+        let mut detours = Detours::default();
+        assert!(detours.may_ask_to_relay(CYD, at(0.0)));
+        detours.declined(CYD, at(0.0));
+        assert!(!detours.may_ask_to_relay(CYD, at(599.0)));
+        assert!(detours.may_ask_to_relay(BOB, at(599.0)));
+        assert!(detours.may_ask_to_relay(CYD, at(600.0)));
     }
 
     #[test]

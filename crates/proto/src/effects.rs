@@ -13,6 +13,8 @@ use crate::model::{
 };
 use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
+use crate::wire::avatar::Avatar;
+use crate::wire::detour::Wish;
 use crate::wire::entry::Entry;
 use crate::wire::file::Source;
 use crate::wire::mail::Receipt as Taken;
@@ -57,11 +59,13 @@ pub enum Input<'a> {
     NetworkChanged,
     /// A TLS connection for chat sync stands; `peer` is proven.
     /// `standing` connections are kept, because multicast may not reach the other side.
+    /// `remote` is where the other end is, absent where that tells nothing of where to dial it: it came because it was asked
+    /// to, or a third device passes on.
     /// `exporter` is keying material that only its two ends share (RFC 8446, 7.5, label [`EXPORTER_LABEL`]).
     Connected {
         conn: ConnId,
         peer: PeerId,
-        remote: SocketAddr,
+        remote: Option<SocketAddr>,
         direction: Direction,
         standing: bool,
         exporter: [u8; 32],
@@ -201,6 +205,8 @@ pub struct PeerRecord {
     /// The name that the device last claimed, already made safe to show.
     pub name: String,
     pub platform: Platform,
+    /// How it said to be shown, if it did.
+    pub avatar: Option<Avatar>,
     pub trust: Trust,
     pub first_seen: UnixMillis,
     pub last_seen: UnixMillis,
@@ -287,7 +293,7 @@ pub enum Reach {
 #[derive(Clone, Debug)]
 pub enum Job {
     /// Connect to a peer for chat sync, trying the addresses in turn. Ends in `Connected` or `DialFailed`.
-    Dial { peer: PeerId, addresses: Vec<SocketAddr> },
+    Dial { peer: PeerId, addresses: Vec<SocketAddr>, detour: Detour },
     /// Close a sync connection after what was sent on it.
     HangUp { conn: ConnId },
     /// Read these entries from the store and write them to the connection: deeds first, in their order, as DEEDS frames;
@@ -314,11 +320,19 @@ pub enum Job {
     /// Read these entries from the store, the oldest first, as many as a frame holds but one at least. Ends in
     /// `Collected`.
     Collect { conn: ConnId, stock: Stock, room: RoomId, log: LogId, span: Span },
-    /// A device that cannot dial this one wants files: dial it at these addresses, or `via`, where it waits; say the
+    /// A device that cannot dial this one wants something: dial it at these addresses, or `via`, where it waits; say the
     /// token first, and serve it as if it had dialled.
-    Come { peer: PeerId, via: Option<PeerId>, token: Token, addresses: Vec<SocketAddr> },
+    Come { peer: PeerId, via: Option<PeerId>, token: Token, wish: Wish, addresses: Vec<SocketAddr> },
     /// Read these entries from the store: others lack them, and they are not at hand. Ends in `Retrieved`.
     Retrieve { room: RoomId, ranges: Vec<(LogId, Span)> },
+}
+
+/// Whether a device that cannot be dialled is asked to dial, and looked for through a third one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detour {
+    #[default]
+    Never,
+    Allowed,
 }
 
 /// Where entries lie in the store.
@@ -386,6 +400,8 @@ pub enum Event {
     DirectoryChanged,
     /// Another device speaks with this one's key: a copy of this profile runs elsewhere. Or that was settled.
     Cloned,
+    /// [`crate::node::Node::clock_off`] says something else than before.
+    ClockOff,
     /// Somebody is writing in a room.
     Typing {
         room: RoomId,

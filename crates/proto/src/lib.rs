@@ -18,4 +18,5 @@ pub mod pacing;
 pub mod presence;
 pub mod rooms;
 pub mod transfer;
+pub mod trust;
 pub mod wire;

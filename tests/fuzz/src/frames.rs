@@ -51,6 +51,7 @@ impl World {
                 min_version: feed.byte()?,
                 max_version: feed.byte()?,
                 standing: feed.byte()? & 1 == 1,
+                run: Some((feed.number()?, feed.number()?)),
             })
             .encode(),
             8 | 10 | 11 => self.mail(who, feed)?,

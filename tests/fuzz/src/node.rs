@@ -67,7 +67,7 @@ impl World {
     fn new() -> World {
         let profile = Profile {
             name: "fuzz".to_owned(),
-            platform: Platform::Linux,
+            platform: Platform::Linux, avatar: None,
             tcp_port: 24417,
             network: NETWORK.to_owned(),
         };
@@ -182,7 +182,7 @@ impl World {
         self.next_conn += 1;
         self.conns.push((conn, who));
         let direction = if how & 1 == 0 { Direction::Accepted } else { Direction::Dialled };
-        let (peer, remote) = (id(who), address(who));
+        let (peer, remote) = (id(who), Some(address(who)));
         self.input(Input::Connected {
             conn,
             peer,
@@ -192,7 +192,7 @@ impl World {
             exporter: [7; 32],
         });
         if how & 4 == 0 {
-            let hello = Hello { min_version: 1, max_version: 1, standing: how & 8 != 0 };
+            let hello = Hello { min_version: 1, max_version: 1, standing: how & 8 != 0, run: None };
             self.input(Input::Frame { conn, bytes: &Frame::Hello(hello).encode() });
         }
         Some(())
@@ -326,7 +326,7 @@ impl World {
             1 => self.unix = START_MS.wrapping_add(feed.number()?),
             _ => {
                 let (name, now) = (feed.text()?, self.time());
-                let effects = self.node.rename(&name, now);
+                let effects = self.node.introduce(Some(&name), None, now);
                 self.check(&effects);
             }
         }

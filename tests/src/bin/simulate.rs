@@ -200,10 +200,6 @@ impl Options {
                 well &= !score.is_faulty();
                 continue;
             }
-            if !baseline.knows(name) {
-                eprintln!("{name}: nothing to compare with, `--update-baseline` makes it");
-                well &= !score.is_faulty();
-            }
             for worse in baseline.worse(name, score) {
                 eprintln!("worse: {worse}");
                 well = false;

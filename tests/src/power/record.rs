@@ -192,6 +192,7 @@ impl Workload<'_> {
             &ann,
             Command::Configure {
                 name,
+                avatar: None,
                 downloads: None,
                 history_days: None,
                 history_bytes: None,
@@ -200,6 +201,7 @@ impl Workload<'_> {
                 upload_limit: None,
                 download_limit: None,
                 transfers_at_once: None,
+                relay: None,
             },
         );
         self.talk(&ann, 60);

@@ -11,6 +11,7 @@ use lanyard_proto::effects::{
 use lanyard_proto::model::{
     EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
 };
+use lanyard_proto::pacing::Dice;
 use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
 use lanyard_proto::wire::entry::Entry;
 
@@ -73,7 +74,7 @@ impl Disk {
                 log.insert(entry, *arrived);
                 self.note_deed(*room, entry);
                 if *own {
-                    self.clock = self.clock.max(entry.header.hlc);
+                    self.clock = entry.header.hlc;
                 }
             }
             Record::Closed { room, log } => {
@@ -146,6 +147,13 @@ impl Disk {
             *log = Log::default();
         }
         log
+    }
+
+    /// What was put back must not go on with logs that went on elsewhere.
+    pub fn begin_other_logs(&mut self, dice: &mut Dice) {
+        for room in self.rooms.values_mut() {
+            room.nonce = u64::from_be_bytes(dice.bytes());
+        }
     }
 
     pub fn load(&mut self, unix_ms: u64) -> Loaded {

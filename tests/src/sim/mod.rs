@@ -85,6 +85,9 @@ pub struct Heard {
     pub bytes: Vec<u8>,
 }
 
+/// The disk of a host as it was once.
+pub struct Backup(Disk);
+
 struct Host {
     name: String,
     seed: [u8; 32],
@@ -214,6 +217,7 @@ impl Lan {
         let profile = Profile {
             name: host.name.clone(),
             platform: Platform::Linux,
+            avatar: None,
             tcp_port: 24417,
             network: "default".to_owned(),
         };
@@ -246,6 +250,19 @@ impl Lan {
         copy
     }
 
+    /// What a host has on disk, to be put back later.
+    pub fn back_up(&self, who: Who) -> Backup {
+        Backup(self.hosts[who.0].disk.clone())
+    }
+
+    /// A host that does not run has on disk what it had once. Its program takes other logs then, as the store does.
+    pub fn put_back(&mut self, who: Who, backup: Backup) {
+        let host = &mut self.hosts[who.0];
+        assert!(host.node.is_none(), "{} is running", host.name);
+        host.disk = backup.0;
+        host.disk.begin_other_logs(&mut self.dice);
+    }
+
     /// The program ends without a word, as by `kill -9` or a power cut. What was committed stays.
     pub fn kill(&mut self, who: Who) {
         self.hosts[who.0].node = None;
@@ -262,6 +279,11 @@ impl Lan {
         let effects = self.hosts[who.0].node.as_mut().expect("is running").goodbye();
         self.perform(who, effects);
         self.kill(who);
+    }
+
+    /// Somebody sets a clock, which then differs so much from the right one.
+    pub fn set_clock(&mut self, who: Who, skew_ms: i64) {
+        self.hosts[who.0].clock_skew_ms = skew_ms;
     }
 
     pub fn cut_off(&mut self, who: Who) {
@@ -400,6 +422,11 @@ impl Lan {
 
     pub fn id(&self, who: Who) -> PeerId {
         self.hosts[who.0].id
+    }
+
+    /// What somebody's clock says.
+    pub fn unix_of(&self, who: Who) -> UnixMillis {
+        self.now_of(who).unix
     }
 
     pub fn node(&self, who: Who) -> &Node {

@@ -29,7 +29,7 @@ impl Lan {
                 let Some(known) = self.conns.get_mut(&conn) else { return };
                 known.stands = true;
                 let peer = known.peer;
-                let (peer, remote) = (self.id(peer), address(peer, 24417));
+                let (peer, remote) = (self.id(peer), Some(address(peer, 24417)));
                 let direction = if dialled { Direction::Dialled } else { Direction::Accepted };
                 let exporter = self.exporter(conn);
                 self.input(who, Input::Connected { conn, peer, remote, direction, standing, exporter });
@@ -153,7 +153,7 @@ impl Lan {
 
     pub(super) fn run(&mut self, who: Who, job: Job) {
         match job {
-            Job::Dial { peer, addresses } => {
+            Job::Dial { peer, addresses, .. } => {
                 self.dials += 1;
                 let to = self.host_at(&addresses).filter(|to| self.id(*to) == peer);
                 match to.filter(|to| self.are_joined(who, *to) && self.hosts[to.0].node.is_some()) {

@@ -34,5 +34,5 @@ fn what_is_got_of_a_shared_folder_arrives_although_its_holder_is_killed_meanwhil
     });
 
     ann.does(&["share", "--remove", "films"]);
-    assert_eq!(bob.host.run(&["get", "@ann", "films/list.txt"]).code, Some(3));
+    assert_eq!(bob.host.run(&["get", "@ann", "films/list.txt"]).code, Some(1));
 }

@@ -398,7 +398,8 @@ fn a_recipient_who_never_answers_costs_a_holder_one_connection_an_hour() {
     lan.run_for(60 * SECOND);
     let before = lan.dials;
     lan.run_for(6 * HOUR);
-    assert!((1..=8).contains(&(lan.dials - before)), "{} dials", lan.dials - before);
+    // A few at first, in case it was the network.
+    assert!((1..=12).contains(&(lan.dials - before)), "{} dials", lan.dials - before);
     assert_eq!(lan.holds_for(cyd, bob), 1);
 }
 

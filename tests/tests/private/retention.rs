@@ -2,7 +2,7 @@
 
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{Hlc, RoomId};
-use lanyard_proto::rooms::{Deed, What};
+use lanyard_proto::rooms::{Content, Deed, What};
 use lanyard_proto::wire::entry::{Entry, Header};
 
 use super::*;
@@ -142,17 +142,30 @@ fn who_was_put_out_learns_that_and_nothing_else_where_history_was_given_up() {
     // He asks once more, by hand, for all there is.
     let have = Have { room, logs: vec![], ask: true, digest: [0; 16], deeds: Some([0; 16]) };
     let want = Frame::Want { room, ranges: vec![], more: false, deeds: Some([].into()) };
-    for frame in [Frame::Have(have), want] {
+    // And claims to have deeds by which he would be in again; made-up ones take nobody's place.
+    let device = lan.id(cyd);
+    let add = What::Add { device, admin: false, invite: None, after: vec![], name: "cyd".into() };
+    let add = Content::Deed(Deed { height: 30, what: add });
+    let planted = Frame::Deeds { room, entries: lan.forge(cyd, room, 0, &[add]) };
+    for frame in [Frame::Have(have), planted] {
         lan.say_on_link(cyd, ann, frame.encode());
-        lan.run_for(SECOND);
     }
+    lan.run_for(SECOND);
+    lan.say_on_link(cyd, ann, want.encode());
+    lan.run_for(SECOND);
+    assert_eq!(lan.agreed_members(room, &[ann, bob, eve]), lan.members(ann, room));
+    assert!(!lan.members(ann, room).contains(&"cyd".to_owned()));
     assert!(!lan.members(cyd, room).contains(&"eve".to_owned()), "who came later");
     assert!(!lan.chat_in(cyd, room).contains("secret"));
     assert_eq!(lan.entries_in(cyd, room).len(), before);
     let tape = lan.tape.take().unwrap();
     let told = tape.iter().filter(|heard| heard.to == Some(cyd)).filter_map(|heard| decoded(&heard.bytes));
-    let mut given = 0;
+    let (mut given, mut asked) = (0, 0);
     for frame in told {
+        if let Frame::Want { ranges, .. } = &frame {
+            assert!(ranges.is_empty(), "what is lacking here is none of his business");
+            asked += 1;
+        }
         if let Frame::Deeds { entries, .. } = frame {
             given += entries.len();
             for entry in entries {
@@ -162,6 +175,7 @@ fn who_was_put_out_learns_that_and_nothing_else_where_history_was_given_up() {
         }
     }
     assert!(given > 0, "the removal itself is what he was told");
+    assert!(asked > 0, "he was asked for what he has more");
 }
 
 #[test]

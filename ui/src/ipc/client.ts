@@ -6,6 +6,8 @@ export type DropSignal =
   | { kind: 'leave' }
   | { kind: 'failed'; error: ApiError };
 
+export type PreviewKind = 'picture' | 'text';
+
 export type Unsubscribe = () => void;
 
 /** All that the window can do to the world. One implementation talks to the engine, one makes a world up. */
@@ -26,6 +28,8 @@ export interface Backend {
   /** Opens the one file of a finished transfer, where that can do no harm; else shows it. */
   openFile(transfer: string): Promise<void>;
   openLink(url: string): Promise<void>;
+  /** The bytes of the one file of a received transfer: of a picture all, of a text the beginning. Rejects with an `ApiError`. */
+  preview(transfer: string, shown: PreviewKind): Promise<ArrayBuffer>;
 }
 
 /** Calls and unpacks the one kind of reply that the command has. */

@@ -52,6 +52,7 @@ export class FakeFiles {
       chosenFiles: null,
       here: 0,
       failedFiles: 0,
+      skipped: 0,
       placed: [],
       receivers: [],
       finished: null,
@@ -243,4 +244,25 @@ function madeUp({ names, files, bytes }: Transfer): TransferFile[] {
   }
   list.push({ ...about, path: `${top}/shortcut`, size: 0, folder: false, state: 'skipped' });
   return list;
+}
+
+/** A picture as somebody might send it: a hill under an evening sky. */
+export async function painted(): Promise<ArrayBuffer> {
+  const [width, height] = [1200, 800];
+  const canvas = document.createElement('canvas');
+  Object.assign(canvas, { width, height });
+  const paint = canvas.getContext('2d');
+  if (!paint) throw new Error('a canvas has two dimensions');
+  const sky = paint.createLinearGradient(0, 0, 0, height);
+  sky.addColorStop(0, '#27386b');
+  sky.addColorStop(1, '#f0a36b');
+  paint.fillStyle = sky;
+  paint.fillRect(0, 0, width, height);
+  paint.fillStyle = '#1f3a35';
+  paint.beginPath();
+  paint.ellipse(width / 2, height + 120, width * 0.7, 360, 0, 0, 2 * Math.PI);
+  paint.fill();
+  const blob = await new Promise<Blob | null>((made) => canvas.toBlob(made));
+  if (!blob) throw new Error('a canvas becomes a picture');
+  return blob.arrayBuffer();
 }

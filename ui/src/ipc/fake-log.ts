@@ -137,7 +137,7 @@ export class FakeLog {
     const found = [...this.rooms]
       .filter(([room]) => to === undefined || room === to)
       .flatMap(([, log]) => log)
-      .filter((message) => message.kind === 'text' && !message.deleted)
+      .filter(({ kind, deleted }) => (kind === 'text' || kind === 'offer') && !deleted)
       .filter(({ author }) => from === undefined || author === from.slice(1))
       .filter((message) => words.every((word) => message.text.toLocaleLowerCase().includes(word)))
       .filter(({ cursor }) => before === undefined || cursor < before)

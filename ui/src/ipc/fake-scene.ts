@@ -6,6 +6,7 @@ export const ME: Me = {
   id: 'mei00000deviceofmine000000000000000000000000000000000',
   short: 'mei00000',
   name: 'Mei',
+  avatar: { color: 0, emoji: '🐼' },
   downloads: '/home/mei/Downloads/Lanyard',
   version: '0.1.0',
   named: true,
@@ -17,7 +18,10 @@ export const ME: Me = {
   uploadLimit: 0,
   downloadLimit: 0,
   transfersAtOnce: 3,
+  relaying: { on: true, most: 8, mostOfOne: 4 },
 };
+
+const FACES = ['🦊', '🐙', '🦉', '🐢', '🐝', '🐳', '🦄', '🐸', '🦋', '🐨', '🐯'];
 
 const PEOPLE: [string, Platform, boolean][] = [
   ['Ana', 'macos', true],
@@ -36,7 +40,7 @@ const PEOPLE: [string, Platform, boolean][] = [
 
 /** The first twelve have names and stories, the rest are there to be many. */
 export function people(count: number): Peer[] {
-  return Array.from({ length: count }, (_, index) => {
+  const known = Array.from({ length: count }, (_, index): Peer => {
     const [name, platform, online] = PEOPLE[index] ?? [`Guest ${index + 1}`, 'other' as const, index % 3 !== 0];
     const number = index < PEOPLE.length ? index + 11 : index + 3_000;
     const short = `k${number.toString(32).padStart(3, '2')}x7qa`.slice(0, 8);
@@ -44,13 +48,20 @@ export function people(count: number): Peer[] {
       id: `${short}${'a'.repeat(52 - short.length)}`,
       short,
       name,
+      avatar: { color: (index * 3 + 1) % 8, emoji: FACES[index % FACES.length] ?? '🦔' },
       online,
       addresses: [`192.168.1.${20 + (index % 200)}:47111`],
       platform,
+      alike: [],
+      acceptBytes: null,
       trust: index === 0 ? 'verified' : index < 5 ? 'pinned' : 'unknown',
       lastSeen: Date.now() - (online ? 2_000 : (index + 1) * 1_900_000),
     };
   });
+  for (const peer of known.slice(0, PEOPLE.length)) {
+    peer.alike = known.filter((other) => other !== peer && other.name === peer.name).map(({ id }) => id);
+  }
+  return known;
 }
 
 export function newRoom(part: Partial<Room> & Pick<Room, 'kind' | 'name'>): Room {

@@ -1,10 +1,11 @@
-import type { Backend, DropSignal } from './client';
+import type { Backend, DropSignal, PreviewKind } from './client';
 import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Transfer } from './contract';
 import { crowd } from './fake-crowd';
-import { FakeFiles, handle, nameOf, remember } from './fake-files';
+import { FakeFiles, handle, nameOf, painted, remember } from './fake-files';
 import { FakeLog, heldBy } from './fake-log';
 import { FakeRooms } from './fake-rooms';
 import { FakeShares } from './fake-shares';
+import { FakeTrust } from './fake-trust';
 import { ME, people, rooms, type Scene } from './fake-scene';
 import { live, script } from './fake-script';
 
@@ -34,15 +35,20 @@ export class FakeBackend implements Backend {
   readonly rooms: FakeRooms;
   readonly files: FakeFiles;
   readonly shares: FakeShares;
+  readonly trust: FakeTrust;
   /** What was asked for, for tests. */
   readonly calls: Command[] = [];
   readonly opened: string[] = [];
+  /** What is in received files, where it matters. */
+  readonly contents = new Map<string, ArrayBuffer>();
   /** What the next picker answers. */
   picked: FileHandle[] = [handle('设计稿 v3.sketch', 48_200_000)];
   /** What was copied in the file manager. */
   copied: FileHandle[] = [];
   /** The error that the next command is answered with that a person gives. */
   failNext: ApiError | null = null;
+  /** What the window asks for by itself and does not get. */
+  readonly refused = new Set<Command['method']>();
 
   private readonly options: FakeOptions;
 
@@ -58,18 +64,21 @@ export class FakeBackend implements Backend {
           { name: 'wlan0', addresses: ['192.168.1.12', 'fe80::1c2d:3eff:fe4f:5a6b'] },
           { name: 'eth0', addresses: ['10.0.4.7'] },
         ],
-        dropped: [{ reason: 'replayed', count: 3 }],
+        clockOff: null,
+        dropped: [{ reason: 'replayed', count: 3 }, { reason: 'foreign', count: 120 }],
       },
       peers: options.world === 'lonely' ? [] : people(options.people),
       rooms: rooms(options.world === 'lonely'),
       transfers: [],
       mailbox: { entries: 3, bytes: 1_240, people: 2 },
+      comparisons: [],
     };
     const emit = (...events: Event[]) => this.emit(...events);
     this.log = new FakeLog(this.scene, emit);
     this.rooms = new FakeRooms(this.scene, this.log, emit);
     this.files = new FakeFiles(this.scene, emit);
     this.shares = new FakeShares(this.scene.peers);
+    this.trust = new FakeTrust(this.scene, emit);
     if (options.world !== 'lonely') script(this, options.messages, options.world === 'crowded');
     if (options.world === 'crowded') crowd(this);
     if (options.world === 'lively') live(this);
@@ -85,6 +94,7 @@ export class FakeBackend implements Backend {
       this.failNext = null;
       throw error;
     }
+    if (this.refused.has(command.method)) throw { code: 'storage', message: 'The disk is full.' } satisfies ApiError;
     return structuredClone(this.answer(command));
   }
 
@@ -138,6 +148,13 @@ export class FakeBackend implements Backend {
 
   async openLink(url: string): Promise<void> {
     this.opened.push(url);
+  }
+
+  async preview(transfer: string, shown: PreviewKind): Promise<ArrayBuffer> {
+    const bytes = this.contents.get(transfer);
+    if (bytes) return bytes;
+    if (shown === 'text') throw { code: 'not-found', message: 'The file is no longer where it was received, or was changed.' } satisfies ApiError;
+    return painted();
   }
 
   /** As the shell would tell it: what was dropped is known from then on. */
@@ -258,7 +275,7 @@ export class FakeBackend implements Backend {
       case 'leave-room':
         scene.rooms = scene.rooms.filter(({ id }) => id !== command.params.room);
         this.emit({ event: 'room-left', room: command.params.room });
-        return { reply: 'done' };
+        return { reply: 'left', value: { undelivered: 0, kept: false, withoutAdmin: false } };
       case 'open':
         return { reply: 'room', value: this.find(command.params.to) };
       case 'say':
@@ -306,6 +323,8 @@ export class FakeBackend implements Backend {
       case 'revoke-invite':
         rooms.revoke(command.params.room, command.params.invite);
         return { reply: 'done' };
+      case 'caught-up':
+        return { reply: 'caught-up', value: true };
       case 'directory':
         return { reply: 'directory', value: rooms.directory };
       case 'keep-room':
@@ -359,6 +378,8 @@ export class FakeBackend implements Backend {
         return { reply: 'transfer', value: files.end(command.params.transfer, 'cancelled') };
       case 'configure':
         return this.configure(command.params);
+      case 'trust':
+        return this.trust.act(command.params.peer, command.params.act);
       case 'mailbox':
         return { reply: 'mailbox', value: scene.mailbox };
       case 'typing':
@@ -367,9 +388,10 @@ export class FakeBackend implements Backend {
     }
   }
 
-  private configure({ downloads, ...rest }: Extract<Command, { method: 'configure' }>['params']): Reply {
+  private configure({ downloads, relay, ...rest }: Extract<Command, { method: 'configure' }>['params']): Reply {
     const { me } = this.scene;
     Object.assign(me, rest);
+    if (relay !== undefined) me.relaying = { ...me.relaying, on: relay };
     if (rest.name !== undefined) me.named = true;
     if (downloads !== undefined) me.downloads = `/home/mei/${nameOf(downloads)}`;
     this.emit({ event: 'me-changed', me });

@@ -35,6 +35,20 @@ more: boolean,
 newest: string, };
 
 /**
+ * What stands for a person beside the name: chosen by them, and no proof of anything. Whoever chose none has one by the
+ * device key.
+ */
+export type Avatar = {
+/**
+ * One of eight, 0 to 7.
+ */
+color: number,
+/**
+ * One, as reactions have it.
+ */
+emoji: string, };
+
+/**
  * What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
  */
 export type Command = { "method": "snapshot", "params": Record<symbol, never> } | { "method": "peers", "params": Record<symbol, never> } | { "method": "rooms", "params": Record<symbol, never> } | { "method": "join-room", "params": { name: string, } } | { "method": "create-room", "params": { name: string, } } | { "method": "leave-room", "params": { room: string, } } | { "method": "open", "params": { to: string, } } | { "method": "say", "params": { to: string, text: string,
@@ -43,7 +57,7 @@ export type Command = { "method": "snapshot", "params": Record<symbol, never> } 
  *
  * A message is here and below its whole id, or the beginning of one that is not ambiguous in its room.
  */
-reply?: string, } } | { "method": "edit", "params": { message: string, text: string, } } | { "method": "delete", "params": { message: string, } } | { "method": "react", "params": { message: string, emoji: string, on: boolean, } } | { "method": "pin", "params": { message: string, on: boolean, } } | { "method": "pins", "params": { room: string, } } | { "method": "set-topic", "params": { room: string, topic: string, } } | { "method": "typing", "params": { room: string, } } | { "method": "set-draft", "params": { room: string, text: string, } } | { "method": "log", "params": { to: string,
+reply?: string, } } | { "method": "edit", "params": { to: string, message: string, text: string, } } | { "method": "delete", "params": { to: string, message: string, } } | { "method": "react", "params": { to: string, message: string, emoji: string, on: boolean, } } | { "method": "pin", "params": { to: string, message: string, on: boolean, } } | { "method": "pins", "params": { room: string, } } | { "method": "set-topic", "params": { room: string, topic: string, } } | { "method": "typing", "params": { room: string, } } | { "method": "set-draft", "params": { room: string, text: string, } } | { "method": "log", "params": { to: string,
 /**
  * Only what comes before this [`Message::cursor`]; the newest if all four are absent.
  */
@@ -140,7 +154,7 @@ limit: number, } } | { "method": "get", "params": { peer: string, share: string,
 /**
  * As [`Command::Browse`] has them; none, or an empty one, means all of it.
  */
-paths: Array<string>, into?: string, } } | { "method": "pause", "params": { transfer: string, } } | { "method": "resume", "params": { transfer: string, } } | { "method": "reorder", "params": { transfer: string, before?: string, } } | { "method": "forget-transfer", "params": { transfer: string, } } | { "method": "forget-transfers", "params": Record<symbol, never> } | { "method": "configure", "params": { name?: string,
+paths: Array<string>, into?: string, } } | { "method": "pause", "params": { transfer: string, } } | { "method": "resume", "params": { transfer: string, } } | { "method": "reorder", "params": { transfer: string, before?: string, } } | { "method": "forget-transfer", "params": { transfer: string, } } | { "method": "forget-transfers", "params": Record<symbol, never> } | { "method": "configure", "params": { name?: string, avatar?: Avatar,
 /**
  * A handle of a folder.
  */
@@ -172,7 +186,40 @@ downloadLimit?: number,
 /**
  * How many transfers are fetched at a time onto one disk, 1 to 16.
  */
-transfersAtOnce?: number, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "add-peer", "params": { address: string, } };
+transfersAtOnce?: number,
+/**
+ * Pass on sealed bytes between devices that cannot dial each other. Off, what is passed on now ends, too.
+ */
+relay?: boolean, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } };
+
+export type ComparedEmoji = {
+/**
+ * 0 to 63, in the order of the Matrix specification.
+ */
+number: number, symbol: string,
+/**
+ * In English.
+ */
+name: string, };
+
+/**
+ * A comparison of seven emoji with somebody.
+ */
+export type Comparison = { peer: string, state: ComparisonState,
+/**
+ * Seven, while they are to be seen.
+ */
+emoji: Array<ComparedEmoji>,
+/**
+ * Why it ended without a match.
+ */
+error: ApiError | null,
+/**
+ * Whether that may be somebody's attack.
+ */
+alarm: boolean, };
+
+export type ComparisonState = "calling" | "waiting" | "asked" | "settling" | "shown" | "confirmed" | "matched" | "ended";
 
 /**
  * Signed by others, so it never overstates.
@@ -183,11 +230,13 @@ export type Delivery = {
  */
 to: Array<string>,
 /**
- * What they call themselves, as known now, in the same order.
+ * What they call themselves, as known now, in the same order; with the short id behind it where two of the room are
+ * called alike.
  */
 names: Array<string>,
 /**
- * How many other devices are known to take part.
+ * How many other devices it concerns: those who hold it and the members of the room; in an open room, where there are
+ * none, those who were here when it was said or since.
  */
 of: number,
 /**
@@ -196,17 +245,22 @@ of: number,
  */
 keptBy: Array<string>, };
 
-export type Dropped = { reason: string, count: number, };
+export type Dropped = { reason: DroppedReason, count: number, };
+
+/**
+ * Why something that came over the network was not taken. A shell says it in its own language.
+ */
+export type DroppedReason = "truncated" | "too-long" | "foreign" | "other-version" | "other-network" | "malformed" | "bad-signature" | "replayed" | "bad-body" | "bad-frame" | "bad-entry";
 
 /**
  * Only what a shell branches on.
  */
-export type ErrorCode = "invalid" | "not-found" | "refused" | "timed-out" | "storage" | "network" | "profile-in-use" | "internal";
+export type ErrorCode = "invalid" | "not-found" | "no-such" | "refused" | "timed-out" | "storage" | "network" | "profile-in-use" | "internal";
 
 /**
  * Something happened. One JSON object each, told apart by `event`.
  */
-export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "shares-changed", } | { "event": "transfer-forgotten", transfer: string, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
+export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "shares-changed", } | { "event": "transfer-forgotten", transfer: string, } | { "event": "comparison", comparison: Comparison, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
 
 /**
  * History that was written into a file.
@@ -282,6 +336,40 @@ expires: number,
 by: string, };
 
 /**
+ * What two people compare to make sure of each other.
+ */
+export type Keys = {
+/**
+ * Sixty digits, the same on both devices.
+ */
+number: string,
+/**
+ * The link of the other device.
+ */
+link: string,
+/**
+ * The link of this device, for the other side to scan or paste.
+ */
+mine: string, };
+
+/**
+ * What becomes of a room that was left.
+ */
+export type Left = {
+/**
+ * The newest messages, and whatever else was written, of this device that nobody else has.
+ */
+undelivered: number,
+/**
+ * Whether these are kept until somebody has them: in private rooms. Elsewhere they are gone.
+ */
+kept: boolean,
+/**
+ * Whether others are in who cannot let anybody in or put anybody out, now that the last admin is gone.
+ */
+withoutAdmin: boolean, };
+
+/**
  * An open room that somebody on this network speaks of.
  */
 export type ListedRoom = { name: string,
@@ -345,7 +433,7 @@ id: string,
 /**
  * Its first 8 characters, for telling people apart.
  */
-short: string, name: string,
+short: string, name: string, avatar: Avatar,
 /**
  * The download folder, to be shown.
  */
@@ -385,7 +473,7 @@ downloadLimit: number,
 /**
  * How many transfers are fetched at a time onto one disk.
  */
-transfersAtOnce: number, };
+transfersAtOnce: number, relaying: Relaying, };
 
 /**
  * Somebody who takes part in a room.
@@ -463,7 +551,8 @@ transfer: string | null,
  */
 cursor: string,
 /**
- * Who holds it by now; only of our own messages.
+ * Who holds the newest that we said of it by now: the message, its edit, or that it is taken back; only where that is
+ * ours.
  */
 delivered: Delivery | null, };
 
@@ -478,6 +567,10 @@ port: number,
  * TCP port of this device for sync and files.
  */
 tcpPort: number, multicast: boolean, interfaces: Array<Interface>,
+/**
+ * By how many seconds the clocks of most other devices here are ahead of this one's, where that is more than ten minutes.
+ */
+clockOff: number | null,
 /**
  * Datagrams that were not ours, damaged, forged or replayed, by reason, since the start.
  */
@@ -524,11 +617,19 @@ export type Peer = { id: string, short: string,
 /**
  * What the device calls itself; never empty, never proof of anything.
  */
-name: string, online: boolean,
+name: string, avatar: Avatar, online: boolean,
 /**
  * `ip:port`, best first.
  */
 addresses: Array<string>, platform: Platform, trust: Trust,
+/**
+ * Others, and perhaps this device, whose names look like this one: only ids tell them apart.
+ */
+alike: Array<string>,
+/**
+ * Its offers of up to so many bytes are fetched without asking.
+ */
+acceptBytes: number | null,
 /**
  * Milliseconds since 1970.
  */
@@ -581,9 +682,23 @@ export type Receiver = { peer: string, name: string, state: TransferState, moved
 chosen: number | null, chosenFiles: number | null, };
 
 /**
+ * Whether this device passes on sealed bytes between others that cannot dial each other, and how much of that at a time. It
+ * counts to the limits of speed as its own transfers do.
+ */
+export type Relaying = { on: boolean,
+/**
+ * Pairs of devices at a time.
+ */
+most: number,
+/**
+ * Of these with any one device.
+ */
+mostOfOne: number, };
+
+/**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison };
 
 /**
  * What a member of a private room may do.
@@ -676,7 +791,11 @@ gone: boolean, };
  */
 export type ShareAudience = { "kind": "everyone" } | { "kind": "room", room: string, } | { "kind": "people", people: Array<string>, };
 
-export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, mailbox: Mailbox, };
+export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Array<Room>, transfers: Array<Transfer>, mailbox: Mailbox,
+/**
+ * Those that are not over.
+ */
+comparisons: Array<Comparison>, };
 
 export type Transfer = { id: string, room: string, direction: TransferDirection,
 /**
@@ -726,6 +845,11 @@ here: number,
  */
 failedFiles: number,
 /**
+ * Links, special files and what its sender may not read: what is in it and not sent. 0 also where that is not known,
+ * because it was offered or fetched in an earlier run.
+ */
+skipped: number,
+/**
  * What became of it at each receiver; outgoing only.
  */
 receivers: Array<Receiver>,
@@ -738,7 +862,7 @@ finished: number | null,
  */
 place: number | null,
 /**
- * Bytes per second over the last seconds, to or from all others together.
+ * Bytes per second over the last seconds, to or from all others together; what receivers give each other is not counted.
  */
 rate: number,
 /**
@@ -788,4 +912,12 @@ next: string | null, };
 
 export type TransferState = "offered" | "waiting" | "queued" | "paused" | "running" | "done" | "declined" | "cancelled" | "failed";
 
-export type Trust = "unknown" | "pinned" | "verified" | "blocked";
+/**
+ * How far a person here believes a device.
+ */
+export type Trust = "unknown" | "pinned" | "verified" | "changed" | "blocked";
+
+/**
+ * What a person does about the trust in somebody.
+ */
+export type TrustAct = { "do": "show", } | { "do": "verify", } | { "do": "verify-link", link: string, } | { "do": "unverify", } | { "do": "block", } | { "do": "unblock", } | { "do": "apart", } | { "do": "always-accept", bytes?: number, } | { "do": "compare", } | { "do": "compared", same: boolean, } | { "do": "cancel-comparison", };

@@ -25,5 +25,6 @@ export function tauriBackend(): Backend {
     reveal: (transfer) => invoke('reveal', { transfer }),
     openFile: (transfer) => invoke('open_file', { transfer }),
     openLink: (url) => invoke('open_link', { url }),
+    preview: (transfer, shown) => invoke('preview', { transfer, shown }),
   };
 }

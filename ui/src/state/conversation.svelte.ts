@@ -8,6 +8,8 @@ import { rowsOf, type Pending, type Seen } from './rows';
 export class Conversation extends History {
   pending = $state.raw<Pending[]>([]);
   seen = $state.raw<Seen | null>(null);
+  /** It was asked for and could not be had: there is nothing to show of it. */
+  failed = $state(false);
   readonly composition: Composition;
 
   edge = $derived(this.loaded && !this.more ? (this.missing ? ('missing' as const) : ('beginning' as const)) : null);
@@ -53,21 +55,21 @@ export class Conversation extends History {
   }
 
   edit(message: Message, text: string): Promise<void> {
-    return this.act({ method: 'edit', params: { message: message.id, text } });
+    return this.act({ method: 'edit', params: { to: message.room, message: message.id, text } });
   }
 
   delete(message: Message): Promise<void> {
-    return this.act({ method: 'delete', params: { message: message.id } });
+    return this.act({ method: 'delete', params: { to: message.room, message: message.id } });
   }
 
   pin(message: Message, on: boolean): Promise<void> {
-    return this.act({ method: 'pin', params: { message: message.id, on } });
+    return this.act({ method: 'pin', params: { to: message.room, message: message.id, on } });
   }
 
   /** Puts an emoji on a message, or takes the own one off again. */
   react(message: Message, emoji: string): Promise<void> {
     const on = !message.reactions.some((reaction) => reaction.emoji === emoji && reaction.mine);
-    return this.act({ method: 'react', params: { message: message.id, emoji, on } });
+    return this.act({ method: 'react', params: { to: message.room, message: message.id, emoji, on } });
   }
 
   /** The last thing that oneself said and can still change. */
@@ -84,11 +86,12 @@ export class Conversation extends History {
   }
 
   private async send({ key, text, reply }: Pending): Promise<void> {
+    const { rereads } = this;
     try {
       const params = { to: this.room, text, ...(reply ? { reply: reply.id } : {}) };
       const message = await ask(this.backend, { method: 'say', params }, 'message');
       this.taken = [...this.taken, message.id];
-      this.add(message);
+      this.add(message, rereads);
       this.discard(key);
     } catch (thrown) {
       const error = asApiError(thrown);

@@ -48,6 +48,8 @@ export class History {
   /** Whether what is here has to be read again, and whether that goes on. */
   private stale = false;
   private refreshing: Promise<void> | null = null;
+  /** How often what is here was to be read again so far. */
+  protected rereads = 0;
 
   constructor(backend: Backend, room: string) {
     this.backend = backend;
@@ -127,6 +129,7 @@ export class History {
    */
   refresh(): Promise<void> {
     this.stale = true;
+    this.rereads += 1;
     this.refreshing ??= this.untilFresh().finally(() => (this.refreshing = null));
     return this.refreshing;
   }
@@ -143,11 +146,17 @@ export class History {
     });
   }
 
-  /** Takes a message as an answer had it, unless it is here: what was told of it may be newer than the answer. */
-  protected add(message: Message): void {
+  /**
+   * Takes a message as an answer had it, unless it is here: what was told of it may be newer than the answer. If everything
+   * was to be read again since the question (it was asked after `rereads` of that), the message may be gone by now, and only
+   * the engine knows.
+   */
+  protected add(message: Message, rereads: number): void {
+    if (this.known(message.id)) return;
     this.now(() => {
       if (!this.known(message.id)) this.insert(message);
     });
+    if (this.rereads !== rereads) void this.refresh().catch(() => undefined);
   }
 
   protected known(id: string): Message | undefined {

@@ -14,14 +14,16 @@ export interface Requests {
 export class Latest {
   private readonly asked = new Map<string, Map<string, symbol>>();
 
-  async answer<T>(room: string, what: string, ask: () => Promise<T | undefined>, place: (answer: T) => void): Promise<void> {
+  /** `refused` is told where the last question was not answered. */
+  async answer<T>(room: string, what: string, ask: () => Promise<T | undefined>, place: (answer: T) => void, refused?: () => void): Promise<void> {
     const turn = Symbol(what);
     const here = this.asked.get(room) ?? new Map<string, symbol>();
     this.asked.set(room, here.set(what, turn));
     const answer = await ask();
     if (here.get(what) !== turn || this.asked.get(room) !== here) return;
     here.delete(what);
-    if (answer !== undefined) place(answer);
+    if (answer === undefined) refused?.();
+    else place(answer);
   }
 
   /** Whether an answer is under way. */

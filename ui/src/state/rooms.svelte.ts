@@ -1,4 +1,4 @@
-import { SvelteMap } from 'svelte/reactivity';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import type { Command, Event, Files, Invite, ListedRoom, Member, Message, Role, Room } from '../ipc/contract';
 import { Latest, type Requests } from './requests';
 
@@ -10,6 +10,9 @@ export const isInvite = (text: string) => text.trim().startsWith(INVITE_PREFIX);
 /** Offers that are asked for at a time. */
 export const FILES_PAGE = 20;
 
+/** What is known of a room and can be asked for again. */
+export type Known = 'members' | 'pins' | 'files' | 'invites' | 'directory';
+
 /** Rooms beyond their messages: who is in them, who may come, what is pinned and offered, and which there are to join. */
 export class Rooms {
   /** As far as they were asked for; kept current from then on. */
@@ -19,6 +22,8 @@ export class Rooms {
   readonly files = new SvelteMap<string, Files>();
   directory = $state.raw<ListedRoom[] | null>(null);
 
+  /** What could not be had: nothing is shown of it, and it can be asked for again. */
+  private readonly refused = new SvelteSet<string>();
   private readonly watched = new Set<string>();
   private readonly latest = new Latest();
   private readonly requests: Requests;
@@ -69,20 +74,26 @@ export class Rooms {
     if (membership === 'member' || membership === 'removed') await this.loadMembers(id);
   }
 
-  async loadMembers(room: string): Promise<void> {
-    const asked = () => this.requests.look({ method: 'members', params: { room } }, 'members');
-    await this.latest.answer(room, 'members', asked, (members) => this.members.set(room, members));
+  /** Whether there is nothing to show of it because it could not be had. */
+  failed(room: string, what: Known): boolean {
+    const shown = what === 'directory' ? this.directory !== null : this[what].has(room);
+    return !shown && this.refused.has(`${what} ${room}`);
   }
 
-  async loadPins(room: string): Promise<void> {
-    const asked = () => this.requests.ask({ method: 'pins', params: { room } }, 'page');
-    await this.latest.answer(room, 'pins', asked, ({ messages }) => this.pins.set(room, messages));
+  loadMembers(room: string): Promise<void> {
+    const asked = () => this.requests.look({ method: 'members', params: { room } }, 'members');
+    return this.load(room, 'members', asked, (members) => this.members.set(room, members));
+  }
+
+  loadPins(room: string): Promise<void> {
+    const asked = () => this.requests.look({ method: 'pins', params: { room } }, 'page');
+    return this.load(room, 'pins', asked, ({ messages }) => this.pins.set(room, messages));
   }
 
   /** The newest of what was offered; what was shown beyond them is let go. */
-  async loadFiles(room: string): Promise<void> {
-    const files = await this.requests.look({ method: 'files', params: { room, limit: FILES_PAGE } }, 'files');
-    if (files) this.files.set(room, files);
+  loadFiles(room: string): Promise<void> {
+    const asked = () => this.requests.look({ method: 'files', params: { room, limit: FILES_PAGE } }, 'files');
+    return this.load(room, 'files', asked, (files) => this.files.set(room, files));
   }
 
   /** What was offered before that. */
@@ -95,14 +106,14 @@ export class Rooms {
     if (page && shown?.next === before) this.files.set(room, { offers: [...shown.offers, ...page.offers], next: page.next });
   }
 
-  async loadInvites(room: string): Promise<void> {
-    const asked = () => this.requests.ask({ method: 'invites', params: { room } }, 'invites');
-    await this.latest.answer(room, 'invites', asked, (invites) => this.invites.set(room, invites));
+  loadInvites(room: string): Promise<void> {
+    const asked = () => this.requests.look({ method: 'invites', params: { room } }, 'invites');
+    return this.load(room, 'invites', asked, (invites) => this.invites.set(room, invites));
   }
 
-  async loadDirectory(): Promise<void> {
-    const asked = () => this.requests.ask({ method: 'directory', params: {} }, 'directory');
-    await this.latest.answer('', 'directory', asked, (directory) => (this.directory = directory));
+  loadDirectory(): Promise<void> {
+    const asked = () => this.requests.look({ method: 'directory', params: {} }, 'directory');
+    return this.load('', 'directory', asked, (directory) => (this.directory = directory));
   }
 
   create(name: string): Promise<Room | undefined> {
@@ -150,6 +161,11 @@ export class Rooms {
     for (const room of this.pins.keys()) void this.loadPins(room);
     for (const room of this.invites.keys()) void this.loadInvites(room);
     if (this.directory) void this.loadDirectory();
+  }
+
+  private load<T>(room: string, what: Known, asked: () => Promise<T | undefined>, place: (answer: T) => void): Promise<void> {
+    this.refused.delete(`${what} ${room}`);
+    return this.latest.answer(room, what, asked, place, () => this.refused.add(`${what} ${room}`));
   }
 
   private async changeTo(command: Command): Promise<void> {

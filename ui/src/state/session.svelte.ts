@@ -14,18 +14,21 @@ import {
 } from '../ipc/contract';
 import { Conversation } from './conversation.svelte';
 import { Drafts } from './drafts';
+import { Finder } from './finder.svelte';
 import { forwarded } from './forward';
 import type { Place } from './history.svelte';
+import { Previews } from './previews.svelte';
 import { takePasted } from './paste';
 import type { Requests } from './requests';
 import { Rooms } from './rooms.svelte';
 import { Search } from './search.svelte';
 import { Shares } from './shares.svelte';
 import { Transfers } from './transfers.svelte';
+import { Trusting } from './trusting.svelte';
 import { Typing } from './typing.svelte';
 import { World } from './world.svelte';
 
-export type Panel = 'about' | 'transfers' | 'network' | 'settings' | 'search';
+export type Panel = 'about' | 'transfers' | 'network' | 'settings' | 'search' | 'keys';
 
 /** Something that a person should read: what went wrong, where something is, or why nothing happened. */
 export type Notice = { id: number } & News;
@@ -69,8 +72,11 @@ export class Session {
 
   readonly rooms: Rooms;
   readonly search: Search;
+  readonly finder: Finder;
+  readonly previews: Previews;
   readonly transfers: Transfers;
   readonly shares: Shares;
+  readonly trusting: Trusting;
   readonly typing = new Typing((room) => void this.ask({ method: 'typing', params: { room } }, 'done').catch(() => undefined));
   readonly drafts = new Drafts((room, text) => this.keepDraft(room, text));
 
@@ -98,11 +104,14 @@ export class Session {
     this.backend = backend;
     this.rooms = new Rooms(this.requests, (room) => this.world.rooms.set(room.id, room));
     this.search = new Search(this.requests);
+    this.previews = new Previews(backend);
+    this.finder = new Finder(this.world, () => this.current, this.requests);
     this.transfers = new Transfers(this.world, this.requests, {
       pickFolder: () => this.pickFolder(),
       reveal: async (transfer) => void (await this.attempt(() => backend.reveal(transfer))),
       openFile: async (transfer) => void (await this.attempt(() => backend.openFile(transfer))),
     });
+    this.trusting = new Trusting(this.requests, (peer) => this.world.setPeer(peer));
     this.shares = new Shares(this.requests, (transfer) => this.world.setTransfer(transfer));
   }
 
@@ -138,7 +147,7 @@ export class Session {
     this.conversation = conversation;
     void this.rooms.watch(room);
     if (place) return this.goTo(place);
-    if (!conversation.loaded) await this.attempt(() => conversation.load());
+    if (!conversation.loaded) await this.load(conversation);
     else if (conversation.newer) await this.attempt(() => conversation.toLatest());
     else if (conversation.outdated) await this.attempt(() => conversation.refresh());
     await this.markRead();
@@ -151,7 +160,7 @@ export class Session {
     const found = await this.attempt(() => conversation.goTo(place));
     if (found) return;
     // After all that was said there is only the end; a message that is not here stays where one was.
-    if (!conversation.loaded) await this.attempt(() => conversation.load());
+    if (!conversation.loaded) await this.load(conversation);
     else if ('at' in place) await this.attempt(() => conversation.toLatest());
   }
 
@@ -173,7 +182,7 @@ export class Session {
   }
 
   async leave(room: string): Promise<void> {
-    await this.requests.done({ method: 'leave-room', params: { room } });
+    await this.requests.ask({ method: 'leave-room', params: { room } }, 'left');
   }
 
   /** Says somewhere else what somebody said, under that one's name, and goes there. Whether it was said. */
@@ -224,9 +233,10 @@ export class Session {
     if (exported) this.show({ kind: 'exported', exported, folder: folder.name });
   }
 
-  /** Opens the search over one room, or over everything. */
-  look(room: string | null): void {
+  /** Opens the search over one room, or over everything; for something else than before, if that is said. */
+  look(room: string | null, text = this.search.text): void {
     this.search.room = room;
+    this.search.text = text;
     this.search.opened += 1;
     this.panel = 'search';
     void this.search.run();
@@ -314,6 +324,7 @@ export class Session {
     this.rooms.handle(event);
     this.transfers.handle(event);
     this.shares.handle(event);
+    this.trusting.handle(event);
     switch (event.event) {
       case 'message':
         this.hear(event.message);
@@ -380,7 +391,9 @@ export class Session {
     try {
       while (this.again) {
         this.again = false;
-        this.world.apply(await this.ask({ method: 'snapshot', params: {} }, 'snapshot'));
+        const snapshot = await this.ask({ method: 'snapshot', params: {} }, 'snapshot');
+        this.world.apply(snapshot);
+        this.trusting.apply(snapshot.comparisons);
         this.rooms.refresh();
         await Promise.all([...this.conversations.values()].map((one) => one.refresh()));
       }
@@ -399,6 +412,12 @@ export class Session {
       this.conversations.set(room, conversation);
     }
     return conversation;
+  }
+
+  private async load(conversation: Conversation): Promise<void> {
+    conversation.failed = false;
+    const loaded = await this.attempt(() => conversation.load().then(() => true));
+    conversation.failed = loaded !== true;
   }
 
   /** Something that a person should read. */

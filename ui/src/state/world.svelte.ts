@@ -1,5 +1,5 @@
 import { SvelteMap } from 'svelte/reactivity';
-import type { Event, Mailbox, Me, Network, Peer, Progress, Room, Snapshot, Transfer } from '../ipc/contract';
+import type { Avatar, Event, Mailbox, Me, Network, Peer, Progress, Room, Snapshot, Transfer } from '../ipc/contract';
 
 /** What the engine says there is: a snapshot, kept current by events. Nothing is decided here. */
 export class World {
@@ -36,11 +36,11 @@ export class World {
 
   online = $derived(this.people.filter((peer) => peer.online).length);
 
-  /** Names that more than one person here goes by, oneself included. */
+  /** Names that more than one person here goes by, or that look like another's, oneself included. */
   sharedNames = $derived.by(() => {
     const seen = new Set(this.me ? [this.me.name] : []);
     const shared = new Set<string>();
-    for (const { name } of this.peers.values()) (seen.has(name) ? shared : seen).add(name);
+    for (const { name, alike } of this.peers.values()) (seen.has(name) || alike.length > 0 ? shared : seen).add(name);
     return shared;
   });
 
@@ -80,7 +80,7 @@ export class World {
       case 'peer-online':
       case 'peer-offline':
       case 'peer-changed':
-        this.peers.set(event.peer.id, event.peer);
+        this.setPeer(event.peer);
         break;
       case 'room-changed':
         this.rooms.set(event.room.id, event.room);
@@ -102,6 +102,13 @@ export class World {
     }
   }
 
+  /** A conversation of two is called as the other is, and of a new name only the person is told of. */
+  setPeer(peer: Peer): void {
+    this.peers.set(peer.id, peer);
+    const room = this.directRooms.get(peer.id);
+    if (room && room.name !== peer.name) this.rooms.set(room.id, { ...room, name: peer.name });
+  }
+
   setTransfer(transfer: Transfer): void {
     this.transfers.set(transfer.id, transfer);
     if (transfer.state !== 'running') this.rates.delete(transfer.id);
@@ -110,6 +117,11 @@ export class World {
   personName(id: string): string {
     if (id === this.me?.id) return this.me.name;
     return this.peers.get(id)?.name ?? id.slice(0, 8);
+  }
+
+  /** How a person is shown; of whoever is not known, nothing is. */
+  avatarOf(id: string): Avatar | undefined {
+    return id === this.me?.id ? this.me.avatar : this.peers.get(id)?.avatar;
   }
 
   private advance(progress: Progress[]): void {

@@ -53,6 +53,7 @@ test('whatever comes in whichever order, in the end the window shows what the lo
 
 function check(model: Model, session: Session): void {
   const { conversation } = session;
+  expect(session.failure).toBeNull();
   if (!conversation) throw new Error('the room is open');
   const { messages, more, newer, pending } = conversation;
   expect(conversation.loaded).toBe(true);

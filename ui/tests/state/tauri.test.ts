@@ -28,6 +28,7 @@ test('every wish of the window is one command of the shell', async () => {
   await backend.reveal('t1');
   await backend.openFile('t1');
   await backend.openLink('https://a.lan/');
+  await backend.preview('t1', 'picture');
   expect(asked).toEqual([
     ['call', { command: say }],
     ['pick_files', { folders: true }],
@@ -37,6 +38,7 @@ test('every wish of the window is one command of the shell', async () => {
     ['reveal', { transfer: 't1' }],
     ['open_file', { transfer: 't1' }],
     ['open_link', { url: 'https://a.lan/' }],
+    ['preview', { transfer: 't1', shown: 'picture' }],
   ]);
 });
 

@@ -23,6 +23,21 @@ test('emphasis, code and strike are told apart, and may hold one another', () =>
   ]);
 });
 
+test('underscores slant as asterisks do, but not within a word', () => {
+  const italic = { kind: 'italic', spans: [{ kind: 'text', text: 'so' }] };
+  expect(spansOf('_so_')).toEqual([italic]);
+  expect(spansOf('(_so_), **_so_**')).toEqual([
+    { kind: 'text', text: '(' },
+    italic,
+    { kind: 'text', text: '), ' },
+    { kind: 'bold', spans: [italic] },
+  ]);
+  for (const text of ['snake_case_words', '__init__', 'a_b_', '_a_b', 'ä_so_ö', '中_文_字', '_ so _', 'MAX_SIZE and MIN_SIZE', '_never closed']) {
+    expect(spansOf(text)).toEqual([{ kind: 'text', text }]);
+  }
+  expect(plainOf('_so_ *and* so')).toBe('so and so');
+});
+
 test('a code block is kept to the letter', () => {
   expect(spansOf('see\n```rust\nlet a = **b;\n```\nthere')).toEqual([
     { kind: 'text', text: 'see\n' },
@@ -44,6 +59,30 @@ test('a link ends before the punctuation of its sentence, Chinese punctuation to
   });
 });
 
+test('a link with words of its own says where it leads', () => {
+  const link = (text: string) => spansOf(text)[0];
+  expect(link('[the notes](https://wiki.lan/a_b_c)')).toEqual({ kind: 'link', text: 'the notes', url: 'https://wiki.lan/a_b_c', host: 'wiki.lan' });
+  expect(link('[setup.exe](https://wiki.lan/412)')).not.toHaveProperty('deceives');
+  for (const honest of ['wiki.lan', 'https://wiki.lan/other', 'see docs.wiki.lan']) {
+    expect(link(`[${honest}](https://docs.wiki.lan/)`), honest).not.toHaveProperty('deceives');
+  }
+  for (const lie of ['bank.example', 'https://bank.example/login', 'go to BANK.example now', 'wiki.lan.bank.example']) {
+    expect(link(`[${lie}](https://wiki.lan/)`), lie).toMatchObject({ host: 'wiki.lan', deceives: true });
+  }
+  for (const text of ['[x](javascript:alert(1))', '[x](file:///etc/passwd)', '[x](/etc)']) expect(link(text)).toEqual({ kind: 'text', text });
+});
+
+test('an address that is not what it looks like says where it leads', () => {
+  const link = (text: string) => spansOf(text)[0];
+  expect(link('https://bank.example@evil.lan/')).toMatchObject({ host: 'evil.lan', deceives: true });
+  expect(link('https://bаnk.example/')).toMatchObject({ host: 'xn--bnk-6cd.example', deceives: true });
+  // A name in one script is no deception, but its host is seen as it is.
+  expect(link('https://文档.lan/')).toEqual({ kind: 'link', text: 'https://文档.lan/', url: 'https://文档.lan/', host: 'xn--7dvp7d.lan' });
+  for (const plain of ['https://a.lan', 'https://A.lan:8080/x', 'http://a.lan:80/', 'http://192.168.1.2/x']) {
+    expect(link(plain), plain).toEqual({ kind: 'link', text: plain, url: plain });
+  }
+});
+
 test('only the web is linked', () => {
   expect(spansOf('javascript:alert(1) file:///etc/passwd')).toEqual([
     { kind: 'text', text: 'javascript:alert(1) file:///etc/passwd' },
@@ -51,7 +90,7 @@ test('only the web is linked', () => {
 });
 
 test('a text made to be slow to read is read all the same', () => {
-  for (const text of ['**a '.repeat(20_000), '~~'.repeat(30_000), '* a'.repeat(20_000)]) {
+  for (const text of ['**a '.repeat(20_000), '~~'.repeat(30_000), '* a'.repeat(20_000), '_a '.repeat(20_000), '[a'.repeat(20_000), `[${'a.'.repeat(140)}](https://`.repeat(300)]) {
     expect(spansOf(text)).toEqual([{ kind: 'text', text }]);
   }
 });

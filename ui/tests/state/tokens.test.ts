@@ -67,6 +67,46 @@ test.each(['light', 'dark'])('with more contrast text stands out by 7:1 at least
   for (let hue = 0; hue < 8; hue += 1) expect(contrast(colours['--avatar-ink'], colours[`--hue-${hue}`]), `hue ${hue}`).toBeGreaterThan(7);
 });
 
+test.each([
+  ['light', 'normal', 4.5],
+  ['dark', 'normal', 4.5],
+  ['light', 'more', 7],
+  ['dark', 'more', 7],
+] as const)('whatever colour a person chose, what it accents can be read: %s, %s contrast', (theme, kind, least) => {
+  const plain = block(theme === 'light' ? ":root,\n:root[data-theme='light']" : ":root[data-theme='dark']");
+  const more = kind === 'more' ? block(`:root[data-contrast='more'][data-theme='${theme}']`) : {};
+  const own = ":root[data-accent]:not([data-accent='0'])";
+  const accent = { ...block(`  ${own}[data-theme='${theme}']`), ...(kind === 'more' ? block(`  ${own}[data-contrast='more'][data-theme='${theme}']`) : {}) };
+  const low = [1, 2, 3, 4, 5, 6, 7].flatMap((hue) => {
+    const colours: Record<string, string> = { ...plain, ...more, ...accent, ...block(`:root[data-accent='${hue}']`) };
+    const of = (name: string) => resolve(colours[name] ?? '', colours);
+    const pairs = [
+      ['--accent-ink', '--accent'],
+      ['--accent-ink', '--accent-hover'],
+      ...['--bg', '--bg-side', '--bg-raised', '--bg-field', '--accent-soft'].map((paper) => ['--accent-text', paper]),
+      ...['--ink', '--ink-2', '--ink-3', '--accent-text'].map((ink) => [ink, '--bg-selected']),
+    ] as const;
+    return pairs
+      .map(([ink = '', paper = '']) => ({ what: `${ink} on ${paper}, hue ${hue}`, is: contrast(of(ink), of(paper)) }))
+      .filter(({ is }) => is < least)
+      .map(({ what, is }) => `${what}: ${is.toFixed(2)}`);
+  });
+  expect(low).toEqual([]);
+});
+
+/** What stands for a colour, as #rrggbb: a colour, another name, or a mix of the two kinds. */
+function resolve(value: string, colours: Record<string, string>): string {
+  const name = /^var\((--[\w-]+)\)$/.exec(value)?.[1];
+  if (name) return resolve(colours[name] ?? '', colours);
+  const mix = /^color-mix\(in srgb, (.+) (\d+)%, (#\w{6})\)$/.exec(value);
+  if (!mix) return value;
+  const [, one = '', share = '', other = ''] = mix;
+  const part = (hex: string, at: number) => Number.parseInt(hex.slice(at, at + 2), 16);
+  const from = resolve(one, colours);
+  const mixed = [1, 3, 5].map((at) => Math.round((part(from, at) * Number(share) + part(other, at) * (100 - Number(share))) / 100));
+  return `#${mixed.map((channel) => channel.toString(16).padStart(2, '0')).join('')}`;
+}
+
 function block(selector: string): Record<string, string> {
   const from = tokens.indexOf(`${selector} {`);
   expect(from, selector).toBeGreaterThanOrEqual(0);

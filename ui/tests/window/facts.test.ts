@@ -85,3 +85,61 @@ test('an offer is forwarded only when its file is here', async () => {
   await card.click({ button: 'right', position: { x: 5, y: 5 } });
   await page.getByTestId('menu-forward').waitFor();
 });
+
+test('what was discarded on the network is said in the language of the window', async () => {
+  for (const [language, words] of [['en', 'Heard before: 3'], ['zh-CN', '重复收到：3']] as const) {
+    const page = await open({ language });
+    await page.getByTestId('network').click();
+    await page.getByTestId('panel').getByText(words).waitFor();
+  }
+});
+
+test('a link that leads elsewhere than it says is marked, and warned of before it is opened', async () => {
+  const page = await open();
+  await openRoom(page, 'ops');
+  await hear(page, 'ops', 'Bo', 'Sign in at [bank.example](https://evil.example/login), notes in [the wiki](https://wiki.example.lan/)');
+  await page.getByTestId('link-host').getByText('wiki.example.lan').waitFor();
+  const mark = page.getByTestId('link-deceives');
+  await mark.getByText('evil.example').waitFor();
+  expect(await mark.count()).toBe(1);
+  await page.getByRole('link', { name: 'bank.example' }).click();
+  await page.getByTestId('link-warning').getByText('It is written as “bank.example”', { exact: false }).waitFor();
+  await page.getByTestId('link-dialog').getByText('It leads to evil.example').waitFor();
+  await page.keyboard.press('Escape');
+  await page.getByRole('link', { name: 'the wiki' }).click();
+  await page.getByTestId('link-dialog').getByText('It leads to wiki.example.lan').waitFor();
+  expect(await page.getByTestId('link-warning').count()).toBe(0);
+});
+
+test('code is copied by its own button, which says so', async () => {
+  const page = await open();
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await openRoom(page, 'ops');
+  await hear(page, 'ops', 'Bo', '```\nlet _a = 1;\n```');
+  await page.getByTestId('copy-code').focus();
+  await page.keyboard.press('Enter');
+  await page.getByRole('status').getByText('Copied').waitFor({ state: 'attached' });
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('let _a = 1;');
+});
+
+test('a conversation that could not be read says so, and is read when it can be', async () => {
+  const page = await open();
+  await page.evaluate(() => window.lanyardFake.refused.add('log'));
+  await openRoom(page, 'board');
+  await page.getByTestId('conversation-again').waitFor();
+  await page.evaluate(() => window.lanyardFake.refused.clear());
+  await page.getByTestId('conversation-again').click();
+  await page.getByTestId('message').first().waitFor();
+});
+
+test('a list that could not be read says so and is asked for again', async () => {
+  const page = await open();
+  await page.evaluate(() => window.lanyardFake.refused.add('pins'));
+  await openRoom(page, 'board');
+  await page.getByTestId('details').click();
+  await page.getByTestId('list-failed').getByText('This could not be read.').waitFor();
+  await page.evaluate(() => window.lanyardFake.refused.clear());
+  await page.getByTestId('list-again').click();
+  await page.getByTestId('pin').waitFor();
+  expect(await page.getByTestId('list-failed').count()).toBe(0);
+});

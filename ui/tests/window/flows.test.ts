@@ -4,7 +4,7 @@ import { useBrowser } from './browser';
 
 const { open } = useBrowser();
 
-test('a first run asks for a name and a folder over a live window, and nothing else', async () => {
+test('a first run asks for a name, an avatar and a folder over a live window, and nothing else', async () => {
   const page = await open({ world: 'fresh' });
   const card = page.getByTestId('first-run');
   await card.waitFor();
@@ -13,10 +13,19 @@ test('a first run asks for a name and a folder over a live window, and nothing e
   await page.getByTestId('choose-folder').click();
   await card.getByText('Desktop').waitFor();
   await page.getByTestId('first-run-name').fill('Mei Lin');
+  await card.getByRole('radio', { name: 'Teal' }).check();
+  await page.getByTestId('avatar-emoji').click();
+  await page.getByTestId('emoji-search').fill('compass');
+  await page.getByTestId('emoji-search').press('Enter');
+  await page.getByTestId('emoji-picker').waitFor({ state: 'detached' });
   await page.getByTestId('first-run-start').click();
   await card.waitFor({ state: 'detached' });
   await page.getByText('Mei Lin').waitFor();
-  expect(await lastCall(page, 'configure')).toEqual({ name: 'Mei Lin', downloads: expect.any(String) });
+  expect(await lastCall(page, 'configure')).toEqual({
+    name: 'Mei Lin',
+    avatar: { color: 6, emoji: '🧭' },
+    downloads: expect.any(String),
+  });
 });
 
 test('text is sent with Enter, broken with Shift+Enter, and shows its delivery', async () => {

@@ -83,7 +83,7 @@ test('ten thousand people are as cheap as ten', async () => {
   expect(await page.getByTestId('person').count()).toBeLessThan(60);
   await page.keyboard.press('Control+K');
   await page.getByTestId('switcher-input').fill('Guest 9999');
-  await page.getByRole('option', { name: 'Guest 9999' }).click();
+  await page.getByRole('option', { name: 'Guest 9999', exact: true }).click();
   await page.getByTestId('title').getByText('Guest 9999').waitFor();
 });
 

@@ -33,3 +33,18 @@ export function hear(page: Page, room: string, author: string, text: string): Pr
 export function lastCall(page: Page, method: Command['method']): Promise<unknown> {
   return page.evaluate((method) => window.lanyardFake.calls.findLast((call) => call.method === method)?.params, method);
 }
+
+/** Offers that were accepted, one behind the other; with the one that runs from the beginning, the first three run. */
+export function accepted(page: Page, count: number): Promise<string[]> {
+  return page.evaluate(async (count) => {
+    const fake = window.lanyardFake;
+    fake.scene.me.transfersAtOnce = 4;
+    const ids: string[] = [];
+    for (let n = 0; n < count; n += 1) {
+      const { id } = fake.offered('ops', 'Bo', `file ${n + 1}`, 100_000_000);
+      await fake.call({ method: 'accept', params: { transfer: id } });
+      ids.push(id);
+    }
+    return ids;
+  }, count);
+}

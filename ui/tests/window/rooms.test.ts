@@ -155,6 +155,16 @@ test('keeping messages for others is a switch with a limit, and says what is kep
   await page.getByTestId('hold-bytes').waitFor({ state: 'detached' });
 });
 
+test('passing on between others is a switch that says how much it is', async () => {
+  const page = await open();
+  await page.getByTestId('settings').click();
+  const relay = page.getByTestId('relay');
+  await relay.getByText('for 8 pairs at a time, 4 of one device', { exact: false }).waitFor();
+  expect(await relay.getByRole('radio', { name: 'On' }).isChecked()).toBe(true);
+  await relay.getByRole('radio', { name: 'Off' }).check();
+  await expect.poll(() => lastCall(page, 'configure')).toEqual({ relay: false });
+});
+
 async function create(page: Page, name: string): Promise<void> {
   await page.getByTestId('join-room').click();
   await page.getByTestId('tab-open').press('ArrowRight');

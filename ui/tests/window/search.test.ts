@@ -133,3 +133,62 @@ test('messages that are on no device here are not pretended to be the beginning'
   await page.getByText('Fetched 1').waitFor();
   await page.getByTestId('beginning').waitFor();
 });
+
+test('results are of the last days, and of files, where one asks for that', async () => {
+  const page = await open({ messages: 400 });
+  await page.evaluate(() => {
+    const fake = window.lanyardFake;
+    fake.offered('ops', 'Bo', 'the log of today.pdf', 1_000);
+    fake.hear('ops', 'Bo', 'Who has the log?');
+  });
+  await page.keyboard.press('Control+Shift+F');
+  await page.getByTestId('search-text').fill('the log');
+  await page.getByTestId('search-status').getByText('The newest 30 messages found').waitFor();
+  await page.getByTestId('search-since').selectOption({ label: 'Last 24 hours' });
+  await page.getByTestId('search-status').getByText('2 messages found').waitFor();
+  await page.getByTestId('search-kind').selectOption({ label: 'Only files' });
+  await page.getByTestId('search-status').getByText('1 message found').waitFor();
+  await page.getByTestId('result').getByText('the log of today.pdf').waitFor();
+  // The offer is the only one of them all, however far one looks.
+  await page.getByTestId('search-since').selectOption({ label: 'Any time' });
+  await page.getByTestId('search-status').getByText('1 message found').waitFor();
+  await page.getByTestId('search-room').selectOption({ label: '#design' });
+  await page.getByTestId('search-status').getByText('Nothing was found.').waitFor();
+  await page.getByTestId('search-everywhere').click();
+  await page.getByTestId('search-status').getByText('The newest 30 messages found').waitFor();
+});
+
+test('the switcher finds rooms, people, messages and files, and hands over to the search', async () => {
+  const page = await open({ messages: 100 });
+  const typed = async (text: string) => {
+    await page.keyboard.press('Control+K');
+    await page.getByTestId('switcher-input').fill(text);
+  };
+  const target = (kind: string) => page.locator(`[data-testid=target][data-kind=${kind}]`);
+  await page.keyboard.press('Control+K');
+  expect(await target('room').first().innerText()).toContain('design');
+  await page.keyboard.press('Escape');
+  await typed('setup');
+  await target('file').filter({ hasText: 'setup-0.9.412.exe' }).first().click();
+  await page.getByTestId('panel').getByRole('heading', { name: 'Files and details' }).waitFor();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Escape');
+  await typed('half past twelve');
+  await target('message').getByText('Lunch at half past twelve?').waitFor();
+  expect(await target('message').locator('mark').allInnerTexts()).toEqual(['half', 'past', 'twelve']);
+  await target('message').click();
+  await page.locator('[data-testid=message].flashed').getByText('Lunch at half past twelve?').waitFor();
+  await typed('#ana');
+  await page.getByText('No room or person matches.').waitFor();
+  await page.keyboard.press('Escape');
+  await typed('@ana');
+  await expect.poll(() => target('person').count()).toBe(2);
+  expect(await target('search').count()).toBe(0);
+  await page.keyboard.press('Escape');
+  await typed('of the log');
+  await target('message').first().waitFor();
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  await page.getByTestId('search-status').getByText('The newest 30 messages found').waitFor();
+  expect(await page.getByTestId('search-text').inputValue()).toBe('of the log');
+});

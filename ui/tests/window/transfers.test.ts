@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { useBrowser } from './browser';
-import { lastCall, openRoom } from './page';
+import { accepted, lastCall, openRoom } from './page';
 
 const { open } = useBrowser();
 
@@ -213,21 +213,6 @@ function row(page: Page, id: string) {
 async function says(page: Page, id: string, text: string): Promise<void> {
   const words = async () => (await row(page, id).getByTestId('transfer-says').locator('span').allInnerTexts()).join(' · ');
   await expect.poll(words).toBe(text);
-}
-
-/** Offers that were accepted, one behind the other. */
-function accepted(page: Page, count: number): Promise<string[]> {
-  return page.evaluate(async (count) => {
-    const fake = window.lanyardFake;
-    fake.scene.me.transfersAtOnce = 4;
-    const ids: string[] = [];
-    for (let n = 0; n < count; n += 1) {
-      const { id } = fake.offered('ops', 'Bo', `file ${n + 1}`, 100_000_000);
-      await fake.call({ method: 'accept', params: { transfer: id } });
-      ids.push(id);
-    }
-    return ids;
-  }, count);
 }
 
 function paste(page: Page, what: { text?: string; files?: boolean; picture?: boolean }): Promise<void> {

@@ -63,6 +63,10 @@ pub struct Transfer {
     /// Files that did not come; incoming only.
     #[cfg_attr(test, ts(type = "number"))]
     pub failed_files: u64,
+    /// Links, special files and what its sender may not read: what is in it and not sent. 0 also where that is not known,
+    /// because it was offered or fetched in an earlier run.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub skipped: u64,
     /// What became of it at each receiver; outgoing only.
     pub receivers: Vec<Receiver>,
     /// When it was over, in milliseconds since 1970.
@@ -70,7 +74,7 @@ pub struct Transfer {
     pub finished: Option<u64>,
     /// How many queued transfers start before this one; only while it is queued.
     pub place: Option<u32>,
-    /// Bytes per second over the last seconds, to or from all others together.
+    /// Bytes per second over the last seconds, to or from all others together; what receivers give each other is not counted.
     #[cfg_attr(test, ts(type = "number"))]
     pub rate: u64,
     /// How many devices an offer of ours is for: the other side, the members of a private room, or those of an open room

@@ -12,6 +12,9 @@ pub struct Network {
     pub tcp_port: u16,
     pub multicast: bool,
     pub interfaces: Vec<Interface>,
+    /// By how many seconds the clocks of most other devices here are ahead of this one's, where that is more than ten minutes.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub clock_off: Option<i64>,
     /// Datagrams that were not ours, damaged, forged or replayed, by reason, since the start.
     pub dropped: Vec<Dropped>,
 }
@@ -27,7 +30,55 @@ pub struct Interface {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Dropped {
-    pub reason: String,
+    pub reason: DroppedReason,
     #[cfg_attr(test, ts(type = "number"))]
     pub count: u64,
+}
+
+/// Why something that came over the network was not taken. A shell says it in its own language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum DroppedReason {
+    /// A datagram that is too short, or cut off.
+    Truncated,
+    /// A datagram that is longer than allowed.
+    TooLong,
+    /// A datagram of another program.
+    Foreign,
+    /// A datagram of another version of Lanyard.
+    OtherVersion,
+    /// A datagram that is meant for people on another network.
+    OtherNetwork,
+    /// A datagram that is damaged, or was never right.
+    Malformed,
+    /// A datagram whose signature is not that of its sender.
+    BadSignature,
+    /// A datagram that was heard before, or is somebody's who is blocked.
+    Replayed,
+    /// A datagram with a body that does not fit its kind, or cannot be unsealed.
+    BadBody,
+    /// A frame on a connection that makes no sense.
+    BadFrame,
+    /// An entry of a room that is not genuine.
+    BadEntry,
+}
+
+impl DroppedReason {
+    /// As a sentence of a program that speaks English goes on: "3 datagrams not taken: heard before".
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Truncated => "too short or cut off",
+            Self::TooLong => "longer than allowed",
+            Self::Foreign => "not Lanyard's",
+            Self::OtherVersion => "of another version",
+            Self::OtherNetwork => "of another network",
+            Self::Malformed => "not what they should be",
+            Self::BadSignature => "signed by nobody",
+            Self::Replayed => "heard before",
+            Self::BadBody => "with a body that makes no sense",
+            Self::BadFrame => "frames that make no sense",
+            Self::BadEntry => "entries that are not genuine",
+        }
+    }
 }

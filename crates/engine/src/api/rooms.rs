@@ -162,7 +162,8 @@ pub struct Message {
     pub transfer: Option<String>,
     /// Sorts messages as they are to be shown, as plain text.
     pub cursor: String,
-    /// Who holds it by now; only of our own messages.
+    /// Who holds the newest that we said of it by now: the message, its edit, or that it is taken back; only where that is
+    /// ours.
     pub delivered: Option<Delivery>,
 }
 
@@ -187,9 +188,11 @@ pub enum MessageKind {
 pub struct Delivery {
     /// Ids of the devices that hold it.
     pub to: Vec<String>,
-    /// What they call themselves, as known now, in the same order.
+    /// What they call themselves, as known now, in the same order; with the short id behind it where two of the room are
+    /// called alike.
     pub names: Vec<String>,
-    /// How many other devices are known to take part.
+    /// How many other devices it concerns: those who hold it and the members of the room; in an open room, where there are
+    /// none, those who were here when it was said or since.
     pub of: u32,
     /// Ids of devices that say to keep it for the other side of a direct conversation, which is away: at most three. They
     /// cannot read it, and nothing is delivered by that.
@@ -304,4 +307,17 @@ pub struct Export {
     pub file: String,
     #[cfg_attr(test, ts(type = "number"))]
     pub messages: u64,
+}
+
+/// What becomes of a room that was left.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Left {
+    /// The newest messages, and whatever else was written, of this device that nobody else has.
+    pub undelivered: u32,
+    /// Whether these are kept until somebody has them: in private rooms. Elsewhere they are gone.
+    pub kept: bool,
+    /// Whether others are in who cannot let anybody in or put anybody out, now that the last admin is gone.
+    pub without_admin: bool,
 }

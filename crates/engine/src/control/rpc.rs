@@ -164,6 +164,7 @@ impl From<ApiError> for Problem {
             ErrorCode::Storage => -32004,
             ErrorCode::Network => -32005,
             ErrorCode::ProfileInUse => -32006,
+            ErrorCode::NoSuch => -32007,
         };
         Problem { code, message: error.message, data: Detail { code: error.code, says: error.says } }
     }

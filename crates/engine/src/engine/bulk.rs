@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::engine::run::{Report, Run};
 use crate::files::{
-    self, Pasted, PullError, Received, Receiver, ServeError, Served, Told, Verdict, Wanted, Whole,
+    self, Given, Pasted, PullError, Received, Receiver, ServeError, Served, Told, Verdict, Wanted, Whole,
 };
 use crate::net::pace::Paced;
 use crate::net::stream::Secure;
@@ -43,7 +43,10 @@ impl Run {
             let reports = self.reports.clone();
             // A progress report that finds the queue full is made up for by the next one.
             move |told| match told {
-                Told::Moved(moved) => drop(reports.try_send(Report::Moved { transfer, peer: author, moved })),
+                Told::Moved(moved) => {
+                    drop(reports.try_send(Report::Moved { transfer, peer: author, moved, sent: 0 }));
+                }
+                Told::Skips(skipped) => drop(reports.try_send(Report::Skips { transfer, skipped })),
                 Told::Through(through) => drop(reports.try_send(Report::Through { transfer, through })),
             }
         };
@@ -165,7 +168,14 @@ impl Run {
         };
         let moved = {
             let reports = self.reports.clone();
-            move |transfer, moved| drop(reports.try_send(Report::Moved { transfer, peer, moved }))
+            let mut unsaid = 0;
+            move |transfer, given: Given| {
+                unsaid += given.sent;
+                let report = Report::Moved { transfer, peer, moved: given.has, sent: unsaid };
+                if reports.try_send(report).is_ok() {
+                    unsaid = 0;
+                }
+            }
         };
         let desk = self.desk(id, peer);
         // Others can reach it where it came from, at the port that it announces.
@@ -265,6 +275,14 @@ impl Run {
         Verdict::MayFetch
     }
 
+    /// So many links and special files are in what is fetched, and do not come.
+    pub fn skips(&mut self, transfer: TransferId, skipped: u64) {
+        let view = self.view.transfer(transfer);
+        if std::mem::replace(&mut view.skipped, skipped) != skipped {
+            self.tell_of_transfer(transfer);
+        }
+    }
+
     /// What is fetched comes through another device than before, or through none.
     pub fn comes_through(&mut self, transfer: TransferId, through: Option<PeerId>) {
         if self.pulls.contains_key(&transfer) {
@@ -273,7 +291,8 @@ impl Run {
         }
     }
 
-    pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64) {
+    /// Somebody has so much of a transfer; `sent` bytes more went out of this device for it.
+    pub fn moved(&mut self, transfer: TransferId, peer: PeerId, moved: u64, sent: u64) {
         let Some(record) = self.node.transfer(transfer) else { return };
         let chosen = self.view.transfers.get(&transfer).and_then(|view| view.note.chosen.as_ref());
         let bytes = chosen.map_or(record.offer.bytes, |chosen| chosen.bytes);
@@ -281,7 +300,11 @@ impl Run {
         if record.from != self.node.me() && record.from != peer {
             return;
         }
-        self.progress.moved(transfer, peer, moved, bytes);
+        if record.from == peer {
+            self.progress.came(transfer, peer, moved, bytes);
+        } else {
+            self.progress.went(transfer, peer, moved, bytes, sent);
+        }
         let note = &mut self.view.transfer(transfer).note;
         note.moved = note.moved.max(moved);
     }

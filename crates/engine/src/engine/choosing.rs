@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lanyard_proto::effects::TransferRecord;
 use lanyard_proto::model::TransferId;
-use lanyard_proto::transfer::{Failure, TransferState as NodeState};
+use lanyard_proto::transfer::{Failure, Receipt, TransferState as NodeState};
 use lanyard_proto::wire::file::{ItemKind, Source};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -14,8 +14,8 @@ use crate::api::{ApiError, ErrorCode, Event, Reply, TransferFile, TransferFileSt
 use crate::engine::commands::{To, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::queue::Wanted;
+use crate::engine::reasons::{failure_code, failure_sentence, own_file_sentence};
 use crate::engine::run::{Report, Run};
-use crate::engine::view::{failure_code, failure_sentence};
 use crate::files::{self, Asked, Choice, Contents, Entry, PullError};
 use crate::saying;
 use crate::says;
@@ -100,14 +100,39 @@ impl Run {
         let reports = self.reports.clone();
         let limit = limit.clamp(1, MAX_LISTED) as usize;
         tokio::spawn(async move {
-            let listed = listing.await;
+            let listed = async {
+                let contents = listing.await?;
+                // Where it stands may have changed while the list was looked for.
+                let (answer, answered) = oneshot::channel();
+                let look = move |run: &Run| {
+                    drop(answer.send((run.choice_of(transfer), run.lacks_of(transfer))));
+                };
+                let _ = reports.send(Report::Read(Box::new(look))).await;
+                // Nobody answers where this device is about to end.
+                let (choice, lacks) = answered.await.unwrap_or((None, Lacks::Unsaid));
+                // A list has up to a million items, of which folders need all that are in them.
+                let paged = tokio::task::spawn_blocking(move || {
+                    page(&contents, after.as_deref(), limit, choice, lacks)
+                });
+                paged.await.expect("looking through a list does not panic")
+            };
+            let listed = listed.await;
             let show = move |run: &Run| {
-                let page =
-                    listed.and_then(|contents| run.page_of(transfer, &contents, after.as_deref(), limit));
+                let page = listed.and_then(|page| run.page_of(transfer, page));
                 let _ = answer.send(page.map(Reply::TransferFiles));
             };
             let _ = reports.send(Report::Read(Box::new(show))).await;
         });
+    }
+
+    /// Whether of folders of a transfer it is to be said that something in them is missing.
+    fn lacks_of(&self, transfer: TransferId) -> Lacks {
+        let incoming = |record: &TransferRecord| record.from != self.node.me();
+        let failed = |record: &TransferRecord| matches!(record.state, NodeState::Failed(_));
+        match self.record_of(transfer).is_some_and(|record| incoming(record) && failed(record)) {
+            true => Lacks::Said,
+            false => Lacks::Unsaid,
+        }
     }
 
     /// Whether some files of an offer are here, and the others were not wanted.
@@ -200,23 +225,36 @@ impl Run {
         })
     }
 
-    fn page_of(
-        &self,
-        transfer: TransferId,
-        contents: &Contents,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<TransferFiles, ApiError> {
+    fn page_of(&self, transfer: TransferId, page: Paged) -> Result<TransferFiles, ApiError> {
         let record = self.record_of(transfer).ok_or_else(|| unknown(&transfer.to_string()))?;
-        let choice = self.choice_of(transfer);
-        let (entries, next) = contents
-            .page(after, limit, choice.as_ref())
-            .ok_or_else(|| invalid(saying!("There is no such place in the list.")))?;
+        let Paged { entries, next, knows_failures } = page;
         let outgoing = record.from == self.node.me();
-        let whole = outgoing && record.state == NodeState::Done && self.part_taken(record).is_none();
-        let files =
-            entries.into_iter().map(|entry| shown_file(entry, record.state, outgoing, whole)).collect();
+        let failed = matches!(record.state, NodeState::Failed(_));
+        let whole = outgoing && self.is_taken(record);
+        // A receiver that says that something failed has all that could be given.
+        let rest_came = outgoing && failed && knows_failures;
+        let of = Standing {
+            state: record.state,
+            outgoing,
+            whole: whole || rest_came,
+            single: record.offer.files == 1,
+        };
+        let files = entries.into_iter().map(|entry| shown_file(entry, of)).collect();
         Ok(TransferFiles { files, next })
+    }
+
+    /// Whether everybody whom an own offer is for has all of it.
+    fn is_taken(&self, record: &TransferRecord) -> bool {
+        let has_all = |receipt: &Receipt| matches!(receipt, Receipt::Received { .. });
+        match record.state {
+            NodeState::Done => self.part_taken(record).is_none(),
+            NodeState::Offered => {
+                let (all, _) = self.audience(record);
+                all > 0
+                    && record.receipts.iter().filter(|(_, receipt)| has_all(receipt)).count() == all as usize
+            }
+            _ => false,
+        }
     }
 
     fn record_of(&self, transfer: TransferId) -> Option<&TransferRecord> {
@@ -233,10 +271,42 @@ impl Run {
             found.next().filter(|_| found.next().is_none())
         };
         match open {
-            Err(error) if error.code == ErrorCode::NotFound => over().ok_or(error),
+            Err(error) if error.code == ErrorCode::NoSuch => over().ok_or(error),
             open => open,
         }
     }
+}
+
+/// What was found in a list for one page of it.
+struct Paged {
+    entries: Vec<Entry>,
+    next: Option<String>,
+    /// Whether it is known which files of an own offer could not be given.
+    knows_failures: bool,
+}
+
+/// Whether something is missing in a folder.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lacks {
+    Said,
+    Unsaid,
+}
+
+/// Goes through a list for one page. Blocks for as long as that takes.
+fn page(
+    contents: &Contents,
+    after: Option<&str>,
+    limit: usize,
+    choice: Option<Choice>,
+    lacks: Lacks,
+) -> Result<Paged, ApiError> {
+    let (mut entries, next) = contents
+        .page(after, limit, choice.as_ref())
+        .ok_or_else(|| invalid(saying!("There is no such place in the list.")))?;
+    if lacks == Lacks::Said && entries.iter().any(|entry| entry.kind == ItemKind::Folder) {
+        contents.look_into_folders(after, &mut entries, choice.as_ref());
+    }
+    Ok(Paged { entries, next, knows_failures: contents.knows_failures() })
 }
 
 /// Waits until somebody is here who has a transfer; nobody, if this device is about to end.
@@ -281,11 +351,25 @@ fn discard_left(transfer: TransferId, left: PathBuf) {
     });
 }
 
-fn shown_file(entry: Entry, state: NodeState, outgoing: bool, whole: bool) -> TransferFile {
-    let Entry { path, size, kind, chosen, whole: is_whole, here, moved, failure } = entry;
+/// Where the transfer stands that a file belongs to.
+#[derive(Clone, Copy)]
+struct Standing {
+    state: NodeState,
+    outgoing: bool,
+    /// Outgoing: whoever it is for has what is not known to have failed.
+    whole: bool,
+    /// Whether it is of one file.
+    single: bool,
+}
+
+fn shown_file(entry: Entry, of: Standing) -> TransferFile {
+    let Standing { state, outgoing, whole, single } = of;
+    let Entry { path, size, kind, chosen, whole: is_whole, here, moved, failure, lacks } = entry;
+    let folder = kind == ItemKind::Folder;
     let shown = match (kind, state) {
         (ItemKind::Skipped, _) => TransferFileState::Skipped,
         _ if outgoing && failure.is_some() => TransferFileState::Failed,
+        (_, NodeState::Failed(_)) if outgoing && single && !folder => TransferFileState::Failed,
         _ if outgoing && whole => TransferFileState::Done,
         _ if outgoing => TransferFileState::Offered,
         _ if here => TransferFileState::Here,
@@ -294,7 +378,7 @@ fn shown_file(entry: Entry, state: NodeState, outgoing: bool, whole: bool) -> Tr
         _ if !chosen => TransferFileState::LeftOut,
         // Folders come with what is in them, and with the transfer if there is nothing.
         (_, NodeState::Done) => TransferFileState::Done,
-        (ItemKind::Folder, NodeState::Failed(_)) => TransferFileState::Waiting,
+        (ItemKind::Folder, NodeState::Failed(_)) if !lacks => TransferFileState::Done,
         (_, NodeState::Failed(_)) => TransferFileState::Failed,
         _ if failure.is_some() => TransferFileState::Failed,
         (_, NodeState::Running) if moved > 0 => TransferFileState::Running,
@@ -308,13 +392,15 @@ fn shown_file(entry: Entry, state: NodeState, outgoing: bool, whole: bool) -> Tr
         (Some(failure), _) | (None, NodeState::Failed(failure)) => failure,
         _ => Failure::Corrupt,
     };
-    let error = (shown == TransferFileState::Failed)
-        .then(|| ApiError::says(failure_code(why), failure_sentence(why)));
-    TransferFile { path, size, folder: kind == ItemKind::Folder, state: shown, moved, error }
+    // A folder has failed by what is in it, which says why.
+    let sentence = || if outgoing { own_file_sentence(why) } else { failure_sentence(why) };
+    let error = (shown == TransferFileState::Failed && !folder)
+        .then(|| ApiError::says(failure_code(why), sentence()));
+    TransferFile { path, size, folder, state: shown, moved, error }
 }
 
 fn unknown(wanted: &str) -> ApiError {
-    says!(ErrorCode::NotFound, "There is no transfer “{wanted}”. See them: lanyard transfers", wanted)
+    says!(ErrorCode::NoSuch, "There is no transfer “{wanted}”. See them: lanyard transfers", wanted)
 }
 
 fn unlisted(error: &PullError, author: &str) -> ApiError {

@@ -5,19 +5,19 @@ use std::path::PathBuf;
 use lanyard_proto::effects::{Audience, Effects};
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use lanyard_proto::node::Refusal;
-use lanyard_proto::rooms::{self, Offer, RoomKind};
-use lanyard_proto::wire::datagram::MAX_NAME;
-use lanyard_proto::wire::text::clean_line;
+use lanyard_proto::rooms::{Offer, RoomKind};
 use tokio::sync::oneshot;
 
-use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
+use crate::api::{ApiError, Command, ErrorCode, Event, Left, Reply};
+use crate::engine::avatar::chosen_avatar;
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::links::check_address;
 use crate::engine::mailbox::choose_holding;
 use crate::engine::messages::{Action, Wanted, cursor as cursor_of};
+use crate::engine::naming::own_name;
 use crate::engine::queue::choose_limits;
 use crate::engine::run::{Report, Run};
-use crate::files::{Pasted, SurveyError, survey};
+use crate::files::{Pasted, SurveyError, read_path, survey};
 use crate::saying;
 use crate::saying::Saying;
 use crate::says;
@@ -29,7 +29,8 @@ pub type To = oneshot::Sender<Result<Reply, ApiError>>;
 /// Files that were looked at, and can be offered now.
 pub struct Offering {
     room: RoomId,
-    result: Result<(TransferId, Offer), ApiError>,
+    /// Its id, what is said of it, and how much in it is skipped.
+    result: Result<(TransferId, Offer, u64), ApiError>,
     answer: To,
 }
 
@@ -76,26 +77,23 @@ impl Run {
                 Ok(())
             }
             Command::Say { to: whom, text, reply: Some(reply) } => {
-                match self.find_room(&whom) {
-                    Ok(room) => self.act_on(reply, Action::Answer { room, text }, to),
-                    Err(error) => drop(to.send(Err(error))),
-                }
+                self.act_in(&whom, reply, Action::Answer { text }, to);
                 Ok(())
             }
-            Command::Edit { message, text } => {
-                self.act_on(message, Action::Edit { text }, to);
+            Command::Edit { to: whom, message, text } => {
+                self.act_in(&whom, message, Action::Edit { text }, to);
                 Ok(())
             }
-            Command::Delete { message } => {
-                self.act_on(message, Action::Delete, to);
+            Command::Delete { to: whom, message } => {
+                self.act_in(&whom, message, Action::Delete, to);
                 Ok(())
             }
-            Command::React { message, emoji, on } => {
-                self.act_on(message, Action::React { emoji, on }, to);
+            Command::React { to: whom, message, emoji, on } => {
+                self.act_in(&whom, message, Action::React { emoji, on }, to);
                 Ok(())
             }
-            Command::Pin { message, on } => {
-                self.act_on(message, Action::Pin { on }, to);
+            Command::Pin { to: whom, message, on } => {
+                self.act_in(&whom, message, Action::Pin { on }, to);
                 Ok(())
             }
             Command::Offer { to: whom, handles } => self.offer(&whom, &handles, to).await,
@@ -132,7 +130,13 @@ impl Run {
             Command::JoinRoom { name } => self.join(&name),
             Command::LeaveRoom { room } => {
                 let room = self.find_room(&room)?;
-                Ok(done(self.node.leave(room, now).map_err(refused)?))
+                let left = Left {
+                    undelivered: u32::try_from(self.node.undelivered(room)).unwrap_or(u32::MAX),
+                    kept: self.node.room(room).is_some_and(|held| held.record().kind == RoomKind::Private),
+                    without_admin: self.node.is_last_admin(room),
+                };
+                let effects = self.node.leave(room, now).map_err(refused)?;
+                Ok(Outcome::After(effects, Answering::Ready(Box::new(Reply::Left(left)))))
             }
             Command::Open { to } => {
                 let (room, effects) = self.resolve(&to)?;
@@ -166,11 +170,13 @@ impl Run {
             | Command::ForgetTransfer { .. }
             | Command::ForgetTransfers {}) => self.queue_command(queue),
             configure @ Command::Configure { .. } => self.configure(configure).await,
+            Command::CaughtUp {} => Ok(Outcome::Now(Reply::CaughtUp(self.node.is_caught_up()))),
             Command::Mailbox {} => Ok(Outcome::Now(Reply::Mailbox(self.mailbox()))),
             Command::SettleClone {} => {
                 let effects = self.node.settle_clone();
                 Ok(Outcome::After(effects, Answering::Me(Box::new(self.me()))))
             }
+            Command::Trust { peer, act } => self.trust(&peer, act).await,
             Command::AddPeer { address } => {
                 check_address(&address)?;
                 self.add_address(&address);
@@ -232,6 +238,7 @@ impl Run {
                 self.tell(Event::SharesChanged {});
                 Ok(*reply)
             }
+            Answering::Trusted(peer) => self.tell_of_trust(peer),
             Answering::Refused(error) => Err(error),
         };
         let _ = answer.to.send(reply);
@@ -240,8 +247,9 @@ impl Run {
     /// Files were looked at: write the offer.
     pub async fn surveyed(&mut self, offering: Offering) -> Result<(), StoreError> {
         let Offering { room, result, answer } = offering;
-        let offered = result.and_then(|(transfer, offer)| {
+        let offered = result.and_then(|(transfer, offer, skipped)| {
             let effects = self.node.offer(room, transfer, offer, self.clock.now()).map_err(refused)?;
+            self.view.transfer(transfer).skipped = skipped;
             Ok((transfer, effects))
         });
         match offered {
@@ -264,6 +272,10 @@ impl Run {
             }
         };
         self.enter(effects, None).await?;
+        if let Err(error) = self.check_writing(room) {
+            let _ = answer.send(Err(error));
+            return Ok(());
+        }
         let paths: Result<Vec<PathBuf>, ApiError> = handles.iter().map(|handle| self.path(handle)).collect();
         let audience = match self.node.room(room).map(|room| room.record().kind) {
             Some(RoomKind::Direct(peer)) => Audience::Peer(peer),
@@ -280,6 +292,7 @@ impl Run {
                 getrandom::fill(&mut random)
                     .map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
                 let (transfer, offer) = (TransferId::new(me, random), found.offer.clone());
+                let skipped = found.skipped;
                 let kept = tokio::task::spawn_blocking(move || pasted.keep(transfer, &paths)).await;
                 kept.unwrap_or_else(|error| Err(std::io::Error::other(error))).map_err(|error| {
                     says!(ErrorCode::Storage, "The picture could not be kept: {error}.", error)
@@ -287,7 +300,7 @@ impl Run {
                 shelf.put(transfer, found, audience).await.map_err(|error| {
                     says!(ErrorCode::Storage, "The offer could not be saved: {error}.", error)
                 })?;
-                Ok((transfer, offer))
+                Ok((transfer, offer, skipped))
             };
             let result = result.await;
             let _ = reports.send(Report::Surveyed(Box::new(Offering { room, result, answer }))).await;
@@ -298,6 +311,7 @@ impl Run {
     async fn configure(&mut self, chosen: Command) -> Result<Outcome, ApiError> {
         let Command::Configure {
             name,
+            avatar,
             downloads,
             history_days,
             history_bytes,
@@ -306,18 +320,18 @@ impl Run {
             upload_limit,
             download_limit,
             transfers_at_once,
+            relay,
         } = chosen
         else {
             return Err(says!(ErrorCode::Internal, "This is no choice of settings."));
         };
         let mut settings = self.settings.clone();
         if let Some(name) = &name {
-            let clean = clean_line(name, MAX_NAME);
-            if clean.is_empty() {
-                return Err(invalid(saying!("A name needs at least one character that can be seen.")));
-            }
-            settings.name = Some(clean);
+            settings.name = Some(own_name(name)?);
             settings.named = true;
+        }
+        if let Some(avatar) = &avatar {
+            settings.avatar = Some(chosen_avatar(avatar)?);
         }
         if let Some(handle) = &downloads {
             settings.downloads = Some(self.folder(handle)?);
@@ -331,14 +345,19 @@ impl Run {
         }
         choose_holding(&mut settings, hold_for_others, hold_bytes)?;
         choose_limits(&mut settings, upload_limit, download_limit, transfers_at_once)?;
+        settings.relay = relay.or(settings.relay);
         self.settings = settings.clone();
+        self.limit_relaying();
         if history_days.is_some() || history_bytes.is_some() {
             self.keep_history();
         }
         let mut effects = self.limit_holding();
         effects.extend(self.limit_transfers());
-        if let Some(name) = settings.name.as_ref().filter(|_| name.is_some()) {
-            effects.extend(self.node.rename(name, self.clock.now()));
+        let renamed = settings.name.as_deref().filter(|_| name.is_some());
+        let shown = settings.avatar.clone().filter(|_| avatar.is_some());
+        if renamed.is_some() || shown.is_some() {
+            effects.extend(self.node.introduce(renamed, shown, self.clock.now()));
+            self.called_myself();
         }
         let kept = self.store.set_settings(settings).await?;
         self.gate.wait_for(kept);
@@ -352,37 +371,6 @@ impl Run {
         };
         let peer = self.find_peer(person)?;
         self.node.converse(peer, self.clock.now()).map_err(refused)
-    }
-
-    /// A room that this device takes part in: `#name`, or a whole id; `@person` where the conversation is open.
-    pub fn find_room(&self, to: &str) -> Result<RoomId, ApiError> {
-        if let Some(person) = to.strip_prefix('@') {
-            let peer = self.find_peer(person)?;
-            let room = rooms::direct_room_id(self.node.me(), peer);
-            return match self.node.room(room) {
-                Some(_) => Ok(room),
-                None => Err(says!(ErrorCode::NotFound, "Nothing was said to or by {person} yet.", person)),
-            };
-        }
-        if let Some(room) = RoomId::parse(to).filter(|room| self.node.room(*room).is_some()) {
-            return Ok(room);
-        }
-        let name = to.strip_prefix('#').and_then(rooms::normal_name);
-        let Some(name) = name else {
-            let sentence = saying!("“{to}” is neither a room nor a person. Write #room or @person.", to);
-            return Err(invalid(sentence));
-        };
-        let room = rooms::open_room_id(&self.config.network, &name);
-        if self.node.room(room).is_some() {
-            return Ok(room);
-        }
-        match self.private_named(&name)? {
-            Some(room) => Ok(room),
-            None => {
-                let code = ErrorCode::NotFound;
-                Err(says!(code, "You are not in #{name}. Join it first: lanyard room join {name}", name))
-            }
-        }
     }
 
     /// The one person that a name or the beginning of an id means.
@@ -423,7 +411,7 @@ impl Run {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let code = ErrorCode::NotFound;
+                let code = ErrorCode::NoSuch;
                 Err(says!(code, "There is no open transfer “{wanted}”. See them: lanyard transfers", wanted))
             }
             _ => Err(invalid(saying!(
@@ -434,7 +422,7 @@ impl Run {
     }
 
     fn admit(&mut self, path: &str) -> Result<crate::api::FileHandle, ApiError> {
-        let path = PathBuf::from(path);
+        let path = read_path(path);
         self.handles.admit(&path).map_err(|error| {
             let code = match error.kind() {
                 std::io::ErrorKind::NotFound => ErrorCode::NotFound,
@@ -475,8 +463,8 @@ pub fn refused(refusal: Refusal) -> ApiError {
     let capital: String =
         characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
     let code = match refusal {
-        Refusal::NoRoom | Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NotFound,
-        Refusal::NoMember | Refusal::NoInvite => ErrorCode::NotFound,
+        Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NoSuch,
+        Refusal::NoRoom | Refusal::NoMember | Refusal::NoInvite => ErrorCode::NotFound,
         Refusal::NotMember
         | Refusal::NotAdmin
         | Refusal::NotCreator
@@ -485,6 +473,7 @@ pub fn refused(refusal: Refusal) -> ApiError {
         Refusal::Transfer(
             lanyard_proto::transfer::Refusal::Over
             | lanyard_proto::transfer::Refusal::TooMany
+            | lanyard_proto::transfer::Refusal::Running
             | lanyard_proto::transfer::Refusal::Withdrawn,
         )
         | Refusal::NotYourMessage

@@ -1,12 +1,14 @@
-//! Reaching a device for files: directly, else by asking it to dial, else through a third device that joins the two.
+//! Reaching a device for files, or to say something to it: directly, else by asking it to dial, else through a third device that joins the two.
 //!
-//! What is not direct is never preferred: a dial goes on while others are asked, and the first connection is the one.
+//! What is not direct is never preferred: a dial goes on while others are asked, and the first connection is the one. Of
+//! whoever could not be dialled the last time is remembered what led to it, and that is tried at once beside the dial.
 
 use std::io;
 use std::time::Duration;
 
+use lanyard_proto::detour::Begin;
 use lanyard_proto::model::{PeerId, Token};
-use lanyard_proto::wire::detour::{Call, JOINED, Knock, Side, WAIT};
+use lanyard_proto::wire::detour::{Call, DECLINED, JOINED, Knock, Side, WAIT, Wish};
 use lanyard_proto::wire::file::Source;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
@@ -16,34 +18,54 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use crate::engine::detours::DetourReport;
 use crate::engine::run::{Report, Run};
 use crate::files::{Dial, Dialled, Way};
+use crate::net::cut::{Cuttable, Shunned};
 use crate::net::pace::{Pace, Paced};
 use crate::net::stream::{Secure, Stream, dial, dial_through};
 use crate::net::tls::{Credentials, Purpose};
 use crate::saying;
 
-/// Reaches devices for files, no faster than the settings allow.
+/// Reaches devices; for files no faster than the settings allow.
 #[derive(Clone)]
 pub(super) struct Dialler {
     credentials: Credentials,
     up: Pace,
     down: Pace,
     reports: mpsc::Sender<Report>,
+    shunned: Shunned,
 }
 
 impl Run {
     pub(super) fn dialler(&self) -> Dialler {
         let (up, down) = (self.up.clone(), self.down.clone());
-        Dialler { credentials: self.credentials.clone(), up, down, reports: self.reports.clone() }
+        let (reports, shunned) = (self.reports.clone(), self.shunned.clone());
+        Dialler { credentials: self.credentials.clone(), up, down, reports, shunned }
     }
 }
 
 impl Dial for Dialler {
-    type Stream = Paced<Stream>;
+    type Stream = Cuttable<Paced<Stream>>;
 
-    async fn dial(&self, to: Source) -> io::Result<Dialled<Paced<Stream>>> {
-        let (Secure { stream, .. }, way) = self.reach(&to).await?;
+    async fn dial(&self, to: Source) -> io::Result<Dialled<Self::Stream>> {
+        // Before it is reached: who is blocked in the meantime is not.
+        let mut cuts = vec![self.shunned.cut_of(to.peer)?];
+        let (Secure { stream, .. }, way) = self.reach(&to, Wish::Files).await?;
         let near = stream.is_near();
-        Ok(Dialled { stream: Paced::new(stream, self.up.clone(), self.down.clone()), near, way })
+        if let Way::Relayed(through) = way {
+            cuts.push(self.shunned.cut_of(through)?);
+        }
+        let stream = Paced::new(stream, self.up.clone(), self.down.clone());
+        Ok(Dialled { stream: Cuttable::new(stream, cuts), near, way })
+    }
+}
+
+/// Who is to be reached, and what for.
+type Whom = (PeerId, Wish);
+
+/// What a device is dialled for.
+pub(super) fn purpose(wish: Wish) -> Purpose {
+    match wish {
+        Wish::Files => Purpose::File,
+        Wish::Sync => Purpose::Sync,
     }
 }
 
@@ -54,12 +76,45 @@ enum NoDetour {
     Nobody,
 }
 
+/// What a third device says that was asked whether one may wait there.
+#[allow(clippy::large_enum_variant, reason = "a few at a time, and never stored")]
+enum Answer {
+    Wait(Secure, Token),
+    Declined(PeerId),
+}
+
 impl Dialler {
-    async fn reach(&self, to: &Source) -> io::Result<(Secure, Way)> {
+    pub(super) async fn reach(&self, to: &Source, wish: Wish) -> io::Result<(Secure, Way)> {
+        // Whoever is named by others may be one that a person here blocked.
+        let cut = self.shunned.cut_of(to.peer)?;
+        let begin = self.begin(to).await;
+        let reached = cut.run_until_cancelled(self.reach_beginning(to, wish, begin)).await;
+        let reached = reached.unwrap_or_else(|| Err(io::ErrorKind::ConnectionAborted.into()));
+        let way = reached.as_ref().ok().map(|(_, way)| *way);
+        if begin.is_some() || way != Some(Way::Direct) {
+            self.report(DetourReport::Went { to: to.clone(), way }).await;
+        }
+        reached
+    }
+
+    /// What led to a device that could not be dialled the last time.
+    async fn begin(&self, to: &Source) -> Option<Begin> {
+        let (answer, answered) = oneshot::channel();
+        self.report(DetourReport::Begin { to: to.clone(), answer }).await;
+        answered.await.ok().flatten()
+    }
+
+    async fn reach_beginning(
+        &self,
+        to: &Source,
+        wish: Wish,
+        begin: Option<Begin>,
+    ) -> io::Result<(Secure, Way)> {
         let begun = Instant::now();
-        let first = self.directly(to);
+        let first = self.directly(to, wish);
         tokio::pin!(first);
-        let refused = match timeout(HEAD_START, &mut first).await {
+        let head_start = if begin.is_some() { Duration::ZERO } else { HEAD_START };
+        let refused = match timeout(head_start, &mut first).await {
             Ok(Ok(secure)) => return Ok((secure, Way::Direct)),
             Ok(Err(error)) => Some(error),
             Err(_) => None,
@@ -71,7 +126,7 @@ impl Dialler {
             }
             loop {
                 sleep(AGAIN).await;
-                if let Ok(secure) = self.directly(to).await {
+                if let Ok(secure) = self.directly(to, wish).await {
                     return secure;
                 }
             }
@@ -79,7 +134,7 @@ impl Dialler {
         tokio::pin!(straight);
         let around = tokio::select! {
             secure = &mut straight => return Ok((secure, Way::Direct)),
-            around = self.around(to.peer) => around,
+            around = self.around((to.peer, wish), begin) => around,
         };
         let why = match around {
             Ok(found) => return Ok(found),
@@ -104,39 +159,69 @@ impl Dialler {
         })
     }
 
-    async fn directly(&self, to: &Source) -> io::Result<Secure> {
-        dial(&self.credentials, to.peer, &to.addresses, Purpose::File).await
+    async fn directly(&self, to: &Source, wish: Wish) -> io::Result<Secure> {
+        dial(&self.credentials, to.peer, &to.addresses, purpose(wish)).await
     }
 
-    async fn around(&self, peer: PeerId) -> Result<(Secure, Way), NoDetour> {
-        let around = async {
-            match self.knock(peer).await? {
-                Some(secure) => Ok((secure, Way::Knocked)),
-                None => self.relay(peer).await.ok_or(NoDetour::Nobody),
+    async fn around(&self, whom: Whom, begin: Option<Begin>) -> Result<(Secure, Way), NoDetour> {
+        let found = async {
+            match begin {
+                None | Some(Begin::Knocking) => match self.knock(whom).await? {
+                    Some(found) => Ok(found),
+                    None => self.relay(whom, None).await.ok_or(NoDetour::Nobody),
+                },
+                Some(Begin::Relayed { through, knock: false }) => {
+                    match self.relay(whom, Some(through)).await {
+                        Some(found) => Ok(found),
+                        None => self.knock(whom).await?.ok_or(NoDetour::Nobody),
+                    }
+                }
+                Some(Begin::Relayed { through, knock: true }) => self.knock_and_relay(whom, through).await,
             }
         };
-        timeout(AROUND, around).await.unwrap_or(Err(NoDetour::Nobody))
+        timeout(AROUND, found).await.unwrap_or(Err(NoDetour::Nobody))
+    }
+
+    /// Whatever kept the device from dialling this one may be gone: then nobody needs to carry what is sent.
+    async fn knock_and_relay(&self, whom: Whom, through: PeerId) -> Result<(Secure, Way), NoDetour> {
+        let (knocked, relayed) = (self.knock(whom), self.relay(whom, Some(through)));
+        tokio::pin!(knocked, relayed);
+        tokio::select! {
+            found = &mut knocked => match found? {
+                Some(found) => Ok(found),
+                None => relayed.await.ok_or(NoDetour::Nobody),
+            },
+            found = &mut relayed => match found {
+                Some(found) => Ok(found),
+                None => knocked.await?.ok_or(NoDetour::Nobody),
+            },
+        }
     }
 
     /// Asks the device to dial this one; `None` if it did not.
-    async fn knock(&self, peer: PeerId) -> Result<Option<Secure>, NoDetour> {
+    async fn knock(&self, (peer, wish): Whom) -> Result<Option<(Secure, Way)>, NoDetour> {
         let Some(token) = new_token() else { return Err(NoDetour::NotAsked) };
         let (come, comes) = oneshot::channel();
-        self.report(DetourReport::Knock { knock: Knock { to: peer, token, via: None }, come: Some(come) })
-            .await;
+        self.report(DetourReport::Knock {
+            knock: Knock { to: peer, token, via: None, wish },
+            come: Some(come),
+        })
+        .await;
         let came = timeout(KNOCK, comes).await;
         self.report(DetourReport::Settled(token)).await;
         match came {
-            Ok(Ok(secure)) => Ok(Some(secure)),
+            Ok(Ok(secure)) => Ok(Some((secure, Way::Knocked))),
             Ok(Err(_)) => Err(NoDetour::NotAsked),
             Err(_) => Ok(None),
         }
     }
 
-    /// Asks one device after the other to join this one with `peer`, and `peer` to come there.
-    async fn relay(&self, peer: PeerId) -> Option<(Secure, Way)> {
+    /// Asks one device after the other to join this one with `peer`, and `peer` to come there; `last` first, which did it the
+    /// last time.
+    async fn relay(&self, whom: Whom, last: Option<PeerId>) -> Option<(Secure, Way)> {
+        let (peer, _) = whom;
         let (answer, answered) = oneshot::channel();
-        self.report(DetourReport::Candidates { peer, answer }).await;
+        self.report(DetourReport::Candidates { peer, last, answer }).await;
         let mut candidates = answered.await.unwrap_or_default().into_iter();
         let mut asked = JoinSet::new();
         loop {
@@ -145,13 +230,17 @@ impl Dialler {
                 asked.spawn(async move { dialler.wait_at(relay, peer).await });
             }
             tokio::select! {
-                waits = asked.join_next() => match waits {
-                    Some(Ok(Ok((relay, token)))) => {
+                answered = asked.join_next() => match answered {
+                    Some(Ok(Ok(Answer::Wait(relay, token)))) => {
                         let through = relay.peer;
-                        match self.joined(relay, peer, token).await {
+                        match self.joined(relay, whom, token).await {
                             Ok(secure) => return Some((secure, Way::Relayed(through))),
                             Err(error) => tracing::debug!(through = %through.short(), %error, "not joined"),
                         }
+                    }
+                    Some(Ok(Ok(Answer::Declined(relay)))) => {
+                        tracing::debug!(through = %relay.short(), "a third device relays for nobody");
+                        self.report(DetourReport::Declined(relay)).await;
                     }
                     Some(Ok(Err(error))) => tracing::debug!(%error, "cannot wait at a third device"),
                     Some(Err(_)) => {}
@@ -164,27 +253,31 @@ impl Dialler {
     }
 
     /// Asks a third device whether one may wait there.
-    async fn wait_at(&self, relay: Source, peer: PeerId) -> io::Result<(Secure, Token)> {
+    async fn wait_at(&self, relay: Source, peer: PeerId) -> io::Result<Answer> {
         let token = new_token().ok_or(io::ErrorKind::Unsupported)?;
+        self.shunned.cut_of(relay.peer)?;
         let asked = async {
             let mut relay = dial(&self.credentials, relay.peer, &relay.addresses, Purpose::Relay).await?;
             let call = Call { side: Side::Asking, other: peer, token };
             relay.stream.write_all(&call.encode()).await?;
             relay.stream.flush().await?;
-            expect(&mut relay, WAIT).await?;
-            Ok((relay, token))
+            match relay.stream.read_u8().await? {
+                WAIT => Ok(Answer::Wait(relay, token)),
+                DECLINED => Ok(Answer::Declined(relay.peer)),
+                _ => Err(nonsense()),
+            }
         };
         timeout(MAY_WAIT, asked).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Asks `peer` to come to where this device waits, and makes sure that it is the one who came.
-    async fn joined(&self, mut relay: Secure, peer: PeerId, token: Token) -> io::Result<Secure> {
-        let knock = Knock { to: peer, token, via: Some(relay.peer) };
+    async fn joined(&self, mut relay: Secure, (peer, wish): Whom, token: Token) -> io::Result<Secure> {
+        let knock = Knock { to: peer, token, via: Some(relay.peer), wish };
         self.report(DetourReport::Knock { knock, come: None }).await;
         let joined = timeout(JOIN, expect(&mut relay, JOINED)).await;
         self.report(DetourReport::Settled(token)).await;
         joined.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        dial_through(&self.credentials, peer, relay).await
+        dial_through(&self.credentials, peer, purpose(wish), relay).await
     }
 
     async fn report(&self, report: DetourReport) {
@@ -197,11 +290,12 @@ impl Dialler {
 pub(super) async fn expect(relay: &mut Secure, said: u8) -> io::Result<()> {
     match relay.stream.read_u8().await? {
         byte if byte == said => Ok(()),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            saying!("the third device says what makes no sense"),
-        )),
+        _ => Err(nonsense()),
     }
+}
+
+fn nonsense() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, saying!("the third device says what makes no sense"))
 }
 
 /// `None` where the system has no randomness.
@@ -227,3 +321,34 @@ const MAY_WAIT: Duration = Duration::from_secs(3);
 const JOIN: Duration = Duration::from_secs(4);
 /// For all that is not direct: less than a pull waits for something to come.
 const AROUND: Duration = Duration::from_secs(11);
+
+#[cfg(test)]
+mod tests {
+    use lanyard_proto::identity::Identity;
+
+    use super::*;
+    use crate::net::stream::Listener;
+
+    #[tokio::test]
+    async fn whoever_is_blocked_is_left_in_the_middle_of_it_and_dialled_no_more() {
+        let [ann, bob] = [1, 2].map(|seed| Credentials::new(&Identity::from_seed(&[seed; 32])));
+        let (listener, port) = Listener::bind(0).unwrap();
+        let (arriving, mut arrivals) = mpsc::channel(1);
+        let _serving = listener.serve(&bob, arriving);
+        // Where nobody hears what is asked, nothing is remembered of who is dialled.
+        let (reports, _) = mpsc::channel(1);
+        let shunned = Shunned::default();
+        let (up, down) = (Pace::default(), Pace::default());
+        let dialler = Dialler { credentials: ann, up, down, reports, shunned: shunned.clone() };
+        let to =
+            Source { peer: bob.peer_id(), addresses: vec![format!("127.0.0.1:{port}").parse().unwrap()] };
+        let mut dialled = dialler.dial(to.clone()).await.unwrap();
+        let _arrived = arrivals.recv().await.unwrap();
+        let reads = tokio::spawn(async move { dialled.stream.read_u8().await });
+        tokio::task::yield_now().await;
+        shunned.shun(to.peer, true);
+        assert_eq!(reads.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(dialler.dial(to).await.err().unwrap().kind(), io::ErrorKind::PermissionDenied);
+        assert!(arrivals.try_recv().is_err(), "it was not even called");
+    }
+}

@@ -5,15 +5,20 @@ use lanyard_proto::model::{PeerId, RoomId, TransferId};
 use lanyard_proto::transfer::TransferState;
 
 use crate::api::{Event, Progress, TransferDirection};
-use crate::config::AcceptRule;
 use crate::engine::run::{Report, Run};
 
 impl Run {
     pub fn translate(&mut self, fact: Fact) {
         match fact {
-            Fact::PeerOnline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOnline { peer }),
+            Fact::PeerOnline(peer) => {
+                self.heard_of(peer);
+                self.tell_of_peer(peer, |peer| Event::PeerOnline { peer });
+            }
             Fact::PeerOffline(peer) => self.tell_of_peer(peer, |peer| Event::PeerOffline { peer }),
-            Fact::PeerChanged(peer) => self.tell_of_peer(peer, |peer| Event::PeerChanged { peer }),
+            Fact::PeerChanged(peer) => {
+                self.heard_of(peer);
+                self.tell_of_peer(peer, |peer| Event::PeerChanged { peer });
+            }
             Fact::RoomJoined(room) => {
                 self.keep_history();
                 self.tell_of_room(room);
@@ -39,6 +44,10 @@ impl Run {
             Fact::Forked { room, fork } => self.tell_of_fork(room, fork),
             Fact::DirectoryChanged => self.tell(Event::DirectoryChanged {}),
             Fact::Cloned => self.tell_of_clone(),
+            Fact::ClockOff => {
+                let network = self.network();
+                self.tell(Event::NetworkChanged { network });
+            }
             Fact::Typing { room, peer } => {
                 self.tell(Event::Typing { room: room.to_string(), peer: peer.to_string() });
             }
@@ -74,20 +83,22 @@ impl Run {
         let Some(held) = self.node.room(room) else { return };
         let mut more = Vec::new();
         for sent in &mut self.view.room(room).sent {
-            let holders = held.holders_of(sent.log, sent.seq);
+            let holders = held.holders_of(sent.position.log, sent.position.seq);
             if holders.len() != sent.told {
                 sent.told = holders.len();
-                more.push((sent.id, sent.log, sent.seq, holders));
+                more.push((sent.id, sent.at, sent.position, holders));
             }
         }
-        for (id, log, seq, holders) in more {
-            let delivered = self.delivery(room, log, seq, &holders);
+        for (id, at, said, holders) in more {
+            let delivered = self.delivery(room, at, said, &holders);
             self.tell(Event::Delivered { room: room.to_string(), message: id.to_string(), delivered });
         }
     }
 
     pub fn tell_of_transfer(&mut self, id: TransferId) {
-        let Some(record) = self.node.transfer(id).cloned() else { return };
+        let Some(record) = self.node.transfer(id).filter(|record| !self.hides(record.from)).cloned() else {
+            return;
+        };
         let place = self.node.place(id);
         let view = self.view.transfer(id);
         view.place = place;
@@ -99,7 +110,7 @@ impl Run {
         match before {
             None if incoming && record.state == TransferState::Offered => {
                 self.tell(Event::Offer { transfer });
-                if self.config.accept == AcceptRule::Any {
+                if self.accepts_unasked(&record) {
                     self.accept_by_rule(id);
                 }
             }
@@ -112,9 +123,8 @@ impl Run {
     pub fn accept_offers_by_rule(&self) {
         let me = self.node.me();
         let open = |record: &&TransferRecord| record.from != me && record.state == TransferState::Offered;
-        if self.config.accept == AcceptRule::Any {
-            self.node.transfers().filter(open).for_each(|record| self.accept_by_rule(record.id));
-        }
+        let accepted = self.node.transfers().filter(open).filter(|record| self.accepts_unasked(record));
+        accepted.for_each(|record| self.accept_by_rule(record.id));
     }
 
     /// The rule says yes in the place of a person. As a report, because effects are being performed right now.

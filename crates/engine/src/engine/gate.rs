@@ -50,6 +50,8 @@ pub enum Answering {
     Me(Box<Me>),
     /// What was changed about shared folders; everybody is told that something was.
     Shared(Box<Reply>),
+    /// What a person decided about somebody; everybody is told what follows from it.
+    Trusted(lanyard_proto::model::PeerId),
     /// Something was done, though not what was asked for.
     Refused(ApiError),
 }

@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use lanyard_proto::effects::{Effects, Event as Fact, Fork, Input, Record};
-use lanyard_proto::model::{LogId, RoomId, Seq};
+use lanyard_proto::model::{Instant, LogId, RoomId, Seq};
 
 use crate::api::{ApiError, ErrorCode, Event};
-use crate::engine::run::{Report, Run};
+use crate::engine::run::{Clock, Report, Run};
 use crate::saying;
 use crate::says;
 use crate::store::{Limits, Pruning, StoreError};
@@ -18,6 +18,8 @@ pub struct Keeping {
     running: bool,
     /// Bytes that came since the store was last looked through.
     written: usize,
+    /// When it was.
+    looked: Option<Instant>,
 }
 
 impl Run {
@@ -46,8 +48,15 @@ impl Run {
             return;
         }
         self.keeping.written = 0;
-        let limits =
-            Limits { days: self.history_days(), bytes: self.history_bytes(), now: self.clock.now().unix };
+        let now = self.clock.now();
+        let since = self.keeping.looked.replace(now.instant).unwrap_or(Clock::STARTED);
+        let limits = Limits {
+            days: self.history_days(),
+            bytes: self.history_bytes(),
+            now: now.unix,
+            borne_out: self.node.presence().bears_out(now, DAY),
+            ran: now.instant.since(since),
+        };
         let (store, reports) = (self.store.clone(), self.reports.clone());
         tokio::spawn(async move {
             let report = match store.prune(limits).await {

@@ -5,8 +5,11 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use lanyard_proto::effects::{Direction, EXPORTER_LABEL, Input};
+use lanyard_proto::detour::Way;
+use lanyard_proto::effects::{Detour, Direction, EXPORTER_LABEL, Input};
 use lanyard_proto::model::{ConnId, EntryId, LogId, PeerId, RoomId, Seq};
+use lanyard_proto::wire::detour::Wish;
+use lanyard_proto::wire::file::Source;
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame, MAX_ENTRIES};
 
 use crate::api::{ApiError, ErrorCode};
@@ -21,7 +24,7 @@ use crate::store::{Store, StoreError};
 pub struct Dialled {
     /// The device that was wanted, or the address that a person gave.
     pub wanted: Wanted,
-    pub result: io::Result<Secure>,
+    pub result: io::Result<(Secure, Way)>,
 }
 
 /// A connection that is kept, to a peer that was given by address.
@@ -50,10 +53,17 @@ impl Run {
         }
     }
 
-    pub fn dial(&self, peer: PeerId, addresses: Vec<SocketAddr>) {
-        let (credentials, reports) = (self.credentials.clone(), self.reports.clone());
+    pub fn dial(&self, peer: PeerId, addresses: Vec<SocketAddr>, detour: Detour) {
+        let (dialler, credentials, reports) =
+            (self.dialler(), self.credentials.clone(), self.reports.clone());
         tokio::spawn(async move {
-            let result = dial(&credentials, peer, &addresses, Purpose::Sync).await;
+            let result = match detour {
+                Detour::Allowed => dialler.reach(&Source { peer, addresses }, Wish::Sync).await,
+                Detour::Never => {
+                    let dialled = dial(&credentials, peer, &addresses, Purpose::Sync).await;
+                    dialled.map(|secure| (secure, Way::Direct))
+                }
+            };
             // The engine's task may have ended.
             let _ =
                 reports.send(Report::Dialled(Box::new(Dialled { wanted: Wanted::Peer(peer), result }))).await;
@@ -65,6 +75,7 @@ impl Run {
         let address = address.to_owned();
         tokio::spawn(async move {
             let result = dial_any(&credentials, &address, port, Purpose::Sync).await;
+            let result = result.map(|secure| (secure, Way::Direct));
             let _ = reports
                 .send(Report::Dialled(Box::new(Dialled { wanted: Wanted::Address(address), result })))
                 .await;
@@ -73,20 +84,30 @@ impl Run {
 
     pub async fn dialled(&mut self, dialled: Dialled) -> Result<(), StoreError> {
         match (dialled.wanted, dialled.result) {
-            (Wanted::Peer(_), Ok(secure)) => self.connected(secure, Direction::Dialled, None).await,
+            (Wanted::Peer(_), Ok((secure, way))) => {
+                // Only who was dialled is where it was reached.
+                let remote = (way == Way::Direct).then_some(secure.remote);
+                self.connected(secure, remote, Direction::Dialled, None).await
+            }
             (Wanted::Peer(peer), Err(error)) => {
                 tracing::debug!(peer = %peer.short(), %error, "could not connect");
                 self.handle(Input::DialFailed { peer }).await
             }
-            (Wanted::Address(address), Ok(secure))
+            (Wanted::Address(address), Ok((secure, _)))
                 if self.standing.values().any(|standing| standing.peer == secure.peer) =>
             {
                 tracing::debug!(address, peer = %secure.peer.short(), "connected by another address already");
                 self.redial_later(address, REDIAL_TWIN);
                 Ok(())
             }
-            (Wanted::Address(address), Ok(secure)) => {
-                self.connected(secure, Direction::Dialled, Some(address)).await
+            (Wanted::Address(address), Ok((secure, _))) if self.hides(secure.peer) => {
+                tracing::debug!(address, peer = %secure.peer.short(), "who is there is blocked");
+                self.redial_later(address, REDIAL_TWIN);
+                Ok(())
+            }
+            (Wanted::Address(address), Ok((secure, _))) => {
+                let remote = Some(secure.remote);
+                self.connected(secure, remote, Direction::Dialled, Some(address)).await
             }
             (Wanted::Address(address), Err(error)) => {
                 tracing::info!(address, %error, "could not connect");
@@ -102,24 +123,44 @@ impl Run {
     }
 
     pub async fn arrived(&mut self, secure: Secure) -> Result<(), StoreError> {
+        // Whoever is blocked learns nothing but that the connection ends.
+        if self.hides(secure.peer) {
+            tracing::debug!(peer = %secure.peer.short(), "it is blocked");
+            return Ok(());
+        }
         match secure.purpose {
-            Purpose::Sync => self.connected(secure, Direction::Accepted, None).await,
+            Purpose::Sync => {
+                let remote = Some(secure.remote);
+                self.connected(secure, remote, Direction::Accepted, None).await
+            }
             Purpose::File => {
                 self.serve_files(secure, None);
                 Ok(())
             }
-            Purpose::Give | Purpose::Relay => {
+            Purpose::Give | Purpose::Come | Purpose::Relay => {
                 self.detoured(secure);
+                Ok(())
+            }
+            Purpose::Verify => {
+                self.asked_to_compare(secure);
                 Ok(())
             }
         }
     }
 
     pub async fn synced(&mut self, event: SyncEvent) -> Result<(), StoreError> {
+        let (SyncEvent::Frame { conn, .. } | SyncEvent::Closed { conn }) = &event;
+        let compares_with = self.comparing.is_about(*conn);
         match event {
-            SyncEvent::Frame { conn, bytes } => self.handle(Input::Frame { conn, bytes: &bytes }).await,
+            SyncEvent::Frame { conn, bytes } => match compares_with {
+                Some(peer) => self.heard_in_comparison(peer, &bytes).await,
+                None => self.handle(Input::Frame { conn, bytes: &bytes }).await,
+            },
             SyncEvent::Closed { conn } => {
                 self.conns.remove(&conn);
+                if let Some(peer) = compares_with {
+                    return self.comparison_closed(peer).await;
+                }
                 if let Some(Standing { address, .. }) = self.standing.remove(&conn) {
                     self.redial_later(address, REDIAL);
                 }
@@ -163,9 +204,11 @@ impl Run {
         });
     }
 
-    async fn connected(
+    /// `remote` is where the other end is, if that tells where to dial it.
+    pub async fn connected(
         &mut self,
         secure: Secure,
+        remote: Option<SocketAddr>,
         direction: Direction,
         address: Option<String>,
     ) -> Result<(), StoreError> {
@@ -175,7 +218,7 @@ impl Run {
         };
         self.next_conn += 1;
         let conn = ConnId(self.next_conn);
-        let (peer, remote, standing) = (secure.peer, secure.remote, address.is_some());
+        let (peer, standing) = (secure.peer, address.is_some());
         self.conns.insert(conn, spawn_sync(conn, secure, self.sync_events.clone()));
         if let Some(address) = address {
             self.standing.insert(conn, Standing { address, peer });

@@ -64,14 +64,15 @@ impl Run {
         let Some(held) = self.node.room(room) else { return };
         let mut changed = Vec::new();
         for sent in &mut self.view.room(room).sent {
-            let kept = self.node.kept_by(room, sent.log, sent.seq);
+            let kept = self.node.kept_by(room, sent.position.log, sent.position.seq);
             if kept != sent.kept {
-                changed.push((sent.id, sent.log, sent.seq, held.holders_of(sent.log, sent.seq)));
+                let holders = held.holders_of(sent.position.log, sent.position.seq);
+                changed.push((sent.id, sent.at, sent.position, holders));
                 sent.kept = kept;
             }
         }
-        for (id, log, seq, holders) in changed {
-            let delivered = self.delivery(room, log, seq, &holders);
+        for (id, at, said, holders) in changed {
+            let delivered = self.delivery(room, at, said, &holders);
             self.tell(Event::Kept { room: room.to_string(), message: id.to_string(), delivered });
         }
     }

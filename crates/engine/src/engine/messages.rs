@@ -2,8 +2,8 @@
 
 use lanyard_proto::effects::Effects;
 use lanyard_proto::model::{PeerId, RoomId, UnixMillis};
-use lanyard_proto::rooms::{Content, MAX_TEXT, RoomKind, mentioned};
-use lanyard_proto::wire::text::{clean_text, cut};
+use lanyard_proto::rooms::{Content, MAX_TEXT, MAX_TOPIC, RoomKind, mentioned};
+use lanyard_proto::wire::text::{clean_line, clean_text, cut};
 
 use crate::api::{ApiError, ErrorCode, Found as FoundMessages, Message, Page, Reply};
 use crate::engine::arrivals::number;
@@ -13,30 +13,22 @@ use crate::engine::run::{Report, Run};
 use crate::engine::show::is_taken_back;
 use crate::saying;
 use crate::says;
-use crate::store::{Cursor, Number, Search, Shown, StoreError, Stretch};
+use crate::store::{Cursor, MAX_REACTIONS_OF_AUTHOR, Number, Search, Shown, StoreError, Stretch};
 
 /// What is to be done with a message.
 pub enum Action {
-    /// Answer it in its room.
-    Answer {
-        room: RoomId,
-        text: String,
-    },
-    Edit {
-        text: String,
-    },
+    Answer { text: String },
+    Edit { text: String },
     Delete,
-    React {
-        emoji: String,
-        on: bool,
-    },
-    Pin {
-        on: bool,
-    },
+    React { emoji: String, on: bool },
+    Pin { on: bool },
 }
 
 /// A message that was looked for.
 pub struct Found {
+    /// What was written for the room, and which one that is: nothing is done with messages of others.
+    to: String,
+    room: RoomId,
     wanted: String,
     found: Result<Vec<Shown>, StoreError>,
     action: Action,
@@ -45,25 +37,28 @@ pub struct Found {
 
 impl Run {
     /// Looks for the message first: it may be any of those in the store.
-    pub fn act_on(&self, wanted: String, action: Action, answer: To) {
+    pub fn act_in(&self, to: &str, wanted: String, action: Action, answer: To) {
+        let room = match self.find_room(to) {
+            Ok(room) => room,
+            Err(error) => return drop(answer.send(Err(error))),
+        };
+        let to = to.to_owned();
         let (store, reports) = (self.store.clone(), self.reports.clone());
         tokio::spawn(async move {
             let found = match prefix(&wanted) {
                 Ok(prefix) => store.find(&prefix).await,
                 Err(error) => return drop(answer.send(Err(error))),
             };
-            let _ = reports.send(Report::Found(Box::new(Found { wanted, found, action, answer }))).await;
+            let _ = reports
+                .send(Report::Found(Box::new(Found { to, room, wanted, found, action, answer })))
+                .await;
         });
     }
 
     pub async fn found(&mut self, found: Found) -> Result<(), StoreError> {
-        let Found { wanted, found, action, answer } = found;
-        let room = match &action {
-            Action::Answer { room, .. } => Some(*room),
-            _ => None,
-        };
+        let Found { to, room, wanted, found, action, answer } = found;
         let acted = match found {
-            Ok(found) => one(&wanted, found, room).and_then(|target| self.act(&target, action)),
+            Ok(found) => one(&to, room, &wanted, found).and_then(|target| self.act(&target, action)),
             Err(error) => Err(error.into()),
         };
         match acted {
@@ -78,11 +73,12 @@ impl Run {
     fn act(&mut self, target: &Shown, action: Action) -> Result<(Effects, Answering), ApiError> {
         let now = self.clock.now();
         let (room, id) = (target.entry.header.room, target.entry.id());
+        self.check_writing(room)?;
         let gone = self.node.room(room).is_some_and(|held| is_taken_back(held, target));
         let written = match action {
             Action::Delete if gone => return Ok((Effects::default(), Answering::Message(id))),
             _ if gone => return Err(says!(ErrorCode::Refused, "This message was taken back.")),
-            Action::Answer { room, text } => {
+            Action::Answer { text } => {
                 let mentions = self.mentions(room, &text);
                 let written = self.node.write_text(room, &text, Some(&target.entry), mentions, now);
                 let (entry, effects) = written.map_err(refused)?;
@@ -93,6 +89,15 @@ impl Run {
                 self.node.edit(&target.entry, &text, mentions, now)
             }
             Action::Delete => self.node.delete(&target.entry, now),
+            Action::React { emoji, on: true } if self.has_many_reactions(target, &emoji) => {
+                let most = MAX_REACTIONS_OF_AUTHOR;
+                let code = ErrorCode::Refused;
+                return Err(says!(
+                    code,
+                    "You have put {most} different emoji on this message. It holds no more of one person.",
+                    most
+                ));
+            }
             Action::React { emoji, on } => self.node.react(&target.entry, &emoji, on, now),
             Action::Pin { on } => self.node.pin(&target.entry, on, now),
         };
@@ -103,6 +108,13 @@ impl Run {
             effects.extend(self.withdraw(target));
         }
         Ok((effects, Answering::Message(id)))
+    }
+
+    /// Whether another emoji of this device would take off its first one.
+    fn has_many_reactions(&self, target: &Shown, emoji: &str) -> bool {
+        let (me, about) = (self.node.me(), &target.about);
+        let mine = about.reactions.iter().chain(&about.taken_off).filter(|(_, author)| *author == me);
+        mine.filter(|(known, _)| known != emoji).count() >= MAX_REACTIONS_OF_AUTHOR as usize
     }
 
     /// Files that are taken back are offered no longer.
@@ -120,6 +132,9 @@ impl Run {
     /// Says something that answers nothing.
     pub fn say(&mut self, to: &str, text: &str) -> Result<Outcome, ApiError> {
         let (room, mut effects) = self.resolve(to)?;
+        if let Err(error) = self.check_writing(room) {
+            return Ok(Outcome::After(effects, Answering::Refused(error)));
+        }
         let mentions = self.mentions(room, text);
         match self.node.write_text(room, text, None, mentions, self.clock.now()) {
             Ok((entry, said)) => {
@@ -132,13 +147,18 @@ impl Run {
     }
 
     pub fn set_topic(&mut self, room: &str, topic: &str) -> Result<Outcome, ApiError> {
-        let room = self.find_room(room)?;
+        let (room, most) = (self.find_room(room)?, MAX_TOPIC);
+        if clean_line(topic, usize::MAX).len() > most {
+            return Err(invalid(saying!("A topic has at most {most} bytes. Write a shorter one.", most)));
+        }
+        self.check_writing(room)?;
         let (_, effects) = self.node.set_topic(room, topic, self.clock.now()).map_err(refused)?;
         Ok(Outcome::After(effects, Answering::Room(room)))
     }
 
     pub fn typing(&mut self, room: &str) -> Result<Outcome, ApiError> {
         let room = self.find_room(room)?;
+        self.check_writing(room)?;
         let effects = self.node.typing(room, self.clock.now()).map_err(refused)?;
         Ok(Outcome::After(effects, Answering::Ready(Box::new(Reply::Done))))
     }
@@ -215,14 +235,14 @@ impl Run {
             Ok(asked) => asked,
             Err(error) => return drop(answer.send(Err(error))),
         };
-        let (store, reports) = (self.store.clone(), self.reports.clone());
+        let (store, reports, whose) = (self.store.clone(), self.reports.clone(), whose.to_owned());
         tokio::spawn(async move {
             let part = async {
                 let stretch = match parsed {
                     Parsed::Stretch(stretch) => stretch,
                     Parsed::Message(wanted) => {
                         let found = store.find(&prefix(&wanted)?).await?;
-                        Stretch::Around(one(&wanted, found, Some(room))?.cursor)
+                        Stretch::Around(one(&whose, room, &wanted, found)?.cursor)
                     }
                 };
                 Ok(store.part_of(room, stretch, limit.clamp(1, MAX_PAGE), until).await?)
@@ -378,12 +398,15 @@ fn prefix(wanted: &str) -> Result<String, ApiError> {
     Err(invalid(saying!("“{wanted}” is no id of a message. See ids: lanyard log TO --ids", wanted)))
 }
 
-/// The one message that was meant, in `room` if that is given.
-fn one(wanted: &str, found: Vec<Shown>, room: Option<RoomId>) -> Result<Shown, ApiError> {
-    let mut fitting =
-        found.into_iter().filter(|shown| room.is_none_or(|room| shown.entry.header.room == room));
+/// The one message that was meant in a room, for which `to` was written.
+fn one(to: &str, room: RoomId, wanted: &str, found: Vec<Shown>) -> Result<Shown, ApiError> {
+    let is_elsewhere = !found.is_empty();
+    let mut fitting = found.into_iter().filter(|shown| shown.entry.header.room == room);
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one),
+        (None, _) if is_elsewhere => {
+            Err(invalid(saying!("The message “{wanted}” is not in {to}. Nothing was done.", wanted, to)))
+        }
         (None, _) => Err(says!(
             ErrorCode::NotFound,
             "There is no message “{wanted}” here. See ids: lanyard log TO --ids",

@@ -6,10 +6,13 @@
 //!
 //! The task never waits for a disk or a peer: what takes long is a task of its own that reports back as a cause.
 
+mod alike;
 mod arrivals;
+mod avatar;
 mod bulk;
 mod choosing;
 mod commands;
+mod comparing;
 mod detours;
 mod dialling;
 mod events;
@@ -21,19 +24,23 @@ mod links;
 mod lock;
 mod mailbox;
 mod messages;
+mod naming;
 mod news;
 mod offers;
 mod opening;
 mod private;
 mod progress;
 mod queue;
+mod reasons;
 mod run;
 mod shares;
 mod show;
 mod start;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod view;
+mod warnings;
 
 pub use handle::{Events, Handle};
 pub use lock::ProfileLock;
@@ -42,6 +49,8 @@ use tokio::task::JoinHandle;
 
 use crate::Config;
 use crate::api::{ApiError, ErrorCode};
+use crate::engine::queue::Looks;
+use crate::files::disk_of;
 use crate::says;
 
 /// A running node.
@@ -60,7 +69,12 @@ impl Engine {
     /// [`ErrorCode::ProfileInUse`] when another node runs the profile; `Storage` when the folder or the
     /// database cannot be used; `Network` when no socket could be opened.
     pub async fn start(config: Config) -> Result<Engine, StartError> {
-        let (run, handle) = start::start(config).await?;
+        Engine::start_with(config, disk_of).await
+    }
+
+    /// The same where the disks are as `looks` says.
+    async fn start_with(config: Config, looks: Looks) -> Result<Engine, StartError> {
+        let (run, handle) = start::start(config, looks).await?;
         let task = tokio::spawn(run.until_shutdown());
         Ok(Engine { handle, task })
     }

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::api::Event;
 use crate::engine::run::{Report, Run};
 use crate::engine::view::{SENT_WATCHED, Sent};
-use crate::store::{About, Change, Changed, Counts, Cursor, Shown};
+use crate::store::{About, Change, Changed, Counts, Cursor, LogPosition, Shown};
 
 /// What is to be told, oldest first.
 #[derive(Default)]
@@ -41,7 +41,15 @@ struct Heard {
 pub struct Looked {
     heard: Vec<Heard>,
     changed: Vec<Option<Changed>>,
-    rooms: Vec<(RoomId, Counts, Option<Shown>)>,
+    rooms: Vec<Counted>,
+}
+
+/// How a room looks in a list of rooms.
+struct Counted {
+    room: RoomId,
+    counts: Counts,
+    last: Option<Shown>,
+    topic: Option<(Cursor, String)>,
 }
 
 impl Run {
@@ -52,6 +60,12 @@ impl Run {
         let content = held.open(entry);
         let cursor = Cursor::of(header, arrived);
         let change = match &content {
+            // What somebody blocked took back as an admin is gone all the same; nothing else of theirs is seen.
+            Some(Content::Delete { target }) => {
+                self.watch_change(room, *target, entry);
+                Change::Text(*target)
+            }
+            _ if self.hides(header.author) => return,
             _ if rooms::is_message(header.kind) => {
                 self.take_in(room, Shown { entry: entry.clone(), arrived, cursor, about: About::default() });
                 if let Some(Content::Topic(topic)) = content {
@@ -62,7 +76,10 @@ impl Run {
                 }
                 Change::New(entry.id())
             }
-            Some(Content::Edit { target, .. } | Content::Delete { target }) => Change::Text(*target),
+            Some(Content::Edit { target, .. }) => {
+                self.watch_change(room, *target, entry);
+                Change::Text(*target)
+            }
             Some(Content::Reaction { target, .. } | Content::Pin { target, .. }) => Change::Mark(*target),
             _ => return,
         };
@@ -105,9 +122,10 @@ impl Run {
     /// The store told what is known of what happened.
     pub fn looked(&mut self, looked: Looked) {
         self.news.is_asking = false;
-        let rooms: Vec<RoomId> = looked.rooms.iter().map(|(room, ..)| *room).collect();
-        for (room, counts, last) in looked.rooms {
+        let rooms: Vec<RoomId> = looked.rooms.iter().map(|counted| counted.room).collect();
+        for Counted { room, counts, last, topic } in looked.rooms {
             if self.node.room(room).is_some() {
+                let is_blocked = |author| self.node.presence().is_blocked(author);
                 let view = self.view.room(room);
                 view.counts = counts;
                 // One that came meanwhile is told next.
@@ -116,6 +134,12 @@ impl Run {
                     .take()
                     .filter(|known| Some(known.cursor) > last.as_ref().map(|last| last.cursor));
                 view.last = newer.filter(|_| !self.news.heard.is_empty()).or(last);
+                let newer = view
+                    .topic
+                    .take()
+                    .filter(|(known, _)| Some(*known) > topic.as_ref().map(|(since, _)| *since));
+                let newer = newer.filter(|_| !self.news.heard.is_empty());
+                view.topic = newer.filter(|(known, _)| !is_blocked(known.author)).or(topic);
             }
         }
         for (heard, changed) in looked.heard.iter().zip(looked.changed) {
@@ -152,7 +176,9 @@ impl Run {
                 let changed = store.changed(heard.iter().map(|heard| heard.change).collect()).await?;
                 let mut looked = Vec::with_capacity(rooms.len());
                 for room in rooms {
-                    looked.push((room, store.counts(room, me).await?, store.last(room).await?));
+                    let (counts, last) = (store.counts(room, me).await?, store.last(room).await?);
+                    let topic = store.topic(room).await?;
+                    looked.push(Counted { room, counts, last, topic });
                 }
                 Ok(Looked { heard, changed, rooms: looked })
             };
@@ -209,18 +235,34 @@ impl Run {
 
     /// What needs no looking up: the newest message, and own ones whose delivery is watched.
     fn take_in(&mut self, room: RoomId, shown: Shown) {
-        let mine = shown.entry.header.author == self.node.me();
-        let (log, seq) = (shown.entry.log(), shown.entry.header.seq);
-        let told = self.node.room(room).map_or(0, |held| held.holders_of(log, seq).len());
-        let view = self.view.room(room);
-        if mine {
-            view.sent.push_back(Sent { log, seq, id: shown.entry.id(), told, kept: Vec::new() });
-            if view.sent.len() > SENT_WATCHED {
-                view.sent.pop_front();
-            }
+        if shown.entry.header.author == self.node.me() {
+            self.watch_delivery(room, shown.entry.id(), &shown.entry);
         }
+        let view = self.view.room(room);
         if view.last.as_ref().is_none_or(|last| shown.cursor > last.cursor) {
             view.last = Some(shown);
+        }
+    }
+
+    /// What we said reads otherwise by this word.
+    fn watch_change(&mut self, room: RoomId, id: EntryId, word: &Entry) {
+        if word.header.author == self.node.me() {
+            self.watch_delivery(room, id, word);
+        }
+    }
+
+    /// From now on it is told who has this entry of ours, the newest word of a message.
+    fn watch_delivery(&mut self, room: RoomId, id: EntryId, newest: &Entry) {
+        let position = LogPosition::of(newest);
+        let told = self.node.room(room).map_or(0, |held| held.holders_of(position.log, position.seq).len());
+        let sent = &mut self.view.room(room).sent;
+        let known = sent.iter().position(|sent| sent.id == id).and_then(|known| sent.remove(known));
+        let at = known.as_ref().map_or(position.at, |known| known.at);
+        // Of a log that comes back from others an older word may come behind a newer one.
+        let newer = known.filter(|known| known.position.at > position.at);
+        sent.push_back(newer.unwrap_or(Sent { position, id, at, told, kept: Vec::new() }));
+        if sent.len() > SENT_WATCHED {
+            sent.pop_front();
         }
     }
 }

@@ -13,6 +13,7 @@ use crate::api::{
 };
 use crate::engine::commands::{Outcome, done, invalid, refused};
 use crate::engine::gate::Answering;
+use crate::engine::naming::check_room_name;
 use crate::engine::run::{Report, Run};
 use crate::saying;
 use crate::says;
@@ -23,24 +24,30 @@ impl Run {
         let now = self.clock.now();
         match command {
             Command::CreateRoom { name } => {
+                check_room_name(&name)?;
                 let (room, effects) = self.node.create_room(&name, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Room(room)))
             }
             Command::Members { room } => {
-                let room = self.find_private(&room)?;
+                let room = self.find_room(&room)?;
                 Ok(Outcome::Now(Reply::Members(self.members(room))))
             }
             Command::AddMember { room, peer } => {
-                let (room, peer) = (self.find_private(&room)?, self.find_person(&peer)?);
+                let (room, peer) = (self.find_room(&room)?, self.find_person(&peer)?);
                 Ok(done(self.node.add_member(room, peer, now).map_err(refused)?))
             }
             Command::RemoveMember { room, peer } => {
-                let room = self.find_private(&room)?;
+                let room = self.find_room(&room)?;
                 let peer = self.find_member(room, &peer)?;
+                if peer == self.node.me() {
+                    return Err(invalid(saying!(
+                        "This is your own device. Whoever goes leaves: lanyard room leave"
+                    )));
+                }
                 Ok(done(self.node.remove_member(room, peer, now).map_err(refused)?))
             }
             Command::SetRole { room, peer, role } => {
-                let room = self.find_private(&room)?;
+                let room = self.find_room(&room)?;
                 let peer = self.find_member(room, &peer)?;
                 let admin = match role {
                     Role::Admin => true,
@@ -50,12 +57,12 @@ impl Run {
                 Ok(done(self.node.appoint(room, peer, admin, now).map_err(refused)?))
             }
             Command::RenewKeys { room } => {
-                let room = self.find_private(&room)?;
+                let room = self.find_room(&room)?;
                 let effects = self.node.renew_keys(room, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Room(room)))
             }
             Command::Invite { room, hours } => {
-                let room = self.find_private(&room)?;
+                let room = self.find_room(&room)?;
                 let hours = u64::from(hours.unwrap_or(INVITE_HOURS));
                 let span = Duration::from_secs(hours * 3600);
                 if hours == 0 || span > MAX_INVITE {
@@ -73,11 +80,11 @@ impl Run {
                 Ok(Outcome::After(effects, Answering::Ready(Box::new(Reply::Invite(reply)))))
             }
             Command::Invites { room } => {
-                let room = self.find_private(&room)?;
+                let room = self.find_room(&room)?;
                 Ok(Outcome::Now(Reply::Invites(self.invites(room, now.unix))))
             }
             Command::RevokeInvite { room, invite } => {
-                let room = self.find_private(&room)?;
+                let room = self.find_room(&room)?;
                 let invite = self.find_invite(room, &invite, now.unix)?;
                 Ok(done(self.node.revoke_invite(room, invite, now).map_err(refused)?))
             }
@@ -92,43 +99,11 @@ impl Run {
             let invite = rooms::Invite::parse(name).map_err(|error| refused(error.into()))?;
             self.node.join_by_invite(invite, now)
         } else {
+            check_room_name(name)?;
             self.node.join(name, now)
         };
         let (room, effects) = joined.map_err(refused)?;
         Ok(Outcome::After(effects, Answering::Room(room)))
-    }
-
-    /// The private room of a name; `None` if there is none.
-    ///
-    /// # Errors
-    /// If there are several.
-    pub(super) fn private_named(&self, name: &str) -> Result<Option<RoomId>, ApiError> {
-        let is_meant = |known: &str| rooms::normal_name(known).as_deref() == Some(name);
-        let private = self.node.rooms().map(|room| room.record());
-        let private = private.filter(|room| room.kind == rooms::RoomKind::Private && is_meant(&room.name));
-        let found: Vec<RoomId> = private.map(|room| room.id).collect();
-        match found[..] {
-            [] => Ok(None),
-            [one] => Ok(Some(one)),
-            _ => {
-                let ids: Vec<String> = found.iter().map(ToString::to_string).collect();
-                let ids = ids.join(" or ");
-                Err(invalid(saying!(
-                    "Several private rooms are called #{name}. Write an id: {ids}",
-                    name,
-                    ids
-                )))
-            }
-        }
-    }
-
-    /// What only private rooms have, such a room is asked for: before an open one of the same name.
-    fn find_private(&self, to: &str) -> Result<RoomId, ApiError> {
-        let named = to.strip_prefix('#').and_then(rooms::normal_name);
-        if let Some(room) = named.map(|name| self.private_named(&name)).transpose()?.flatten() {
-            return Ok(room);
-        }
-        self.find_room(to)
     }
 
     pub(super) fn find_person(&self, wanted: &str) -> Result<PeerId, ApiError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use lanyard_proto::effects::{Effects, Event as Fact, Job, Record, Staged, TransferRecord};
 use lanyard_proto::model::TransferId;
 use lanyard_proto::node::Node;
+use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::AT_ONCE;
 
 use crate::api::{ApiError, Command, ErrorCode, Event};
@@ -16,10 +17,13 @@ use crate::engine::commands::{Outcome, To, done, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::engine::view::View;
-use crate::files::{Choice, Disk, disk_of, has_room};
+use crate::files::{Choice, Disk, Whose, disk_of, has_room, shown};
 use crate::saying;
 use crate::says;
 use crate::store::{Settings, StoreError};
+
+/// How a disk is looked at.
+pub type Looks = fn(&Path) -> Disk;
 
 /// A disk was looked at, for a transfer that goes there.
 pub struct Weighed {
@@ -67,9 +71,9 @@ impl Run {
 
     /// Looks at the disk that a transfer goes to; a slow one keeps nobody else waiting.
     pub fn weigh(&self, transfer: TransferId, folder: PathBuf, wanted: Wanted) {
-        let reports = self.reports.clone();
+        let (reports, looks) = (self.reports.clone(), self.looks);
         tokio::task::spawn_blocking(move || {
-            let disk = disk_of(&folder);
+            let disk = looks(&folder);
             // The engine's task may have ended.
             let _ =
                 reports.blocking_send(Report::Weighed(Box::new(Weighed { transfer, folder, disk, wanted })));
@@ -83,7 +87,14 @@ impl Run {
                 self.node.lay(transfer, disk.number);
                 return self.resumed(transfer, to).await;
             }
-            Wanted::Rule => (None, None),
+            Wanted::Rule => match self.check_room_by_rule(transfer, &folder, disk) {
+                Ok(()) => (None, None),
+                // It stays offered, and a person can say yes.
+                Err(error) => {
+                    self.tell(Event::Notice { error });
+                    return Ok(());
+                }
+            },
             Wanted::Accept(choice, to) => match self.check_room(transfer, &folder, disk, choice.as_ref()) {
                 Ok(()) => (choice, Some(to)),
                 Err(error) => {
@@ -126,6 +137,34 @@ impl Run {
         let here = note.filter(|note| note.folder.as_deref() == Some(folder)).map_or(0, |note| note.moved);
         let wanted = choice.map_or(record.offer.bytes, |choice| choice.bytes);
         check_space(folder, disk, wanted.saturating_sub(here))
+    }
+
+    /// What the rule said yes to before and is still to come needs its room, too: many offers fill a disk as well as a large one.
+    fn check_room_by_rule(&self, transfer: TransferId, folder: &Path, disk: Disk) -> Result<(), ApiError> {
+        let Some(record) = self.node.transfer(transfer) else { return Ok(()) };
+        let coming = self
+            .node
+            .transfers()
+            .filter(|other| other.id != transfer && other.from != self.node.me() && other.state.is_wanted());
+        let coming: u64 = coming
+            .filter_map(|other| {
+                let note = &self.view.transfers.get(&other.id)?.note;
+                let goes_there = note.folder.as_deref() == Some(folder);
+                goes_there.then(|| taken_by(&other.offer).saturating_sub(note.moved))
+            })
+            .fold(0, u64::saturating_add);
+        let name = record.offer.names.first().map(|name| shown(name)).unwrap_or_default();
+        has_room(disk, taken_by(&record.offer).saturating_add(coming), Whose::Rule).map_err(|lack| {
+            let (other, lack) = (self.name_of(record.from), lack.filling(folder));
+            says!(
+                ErrorCode::Storage,
+                "“{name}” of {other} is not fetched by itself, because it would fill the disk ({lack}). It can still be \
+                 accepted.",
+                name,
+                other,
+                lack
+            )
+        })
     }
 
     pub fn queue_command(&mut self, command: Command) -> Result<Outcome, ApiError> {
@@ -195,7 +234,7 @@ impl Run {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let code = ErrorCode::NotFound;
+                let code = ErrorCode::NoSuch;
                 Err(says!(code, "There is no transfer “{wanted}”. See them: lanyard transfers", wanted))
             }
             _ => Err(invalid(saying!(
@@ -291,23 +330,40 @@ pub fn choose_limits(
 /// # Errors
 /// `Storage` if they cannot.
 pub fn check_space(folder: &Path, disk: Disk, bytes: u64) -> Result<(), ApiError> {
-    has_room(disk, bytes).map_err(|needed| {
-        let free = disk.free.unwrap_or_default();
+    has_room(disk, bytes, Whose::Person).map_err(|lack| {
+        let lack = lack.filling(folder);
         says!(
             ErrorCode::Storage,
-            "There is not enough space in {folder}: {needed} bytes are needed and {free} are free. Free some, or \
-             choose another folder.",
-            folder,
-            needed,
-            free
+            "There is not enough space: {lack}. Free some, or choose another folder.",
+            lack
         )
     })
+}
+
+/// Whether an offer is one that the rule may say yes to, of so many bytes at the most. A single file counts as it is.
+pub fn is_within(offer: &Offer, limit: Option<u64>) -> bool {
+    let items = items(offer);
+    let bytes = if items <= 1 { offer.bytes } else { taken_by(offer) };
+    items <= MAX_UNASKED && limit.is_none_or(|limit| bytes <= limit)
+}
+
+/// Bytes of a disk that an offer takes: files and folders take some although nothing is in them.
+fn taken_by(offer: &Offer) -> u64 {
+    offer.bytes.saturating_add(items(offer).saturating_mul(LEAST_TAKEN))
+}
+
+fn items(offer: &Offer) -> u64 {
+    offer.files.saturating_add(offer.folders)
 }
 
 fn answer(transfer: TransferId, to: To) -> Answer {
     Answer { to, with: Answering::Transfer(transfer) }
 }
 
+/// A block of most file systems, or what they note of a file.
+const LEAST_TAKEN: u64 = 4096;
+/// Files and folders of one offer that is fetched without asking: more is no wish of somebody who is not here.
+const MAX_UNASKED: u64 = 10_000;
 /// Less would not keep a few connections alive.
 const MIN_LIMIT: u64 = 4096;
 /// More would only share the same disk.
@@ -316,3 +372,23 @@ const MAX_AT_ONCE: u32 = 16;
 const PLACES_TOLD: u32 = 200;
 /// For each folder.
 const LOOK: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_folders_take_room_although_nothing_is_in_them() {
+        let offer = |files, folders, bytes| {
+            let (names, manifest) = (vec!["a".to_owned()], [0; 32]);
+            Offer { names, files, folders, bytes, manifest }
+        };
+        assert!(is_within(&offer(1, 0, 900), Some(1000)), "one file is as large as it is");
+        assert!(is_within(&offer(100, 10, 1 << 20), Some(2 << 20)));
+        assert!(!is_within(&offer(1000, 0, 0), Some(1 << 20)), "empty ones are not free");
+        assert!(is_within(&offer(9_000, 1_000, 0), None));
+        assert!(!is_within(&offer(9_000, 1_001, 0), None), "nor are very many wanted by any rule");
+        assert!(!is_within(&offer(u64::MAX, u64::MAX, u64::MAX), Some(u64::MAX)));
+        assert_eq!(taken_by(&offer(1000, 24, 7)), (4 << 20) + 7);
+    }
+}

@@ -15,7 +15,8 @@ use crate::config::Config;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::choosing::Choosing;
 use crate::engine::commands::Offering;
-use crate::engine::detours::{DetourReport, Detours};
+use crate::engine::comparing::{Comparing, ComparisonReport};
+use crate::engine::detours::{Coming, DetourReport, Detours};
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
 use crate::engine::history::{Keeping, PRUNE};
@@ -24,10 +25,12 @@ use crate::engine::lock::ProfileLock;
 use crate::engine::messages::Found;
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
-use crate::engine::queue::Weighed;
+use crate::engine::queue::{Looks, Weighed};
 use crate::engine::shares::{ShareReport, Shares};
+use crate::engine::trust::Trusting;
 use crate::engine::view::View;
 use crate::files::{Handles, Lists, Shelf, Verdict};
+use crate::net::cut::Shunned;
 use crate::net::framing::{SyncEvent, SyncWriter};
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
@@ -46,6 +49,8 @@ pub struct Run {
     pub shelf: Shelf,
     pub lists: Lists,
     pub handles: Handles,
+    /// Looks at the disk that files go to.
+    pub looks: Looks,
     pub gate: Gate,
     pub sockets: Sockets,
     pub watch: Watch,
@@ -66,10 +71,14 @@ pub struct Run {
     pub addresses: BTreeSet<String>,
     pub keeping: Keeping,
     pub shares: Shares,
+    pub trusting: Trusting,
+    pub comparing: Comparing,
     pub pulls: HashMap<TransferId, Pulling>,
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
     pub detours: Detours,
+    /// Whom people blocked, for whatever runs on its own.
+    pub shunned: Shunned,
     pub requests: mpsc::Receiver<Request>,
     pub arrivals: mpsc::Receiver<Secure>,
     pub reports: mpsc::Sender<Report>,
@@ -102,6 +111,12 @@ pub enum Report {
         transfer: TransferId,
         peer: PeerId,
         moved: u64,
+        sent: u64,
+    },
+    /// So much in what is fetched is no file or folder, and does not come.
+    Skips {
+        transfer: TransferId,
+        skipped: u64,
     },
     /// What is fetched comes through another device, or through none any more.
     Through {
@@ -142,6 +157,11 @@ pub enum Report {
     AcceptByRule(TransferId),
     /// About shared folders, from whoever answers or asks.
     Share(Box<ShareReport>),
+    Comparison(Box<ComparisonReport>),
+    /// It is time to write down what was learned of somebody.
+    Learned(PeerId),
+    /// It is time to tell of others that are called alike.
+    Warn,
     Weighed(Box<Weighed>),
     /// Entries of a private room whose key came.
     Reread {
@@ -166,18 +186,20 @@ pub struct Clock {
 }
 
 impl Clock {
+    /// What it says at its start: beginning at a second lets the protocol look back without meeting zero.
+    pub const STARTED: Instant = Instant(1_000_000);
+
     pub fn start() -> Clock {
         Clock { start: std::time::Instant::now() }
     }
 
     pub fn now(&self) -> Now {
         let micros = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
-        // Beginning at a second lets the protocol look back without meeting zero.
-        Now { instant: Instant(micros) + Duration::from_secs(1), unix: super::start::unix_now() }
+        Now { instant: Clock::STARTED + Duration::from_micros(micros), unix: super::start::unix_now() }
     }
 
     fn when(&self, instant: Instant) -> tokio::time::Instant {
-        let since_start = instant.since(Instant(0) + Duration::from_secs(1));
+        let since_start = instant.since(Clock::STARTED);
         tokio::time::Instant::from_std(self.start + since_start)
     }
 }
@@ -360,7 +382,7 @@ impl Run {
 
     fn start(&mut self, job: Job) {
         match job {
-            Job::Dial { peer, addresses } => self.dial(peer, addresses),
+            Job::Dial { peer, addresses, detour } => self.dial(peer, addresses, detour),
             Job::HangUp { conn } => {
                 if let Some(writer) = self.conns.get(&conn) {
                     writer.close();
@@ -378,7 +400,9 @@ impl Run {
             Job::Unshelve { transfer } => self.unshelve(transfer),
             Job::Cut { transfer } => self.cut(transfer),
             Job::Recheck { room } => self.recheck(room),
-            Job::Come { peer, via, token, addresses } => self.come(peer, via, token, addresses),
+            Job::Come { peer, via, token, wish, addresses } => {
+                self.come(Coming { peer, via, token, wish }, addresses);
+            }
         }
     }
 
@@ -397,8 +421,12 @@ impl Run {
                 let _ = answer.send(self.asked(serve, transfer));
                 Ok(())
             }
-            Report::Moved { transfer, peer, moved } => {
-                self.moved(transfer, peer, moved);
+            Report::Moved { transfer, peer, moved, sent } => {
+                self.moved(transfer, peer, moved, sent);
+                Ok(())
+            }
+            Report::Skips { transfer, skipped } => {
+                self.skips(transfer, skipped);
                 Ok(())
             }
             Report::Through { transfer, through } => {
@@ -462,6 +490,12 @@ impl Run {
             }
             Report::Weighed(weighed) => self.weighed(*weighed).await,
             Report::Share(report) => self.share_report(*report).await,
+            Report::Comparison(report) => self.comparison_report(*report).await,
+            Report::Learned(peer) => self.learned(peer).await,
+            Report::Warn => {
+                self.warn_again();
+                Ok(())
+            }
             Report::Failed(error) => Err(error),
         }
     }

@@ -218,7 +218,7 @@ impl Run {
         match found[..] {
             [one] => Ok(one),
             [] => {
-                let code = ErrorCode::NotFound;
+                let code = ErrorCode::NoSuch;
                 Err(says!(code, "You share no folder “{wanted}”. See which: lanyard share --list", wanted))
             }
             _ => Err(invalid(saying!(

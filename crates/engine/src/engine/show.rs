@@ -1,16 +1,17 @@
 //! Messages as user interfaces see them: what was written, and what became of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use lanyard_proto::model::{LogId, PeerId, RoomId, Seq};
+use lanyard_proto::model::{PeerId, RoomId, UnixMillis};
 use lanyard_proto::node::Room;
-use lanyard_proto::rooms::{Content, What, kind};
+use lanyard_proto::rooms::{Content, RoomKind, What, kind};
 use lanyard_proto::wire::entry::Entry;
 
 use crate::api::{Delivery, Message, MessageKind, Note, NoteKind, Quote, Reaction};
 use crate::engine::run::Run;
 use crate::files::shown;
-use crate::store::{About, Shown};
+use crate::store::{About, LogPosition, Shown};
 
 /// What an entry says to a person.
 #[derive(Default)]
@@ -29,6 +30,9 @@ impl Run {
         let Shown { entry, about, .. } = message;
         let held = self.node.room(room).filter(|held| held.counts(entry))?;
         let author = entry.header.author;
+        if self.hides(author) {
+            return None;
+        }
         let deleted = is_taken_back(held, message);
         let mut said = if deleted { Said::taken_back(entry) } else { Said::of(held, message) };
         let (mut author, mut name) = (author, self.author_name(held, entry));
@@ -51,13 +55,14 @@ impl Run {
             author: author.to_string(),
             name,
             mine: author == self.node.me(),
-            time: entry.header.hlc.unix().0,
+            // Of an author whose clock was far ahead, when it came here.
+            time: message.cursor.place.unix().0,
             kind: said.kind.unwrap_or(MessageKind::Unknown),
             text: said.text,
             reply,
             edited: about.edited.as_ref().filter(|_| !deleted).map(|edited| edited.at.0),
             deleted,
-            reactions: if deleted { Vec::new() } else { reactions(about, self.node.me()) },
+            reactions: if deleted { Vec::new() } else { self.reactions(about) },
             mentions: said.mentions.iter().map(ToString::to_string).collect(),
             to_me: about.to_me && !deleted,
             pinned: about.pinned && !deleted,
@@ -66,16 +71,16 @@ impl Run {
             note: said.note,
             transfer: said.transfer,
             cursor: message.cursor.to_string(),
-            delivered: held
-                .holders(entry)
-                .map(|holders| self.delivery(room, entry.log(), entry.header.seq, &holders)),
+            delivered: self.newest_of_ours(held, message).map(|said| {
+                self.delivery(room, entry.header.hlc.unix(), said, &held.holders_of(said.log, said.seq))
+            }),
         })
     }
 
     /// The message that another one answers, as it reads now; only its id if it is not here.
     fn quote(&self, held: &Room, id: &str, quoted: Option<&Shown>) -> Quote {
         let id = id.to_owned();
-        let Some(quoted) = quoted else {
+        let Some(quoted) = quoted.filter(|quoted| !self.hides(quoted.entry.header.author)) else {
             return Quote {
                 id,
                 author: String::new(),
@@ -95,25 +100,73 @@ impl Run {
         }
     }
 
+    fn reactions(&self, about: &About) -> Vec<Reaction> {
+        if about.reactions.iter().any(|(_, author)| self.hides(*author)) {
+            let seen = about.reactions.iter().filter(|(_, author)| !self.hides(*author)).cloned().collect();
+            return reactions(&About { reactions: seen, ..About::default() }, self.node.me());
+        }
+        reactions(about, self.node.me())
+    }
+
     fn author_name(&self, held: &Room, entry: &Entry) -> String {
         let author = entry.header.author;
         let let_in = || held.name_of_member(author).map(str::to_owned);
         self.known_name(author)
-            .or_else(|| held.name_in(entry))
-            .or_else(let_in)
+            .or_else(|| held.name_in(entry).or_else(let_in).map(|name| self.claimed_by(author, name)))
             .unwrap_or_else(|| author.short())
     }
 
-    pub fn delivery(&self, room: RoomId, log: LogId, seq: Seq, holders: &[PeerId]) -> Delivery {
-        let members = self.node.room(room).map_or(0, |held| held.members().len());
-        let of = u32::try_from(members.max(holders.len())).unwrap_or(u32::MAX);
-        let kept_by = self.node.kept_by(room, log, seq).iter().map(ToString::to_string).collect();
+    /// Where the newest of what this device said stands that makes a message read as it does: whoever has an older word only
+    /// does not have that. None where others said it.
+    fn newest_of_ours(&self, held: &Room, message: &Shown) -> Option<LogPosition> {
+        let (me, author) = (self.node.me(), message.entry.header.author);
+        if is_taken_back(held, message) {
+            let mut ours = message.about.deletes.iter().filter(|deleted| deleted.by == me);
+            return ours.find(|_| held.may_delete(me, author)).map(|deleted| deleted.position);
+        }
+        let edited = message.about.edited.as_ref().map(|edited| edited.position);
+        (author == me).then(|| edited.unwrap_or_else(|| LogPosition::of(&message.entry)))
+    }
+
+    /// Who holds what this device said last of a message from `at`, of those whom it concerns: in an open room, where anybody
+    /// may come, those who were here [when](STAYING) the message was said or since; and whoever holds it, in the room or out
+    /// by now.
+    pub fn delivery(&self, room: RoomId, at: UnixMillis, said: LogPosition, holders: &[PeerId]) -> Delivery {
+        let mut concerned: BTreeSet<PeerId> = holders.iter().copied().collect();
+        if let Some(held) = self.node.room(room) {
+            let is_open = held.record().kind == RoomKind::Open;
+            let staying = STAYING.max(self.node.presence().interval() * LEASE_INTERVALS);
+            let since = UnixMillis(at.0.saturating_sub(staying.as_millis() as u64));
+            let was_here = |peer: &PeerId| {
+                let last_seen = self.node.presence().peer(*peer).map(|known| known.last_seen);
+                self.node.is_online(*peer) || last_seen.is_some_and(|last_seen| last_seen >= since)
+            };
+            concerned.extend(held.members().into_iter().filter(|peer| !is_open || was_here(peer)));
+        }
+        let kept_by = self.node.kept_by(room, said.log, said.seq).iter().map(ToString::to_string).collect();
         Delivery {
             to: holders.iter().map(ToString::to_string).collect(),
-            names: holders.iter().map(|holder| self.name_of(*holder)).collect(),
-            of,
+            names: self.told_apart(holders, &concerned),
+            of: u32::try_from(concerned.len()).unwrap_or(u32::MAX),
             kept_by,
         }
+    }
+}
+
+impl Run {
+    /// What these call themselves, with the short id behind it where others do as well.
+    fn told_apart(&self, these: &[PeerId], among: &BTreeSet<PeerId>) -> Vec<String> {
+        let mut namesakes: BTreeMap<String, u32> = BTreeMap::new();
+        for peer in among {
+            *namesakes.entry(self.name_of(*peer)).or_default() += 1;
+        }
+        let told = these.iter().map(|peer| match self.name_of(*peer) {
+            name if namesakes.get(&name).is_some_and(|many| *many > 1) => {
+                format!("{name} ({})", peer.short())
+            }
+            name => name,
+        });
+        told.collect()
     }
 }
 
@@ -154,7 +207,7 @@ impl Said {
 pub fn is_taken_back(held: &Room, message: &Shown) -> bool {
     let header = &message.entry.header;
     matches!(header.kind, kind::TEXT | kind::OFFER)
-        && message.about.deletes.iter().any(|author| held.may_delete(*author, header.author))
+        && message.about.deletes.iter().any(|deleted| held.may_delete(deleted.by, header.author))
 }
 
 /// The emoji that most people put there, in the order of the first of each; this device before others.
@@ -176,6 +229,11 @@ fn reactions(about: &About, me: PeerId) -> Vec<Reaction> {
     most.into_iter().map(reaction).collect()
 }
 
+/// Whoever was last heard so long before a message was said counts as having been here: a device that goes without a word
+/// is taken for present until its lease ends, and must not fall out of the count with that.
+const STAYING: Duration = Duration::from_secs(60);
+/// The same where many are here, in intervals between announcements.
+const LEASE_INTERVALS: u32 = 4;
 /// The beginning of a message that is quoted.
 const QUOTED_CHARACTERS: usize = 200;
 /// Emoji shown on one message: two rows of a window.

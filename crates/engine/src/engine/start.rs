@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, TransferRecord};
+use lanyard_proto::effects::{Loaded, LoadedLog, LoadedRoom, TransferRecord, Trust};
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{LogId, PeerId, Platform, RoomId, Span, UnixMillis};
 use lanyard_proto::node::{Node, Profile};
@@ -17,28 +17,32 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::api::{ApiError, ErrorCode};
 use crate::config::{Config, Multicast};
+use crate::engine::comparing::Comparing;
 use crate::engine::detours::Detours;
 use crate::engine::gate::Gate;
 use crate::engine::handle::{COMMANDS, EVENTS, Handle};
 use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
+use crate::engine::naming::own_name;
 use crate::engine::news::News;
 use crate::engine::progress::ProgressBoard;
-use crate::engine::queue::lay_accepted;
+use crate::engine::queue::{Looks, lay_accepted};
 use crate::engine::run::{CAUSES, Clock, FRAMES, Run};
 use crate::engine::shares::Shares;
+use crate::engine::trust::Trusting;
 use crate::engine::view::{FINISHED_TRANSFERS, Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
 use crate::files::{Handles, Lists, Pasted, Shelf};
+use crate::net::cut::Shunned;
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
 use crate::net::stream::Listener;
 use crate::net::tls::Credentials;
 use crate::says;
-use crate::store::{Settings, Store, StoreError, profile};
+use crate::store::{LogPosition, OwnMessage, Settings, Store, StoreError, profile};
 
 /// Opens everything that can fail before the node is told to be running.
-pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
+pub async fn start(config: Config, looks: Looks) -> Result<(Run, Handle), ApiError> {
     for address in &config.peers {
         check_address(address)?;
     }
@@ -84,6 +88,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let me = Profile {
         name: settings.name.clone().unwrap_or_default(),
         platform,
+        avatar: settings.avatar.clone(),
         tcp_port,
         network: config.network.clone(),
     };
@@ -92,6 +97,12 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| ApiError::new(ErrorCode::Internal, error.to_string()))?;
     let (mut node, effects) = Node::new(identity, me, loaded, seed, clock.now());
+    let called = node.presence().peers().map(|peer| (peer.id, peer.name.as_str()));
+    let called = called.chain([(node.me(), node.profile().name.as_str())]);
+    let trusting = Trusting::new(store.acquaintances().await?, called);
+    let shunned = Shunned::default();
+    let blocked = node.presence().peers().filter(|peer| peer.trust == Trust::Blocked);
+    blocked.for_each(|peer| shunned.shun(peer.id, true));
     lay_accepted(&mut node, &view, &settings, &config).await;
     claim_what_was_fetched(&mut node, &shelf);
     let given = |record: &&TransferRecord| match record.from == node.me() {
@@ -121,6 +132,7 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         shelf,
         lists: Lists::default(),
         handles: Handles::new(),
+        looks,
         gate: Gate::default(),
         sockets,
         watch,
@@ -137,10 +149,13 @@ pub async fn start(config: Config) -> Result<(Run, Handle), ApiError> {
         standing: HashMap::new(),
         keeping: Default::default(),
         shares,
+        trusting,
+        comparing: Comparing::default(),
         pulls: HashMap::new(),
         serves: HashMap::new(),
         next_serve: 0,
         detours: Detours::default(),
+        shunned,
         requests: requested,
         arrivals,
         reports,
@@ -193,10 +208,8 @@ fn open_sockets(config: &Config) -> Result<Sockets, ApiError> {
 async fn chosen(store: &Store, config: &Config) -> Result<Settings, ApiError> {
     let stored = store.settings().await?;
     let mut settings = stored.clone();
-    if let Some(name) =
-        config.name.as_deref().map(|name| clean_line(name, MAX_NAME)).filter(|name| !name.is_empty())
-    {
-        settings.name = Some(name);
+    if let Some(name) = &config.name {
+        settings.name = Some(own_name(name)?);
         settings.named = true;
     }
     if let Some(downloads) = &config.downloads {
@@ -270,11 +283,17 @@ async fn sent(store: &Store, room: &LoadedRoom, me: PeerId) -> Result<VecDeque<S
     own.sort_by_key(|log| log.newest);
     let mut sent = VecDeque::new();
     for log in own.into_iter().map(|log| log_id(me, log.nonce)) {
-        let holds = |covered: &(PeerId, LogId, Span), seq| covered.1 == log && covered.2.contains(seq);
-        let holders = |seq| room.covered.iter().filter(|covered| holds(covered, seq)).count();
-        let newest = store.newest_of(room.record.id, log, SENT_WATCHED as u32).await?;
+        // What was said last of a message may stand in a later log.
+        let holds = |covered: &(PeerId, LogId, Span), said: &LogPosition| {
+            covered.1 == said.log && covered.2.contains(said.seq)
+        };
+        let holders = |said: &LogPosition| room.covered.iter().filter(|covered| holds(covered, said)).count();
+        let newest = store.newest_sent(room.record.id, log, SENT_WATCHED as u32).await?;
         let newest = newest.into_iter().rev();
-        sent.extend(newest.map(|(seq, id)| Sent { log, seq, id, told: holders(seq), kept: Vec::new() }));
+        sent.extend(newest.map(|OwnMessage { id, at, newest }| {
+            let told = holders(&newest);
+            Sent { position: newest, id, at, told, kept: Vec::new() }
+        }));
         sent.drain(..sent.len().saturating_sub(SENT_WATCHED));
     }
     Ok(sent)

@@ -1,7 +1,9 @@
 //! Stories of whole nodes in one process, without multicast: they know each other by address.
 
 mod arrivals;
+mod avatar;
 mod choosing;
+mod delivered;
 mod facts;
 mod mailbox;
 mod messages;
@@ -10,6 +12,8 @@ mod private;
 mod queue;
 mod sentences;
 mod shares;
+mod telling;
+mod trust;
 
 use std::path::Path;
 use std::time::Duration;
@@ -45,6 +49,7 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
         ann.handle()
             .call(Command::Configure {
                 name,
+                avatar: None,
                 downloads: None,
                 history_days: None,
                 history_bytes: None,
@@ -53,6 +58,7 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
                 upload_limit: None,
                 download_limit: None,
                 transfers_at_once: None,
+                relay: None,
             })
             .await
             .unwrap();
@@ -75,6 +81,7 @@ async fn a_new_name_is_told_only_once_it_is_kept() {
     let name = Some("Annabel".to_owned());
     let renamed = Command::Configure {
         name,
+        avatar: None,
         downloads: None,
         history_days: None,
         history_bytes: None,
@@ -83,6 +90,7 @@ async fn a_new_name_is_told_only_once_it_is_kept() {
         upload_limit: None,
         download_limit: None,
         transfers_at_once: None,
+        relay: None,
     };
     let named = tokio::spawn(async move { handle.call(renamed).await });
     while snapshot(&ann).await.me.name != "Annabel" {}

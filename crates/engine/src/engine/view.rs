@@ -3,24 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use lanyard_proto::effects::{TransferRecord, Trust as NodeTrust};
-use lanyard_proto::model::{self, EntryId, LogId, PeerId, RoomId, Seq, TransferId};
+use lanyard_proto::effects::TransferRecord;
+use lanyard_proto::model::{self, EntryId, PeerId, RoomId, TransferId, UnixMillis};
 use lanyard_proto::node::Dropped as NodeDropped;
 use lanyard_proto::rooms::{self, LOBBY};
-use lanyard_proto::transfer::{Failure, Part, Receipt, TransferState as NodeState};
+use lanyard_proto::transfer::{Part, Receipt, TransferState as NodeState};
+use lanyard_proto::wire::codec::DecodeError;
 
 use crate::api::{
-    ApiError, Dropped, ErrorCode, Interface, ListedRoom, Me, Network, Peer, Platform, Receiver, Room,
-    RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
+    Dropped, DroppedReason, Interface, ListedRoom, Me, Network, Peer, Platform, Receiver, Room, RoomKind,
+    Snapshot, Transfer, TransferDirection, TransferState,
 };
 use crate::config::Multicast;
 use crate::engine::private::{api_role, membership};
 use crate::engine::run::Run;
 use crate::files::shown;
-use crate::saying;
-use crate::saying::{Filling, Saying};
-use crate::says;
-use crate::store::{Counts, Cursor, Number, Shown, TransferNote};
+use crate::store::{Counts, Cursor, LogPosition, Number, Shown, TransferNote};
 
 /// What the node does not keep and user interfaces want to see.
 #[derive(Default)]
@@ -58,11 +56,13 @@ pub struct Judging {
     pub is_busy: bool,
 }
 
-/// A message of ours, and what was told of it.
+/// What we said last of a message, and what was told of that.
 pub struct Sent {
-    pub log: LogId,
-    pub seq: Seq,
+    pub position: LogPosition,
+    /// The message.
     pub id: EntryId,
+    /// When that was said.
+    pub at: UnixMillis,
     /// Of how many devices that hold it.
     pub told: usize,
     /// Of which devices that keep it for the other side.
@@ -76,6 +76,8 @@ pub struct TransferView {
     pub no_space: bool,
     /// The device that passes on what is fetched, or did at the end; only in the run in which it did.
     pub through: Option<PeerId>,
+    /// Links, special files and what may not be read: listed, and not sent. Known in the run in which it is offered or fetched.
+    pub skipped: u64,
     /// The state that was last told.
     pub told: Option<NodeState>,
     /// The place in the queue that was last told.
@@ -103,6 +105,7 @@ impl Run {
             rooms: self.rooms(),
             transfers: self.transfers(),
             mailbox: self.mailbox(),
+            comparisons: self.comparisons(),
         }
     }
 
@@ -112,6 +115,7 @@ impl Run {
             id: me.to_string(),
             short: me.short(),
             name: self.node.profile().name.clone(),
+            avatar: self.avatar_of(me),
             downloads: self
                 .settings
                 .downloads
@@ -128,6 +132,7 @@ impl Run {
             upload_limit: self.upload_limit(),
             download_limit: self.download_limit(),
             transfers_at_once: self.transfers_at_once(),
+            relaying: self.relaying(),
         }
     }
 
@@ -144,6 +149,7 @@ impl Run {
             tcp_port: self.tcp_port,
             multicast: self.config.multicast == Multicast::On,
             interfaces: interfaces.collect(),
+            clock_off: self.node.clock_off().map(|millis| millis / 1000),
             dropped: dropped.collect(),
         }
     }
@@ -158,6 +164,7 @@ impl Run {
             id: id.to_string(),
             short: id.short(),
             name: self.name_of(id),
+            avatar: self.avatar_of(id),
             online: self.node.is_online(id),
             addresses: record.addresses.iter().map(ToString::to_string).collect(),
             platform: match record.platform {
@@ -166,12 +173,9 @@ impl Run {
                 model::Platform::Windows => Platform::Windows,
                 model::Platform::Other => Platform::Other,
             },
-            trust: match record.trust {
-                NodeTrust::Unknown => Trust::Unknown,
-                NodeTrust::Pinned => Trust::Pinned,
-                NodeTrust::Verified => Trust::Verified,
-                NodeTrust::Blocked => Trust::Blocked,
-            },
+            trust: self.trust_of(id),
+            alike: self.alike(id),
+            accept_bytes: self.accept_bytes(id),
             last_seen: record.last_seen.0,
         })
     }
@@ -245,8 +249,8 @@ impl Run {
         let known = self.node.transfers().map(|record| record.id);
         let earlier = self.view.transfers.iter().filter(|(_, view)| view.record.is_some()).map(|(id, _)| *id);
         let ids: std::collections::BTreeSet<TransferId> = known.chain(earlier).collect();
-        let shown =
-            ids.into_iter().filter_map(|id| self.transfer(id).filter(|shown| !self.is_quiet(id, shown)));
+        let is_shown = |id, shown: &Transfer| !self.is_quiet(id, shown) && !self.is_hidden(id);
+        let shown = ids.into_iter().filter_map(|id| self.transfer(id).filter(|shown| is_shown(id, shown)));
         let mut transfers: Vec<Transfer> = shown.collect();
         transfers.sort_by_key(|transfer| std::cmp::Reverse(transfer.finished));
         let mut over = 0;
@@ -256,6 +260,11 @@ impl Run {
         });
         transfers.sort_by(|one, other| other.offered.cmp(&one.offered).then_with(|| one.id.cmp(&other.id)));
         transfers
+    }
+
+    /// Whether somebody offers it of whom nothing is shown.
+    fn is_hidden(&self, id: TransferId) -> bool {
+        self.node.transfer(id).is_some_and(|record| self.hides(record.from))
     }
 
     pub fn transfer(&self, id: TransferId) -> Option<Transfer> {
@@ -306,6 +315,7 @@ impl Run {
             here: note.map_or(0, |note| note.here),
             placed: note.filter(|_| !outgoing).map(|note| note.placed.clone()).unwrap_or_default(),
             failed_files: note.map_or(0, |note| note.failed),
+            skipped: self.view.transfers.get(&record.id).map_or(0, |view| view.skipped),
             receivers,
             finished: record.finished.map(|at| at.0),
             place: self.node.place(record.id),
@@ -326,7 +336,7 @@ impl Run {
     }
 
     /// How many devices an own offer is for, and who of them has not answered.
-    fn audience(&self, record: &TransferRecord) -> (u32, Vec<String>) {
+    pub fn audience(&self, record: &TransferRecord) -> (u32, Vec<String>) {
         let answered = |peer: &PeerId| record.receipts.iter().any(|(of, _)| of == peer);
         let Some(room) = self.node.room(record.room) else { return (0, Vec::new()) };
         let open = room.record().kind == rooms::RoomKind::Open;
@@ -372,44 +382,6 @@ impl Run {
         let [(_, receipt)] = record.receipts[..] else { return None };
         part_of(receipt).filter(|_| record.state == NodeState::Done)
     }
-
-    /// Why a transfer failed or waits: what was noted here, or what the state says.
-    fn problem(&self, record: &TransferRecord, noted: Option<&Filling>) -> Option<ApiError> {
-        let other = self.name_of(record.from);
-        let no_space = self.view.transfers.get(&record.id).is_some_and(|view| view.no_space);
-        match record.state {
-            NodeState::Failed(failure) => {
-                let unshared = failure == Failure::Refused && record.share().is_some();
-                let sentence = if unshared { unshared_sentence() } else { failure_sentence(failure) };
-                Some(ApiError::says(failure_code(failure), noting(sentence, noted)))
-            }
-            NodeState::Waiting if record.paused => None,
-            NodeState::Waiting if self.node.is_held(record.id) => Some(says!(
-                ErrorCode::Refused,
-                "Paused by {other}, who offers it. It goes on by itself when {other} resumes it.",
-                other
-            )),
-            NodeState::Waiting if no_space => {
-                let sentence =
-                    saying!("There is not enough space where the files should go. It goes on when there is.");
-                Some(ApiError::says(ErrorCode::Storage, noting(sentence, noted)))
-            }
-            NodeState::Waiting if !self.node.is_online(record.from) => Some(says!(
-                ErrorCode::Network,
-                "{other} is not here. It goes on when {other} is back.",
-                other
-            )),
-            NodeState::Waiting => noted.map(|noted| {
-                says!(
-                    ErrorCode::Network,
-                    "The connection to {other} was lost; trying again. ({noted})",
-                    other,
-                    noted
-                )
-            }),
-            _ => None,
-        }
-    }
 }
 
 /// The digest of a single file is its SHA-256: an own offer knows it from the receipt.
@@ -453,59 +425,19 @@ fn receipt_state(receipt: Receipt) -> TransferState {
     }
 }
 
-fn noting(sentence: Saying, noted: Option<&Filling>) -> Saying {
-    match noted {
-        Some(noted) => saying!("{sentence} ({noted})", sentence, noted),
-        None => sentence,
-    }
-}
-
-pub fn failure_sentence(failure: Failure) -> Saying {
-    match failure {
-        Failure::DiskFull => {
-            saying!("There is not enough space where the files should go. Free some, then accept again.")
-        }
-        Failure::Unwritable => {
-            saying!("The files cannot be written where they should go. Choose another folder.")
-        }
-        Failure::SourceChanged => saying!("A file changed at the sender. Ask for it to be sent again."),
-        Failure::SourceGone => {
-            saying!(
-                "A file is no longer there at the sender. Ask for it to be sent again, or accept again when it is back."
-            )
-        }
-        Failure::Corrupt => {
-            saying!("What arrived is not what was sent. Accept again to fetch what is missing.")
-        }
-        Failure::Refused => saying!("The sender no longer offers it to you. Ask for it to be sent again."),
-        Failure::Protocol => {
-            saying!("The sender's program sent something that makes no sense. Update both programs.")
-        }
-    }
-}
-
-/// Where the holder says no to what was asked for of a shared folder.
-fn unshared_sentence() -> Saying {
-    saying!("It is no longer shared with you, or was not fetched in time. Resume it to ask for it anew.")
-}
-
-pub fn failure_code(failure: Failure) -> ErrorCode {
-    match failure {
-        Failure::DiskFull | Failure::Unwritable | Failure::SourceChanged | Failure::SourceGone => {
-            ErrorCode::Storage
-        }
-        Failure::Refused => ErrorCode::Refused,
-        Failure::Corrupt | Failure::Protocol => ErrorCode::Network,
-    }
-}
-
-fn dropped_reason(reason: NodeDropped) -> String {
+fn dropped_reason(reason: NodeDropped) -> DroppedReason {
     match reason {
-        NodeDropped::Datagram(error) => format!("datagram {error}"),
-        NodeDropped::Replay => "datagram heard before".to_owned(),
-        NodeDropped::Body => "datagram with a body that makes no sense".to_owned(),
-        NodeDropped::Frame => "frame that makes no sense".to_owned(),
-        NodeDropped::Entry => "entry that is not genuine".to_owned(),
+        NodeDropped::Datagram(DecodeError::Truncated) => DroppedReason::Truncated,
+        NodeDropped::Datagram(DecodeError::TooLong) => DroppedReason::TooLong,
+        NodeDropped::Datagram(DecodeError::Foreign) => DroppedReason::Foreign,
+        NodeDropped::Datagram(DecodeError::Version) => DroppedReason::OtherVersion,
+        NodeDropped::Datagram(DecodeError::OtherNetwork) => DroppedReason::OtherNetwork,
+        NodeDropped::Datagram(DecodeError::Malformed) => DroppedReason::Malformed,
+        NodeDropped::Datagram(DecodeError::Signature) => DroppedReason::BadSignature,
+        NodeDropped::Replay => DroppedReason::Replayed,
+        NodeDropped::Body => DroppedReason::BadBody,
+        NodeDropped::Frame => DroppedReason::BadFrame,
+        NodeDropped::Entry => DroppedReason::BadEntry,
     }
 }
 

@@ -1,8 +1,10 @@
-//! Which disk a folder is on, and how much is free there.
+//! Which disk a folder is on, how much is free there, and how much of that is left to everybody else.
 
 use std::path::{Path, PathBuf};
 
 use super::names::{LEAST_NAME_BYTES, MAX_NAME_BYTES};
+use crate::saying;
+use crate::saying::{Bytes, Filling};
 
 /// What is to be known of a folder before files go there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,12 +13,48 @@ pub struct Disk {
     pub number: u64,
     /// Bytes that may be used; `None` where the system cannot say.
     pub free: Option<u64>,
+    /// Bytes that it has in all.
+    pub size: Option<u64>,
+}
+
+/// Who wants files to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// A person, who may fill a disk as far as it goes on working.
+    Person,
+    /// The rule that a node was started with: others must not be able to fill a disk that nobody watches.
+    Rule,
+}
+
+/// There is no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lack {
+    pub needed: u64,
+    pub free: u64,
+    /// What is left free for the database, the journal and everybody else.
+    pub kept: u64,
+}
+
+impl Lack {
+    /// Where, how much is needed and how much is free.
+    pub fn filling(self, folder: &Path) -> Filling {
+        let [needed, free, kept] = [self.needed, self.free, self.kept].map(Bytes);
+        saying!(
+            "{folder}: {needed} needed, {free} free, and {kept} are to stay free",
+            folder,
+            needed,
+            free,
+            kept
+        )
+        .into()
+    }
 }
 
 /// Looks at the disk that a folder is on, or would be on once it is made. Blocks.
 pub fn disk_of(folder: &Path) -> Disk {
     let there = nearest(folder);
-    Disk { number: number_of(&there), free: fs4::available_space(&there).ok() }
+    let (free, size) = (fs4::available_space(&there).ok(), fs4::total_space(&there).ok());
+    Disk { number: number_of(&there), free, size }
 }
 
 /// Bytes that a name may have in a folder, or in what will be made in it: those of [`MAX_NAME_BYTES`] that its disk holds, as
@@ -43,11 +81,27 @@ fn nearest(folder: &Path) -> PathBuf {
 }
 
 /// Whether so many bytes find room, with what is left for everybody else. Where the system cannot say, writing will.
-pub fn has_room(disk: Disk, bytes: u64) -> Result<(), u64> {
-    let needed = bytes.saturating_add(super::staging::KEEP_FREE);
+///
+/// # Errors
+/// What is lacking.
+pub fn has_room(disk: Disk, bytes: u64, whose: Whose) -> Result<(), Lack> {
+    let kept = whose.leaves_free(disk);
     match disk.free {
-        Some(free) if free < needed && bytes > 0 => Err(needed),
+        Some(free) if bytes > 0 && free < bytes.saturating_add(kept) => {
+            Err(Lack { needed: bytes, free, kept })
+        }
         _ => Ok(()),
+    }
+}
+
+impl Whose {
+    /// Bytes of a disk that stay free.
+    fn leaves_free(self, disk: Disk) -> u64 {
+        match (self, disk.size) {
+            (Whose::Person, Some(size)) => (size / 100).clamp(LEAST_KEPT, MOST_KEPT),
+            (Whose::Person, None) => MOST_KEPT,
+            (Whose::Rule, size) => (size.unwrap_or(0) / 20).max(KEPT_FROM_OTHERS),
+        }
     }
 }
 
@@ -68,6 +122,13 @@ fn number_of(there: &Path) -> u64 {
     }
     hasher.finish()
 }
+
+/// Of a small disk a hundredth stays free, so that a stick can be used; of a large one no more than the database and the
+/// journal need for long.
+const LEAST_KEPT: u64 = 1 << 20;
+const MOST_KEPT: u64 = 64 << 20;
+/// What others send without being asked leaves a twentieth of the disk, and at least this.
+const KEPT_FROM_OTHERS: u64 = 1 << 30;
 
 #[cfg(test)]
 mod tests {
@@ -95,11 +156,36 @@ mod tests {
     }
 
     #[test]
-    fn some_room_is_left_for_everybody_else() {
-        let disk = |free| Disk { number: 0, free };
-        assert_eq!(has_room(disk(Some(200 << 20)), 100 << 20), Ok(()));
-        assert_eq!(has_room(disk(Some(150 << 20)), 100 << 20), Err(164 << 20));
-        assert_eq!(has_room(disk(Some(0)), 0), Ok(()));
-        assert_eq!(has_room(disk(None), u64::MAX), Ok(()));
+    fn a_person_fills_a_small_disk_to_a_hundredth_and_a_large_one_to_some_megabytes() {
+        let room = |size, free, bytes| {
+            has_room(Disk { number: 0, free, size }, bytes, Whose::Person).map_err(|lack| lack.kept)
+        };
+        let (stick, large) = (Some(128_000_000), Some(1 << 40));
+        assert_eq!(room(stick, Some(62_914_560), 400_000), Ok(()));
+        assert_eq!(room(stick, Some(62_914_560), 61_000_000), Ok(()));
+        assert_eq!(room(stick, Some(62_914_560), 62_000_000), Err(1_280_000));
+        assert_eq!(room(Some(10_000_000), Some(2_000_000), 1_000_000), Err(1 << 20));
+        assert_eq!(room(large, Some(200 << 20), 100 << 20), Ok(()));
+        assert_eq!(room(large, Some(150 << 20), 100 << 20), Err(64 << 20));
+        assert_eq!(room(large, Some(0), 0), Ok(()));
+        assert_eq!(room(None, None, u64::MAX), Ok(()));
+    }
+
+    #[test]
+    fn a_rule_leaves_a_twentieth_and_never_less_than_a_gigabyte() {
+        let room = |size, free, bytes| {
+            let disk = Disk { number: 0, free: Some(free), size: Some(size) };
+            has_room(disk, bytes, Whose::Rule).map_err(|lack| lack.kept)
+        };
+        assert_eq!(room(100 << 30, 8 << 30, 2 << 30), Ok(()));
+        assert_eq!(room(100 << 30, 8 << 30, 4 << 30), Err(5 << 30));
+        assert_eq!(room(8 << 30, 3 << 29, 1 << 30), Err(1 << 30));
+    }
+
+    #[test]
+    fn what_is_lacking_is_said_in_units_that_people_read() {
+        let lack = Lack { needed: 1_200_000_000, free: 300_000_000, kept: 64 << 20 };
+        let said = lack.filling(Path::new("/mnt/stick")).to_string();
+        assert_eq!(said, "/mnt/stick: 1.2 GB needed, 300.0 MB free, and 67.1 MB are to stay free");
     }
 }

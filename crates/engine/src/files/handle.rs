@@ -6,6 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use data_encoding::HEXLOWER;
+#[cfg(unix)]
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use super::names::shown;
 use crate::api::FileHandle;
@@ -63,6 +65,45 @@ impl Handles {
     }
 }
 
+/// A whole path as text. On Unix one whose bytes are no Unicode is spelled as a `file:` URL, which no path begins like.
+pub fn spelled_path(path: &Path) -> Option<String> {
+    path.to_str().map(str::to_owned).or_else(|| url_of(path))
+}
+
+/// Reads what [`spelled_path`] wrote.
+pub fn read_path(text: &str) -> PathBuf {
+    text.strip_prefix(URL).and_then(path_of_url).unwrap_or_else(|| PathBuf::from(text))
+}
+
+#[cfg(unix)]
+fn url_of(path: &Path) -> Option<String> {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    path.is_absolute().then(|| format!("{URL}{}", percent_encode(bytes, RESERVED)))
+}
+
+#[cfg(unix)]
+fn path_of_url(url: &str) -> Option<PathBuf> {
+    use std::os::unix::ffi::OsStringExt;
+    let bytes: Vec<u8> = percent_decode_str(url).collect();
+    Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))
+}
+
+/// What is no Unicode there is no name that other programs could use either.
+#[cfg(not(unix))]
+fn url_of(_: &Path) -> Option<String> {
+    None
+}
+
+#[cfg(not(unix))]
+fn path_of_url(_: &str) -> Option<PathBuf> {
+    None
+}
+
+const URL: &str = "file://";
+/// What means something else in a URL.
+#[cfg(unix)]
+const RESERVED: &AsciiSet = &CONTROLS.add(b'%').add(b' ').add(b'?').add(b'#');
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,6 +120,24 @@ mod tests {
         assert_eq!(handles.path(&admitted.handle), Some(file));
         assert!(handles.admit(folder.path()).unwrap().folder);
         assert_eq!(handles.path("0123"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_no_unicode_is_told_as_text_and_read_again() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        for name in [&b"bad\xff 100% #1?"[..], b"file:", "caf\u{e9}".as_bytes()] {
+            let path = folder.path().join(std::ffi::OsStr::from_bytes(name));
+            assert_eq!(read_path(&spelled_path(&path).unwrap()), path);
+        }
+        let odd = folder.path().join(std::ffi::OsStr::from_bytes(b"bad\xff"));
+        fs::write(&odd, b"12345").unwrap();
+        let told = spelled_path(&odd).unwrap();
+        assert!(told.starts_with("file:///") && told.ends_with("/bad%FF"), "{told}");
+        let mut handles = Handles::new();
+        let admitted = handles.admit(&read_path(&told)).unwrap();
+        assert_eq!((admitted.name.as_str(), handles.path(&admitted.handle)), ("bad\u{fffd}", Some(odd)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use lanyard_proto::detour::Way;
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{Bitmap, Failure, Link, PAGE_LEAVES, Role};
@@ -43,26 +44,6 @@ pub struct Dialled<S> {
     pub way: Way,
 }
 
-/// How a connection came about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    Direct,
-    /// The holder cannot be dialled; it dialled this device because it was asked to.
-    Knocked,
-    /// Neither can dial the other: this device passes on what it cannot read.
-    Relayed(PeerId),
-}
-
-impl Way {
-    /// The device that passes it on.
-    pub fn through(self) -> Option<PeerId> {
-        match self {
-            Way::Relayed(through) => Some(through),
-            Way::Direct | Way::Knocked => None,
-        }
-    }
-}
-
 /// What a pull tells while it runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Told {
@@ -70,6 +51,8 @@ pub enum Told {
     Moved(u64),
     /// Bytes go through this device from now on; or through none any more.
     Through(Option<PeerId>),
+    /// So much in the list is skipped, and not sent.
+    Skips(u64),
 }
 
 /// What a holder has to say.

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lanyard_proto::model::{PeerId, TransferId};
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{Bitmap, Failure, Layout};
-use lanyard_proto::wire::file::{Frame, ItemKind, Source};
+use lanyard_proto::wire::file::{Frame, Item, ItemKind, Source};
 use sha2::{Digest, Sha256};
 
 use super::choice::{Choice, ChoiceError, path_of};
@@ -16,7 +16,7 @@ use super::dials::Dials;
 use super::holding::Holding;
 use super::link::{Dial, Open, nonsense};
 use super::list::{List, is_file};
-use super::shelf::Shelf;
+use super::shelf::{Failures, Shelf};
 use super::staging::{self, PullError};
 use crate::saying;
 
@@ -55,6 +55,8 @@ enum Contained {
 /// What is known of what came.
 enum Came {
     Nothing,
+    /// Nothing; of an own offer these could not be given.
+    Went(Failures),
     /// What it says now.
     Held,
     /// What an earlier run wrote down.
@@ -77,6 +79,8 @@ pub struct Entry {
     /// Verified bytes.
     pub moved: u64,
     pub failure: Option<Failure>,
+    /// Of a folder: whether something that was chosen in it is not here.
+    pub lacks: bool,
 }
 
 /// Finds the list of an offer: here, where an earlier run left it, or with whoever has the offer. Nothing touches the disk.
@@ -94,8 +98,10 @@ pub async fn contents<D: Dial>(
         return Ok(Contents { list: Contained::Held(holding), came: Came::Held });
     }
     let known = lists.get(asked.transfer);
-    let of = asked.clone();
-    let left = tokio::task::spawn_blocking(move || left(&of, known)).await.expect("disk work does not panic");
+    let (of, failed) = (asked.clone(), shelf.failures(asked.transfer));
+    let left = tokio::task::spawn_blocking(move || left(&of, known, failed))
+        .await
+        .expect("disk work does not panic");
     if let Some(left) = left {
         if let Contained::Read(listed) = &left.list {
             lists.keep(asked.transfer, listed.clone());
@@ -104,15 +110,15 @@ pub async fn contents<D: Dial>(
     }
     let unreadable = |error: io::Error| PullError::failed(Failure::Unwritable, error);
     let own = shelf.load(asked.transfer).await.map_err(unreadable)?;
-    let bytes = match own {
-        Some(offered) => offered.manifest,
-        None => fetch(&asked, Dials::new(dial, asked.author, sources)).await?,
+    let (bytes, came) = match own {
+        Some(offered) => (offered.manifest, Came::Went(shelf.failures(asked.transfer))),
+        None => (fetch(&asked, Dials::new(dial, asked.author, sources)).await?, Came::Nothing),
     };
     let listed =
         tokio::task::spawn_blocking(move || List::read(bytes)).await.expect("reading does not panic");
     let listed = Arc::new(listed.ok_or_else(|| nonsense(saying!("a list that is none")))?);
     lists.keep(asked.transfer, listed.clone());
-    Ok(Contents { list: Contained::Read(listed), came: Came::Nothing })
+    Ok(Contents { list: Contained::Read(listed), came })
 }
 
 impl Contents {
@@ -142,16 +148,7 @@ impl Contents {
         while entries.len() < most {
             let Some((item, behind)) = items.next() else { return Some((entries, None)) };
             let is_chosen = chosen.is_none_or(|chosen| chosen.items().has(at.item));
-            let mut entry = Entry {
-                path: path_of(&item.components),
-                size: item.size,
-                kind: item.kind,
-                chosen: is_chosen,
-                whole: false,
-                here: false,
-                moved: 0,
-                failure: None,
-            };
+            let mut entry = Entry { chosen: is_chosen, ..Entry::of(&item) };
             if is_file(item.kind) {
                 // A place that was made up leads to no file.
                 if at.file >= layout.files() {
@@ -165,6 +162,46 @@ impl Contents {
         }
         let next = items.next().is_some().then(|| at.to_string());
         Some((entries, next))
+    }
+
+    /// Says of folders on a page whether something in them is missing. They come before what is in them, so that is looked
+    /// for from the first one on until all of them are behind.
+    pub fn look_into_folders(&self, after: Option<&str>, entries: &mut [Entry], chosen: Option<&Choice>) {
+        let Some(mut at) = after.map_or(Some(At::default()), At::parse) else { return };
+        let (list, layout) = self.parts();
+        // Those around the item that is looked at: how deep each lies, and where it is on the page.
+        let mut around: Vec<(usize, usize)> = Vec::new();
+        for (place, (item, _)) in list.from(at.byte).enumerate() {
+            let depth = item.components.len();
+            around.retain(|(folder, _)| *folder < depth);
+            if place >= entries.len() && around.is_empty() {
+                return;
+            }
+            if is_file(item.kind) {
+                if at.file >= layout.files() {
+                    return;
+                }
+                let mut entry = Entry::of(&item);
+                self.fill_in(&mut entry, at.file, layout);
+                at.file += 1;
+                let wanted = chosen.is_none_or(|chosen| chosen.items().has(at.item));
+                if wanted && !entry.whole && !entry.here {
+                    around.iter().for_each(|(_, folder)| entries[*folder].lacks = true);
+                }
+            } else if item.kind == ItemKind::Folder && place < entries.len() {
+                around.push((depth, place));
+            }
+            at.item = at.item.saturating_add(1);
+        }
+    }
+
+    /// Whether it is known which files of an own offer could not be given.
+    pub fn knows_failures(&self) -> bool {
+        match (&self.came, &self.list) {
+            (Came::Went(failed), _) => !failed.files.is_empty(),
+            (Came::Held, Contained::Held(holding)) => !holding.lock().failed.is_empty(),
+            _ => false,
+        }
     }
 
     fn parts(&self) -> (&List, &Layout) {
@@ -190,11 +227,29 @@ impl Contents {
                 (entry.whole, entry.here) = (held.whole.has(file), held.here.has(file));
                 entry.moved = if entry.whole { entry.size } else { moved(&held.have) };
             }
+            (Came::Went(failed), _) => entry.failure = failed.files.get(&file).copied(),
             (Came::Before { have, whole }, _) => {
                 entry.whole = whole.has(file);
                 entry.moved = if entry.whole { entry.size } else { moved(have) };
             }
             _ => {}
+        }
+    }
+}
+
+impl Entry {
+    /// Of which nothing is known but what the list says.
+    fn of(item: &Item) -> Entry {
+        Entry {
+            path: path_of(&item.components),
+            size: item.size,
+            kind: item.kind,
+            chosen: true,
+            whole: false,
+            here: false,
+            moved: 0,
+            failure: None,
+            lacks: false,
         }
     }
 }
@@ -219,7 +274,7 @@ impl Lists {
 }
 
 /// What an earlier pull left of a list, and of what came.
-fn left(asked: &Asked, known: Option<Listed>) -> Option<Contents> {
+fn left(asked: &Asked, known: Option<Listed>, failed: Failures) -> Option<Contents> {
     let before =
         asked.into.as_ref().and_then(|into| staging::left(into, asked.transfer, asked.offer.manifest));
     let listed = match known {
@@ -231,7 +286,7 @@ fn left(asked: &Asked, known: Option<Listed>) -> Option<Contents> {
             let (have, whole) = super::verify::claimed(story, &listed.1);
             Came::Before { have, whole }
         }
-        None => Came::Nothing,
+        None => Came::Went(failed),
     };
     Some(Contents { list: Contained::Read(listed), came })
 }

@@ -27,6 +27,8 @@ pub(super) struct Plan {
     pub chosen_bytes: u64,
     /// Bytes that a name may have.
     pub most: usize,
+    /// Links and special files in the list: they are never made.
+    pub skipped: u64,
 }
 
 #[derive(Debug)]
@@ -153,7 +155,7 @@ impl<'a> Planner<'a> {
         }
         let manifest = offer.manifest;
         let (folders, files, most) = (Vec::new(), Vec::new(), MAX_NAME_BYTES);
-        let plan = Plan { folders, files, bytes: 0, manifest, chosen_bytes: 0, most };
+        let plan = Plan { folders, files, bytes: 0, manifest, chosen_bytes: 0, most, skipped: 0 };
         let (hash, folders, taken) = (Sha256::new(), HashMap::new(), HashMap::new());
         Ok(Planner { offer, chosen, items: 0, plan, hash, length: 0, folders, taken })
     }
@@ -200,6 +202,7 @@ impl<'a> Planner<'a> {
             return Err(PlanError(saying!("the list of files is longer than allowed")));
         }
         if kind == ItemKind::Skipped {
+            self.plan.skipped += 1;
             return Ok(());
         }
         let (raw, above) =

@@ -19,6 +19,7 @@ use super::plan::{Plan, Planner};
 use super::shelf::Shelf;
 use super::staging::{self, PullError, Received, Staging, Whole};
 use super::swarm::{First, Swarm};
+use crate::saying::Filling;
 
 impl PullError {
     /// What the node is told. `None` if it was stopped: then the node knows already.
@@ -73,10 +74,12 @@ pub async fn pull<D: Dial>(
     let mut dials = Dials::new(dial, wanted.author, sources);
     let begun = stop.run_until_cancelled(begin(&wanted, &mut dials));
     let (plan, list, open) = begun.await.unwrap_or(Err(PullError::Stopped))?;
+    progress(Told::Skips(plan.skipped));
     let (staging, held, first) = stage(&wanted, plan, list, open, &stop).await?;
     let staging = Arc::new(staging);
     shelf.share(staging.holding.clone());
     let holding = staging.holding.clone();
+    let writing = staging.clone();
     let mut swarm = Swarm::new(staging, held, dials, Box::new(progress), first);
     let fetched = stop.run_until_cancelled(swarm.run(wanted.transfer)).await;
     let ended = match fetched.unwrap_or(Err(PullError::Stopped)) {
@@ -84,6 +87,10 @@ pub async fn pull<D: Dial>(
         Err(error) => Err(error),
     };
     swarm.say_goodbye(&ended).await;
+    let ended = match ended {
+        Err(PullError::NoSpace(why)) => Err(PullError::NoSpace(filled(writing, why).await)),
+        ended => ended,
+    };
     let all = ended.as_ref().is_ok_and(|received| matches!(received.end, Whole::All(_)));
     if all && wanted.gives_on {
         shelf.keep(holding).await;
@@ -145,6 +152,11 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
             last = PullError::lost(error);
         }
     }
+}
+
+async fn filled(staging: Arc<Staging>, why: Filling) -> Filling {
+    let looked = tokio::task::spawn_blocking(move || staging.filled(why));
+    looked.await.expect("looking at a disk does not panic")
 }
 
 /// Opens the staging and verifies what is there; whoever is connected hears meanwhile that this side lives.

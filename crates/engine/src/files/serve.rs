@@ -46,6 +46,9 @@ const MAX_COMMAND: usize = 1 << 20;
 /// How often a receiver is told what is new. It is not told each piece apart.
 const NEWS: Duration = Duration::from_millis(20);
 
+/// How often it is said at least how far a receiver is, while bytes move.
+const TELL: Duration = Duration::from_millis(500);
+
 /// What came of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Served {
@@ -58,6 +61,15 @@ pub enum Served {
     },
     /// It was about shared folders, and nothing more is asked.
     Questions,
+}
+
+/// How far a receiver is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Given {
+    /// Bytes of the offer that it has, wherever they came from.
+    pub has: u64,
+    /// Bytes that were written to it since this was last said.
+    pub sent: u64,
 }
 
 /// Whether a device may have what it asked for. Who is in a room is not the shelf's to know.
@@ -103,8 +115,7 @@ pub enum ServeError {
 ///
 /// `asked` is told what the receiver wants, and says whether it may have it, before it gets any of it. Where it asks for
 /// shared folders, `lend` decides.
-/// `progress` is told the bytes of the offer that the receiver has, wherever they came from; from a task, about once a
-/// megabyte.
+/// `progress` is told how far the receiver is; from a task, about once a megabyte, and every [`TELL`] where that takes longer.
 ///
 /// # Errors
 /// [`ServeError`]; none of them says anything about other connections.
@@ -114,7 +125,7 @@ pub async fn serve<S, A, L>(
     shelf: Shelf,
     asked: impl FnOnce(TransferId) -> A + Send,
     lend: L,
-    mut progress: impl FnMut(TransferId, u64) + Send,
+    mut progress: impl FnMut(TransferId, Given) + Send,
     stop: CancellationToken,
 ) -> Result<Served, ServeError>
 where
@@ -153,9 +164,10 @@ where
         if !listed {
             send_manifest(&mut writer, &holding.list.bytes).await?;
         }
-        let moved = |moved| progress(transfer, moved);
-        let digest = give(&mut frames, &mut writer, &holding, receiver, moved).await?;
-        Ok(Served::Files { transfer, digest })
+        let given = |given| progress(transfer, given);
+        let digest = give(&mut frames, &mut writer, &holding, receiver, given).await;
+        shelf.note_failures(&holding);
+        Ok(Served::Files { transfer, digest: digest? })
     };
     let served = tokio::select! {
         biased;
@@ -239,7 +251,7 @@ async fn give<S>(
     writer: &mut WriteHalf<S>,
     holding: &Arc<Holding>,
     receiver: Receiver,
-    progress: impl FnMut(u64),
+    progress: impl FnMut(Given),
 ) -> Result<Option<[u8; 32]>, ServeError>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -266,7 +278,8 @@ where
         writing: None,
         has,
         got,
-        moved: 0,
+        given: Given::default(),
+        told: Instant::now(),
         asked: false,
         progress,
         digest: None,
@@ -309,7 +322,9 @@ struct Giving<'a, P> {
     has: Bitmap,
     /// What it said to have got, and the thread was not told yet.
     got: Vec<u32>,
-    moved: u64,
+    given: Given,
+    /// When it was last said how far the receiver is.
+    told: Instant,
     /// It waits for a sign of life.
     asked: bool,
     progress: P,
@@ -322,7 +337,7 @@ enum Over {
     SourceEnded,
 }
 
-impl<P: FnMut(u64)> Giving<'_, P> {
+impl<P: FnMut(Given)> Giving<'_, P> {
     async fn run<S>(
         &mut self,
         frames: &mut Frames<ReadHalf<S>>,
@@ -373,14 +388,18 @@ impl<P: FnMut(u64)> Giving<'_, P> {
     fn written(&mut self, more: usize) {
         let Some(writing) = &mut self.writing else { return };
         writing.block.start += more;
+        self.given.sent += more as u64;
         if more > 0 {
+            if self.told.elapsed() >= TELL {
+                self.tell();
+            }
             return;
         }
         let Some(Outgoing { block, piece }) = self.writing.take() else { return };
         self.buffers.give_back(block.bytes);
         if let Some(piece) = piece {
             self.has(piece);
-            (self.progress)(self.moved);
+            self.tell();
         }
     }
 
@@ -392,12 +411,12 @@ impl<P: FnMut(u64)> Giving<'_, P> {
         if *stale && self.orders.try_send(Order::Look).is_ok() {
             *stale = false;
         }
-        if !self.got.is_empty()
-            && let Ok(room) = self.orders.try_reserve()
-        {
-            room.send(Order::Got(std::mem::take(&mut self.got)));
-            (self.progress)(self.moved);
+        if self.got.is_empty() {
+            return;
         }
+        let Ok(room) = self.orders.try_reserve() else { return };
+        room.send(Order::Got(std::mem::take(&mut self.got)));
+        self.tell();
     }
 
     /// Takes what a receiver says after its GET. Whether it has all that it wants.
@@ -410,7 +429,7 @@ impl<P: FnMut(u64)> Giving<'_, P> {
                 let has =
                     Bitmap::from_bytes(bits, self.holding.layout.pieces()).ok_or(ServeError::Protocol)?;
                 has.iter().for_each(|piece| self.has(piece));
-                (self.progress)(self.moved);
+                self.tell();
                 self.orders.try_send(Order::Has(has)).map_err(|_| ServeError::Protocol)?;
             }
             Frame::Got { pieces } => {
@@ -442,8 +461,13 @@ impl<P: FnMut(u64)> Giving<'_, P> {
 
     fn has(&mut self, piece: u32) {
         if self.has.insert(piece) {
-            self.moved += u64::from(self.holding.layout.length(piece));
+            self.given.has += u64::from(self.holding.layout.length(piece));
         }
+    }
+
+    fn tell(&mut self) {
+        (self.progress)(self.given);
+        (self.given.sent, self.told) = (0, Instant::now());
     }
 }
 

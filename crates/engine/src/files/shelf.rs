@@ -14,9 +14,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use lanyard_proto::effects::Audience;
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{PeerId, RoomId, TransferId};
+use lanyard_proto::transfer::Failure;
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
+use super::choice::path_of;
 use super::company::Company;
 use super::holding::{Holding, Origin, Place};
 use super::inside::Inside;
@@ -33,9 +35,23 @@ pub struct Shelf {
     own: Arc<Mutex<BTreeMap<TransferId, Weak<Holding>>>>,
     /// Offers of others of which something is here, the oldest first.
     others: Arc<Mutex<Vec<Arc<Holding>>>>,
+    /// Which files of own offers could not be given when they were last fetched, the oldest first.
+    failures: Arc<Mutex<Vec<(TransferId, Failures)>>>,
     /// Who may have pieces of own offers.
     companies: Arc<Mutex<BTreeMap<TransferId, Arc<Company>>>>,
 }
+
+/// What could not be given of an own offer.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Failures {
+    /// By the numbers of the files.
+    pub files: BTreeMap<u32, Failure>,
+    /// The first of them, as it is shown.
+    first: String,
+}
+
+/// Own offers of which is remembered what could not be given.
+const MAX_FAILURES: usize = 32;
 
 /// Offers of others that are given to third devices: a list of files and 32 bytes a piece each.
 const MAX_OTHERS: usize = 32;
@@ -74,8 +90,8 @@ impl Shelf {
     pub fn open(profile: &Path) -> io::Result<Shelf> {
         let folder = profile.join("offers");
         folder::make(&folder, Access::Usual)?;
-        let (own, others, companies) = (Arc::default(), Arc::default(), Arc::default());
-        Ok(Shelf { folder, signer: None, own, others, companies })
+        let (own, others, companies, failures) = Default::default();
+        Ok(Shelf { folder, signer: None, own, others, companies, failures })
     }
 
     /// Signs with this key what is hashed of own offers, so that it can be believed from others.
@@ -172,6 +188,34 @@ impl Shelf {
     pub(super) fn kept(&self, transfer: TransferId) -> Option<Arc<Holding>> {
         let other = locked(&self.others).iter().find(|holding| holding.transfer == transfer).cloned();
         other.or_else(|| locked(&self.own).get(&transfer).and_then(Weak::upgrade))
+    }
+
+    /// Somebody has fetched an own offer, or given it up: what could not be read of it stays known for whoever looks at it.
+    pub(super) fn note_failures(&self, holding: &Holding) {
+        if !holding.is_own() {
+            return;
+        }
+        let files = holding.lock().failed.clone();
+        let first = files.keys().next().map(|file| path_of(&holding.list.item(*file).components));
+        let mut failures = locked(&self.failures);
+        failures.retain(|(of, _)| *of != holding.transfer);
+        if let Some(first) = first {
+            failures.push((holding.transfer, Failures { files, first }));
+        }
+        let many = failures.len().saturating_sub(MAX_FAILURES);
+        failures.drain(..many);
+    }
+
+    /// Which files of an own offer could not be given, as far as is remembered.
+    pub(super) fn failures(&self, transfer: TransferId) -> Failures {
+        let failures = locked(&self.failures);
+        failures.iter().find(|(of, _)| *of == transfer).map(|(_, failed)| failed.clone()).unwrap_or_default()
+    }
+
+    /// The first file of an own offer that could not be given, and how many could not, as far as is remembered.
+    pub fn first_failure(&self, transfer: TransferId) -> Option<(String, usize)> {
+        let Failures { files, first } = self.failures(transfer);
+        (!files.is_empty()).then_some((first, files.len()))
     }
 
     /// Gives to third devices what comes of an offer of somebody else.

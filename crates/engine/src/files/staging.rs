@@ -19,6 +19,7 @@ use lanyard_proto::transfer::{Bitmap, Failure, Part};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
+use super::disk::{Whose, disk_of, has_room};
 use super::here::Local;
 use super::holding::{Held, Holding, Origin, Place};
 use super::journal::{Journal, Record, Story};
@@ -26,17 +27,13 @@ use super::manifest::time_of;
 use super::plan::Plan;
 use super::tree::{Access, Content, LastFolder, Tree, open_file, open_folder};
 use crate::saying;
-use crate::saying::{Filling, Saying, Says};
+use crate::saying::{Bytes, Filling, Saying, Says};
 use crate::store::folder;
 
 /// The folder, in each folder that files are pulled into, under which they are staged.
 pub(super) const PART: &str = ".lanyard-part";
 const JOURNAL: &str = "journal";
 const MANIFEST: &str = "manifest";
-
-/// Left free for the database, the journal and everybody else. A share of the disk would be kinder to large disks and
-/// would refuse everything on a nearly full small one, where people need it most.
-pub(super) const KEEP_FREE: u64 = 64 << 20;
 
 /// How much is written between two looks at the free space.
 const LOOK_AT_SPACE: u64 = 256 << 20;
@@ -272,14 +269,24 @@ impl Staging {
     }
 
     pub fn check_space(&self, state: &State) -> Result<(), PullError> {
-        let needed = state.to_write.saturating_add(KEEP_FREE);
-        match fs4::available_space(&self.folder) {
-            Ok(free) if free < needed && state.to_write > 0 => {
-                let space = saying!("{needed} bytes are needed and {free} are free", needed, free);
-                Err(PullError::NoSpace(space.into()))
+        has_room(disk_of(&self.folder), state.to_write, Whose::Person)
+            .map_err(|lack| PullError::NoSpace(lack.filling(&self.folder)))
+    }
+
+    /// What is said where the disk was full while it was written to: `why`, in the system's words, says neither which disk nor
+    /// how much is missing.
+    pub fn filled(&self, why: Filling) -> Filling {
+        let (folder, disk) = (&self.folder, disk_of(&self.folder));
+        let needed = self.lock().to_write;
+        match disk.free {
+            // It was looked at before it was full.
+            _ if matches!(&why, Filling::Saying(said) if said.with.contains_key("folder")) => why,
+            Some(free) if free < needed => {
+                let (needed, free) = (Bytes(needed), Bytes(free));
+                saying!("{folder}: {needed} still needed, {free} free", folder, needed, free).into()
             }
-            // Where the system cannot say, writing will.
-            _ => Ok(()),
+            // There is room on the disk, and not for this person.
+            _ => saying!("{folder}: {why}", folder, why).into(),
         }
     }
 

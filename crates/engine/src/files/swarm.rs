@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lanyard_proto::detour::Way;
 use lanyard_proto::model::{Instant, PeerId, TransferId};
 use lanyard_proto::transfer::{Damage, Fetch, Link, Order, Piece, Role};
 use lanyard_proto::wire::file::{Frame, MAX_GOT, MAX_WANTED, Source, Want};
@@ -13,7 +14,7 @@ use tokio::task::JoinSet;
 use super::comparing::Comparing;
 use super::dials::Dials;
 use super::here::Compared;
-use super::link::{Closed, Dial, Dialled, Holder, Hub, News, Open, Told, Way, nonsense, refused};
+use super::link::{Closed, Dial, Dialled, Holder, Hub, News, Open, Told, nonsense, refused};
 use super::serve::GOODBYE;
 use super::sink::{Outcome, Sink, Sunk};
 use super::staging::{PullError, Received, Staging, Whole};

@@ -11,6 +11,7 @@
 //! Nothing here knows the protocol: bytes come up, bytes go down. What a datagram says is checked by the node; who is
 //! at the other end of a connection is known before the first byte of it is given to anybody.
 
+pub mod cut;
 pub mod framing;
 pub mod interfaces;
 pub mod multicast;

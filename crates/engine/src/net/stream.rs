@@ -379,28 +379,38 @@ async fn attempt(connector: TlsConnector, remote: SocketAddr) -> io::Result<Secu
     Ok(Secure { peer, purpose, remote, stream: Stream::new(tls.into(), purpose, None) })
 }
 
-/// Makes sure of exactly this device at the other end of a connection that is relayed, as if it had been dialled for files.
-/// Whoever relays sees sealed bytes only.
+/// Makes sure of exactly this device at the other end of a connection that is relayed, as if it had been dialled for
+/// `purpose`. Whoever relays sees sealed bytes only.
 ///
 /// # Errors
 /// `PermissionDenied` where another device answered; `TimedOut` after 5 s; otherwise why the relayed connection failed.
-pub async fn dial_through(credentials: &Credentials, peer: PeerId, relay: Secure) -> io::Result<Secure> {
-    let connector = TlsConnector::from(credentials.client(Some(peer), Purpose::File));
+pub async fn dial_through(
+    credentials: &Credentials,
+    peer: PeerId,
+    purpose: Purpose,
+    relay: Secure,
+) -> io::Result<Secure> {
+    let connector = TlsConnector::from(credentials.client(Some(peer), purpose));
     let handshake = connector.connect(Credentials::server_name(), relay.stream);
     let tls = timeout(CONNECT, handshake).await.map_err(|_| silent())?.map_err(explained)?;
     let (peer, purpose) = proven(tls.get_ref().1)?;
     Ok(Secure { peer, purpose, remote: relay.remote, stream: Stream::relayed(tls.into()) })
 }
 
-/// The other side of [`dial_through`]: as if exactly this device had dialled for files.
+/// The other side of [`dial_through`]: as if exactly this device had dialled for exactly this.
 ///
 /// # Errors
 /// As [`dial_through`], and `PermissionDenied` where it comes for something else.
-pub async fn accept_through(credentials: &Credentials, peer: PeerId, relay: Secure) -> io::Result<Secure> {
+pub async fn accept_through(
+    credentials: &Credentials,
+    peer: PeerId,
+    wanted: Purpose,
+    relay: Secure,
+) -> io::Result<Secure> {
     let handshake = TlsAcceptor::from(credentials.server()).accept(relay.stream);
     let tls = timeout(CONNECT, handshake).await.map_err(|_| silent())?.map_err(explained)?;
     let (found, purpose) = proven(tls.get_ref().1)?;
-    if (found, purpose) != (peer, Purpose::File) {
+    if (found, purpose) != (peer, wanted) {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             saying!("somebody else was relayed, or for something else"),

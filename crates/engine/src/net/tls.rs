@@ -45,17 +45,22 @@ pub enum Purpose {
     File,
     /// Files, of which the dialler is the one who gives: it was asked to dial.
     Give,
+    /// The same for logs, rosters and rooms.
+    Come,
     /// Another device, to which the acceptor is to pass on what it does not understand.
     Relay,
+    /// Two people compare emoji.
+    Verify,
 }
 
 impl Purpose {
     /// In the order in which an acceptor prefers them.
-    const ALL: [Purpose; 4] = [Purpose::Sync, Purpose::File, Purpose::Give, Purpose::Relay];
+    const ALL: [Purpose; 6] =
+        [Purpose::Sync, Purpose::File, Purpose::Give, Purpose::Come, Purpose::Relay, Purpose::Verify];
 
     /// Whether many bytes are to be expected.
     pub(super) fn is_bulk(self) -> bool {
-        self != Purpose::Sync
+        !matches!(self, Purpose::Sync | Purpose::Come | Purpose::Verify)
     }
 
     fn alpn(self) -> &'static [u8] {
@@ -63,7 +68,9 @@ impl Purpose {
             Purpose::Sync => b"lanyard-sync/1",
             Purpose::File => b"lanyard-file/1",
             Purpose::Give => b"lanyard-give/1",
+            Purpose::Come => b"lanyard-come/1",
             Purpose::Relay => b"lanyard-relay/1",
+            Purpose::Verify => b"lanyard-verify/1",
         }
     }
 }

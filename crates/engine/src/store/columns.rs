@@ -6,6 +6,7 @@ use lanyard_proto::effects::{Origin, PeerRecord, RoomRecord, TransferRecord, Tru
 use lanyard_proto::model::{EntryId, PeerId, Platform, RoomId, ShareId, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind};
 use lanyard_proto::transfer::{Failure, Part, Receipt, TransferState};
+use lanyard_proto::wire::avatar::Avatar;
 use minicbor::{Decode, Encode};
 use rusqlite::Row;
 
@@ -44,7 +45,7 @@ pub(super) fn room(row: &Row) -> rusqlite::Result<RoomRecord> {
 
 /// The columns of [`peer`], in its order.
 pub(super) const PEER_COLUMNS: &str =
-    "peer, name, platform, trust, first_seen, last_seen, boot, counter, addresses";
+    "peer, name, platform, trust, first_seen, last_seen, boot, counter, addresses, color, emoji";
 
 pub(super) fn peer(row: &Row) -> Result<PeerRecord, StoreError> {
     let addresses: String = row.get(8)?;
@@ -52,7 +53,7 @@ pub(super) fn peer(row: &Row) -> Result<PeerRecord, StoreError> {
         id: PeerId(array(row, 0)?),
         name: row.get(1)?,
         platform: find(PLATFORMS, row.get(2)?).ok_or_else(|| StoreError::unreadable("a platform"))?,
-        trust: find(TRUSTS, row.get(3)?).ok_or_else(|| StoreError::unreadable("a trust"))?,
+        trust: trust(row.get(3)?)?,
         first_seen: UnixMillis(unsigned(row, 4)?),
         last_seen: UnixMillis(unsigned(row, 5)?),
         boot: unsigned(row, 6)?,
@@ -61,11 +62,22 @@ pub(super) fn peer(row: &Row) -> Result<PeerRecord, StoreError> {
             .split_ascii_whitespace()
             .map(|address| address.parse().map_err(|_| StoreError::unreadable("an address")))
             .collect::<Result<_, _>>()?,
+        avatar: avatar(row, 9)?,
     })
+}
+
+/// A colour and behind it an emoji; `None` where none was chosen, or one that is none any more.
+pub(super) fn avatar(row: &Row, at: usize) -> rusqlite::Result<Option<Avatar>> {
+    let (color, emoji): (Option<u8>, Option<String>) = (row.get(at)?, row.get(at + 1)?);
+    Ok(color.zip(emoji).and_then(|(color, emoji)| Avatar::new(color, &emoji)))
 }
 
 pub(super) fn platform_number(platform: Platform) -> i64 {
     number(PLATFORMS, platform)
+}
+
+pub(super) fn trust(number: i64) -> Result<Trust, StoreError> {
+    find(TRUSTS, number).ok_or_else(|| StoreError::unreadable("a trust"))
 }
 
 pub(super) fn trust_number(trust: Trust) -> i64 {

@@ -112,10 +112,7 @@ fn understand(transaction: &Transaction, row: &Row, opened: &Opened, me: PeerId)
         }
         Content::Edit { target, text } => edit(transaction, row, *target, text, me),
         Content::Delete { target } => delete(transaction, row, *target, opened.moderates),
-        Content::Pin { target, on } => {
-            mark(transaction, row, *target, kind::PIN, &[], *on, None)?;
-            set_marked(transaction, row, *target)
-        }
+        Content::Pin { target, on } => pin(transaction, row, *target, *on),
         Content::Reaction { target, emoji, on } => react(transaction, row, *target, emoji, *on),
         Content::Deed(_) if rooms::is_note(row.entry.header.kind) => set_quiet(transaction, row.id),
         Content::Receipt { .. }
@@ -186,6 +183,19 @@ fn delete(transaction: &Transaction, row: &Row, target: EntryId, moderates: bool
         Some(found) if moderates || found.author == whose => take_back(transaction, row.room, target, &found),
         _ => Ok(()),
     }
+}
+
+/// The newest word counts; those of a few others are kept for when its author is blocked.
+fn pin(transaction: &Transaction, row: &Row, target: EntryId, on: bool) -> Result<(), StoreError> {
+    mark(transaction, row, target, kind::PIN, &row.cursor.author.0, on, None)?;
+    transaction
+        .prepare_cached(
+            "DELETE FROM mark WHERE room = ?1 AND target = ?2 AND kind = 16 AND whose IN
+             (SELECT whose FROM mark WHERE room = ?1 AND target = ?2 AND kind = 16
+              ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT -1 OFFSET ?3)",
+        )?
+        .execute(params![row.room, target.0, MAX_WORDS])?;
+    set_marked(transaction, row, target)
 }
 
 /// Keeps only an author's newest on each message: nobody can fill the table with one.
@@ -282,11 +292,18 @@ fn set_topic(transaction: &Transaction, row: &Row, topic: &str) -> Result<(), St
     transaction
         .prepare_cached(
             "INSERT INTO topic (room, topic, place, author, seq, nonce) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (room) DO UPDATE SET topic = excluded.topic, place = excluded.place,
-             author = excluded.author, seq = excluded.seq, nonce = excluded.nonce
-             WHERE (excluded.place, excluded.author, excluded.seq, excluded.nonce) > (place, author, seq, nonce)",
+             ON CONFLICT (room, author) DO UPDATE SET topic = excluded.topic, place = excluded.place,
+             seq = excluded.seq, nonce = excluded.nonce
+             WHERE (excluded.place, excluded.seq, excluded.nonce) > (place, seq, nonce)",
         )?
         .execute(params![row.room, topic, bits(place.0), author.0, bits(seq.0), nonce.to_be_bytes()])?;
+    transaction
+        .prepare_cached(
+            "DELETE FROM topic WHERE room = ?1 AND author IN
+             (SELECT author FROM topic WHERE room = ?1
+              ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT -1 OFFSET ?2)",
+        )?
+        .execute(params![row.room, MAX_WORDS])?;
     Ok(())
 }
 
@@ -477,4 +494,6 @@ pub(super) fn set_draft(transaction: &Transaction, room: RoomId, text: &str) -> 
 }
 
 /// Emoji of one author on one message, those that were taken off among them; the newest are kept.
-const MAX_REACTIONS_OF_AUTHOR: i64 = 16;
+pub const MAX_REACTIONS_OF_AUTHOR: i64 = 16;
+/// Authors whose words on a topic, or on a pin of one message, are kept: anybody may have any number of keys.
+const MAX_WORDS: u32 = 16;

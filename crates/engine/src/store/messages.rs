@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lanyard_proto::effects::Record;
-use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, RoomId, Seq, UnixMillis};
+use lanyard_proto::model::{EntryId, Hlc, PeerId, RoomId, Seq, UnixMillis};
 use lanyard_proto::rooms::Content;
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{Connection, OptionalExtension, Params, Row, params};
@@ -12,6 +12,8 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 use super::columns::{array, bits, unsigned};
 use super::meaning;
 use super::reader::{collect, cursor, entry_from};
+use super::sent::{LogPosition, position};
+use super::trust::{not_blocked, pin_counts};
 use super::writer::Write;
 use super::{Cursor, Durable, Number, Store, StoreError};
 
@@ -31,9 +33,11 @@ pub struct About {
     /// What its author made of it last.
     pub edited: Option<Edited>,
     /// Whoever wanted it taken back, whether they may or not; at most [`MAX_DELETES`].
-    pub deletes: Vec<PeerId>,
+    pub deletes: Vec<Deleted>,
     /// In the order in which they were put there; at most [`MAX_REACTIONS`] are looked at.
     pub reactions: Vec<(String, PeerId)>,
+    /// Those that were there and are not: they take up places of their author, too.
+    pub taken_off: Vec<(String, PeerId)>,
     pub pinned: bool,
     pub to_me: bool,
     pub late: bool,
@@ -47,6 +51,14 @@ pub struct Edited {
     pub mentions: Vec<PeerId>,
     /// By the author's clock.
     pub at: UnixMillis,
+    pub position: LogPosition,
+}
+
+/// Somebody's wish that a message be taken back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    pub by: PeerId,
+    pub position: LogPosition,
 }
 
 /// What an entry says, opened by whoever has the keys.
@@ -246,21 +258,6 @@ impl Store {
     pub async fn set_draft(&self, room: RoomId, text: String) -> Result<Durable, StoreError> {
         self.writer.queue(Write::Draft(room, text)).await
     }
-
-    /// The newest messages of one log, newest first: their places in it and their ids.
-    pub async fn newest_of(
-        &self,
-        room: RoomId,
-        log: LogId,
-        limit: u32,
-    ) -> Result<Vec<(Seq, EntryId)>, StoreError> {
-        let ask = move |connection: &Connection| {
-            collect(connection, NEWEST_OF, params![room.0, log.0, limit], |row| {
-                Ok((Seq(unsigned(row, 0)?), EntryId(array(row, 1)?)))
-            })
-        };
-        self.reader.ask(ask).await
-    }
 }
 
 /// What had arrived of a room by a number.
@@ -392,25 +389,30 @@ fn describe(connection: &Connection, room: i64, shown: &mut Shown) -> Result<(),
     about.edited = connection
         .prepare_cached(EDITED)?
         .query_row(params![room, id, author], |row| {
-            let at = Hlc(unsigned(row, 2)?).unix();
-            Ok(Edited { text: row.get(0)?, mentions: meaning::peers(&row.get::<_, Vec<u8>>(1)?), at })
+            let position = position(row, PeerId(author), 2)?;
+            let mentions = meaning::peers(&row.get::<_, Vec<u8>>(1)?);
+            Ok(Edited { text: row.get(0)?, mentions, at: position.at, position })
         })
         .optional()?;
     // The author's own wish comes first: it counts everywhere.
-    about.deletes =
-        collect(connection, DELETED, params![room, id, author], |row| Ok(PeerId(array(row, 0)?)))?;
-    let others = collect(connection, DELETES, params![room, id, author, MAX_DELETES], |row| {
-        Ok(PeerId(array(row, 0)?))
-    })?;
-    about.deletes.extend(others);
+    about.deletes = collect(connection, DELETED, params![room, id, author], deleted)?;
+    about.deletes.extend(collect(connection, DELETES, params![room, id, author, MAX_DELETES], deleted)?);
     about.pinned = connection.prepare_cached(PINNED)?.exists(params![room, id])?;
     let mut reactions = collect(connection, REACTIONS, params![room, id, MAX_REACTIONS], |row| {
         let stamp = (unsigned(row, 2)?, array::<32>(row, 1)?, unsigned(row, 3)?, array::<8>(row, 4)?);
-        Ok((stamp, row.get::<_, String>(0)?))
+        Ok((stamp, row.get::<_, String>(0)?, row.get::<_, bool>(5)?))
     })?;
     reactions.sort_unstable();
-    about.reactions = reactions.into_iter().map(|((_, author, ..), emoji)| (emoji, PeerId(author))).collect();
+    for ((_, author, ..), emoji, shown) in reactions {
+        let list = if shown { &mut about.reactions } else { &mut about.taken_off };
+        list.push((emoji, PeerId(author)));
+    }
     Ok(())
+}
+
+fn deleted(row: &Row) -> Result<Deleted, StoreError> {
+    let by = PeerId(array(row, 0)?);
+    Ok(Deleted { by, position: position(row, by, 1)? })
 }
 
 pub(super) fn counts(connection: &Connection, room: RoomId, me: PeerId) -> Result<Counts, StoreError> {
@@ -471,11 +473,11 @@ const MAX_ANSWERS: u32 = 32;
 pub const MAX_COUNT: u32 = 9999;
 
 macro_rules! columns {
-    ($from:literal) => {
+    ($($from:tt)+) => {
         concat!(
             "SELECT entry.bytes, entry.arrived, entry.room, coalesce(marked, 0), coalesce(to_me, 0), coalesce(late, 0), \
              reply FROM ",
-            $from
+            $($from)+
         )
     };
 }
@@ -484,22 +486,25 @@ pub(super) use columns;
 pub(super) const BEFORE: &str = columns!(
     "entry LEFT JOIN message USING (id)
     WHERE entry.room = (SELECT id FROM room WHERE room = ?) AND entry.message = 1
-    AND (entry.place, entry.author, entry.seq, entry.nonce) < (?, ?, ?, ?) AND entry.id <= ?
-    ORDER BY entry.place DESC, entry.author DESC, entry.seq DESC, entry.nonce DESC LIMIT ?"
+    AND (entry.place, entry.author, entry.seq, entry.nonce) < (?, ?, ?, ?) AND entry.id <= ? AND ",
+    not_blocked!("entry.author"),
+    " ORDER BY entry.place DESC, entry.author DESC, entry.seq DESC, entry.nonce DESC LIMIT ?"
 );
 
 pub(super) const AFTER: &str = columns!(
     "entry LEFT JOIN message USING (id)
     WHERE entry.room = (SELECT id FROM room WHERE room = ?) AND entry.message = 1
-    AND (entry.place, entry.author, entry.seq, entry.nonce) > (?, ?, ?, ?) AND entry.id <= ?
-    ORDER BY entry.place, entry.author, entry.seq, entry.nonce LIMIT ?"
+    AND (entry.place, entry.author, entry.seq, entry.nonce) > (?, ?, ?, ?) AND entry.id <= ? AND ",
+    not_blocked!("entry.author"),
+    " ORDER BY entry.place, entry.author, entry.seq, entry.nonce LIMIT ?"
 );
 
 pub(super) const FROM: &str = columns!(
     "entry LEFT JOIN message USING (id)
     WHERE entry.room = (SELECT id FROM room WHERE room = ?) AND entry.message = 1
-    AND (entry.place, entry.author, entry.seq, entry.nonce) >= (?, ?, ?, ?) AND entry.id <= ?
-    ORDER BY entry.place, entry.author, entry.seq, entry.nonce LIMIT ?"
+    AND (entry.place, entry.author, entry.seq, entry.nonce) >= (?, ?, ?, ?) AND entry.id <= ? AND ",
+    not_blocked!("entry.author"),
+    " ORDER BY entry.place, entry.author, entry.seq, entry.nonce LIMIT ?"
 );
 
 pub(super) const ENTRY: &str = columns!("entry LEFT JOIN message USING (id) WHERE entry.entry = ?");
@@ -514,50 +519,72 @@ pub(super) const ANSWERS: &str =
 pub(super) const PINS: &str = columns!(
     "mark INDEXED BY mark_pinned CROSS JOIN entry ON entry.entry = target AND entry.room = mark.room
     LEFT JOIN message ON message.id = entry.id
-    WHERE mark.room = (SELECT id FROM room WHERE room = ?) AND mark.kind = 16 AND yes = 1 AND entry.message = 1
-    ORDER BY mark.place DESC, mark.author DESC, mark.seq DESC, mark.nonce DESC LIMIT ?"
+    WHERE mark.room = (SELECT id FROM room WHERE room = ?) AND mark.kind = 16 AND yes = 1 AND entry.message = 1 AND ",
+    pin_counts!(),
+    " AND ",
+    not_blocked!("entry.author"),
+    " ORDER BY mark.place DESC, mark.author DESC, mark.seq DESC, mark.nonce DESC LIMIT ?"
 );
 
 pub(super) const UNOPENED: &str = "SELECT bytes, entry.id FROM unopened CROSS JOIN entry USING (id)
     WHERE unopened.id > ? ORDER BY unopened.id LIMIT ?";
 
-pub(super) const EDITED: &str = "SELECT text, mentions, place FROM mark
+pub(super) const EDITED: &str = "SELECT text, mentions, nonce, seq, place FROM mark
     WHERE room = ? AND target = ? AND kind = 2 AND whose = ? AND text IS NOT NULL";
 
 pub(super) const DELETED: &str =
-    "SELECT whose FROM mark WHERE room = ? AND target = ? AND kind = 3 AND whose = ?";
+    "SELECT whose, nonce, seq, place FROM mark WHERE room = ? AND target = ? AND kind = 3 AND whose = ?";
 
-pub(super) const DELETES: &str =
-    "SELECT whose FROM mark WHERE room = ? AND target = ? AND kind = 3 AND whose <> ? LIMIT ?";
+pub(super) const DELETES: &str = "SELECT whose, nonce, seq, place FROM mark
+    WHERE room = ? AND target = ? AND kind = 3 AND whose <> ? LIMIT ?";
 
-pub(super) const PINNED: &str = "SELECT 1 FROM mark WHERE room = ? AND target = ? AND kind = 16 AND yes = 1";
+pub(super) const PINNED: &str = concat!(
+    "SELECT 1 FROM mark WHERE mark.room = ? AND mark.target = ? AND mark.kind = 16 AND mark.yes = 1 AND ",
+    pin_counts!()
+);
 
-pub(super) const REACTIONS: &str = "SELECT emoji, author, place, seq, nonce FROM reaction
-    WHERE room = ? AND target = ? AND shown = 1 LIMIT ?";
+pub(super) const REACTIONS: &str = "SELECT emoji, author, place, seq, nonce, shown FROM reaction
+    WHERE room = ? AND target = ? LIMIT ?";
 
-pub(super) const UNREAD: &str = "SELECT count(*) FROM (SELECT 1 FROM entry
+pub(super) const UNREAD: &str = concat!(
+    "SELECT count(*) FROM (SELECT 1 FROM entry
     WHERE room = (SELECT id FROM room WHERE room = ?) AND message = 1
-    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ? LIMIT ?)";
+    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ? AND ",
+    not_blocked!("entry.author"),
+    " LIMIT ?)"
+);
 
-pub(super) const QUIET: &str = "SELECT count(*) FROM (SELECT 1 FROM message
+pub(super) const QUIET: &str = concat!(
+    "SELECT count(*) FROM (SELECT 1 FROM message
     WHERE room = (SELECT id FROM room WHERE room = ?) AND quiet = 1
-    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ? LIMIT ?)";
+    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ? AND ",
+    not_blocked!("message.author"),
+    " LIMIT ?)"
+);
 
-pub(super) const TO_ME: &str = "SELECT count(*) FROM (SELECT 1 FROM message
+pub(super) const TO_ME: &str = concat!(
+    "SELECT count(*) FROM (SELECT 1 FROM message
     WHERE room = (SELECT id FROM room WHERE room = ?) AND to_me = 1 AND quiet = 0
-    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ? LIMIT ?)";
+    AND (place, author, seq, nonce) > (?, ?, ?, ?) AND author <> ? AND ",
+    not_blocked!("message.author"),
+    " LIMIT ?)"
+);
 
-pub(super) const LATE: &str = "SELECT count(*), coalesce(sum(to_me), 0) FROM (SELECT to_me FROM message
-    WHERE room = (SELECT id FROM room WHERE room = ?) AND late = 1 AND quiet = 0 LIMIT ?)";
+pub(super) const LATE: &str = concat!(
+    "SELECT count(*), coalesce(sum(to_me), 0) FROM (SELECT to_me FROM message
+    WHERE room = (SELECT id FROM room WHERE room = ?) AND late = 1 AND quiet = 0 AND ",
+    not_blocked!("message.author"),
+    " LIMIT ?)"
+);
 
 pub(super) const READ_MARK: &str = "SELECT place, author, seq, nonce FROM read_mark
     WHERE room = (SELECT id FROM room WHERE room = ?)";
 
-pub(super) const TOPIC: &str = "SELECT place, author, seq, nonce, topic FROM topic
-    WHERE room = (SELECT id FROM room WHERE room = ?)";
+pub(super) const TOPIC: &str = concat!(
+    "SELECT place, author, seq, nonce, topic FROM topic INDEXED BY topic_newest
+    WHERE room = (SELECT id FROM room WHERE room = ?) AND ",
+    not_blocked!("topic.author"),
+    " ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT 1"
+);
 
 pub(super) const DRAFT: &str = "SELECT text FROM draft WHERE room = (SELECT id FROM room WHERE room = ?)";
-
-pub(super) const NEWEST_OF: &str = "SELECT seq, entry FROM entry
-    WHERE log = (SELECT log.id FROM log JOIN room ON room.id = log.room WHERE room.room = ? AND log = ?)
-    AND message = 1 ORDER BY seq DESC LIMIT ?";

@@ -29,7 +29,9 @@ mod reader;
 mod records;
 mod schema;
 mod search;
+mod sent;
 mod shares;
+mod trust;
 mod witness;
 mod words;
 mod writer;
@@ -46,6 +48,7 @@ use std::task::{Context, Poll};
 
 use lanyard_proto::effects::{Loaded, PeerRecord, Record, Stock, TransferRecord};
 use lanyard_proto::model::{EntryId, LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
+use lanyard_proto::wire::avatar::Avatar;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::oneshot;
 
@@ -53,12 +56,15 @@ pub use arrivals::{Arrivals, Number};
 pub use cursor::{Cursor, NotACursor};
 pub use error::StoreError;
 pub use judging::Judged;
-pub use messages::{About, Change, Changed, Counts, Edited, Opened, Openings, Part, Shown, Stretch};
+pub use meaning::MAX_REACTIONS_OF_AUTHOR;
+pub use messages::{About, Change, Changed, Counts, Deleted, Edited, Opened, Openings, Part, Shown, Stretch};
 pub use offers::Offered;
 pub use private::Arrived;
 pub use prune::{Limits, Pruned, Pruning};
 pub use search::Search;
+pub use sent::{LogPosition, OwnMessage};
 pub use shares::{SharedFolder, SharedWith};
+pub use trust::Acquaintance;
 
 use reader::Reader;
 use writer::{Write, Writer};
@@ -99,6 +105,10 @@ pub struct Settings {
     pub download_limit: Option<u64>,
     /// How many transfers are fetched at a time onto one disk.
     pub at_once: Option<u32>,
+    /// Whether bytes are passed on between devices that cannot dial each other.
+    pub relay: Option<bool>,
+    /// How this device's person wants to be shown.
+    pub avatar: Option<Avatar>,
 }
 
 /// What only this device knows of a transfer.

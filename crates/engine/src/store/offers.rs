@@ -6,6 +6,7 @@ use rusqlite::{Connection, params};
 use super::columns::bits;
 use super::messages::{columns, described};
 use super::reader::{noted_transfer, noted_transfers};
+use super::trust::not_blocked;
 use super::{Cursor, NotedTransfer, Shown, Store, StoreError};
 
 /// An offer as it stands in a room; of one that cannot be read, or was one too many, nothing else is known.
@@ -58,6 +59,7 @@ pub(super) fn by_entry() -> String {
 pub(super) const OFFERS: &str = columns!(
     "message CROSS JOIN entry USING (id)
     WHERE message.room = (SELECT id FROM room WHERE room = ?) AND message.kind = 5
-    AND (message.place, message.author, message.seq, message.nonce) < (?, ?, ?, ?)
-    ORDER BY message.place DESC, message.author DESC, message.seq DESC, message.nonce DESC LIMIT ?"
+    AND (message.place, message.author, message.seq, message.nonce) < (?, ?, ?, ?) AND ",
+    not_blocked!("message.author"),
+    " ORDER BY message.place DESC, message.author DESC, message.seq DESC, message.nonce DESC LIMIT ?"
 );

@@ -1,8 +1,11 @@
-//! Gives up the oldest history where there is more than is to be kept: by age, and by bytes of all rooms together.
+//! Gives up the oldest history where there is more than is to be kept: by age, as far as the time is certain, and by bytes of
+//! all rooms together.
 //!
 //! By bytes it takes from whoever has written most in one room, so that somebody who floods a room pushes out only
 //! themselves. Logs are given up from their beginning; their heads stay known. Of private rooms the deeds stay as well
 //! (`private.rs`), and the keys, since deeds are sealed with them.
+
+use std::time::Duration;
 
 use lanyard_proto::model::{EntryId, Hlc, LogId, RoomId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -18,7 +21,12 @@ pub struct Limits {
     pub days: u32,
     /// Bytes of the entries of all rooms.
     pub bytes: u64,
+    /// By this device's clock.
     pub now: UnixMillis,
+    /// Whether the clocks of others bear that out.
+    pub borne_out: bool,
+    /// For how long this device has run since history was last looked through in this run, or since its start.
+    pub ran: Duration,
 }
 
 /// A log that was given up to a place.
@@ -40,11 +48,35 @@ pub struct Pruning {
 
 /// One step, of at most [`MAX_ROWS`] entries and a stretch.
 pub(super) fn prune(transaction: &Transaction, limits: Limits) -> Result<Pruning, StoreError> {
+    let limits = Limits { now: certain(transaction, limits)?, ..limits };
     let mut step = Step { transaction, pruning: Pruning::default(), rows: 0 };
     step.by_age(limits)?;
     step.by_bytes(limits.bytes)?;
     step.pruning.more = step.is_full();
     Ok(step.pruning)
+}
+
+/// What time it is at the least, as far as that is certain. A clock can be wrong by years for one start, and what is given up
+/// by it is gone for good. So time goes on by the clock where others bear it out, and else no faster than this device
+/// runs: whoever was away for a year loses nothing before it has met somebody.
+fn certain(
+    transaction: &Transaction,
+    Limits { now, borne_out, ran, .. }: Limits,
+) -> Result<UnixMillis, StoreError> {
+    let number = |sql| {
+        let found =
+            transaction.prepare_cached(sql)?.query_row([], |row| row.get::<_, Option<i64>>(0)).optional()?;
+        Ok::<_, StoreError>(found.flatten().and_then(|found| u64::try_from(found).ok()))
+    };
+    let before = match number(CERTAIN)? {
+        Some(before) => before,
+        // An earlier version wrote none down.
+        None => number(LAST_ARRIVAL)?.unwrap_or(now.0),
+    };
+    let ran = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
+    let certain = if borne_out { now.0 } else { before.max(now.0.min(before.saturating_add(ran))) };
+    transaction.prepare_cached("UPDATE node SET certain = ?")?.execute([bits(certain)])?;
+    Ok(now.min(UnixMillis(certain)))
 }
 
 struct Step<'a> {
@@ -171,6 +203,10 @@ pub(super) const WITH_ENTRIES: &str = "SELECT id FROM log WHERE room = ? AND byt
 /// The first entries of a log that are here.
 pub(super) const BEGINNING: &str =
     "SELECT seq, place, arrived, length(bytes) FROM entry WHERE log = ? ORDER BY seq LIMIT ?";
+
+pub(super) const CERTAIN: &str = "SELECT certain FROM node";
+
+pub(super) const LAST_ARRIVAL: &str = "SELECT arrived FROM entry ORDER BY id DESC LIMIT 1";
 
 pub(super) const NAMED: &str = "SELECT room.room, log.log, entry FROM entry
     JOIN log ON log.id = entry.log JOIN room ON room.id = log.room WHERE entry.log = ? AND seq = ?";

@@ -159,7 +159,7 @@ pub(super) fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreErr
 
 pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> {
     let sql = "SELECT name, downloads, named, history_days, history_bytes, hold, hold_bytes, \
-               upload_limit, download_limit, at_once FROM setting";
+               upload_limit, download_limit, at_once, relay, color, emoji FROM setting";
     Ok(connection.query_row(sql, [], |row| {
         let (downloads, bytes): (Option<Vec<u8>>, Option<i64>) = (row.get(1)?, row.get(4)?);
         let bytes_at = |at| row.get::<_, Option<i64>>(at).map(|bytes| bytes.map(i64::cast_unsigned));
@@ -174,6 +174,8 @@ pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> 
             upload_limit: bytes_at(7)?,
             download_limit: bytes_at(8)?,
             at_once: row.get(9)?,
+            relay: row.get(10)?,
+            avatar: columns::avatar(row, 11)?,
         })
     })?)
 }

@@ -3,6 +3,7 @@
 use lanyard_proto::effects::{Origin, PeerRecord, Record, RoomRecord, TransferRecord};
 use lanyard_proto::model::{LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{self, RoomKind};
+use lanyard_proto::wire::avatar::Avatar;
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Transaction, params};
 
@@ -141,7 +142,7 @@ fn append(
         if header.seq <= forgotten(transaction, room, entry.log())? {
             return Err(contradiction("an entry takes the place of a forgotten one"));
         }
-        transaction.prepare_cached("UPDATE node SET clock = max(clock, ?)")?.execute([bits(header.hlc.0)])?;
+        transaction.prepare_cached("UPDATE node SET clock = ?")?.execute([bits(header.hlc.0)])?;
     }
     let bytes = entry.encode();
     let log_row: i64 = transaction
@@ -221,11 +222,13 @@ fn write_peer(transaction: &Transaction, peer: &PeerRecord) -> Result<(), StoreE
     let addresses: Vec<String> = peer.addresses.iter().map(ToString::to_string).collect();
     transaction
         .prepare_cached(
-            "INSERT INTO peer (peer, name, platform, trust, first_seen, last_seen, boot, counter, addresses)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            "INSERT INTO peer (peer, name, platform, trust, first_seen, last_seen, boot, counter, addresses,
+             color, emoji)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
              ON CONFLICT (peer) DO UPDATE SET name = excluded.name, platform = excluded.platform,
              trust = excluded.trust, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-             boot = excluded.boot, counter = excluded.counter, addresses = excluded.addresses",
+             boot = excluded.boot, counter = excluded.counter, addresses = excluded.addresses,
+             color = excluded.color, emoji = excluded.emoji",
         )?
         .execute(params![
             peer.id.0,
@@ -237,6 +240,8 @@ fn write_peer(transaction: &Transaction, peer: &PeerRecord) -> Result<(), StoreE
             bits(peer.boot),
             bits(peer.counter),
             addresses.join(" "),
+            peer.avatar.as_ref().map(Avatar::color),
+            peer.avatar.as_ref().map(Avatar::emoji),
         ])?;
     Ok(())
 }
@@ -379,7 +384,8 @@ fn listed(names: &Vec<String>) -> Vec<u8> {
 pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Result<(), StoreError> {
     transaction.execute(
         "UPDATE setting SET name = ?, downloads = ?, named = ?, history_days = ?, history_bytes = ?, hold = ?,
-         hold_bytes = ?, upload_limit = ?, download_limit = ?, at_once = ?",
+         hold_bytes = ?, upload_limit = ?, download_limit = ?, at_once = ?, relay = ?,
+         color = ?, emoji = ?",
         params![
             settings.name,
             settings.downloads.as_deref().map(path_blob),
@@ -391,6 +397,9 @@ pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Re
             settings.upload_limit.map(bits),
             settings.download_limit.map(bits),
             settings.at_once,
+            settings.relay,
+            settings.avatar.as_ref().map(Avatar::color),
+            settings.avatar.as_ref().map(Avatar::emoji),
         ],
     )?;
     Ok(())

@@ -107,6 +107,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("shares.sql"),
     include_str!("gets.sql"),
     include_str!("placed.sql"),
+    include_str!("choices.sql"),
+    include_str!("trust.sql"),
+    include_str!("clock.sql"),
+    include_str!("topics.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::columns::bits;
 use super::messages::{columns, described};
+use super::trust::not_blocked;
 use super::{Cursor, Shown, Store, StoreError, meaning, words};
 
 /// What is looked for.
@@ -69,7 +70,9 @@ pub(super) const ROOM: &str = "SELECT id FROM room WHERE room = ?";
 pub(super) const FOUND: &str = columns!(
     "search CROSS JOIN found ON found.id = search.rowid CROSS JOIN entry ON entry.id = found.entry
     LEFT JOIN message ON message.id = entry.id
-    WHERE search MATCH ? AND search.rowid < ? ORDER BY search.rowid DESC LIMIT ?"
+    WHERE search MATCH ? AND search.rowid < ? AND ",
+    not_blocked!("entry.author"),
+    " ORDER BY search.rowid DESC LIMIT ?"
 );
 
 pub(super) const NUMBER: &str =

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
 use super::{
-    Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote, judging,
-    meaning, prune, records, schema, shares,
+    Acquaintance, Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote,
+    judging, meaning, prune, records, schema, shares, trust,
 };
 
 /// Something to be written.
@@ -30,6 +30,7 @@ pub(super) enum Write {
     Draft(RoomId, String),
     Share(SharedFolder),
     Unshare(ShareId),
+    Acquaintance(Acquaintance),
     /// By whose word others' messages are taken back, from which delete on, and whom to tell what came of it.
     Judge(RoomId, Arc<BTreeSet<PeerId>>, Option<(PeerId, EntryId)>, oneshot::Sender<Judged>),
 }
@@ -150,6 +151,7 @@ impl Thread {
                 Write::Draft(room, text) => meaning::set_draft(&transaction, room, &text)?,
                 Write::Share(share) => shares::write(&transaction, &share)?,
                 Write::Unshare(share) => shares::remove(&transaction, share)?,
+                Write::Acquaintance(known) => trust::write(&transaction, &known)?,
                 Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
                 Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
                 Write::Judge(room, moderators, after, told) => {
@@ -227,7 +229,9 @@ fn durability_of(write: &Write) -> Durability {
         Write::Records(records, _) => {
             records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
         }
-        Write::Settings(_) | Write::Share(_) | Write::Unshare(_) => Durability::PowerLoss,
+        Write::Settings(_) | Write::Share(_) | Write::Unshare(_) | Write::Acquaintance(_) => {
+            Durability::PowerLoss
+        }
         Write::ReadMark(..)
         | Write::Note(..)
         | Write::Keep(..)

@@ -224,8 +224,10 @@ async fn two_who_meet_at_a_third_prove_their_keys_to_each_other() {
     let (at_cara, from_ann, from_bob) = meet(&ann, &bob).await;
     let relay = tokio::spawn(splice(from_ann, from_bob, PATIENCE));
     let (ann_id, bob_id) = (ann.peer_id(), bob.peer_id());
-    let (dialled, accepted) =
-        tokio::join!(dial_through(&ann, bob_id, at_cara.0), accept_through(&bob, ann_id, at_cara.1));
+    let (dialled, accepted) = tokio::join!(
+        dial_through(&ann, bob_id, Purpose::File, at_cara.0),
+        accept_through(&bob, ann_id, Purpose::File, at_cara.1)
+    );
     let (mut dialled, mut accepted) = (dialled.unwrap(), accepted.unwrap());
     assert_eq!((dialled.peer, accepted.peer), (bob_id, ann_id));
     assert!(!dialled.stream.is_near());
@@ -251,8 +253,8 @@ async fn a_third_one_can_join_nobody_with_somebody_else() {
     let (at_cara, from_ann, from_mallory) = meet(&ann, &mallory).await;
     let _relay = tokio::spawn(splice(from_ann, from_mallory, PATIENCE));
     let (dialled, accepted) = tokio::join!(
-        dial_through(&ann, bob.peer_id(), at_cara.0),
-        accept_through(&mallory, ann.peer_id(), at_cara.1)
+        dial_through(&ann, bob.peer_id(), Purpose::File, at_cara.0),
+        accept_through(&mallory, ann.peer_id(), Purpose::File, at_cara.1)
     );
     let error = dialled.unwrap_err();
     assert!(error.to_string().contains("another device"), "{error}");

@@ -66,7 +66,20 @@ fn waiting_for_a_delivery_in_vain_says_who_lacks_it_and_exits_with_five_or_with_
     let node = FakeNode::start(answer(false));
     let output = node.lanyard(&["say", "#design", "tea?", "--wait=600"]);
     assert_eq!(code(&output), 3, "{}", stderr(&output));
-    assert_eq!(code(&node.lanyard(&["say", "#design", "--delete", "m1", "--wait"])), 2);
+    assert_eq!(code(&node.lanyard(&["say", "#design", "--react", "m1", "👍", "--wait"])), 2);
+}
+
+#[test]
+fn an_edit_and_a_take_back_are_waited_for_as_well() {
+    let node = FakeNode::start(|method, _| match method {
+        "edit" | "delete" => ok("message", own("m1", "coffee?", &[], 1)),
+        "members" => ok("members", json!([me(), member("Bob", true)])),
+        _ => ok("page", page(&[own("m1", "coffee?", &["Bob"], 1)], false)),
+    });
+    for words in [&["--edit", "m1", "coffee?", "--wait"][..], &["--delete", "m1", "--wait=5"]] {
+        let output = node.lanyard(&[&["say", "#design"], words].concat());
+        assert_eq!((code(&output), stdout(&output).as_str()), (0, "delivered to 1 of 1: Bob\n"), "{words:?}");
+    }
 }
 
 fn own(id: &str, text: &str, holders: &[&str], of: u32) -> Value {

@@ -62,7 +62,7 @@ fn transfers_say_rate_place_receipts_and_why_they_wait() {
         transfer  report.pdf (1.2 MB)  from Bob  running 25 %, 5.0 MB/s\n\
         transfer  report.pdf (1.2 MB)  from Bob  queued, behind 2 others\n\
         transfer  report.pdf (1.2 MB)  from Bob  waiting: Paused by Bob, who offers it.\n\
-        transfer  report.pdf (1.2 MB)  to 8 devices  offered  verified by 8 of 9, waiting for A\u{fffd}[2Jna\n";
+        transfer  report.pdf (1.2 MB)  to 9 devices  offered  verified by 8 of 9, waiting for A\u{fffd}[2Jna\n";
     assert_eq!(stdout(&node.lanyard(&["transfers"])), expected);
 }
 
@@ -99,37 +99,173 @@ fn one_or_all_are_forgotten() {
 #[test]
 fn limits_are_shown_and_chosen_as_people_write_them() {
     let node = FakeNode::start(|method, params| {
-        let me = |up: &Value, at_once: &Value| {
+        let me = |up: &Value, at_once: &Value, relays: bool| {
             json!({
-                "id": "annannannann", "short": "annannan", "name": "Ann", "downloads": "/home/ann", "version": "1",
+                "id": "annannannann", "short": "annannan", "name": "Ann",
+                "avatar": { "color": 3, "emoji": "🦊" }, "downloads": "/home/ann", "version": "1",
                 "named": true, "historyDays": 0, "historyBytes": 0, "cloned": null, "holdForOthers": true,
                 "holdBytes": 0, "uploadLimit": up, "downloadLimit": 0, "transfersAtOnce": at_once,
+                "relaying": { "on": relays, "most": 8, "mostOfOne": 4 },
             })
         };
         match method {
-            "configure" => ok("me", me(&params["uploadLimit"], &params["transfersAtOnce"])),
+            "configure" => ok("me", me(&params["uploadLimit"], &params["transfersAtOnce"], false)),
             _ => ok(
                 "snapshot",
                 json!({
-                    "me": me(&json!(0), &json!(3)), "peers": [], "rooms": [], "transfers": [],
+                    "me": me(&json!(0), &json!(3), true), "peers": [], "rooms": [], "transfers": [],
                     "network": { "port": 1, "tcpPort": 1, "multicast": true, "interfaces": [], "dropped": [] },
-                    "mailbox": { "entries": 0, "bytes": 0, "people": 0 },
+                    "mailbox": { "entries": 0, "bytes": 0, "people": 0 }, "comparisons": [],
                 }),
             ),
         }
     });
     assert_eq!(
         stdout(&node.lanyard(&["limits"])),
-        "Files are given as fast as they can\nFiles are fetched as fast as they can\n3 transfers at a time onto one disk\n"
+        "Files are given as fast as they can\nFiles are fetched as fast as they can\n3 transfers at a time onto one disk\n\
+         Passes on sealed bytes between up to 8 pairs of devices that cannot reach each other, 4 of one device\n"
     );
-    let output = node.lanyard(&["limits", "--up", "1.5MB", "--at-once", "1"]);
+    let output = node.lanyard(&["limits", "--up", "1.5MB", "--at-once", "1", "--relay", "off"]);
     assert_eq!(
         stdout(&output),
-        "Files are given 1.5 MB a second at most\nFiles are fetched as fast as they can\n1 transfer at a time onto one disk\n",
+        "Files are given 1.5 MB a second at most\nFiles are fetched as fast as they can\n1 transfer at a time onto one disk\n\
+         Passes nothing on between other devices\n",
         "{}",
         stderr(&output)
     );
     let (_, chosen) = node.asked().pop().expect("it was asked");
     assert_eq!((&chosen["uploadLimit"], &chosen["downloadLimit"]), (&json!(1_500_000), &Value::Null));
+    assert_eq!(chosen["relay"], false);
     assert_eq!(code(&node.lanyard(&["limits", "--up", "fast"])), 2);
+    assert_eq!(code(&node.lanyard(&["limits", "--relay", "maybe"])), 2);
+}
+
+fn progress(moved: u64) -> Value {
+    let progress = json!([{
+        "transfer": "transfer-id", "peer": "bob", "moved": moved, "bytes": 1_200_000, "rate": 10_000_000,
+    }]);
+    json!({ "event": "progress", "progress": progress })
+}
+
+#[test]
+fn a_program_is_told_how_far_a_transfer_is_and_its_end_last() {
+    let node = FakeNode::start(|method, _| {
+        let direction = if method == "accept" { "in" } else { "out" };
+        match method {
+            "open" => ok("room", room("Bob", "direct")),
+            "admit" => ok("handles", json!([{ "handle": "h", "name": "a", "folder": false, "size": 7 }])),
+            _ => ok("transfer", transfer(direction, "running"))
+                .then(progress(300_000))
+                .then(progress(600_000))
+                .then(json!({ "event": "transfer-finished", "transfer": transfer(direction, "done") })),
+        }
+    });
+    let file = node.file("report.pdf");
+    for words in [&["accept", "transfer"][..], &["send", "@Bob", &file, "--wait"]] {
+        let output = node.lanyard(&[&["--json"], words].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let lines = objects(&output);
+        let told = &lines[1];
+        assert_eq!(
+            (&told["state"], &told["moved"], &told["rate"]),
+            (&json!("running"), &json!(300_000), &json!(10_000_000))
+        );
+        let ends: Vec<bool> = lines.iter().map(|line| line["state"] == "done").collect();
+        assert_eq!((ends.iter().filter(|end| **end).count(), ends.last()), (1, Some(&true)), "{lines:?}");
+    }
+    // A person gets a bar, and one line.
+    assert_eq!(stdout(&node.lanyard(&["accept", "transfer"])).lines().count(), 1);
+}
+
+#[test]
+fn a_program_that_watches_is_told_the_rate() {
+    let node =
+        FakeNode::start(|_, _| ok("transfers", json!([transfer("in", "running")])).then(progress(300_000)));
+    let mut child = node.spawn(&["--json", "transfers", "--watch"]);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    let mut line =
+        || -> Value { serde_json::from_str(&lines.next().expect("a line").expect("text")).expect("JSON") };
+    assert_eq!(line()["rate"], 0);
+    let told = line();
+    assert_eq!((&told["moved"], &told["rate"]), (&json!(300_000), &json!(10_000_000)));
+    terminate(&child);
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}
+
+#[test]
+fn who_begins_to_fetch_is_named_from_the_first_progress_on() {
+    let node = FakeNode::start(|method, _| {
+        let nobody = with(transfer("out", "offered"), json!({ "receivers": [], "awaited": ["Bob"] }));
+        match method {
+            "open" => ok("room", room("Bob", "direct")),
+            "admit" => ok("handles", json!([{ "handle": "h", "name": "a", "folder": false, "size": 7 }])),
+            "transfers" => ok("transfers", json!([transfer("out", "running")]))
+                .then(json!({ "event": "transfer-finished", "transfer": transfer("out", "done") })),
+            _ => ok("transfer", nobody).then(progress(300_000)),
+        }
+    });
+    let output = node.lanyard(&["--json", "send", "@Bob", &node.file("report.pdf"), "--wait"]);
+    let lines = objects(&output);
+    let seen: Vec<(&Value, &Value)> =
+        lines.iter().map(|line| (&line["state"], &line["receivers"][0]["moved"])).collect();
+    let (null, moved) = (Value::Null, json!(300_000));
+    let [offered, running, done] = ["offered", "running", "done"].map(|state| json!(state));
+    assert_eq!(seen, [(&offered, &null), (&running, &moved), (&done, &json!(0))], "{}", stderr(&output));
+}
+
+#[test]
+fn a_wait_can_be_bounded_or_left_out() {
+    let node = FakeNode::start(|_, _| ok("transfer", transfer("in", "running")));
+    for verb in ["accept", "resume"] {
+        let output = node.lanyard(&[verb, "transfer", "--wait=0"]);
+        assert_eq!(code(&output), 5, "{}", stderr(&output));
+        assert_eq!(stdout(&output), "transfer  report.pdf (1.2 MB)  from Bob  running 0 %\n");
+        assert!(stderr(&output).contains("not done in that time"), "{}", stderr(&output));
+    }
+    let output = node.lanyard(&["accept", "transfer", "--no-wait"]);
+    assert_eq!(
+        stdout(&output),
+        "transfer  report.pdf (1.2 MB)  from Bob  running 0 %\n",
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(code(&node.lanyard(&["accept", "transfer", "--no-wait", "--wait"])), 2);
+}
+
+#[test]
+fn a_folder_that_files_should_come_into_is_one_and_stays_only_if_they_do() {
+    let node = FakeNode::start(|method, _| match method {
+        "admit" => ok("handles", json!([{ "handle": "handle", "name": "new", "folder": true, "size": 0 }])),
+        "get" => Answer::error("no-such", "Bob shares no such folder."),
+        _ => Answer::error("refused", "It was withdrawn."),
+    });
+    let file = node.file("report.pdf");
+    let output = node.lanyard(&["accept", "transfer", "--into", &file]);
+    assert_eq!(code(&output), 2);
+    assert!(stderr(&output).contains("is a file. Choose a folder."), "{}", stderr(&output));
+    let new = node.profile.path().join("new/deep");
+    let into = new.to_str().expect("Unicode");
+    let got = node.lanyard(&["get", "@Bob", "films", "--into", into]);
+    assert_eq!((code(&got), new.parent().expect("above").exists()), (1, false), "{}", stderr(&got));
+    std::fs::create_dir(new.parent().expect("above")).expect("a folder");
+    assert_eq!(code(&node.lanyard(&["accept", "transfer", "--into", into])), 4);
+    assert!(!new.exists() && new.parent().expect("above").exists());
+}
+
+#[test]
+fn a_file_whose_name_is_no_unicode_can_be_sent() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let node = FakeNode::start(sending(&[]));
+    let odd = node.profile.path().join(std::ffi::OsStr::from_bytes(b"bad\xff"));
+    std::fs::write(&odd, "content").expect("a file");
+    let sent = Command::new(env!("CARGO_BIN_EXE_lanyard"))
+        .arg("--profile")
+        .arg(node.profile.path())
+        .args(["send", "@Bob"])
+        .arg(&odd)
+        .output()
+        .expect("it runs");
+    assert_eq!(sent.status.code(), Some(0), "{}", stderr(&sent));
+    let told = format!("file://{}/bad%FF", node.profile.path().display());
+    assert_eq!(node.asked()[1], ("admit".to_owned(), json!({ "paths": [told] })));
 }

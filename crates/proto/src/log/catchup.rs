@@ -99,6 +99,16 @@ impl Replica {
         self.pull.running.is_none() && self.pull.at.is_some()
     }
 
+    /// Whether something is missing, or will be fetched.
+    pub fn is_catching_up(&self) -> bool {
+        self.is_pulling() || self.waits_to_pull() || self.logs.is_missing()
+    }
+
+    /// Whether somebody was heard in the room since this device began to listen.
+    pub fn hears(&self, peer: PeerId) -> bool {
+        self.members.get(&peer).is_some_and(|member| member.here)
+    }
+
     pub fn is_pulling(&self) -> bool {
         self.pull.running.is_some()
     }

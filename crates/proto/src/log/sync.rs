@@ -15,11 +15,15 @@ pub struct Session {
     pub conn: ConnId,
     pub peer: PeerId,
     /// The other end of the connection; its port means nothing if it dialled.
-    pub remote: SocketAddr,
+    pub remote: Option<SocketAddr>,
     pub direction: Direction,
     /// Kept open, and new entries passed on at once.
     pub standing: bool,
+    /// Standing only up to here: nobody asked for it, but the other side is being talked with and not heard otherwise.
+    pub lingers: Option<Instant>,
     greeted: bool,
+    /// Whether the first frame of the other side is what this one waits for.
+    pub curious: bool,
     /// Rooms of which the other side was asked what it holds, and has not said so.
     asked: BTreeSet<RoomId>,
     /// Questions of this side that are not answered, per room.
@@ -35,6 +39,8 @@ pub struct Session {
     pub looking: bool,
     /// When it was last told that.
     pub shown: Option<Instant>,
+    /// Rooms of which the other side, which was put out there, was asked for deeds.
+    pub formers: BTreeSet<RoomId>,
     /// When this side last said something only to show that it is there.
     pinged: Option<Instant>,
     /// This side has hung up; nothing new is begun.
@@ -52,7 +58,7 @@ impl Session {
     pub fn new(
         conn: ConnId,
         peer: PeerId,
-        remote: SocketAddr,
+        remote: Option<SocketAddr>,
         direction: Direction,
         standing: bool,
     ) -> Session {
@@ -62,7 +68,9 @@ impl Session {
             remote,
             direction,
             standing,
+            lingers: None,
             greeted: false,
+            curious: false,
             asked: BTreeSet::new(),
             wanted: BTreeMap::new(),
             serving: None,
@@ -71,19 +79,21 @@ impl Session {
             told: BTreeMap::new(),
             looking: false,
             shown: None,
+            formers: BTreeSet::new(),
             pinged: None,
             ending: false,
         }
     }
 
     /// The first frame of this side.
-    pub fn hello(&self) -> Frame {
-        Frame::Hello(Hello { min_version: VERSION, max_version: VERSION, standing: self.standing })
+    pub fn hello(&self, boot: u64, counter: u64) -> Frame {
+        let (standing, run) = (self.standing, Some((boot, counter)));
+        Frame::Hello(Hello { min_version: VERSION, max_version: VERSION, standing, run })
     }
 
     /// The other side's first frame. Whether the two can talk.
     pub fn greet(&mut self, hello: Hello) -> bool {
-        self.standing |= hello.standing;
+        (self.standing, self.curious) = (self.standing | hello.standing, false);
         self.greeted = hello.min_version <= VERSION && hello.max_version >= VERSION;
         self.greeted
     }
@@ -186,7 +196,7 @@ impl Session {
 
     /// Whether this side has no more use for the connection.
     pub fn is_idle(&self) -> bool {
-        let asking = self.looking || !self.asked.is_empty() || !self.wanted.is_empty();
+        let asking = self.curious || self.looking || !self.asked.is_empty() || !self.wanted.is_empty();
         let asked = self.serving.is_some() || !self.to_serve.is_empty() || !self.expected.is_empty();
         !self.standing && !asking && !asked
     }

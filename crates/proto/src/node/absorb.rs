@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::effects::{Effects, Event, Job, Origin, Place, Record, TransferRecord};
 use crate::log::{Heard, Received, Run};
 use crate::model::{Instant, Now, PeerId, RoomId};
+use crate::node::clocks::MAX_CLOCK_AHEAD_MS;
 use crate::node::{Dropped, Node};
 use crate::rooms::{self, Content};
 use crate::transfer::TransferState;
@@ -38,6 +39,9 @@ impl Node {
             effects.commit.extend(covered.map(|(log, held)| Record::Covered { room, peer: from, log, held }));
             effects.tell.push(Event::Covered { room });
             self.mail.wake(now.instant);
+            if self.rooms.get(&room).is_some_and(|held| held.is_leaving()) {
+                self.wake_private(room, now);
+            }
         }
         effects.extend(self.settle_private(room, now));
         effects
@@ -48,11 +52,12 @@ impl Node {
         let Run { entries, place, forgotten, closed } = run;
         effects.commit.extend(closed.into_iter().map(|log| Record::Closed { room, log }));
         let Some(last) = entries.last() else { return effects };
-        if last.header.hlc.unix().0 <= now.unix.0.saturating_add(MAX_CLOCK_AHEAD_MS) {
+        if last.header.hlc.unix().0 <= self.time(now).0.saturating_add(MAX_CLOCK_AHEAD_MS) {
             self.clock = self.clock.max(last.header.hlc);
         }
+        let arrived = self.time(now);
         if let Some(held) = self.rooms.get_mut(&room) {
-            held.active = held.active.max(last.header.hlc.unix().min(now.unix));
+            held.active = held.active.max(last.header.hlc.unix().min(arrived));
         }
         if let Some(to) = forgotten {
             effects.commit.push(Record::Forget { room, log: last.log(), to });
@@ -61,7 +66,6 @@ impl Node {
             effects.extend(self.understand(room, entry, now));
         }
         self.note_sealed(room, &entries);
-        let arrived = now.unix;
         if news {
             let event = |entry: &Arc<Entry>| Event::Entry { room, entry: entry.clone(), arrived };
             effects.tell.extend(entries.iter().map(event));
@@ -86,6 +90,7 @@ impl Node {
             return Effects::default();
         }
         match held.read(entry) {
+            Content::Offer { .. } if self.presence.is_blocked(entry.header.author) => Effects::default(),
             Content::Offer { transfer, offer } => {
                 let record = TransferRecord {
                     id: transfer,
@@ -153,5 +158,3 @@ impl History {
 
 /// Between two words about older entries that came.
 const HISTORY_TOLD: Duration = Duration::from_millis(300);
-/// A clock further ahead than this is wrong, and not followed.
-const MAX_CLOCK_AHEAD_MS: u64 = 120_000;

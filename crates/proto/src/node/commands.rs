@@ -5,6 +5,7 @@ use crate::model::{LogId, Now, PeerId, RoomId, Seq, TransferId};
 use crate::node::{MAX_INVITES, MAX_ROOMS, Membership, Node};
 use crate::rooms::{self, BadInvite, Content, LOBBY, MAX_EMOJI, MAX_TEXT, Offer, RoomKind};
 use crate::transfer;
+use crate::wire::avatar::Avatar;
 use crate::wire::datagram::{MAX_NAME, Query};
 use crate::wire::entry::{Entry, Header};
 use crate::wire::file::Source;
@@ -167,10 +168,13 @@ impl Node {
         Ok(self.with_transfers(spoken, now))
     }
 
-    /// Calls this device something else, and tells the others.
-    pub fn rename(&mut self, name: &str, now: Now) -> Effects {
-        self.profile.name = text::clean_line(name, MAX_NAME);
-        let mut effects = self.announce(Query::No, crate::effects::Reach::Group);
+    /// Calls this device something else, shows its person in another way, and tells the others. What is absent stays.
+    pub fn introduce(&mut self, name: Option<&str>, avatar: Option<Avatar>, now: Now) -> Effects {
+        if let Some(name) = name {
+            self.profile.name = text::clean_line(name, MAX_NAME);
+        }
+        self.profile.avatar = avatar.or(self.profile.avatar.take());
+        let mut effects = self.announce(Query::No, crate::effects::Reach::Group, now);
         effects.extend(self.advance(now));
         effects
     }
@@ -221,7 +225,7 @@ impl Node {
         deps: Vec<(LogId, Seq)>,
         now: Now,
     ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
-        let hlc = self.next_reading(now);
+        let (hlc, arrived) = (self.next_reading(content, now), self.time(now));
         let sealing = self.dice.bytes();
         let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
         if held.membership() != Membership::Member {
@@ -242,19 +246,19 @@ impl Node {
         let body = held.keys.seal_body(&header, sealing, &content.encode(&self.profile.name));
         let body = body.ok_or(Refusal::NotMember)?;
         let entry = Entry::write(&self.identity, header, body);
-        held.active = now.unix;
+        held.active = arrived;
         let written = held.replica.wrote(entry, now.instant);
         let entry = written.first().expect("an own entry continues its log").clone();
-        self.clock = hlc;
         if matches!(held.record.kind, RoomKind::Direct(_)) {
             self.mail.wake(now.instant);
         }
         let closed = held.replica.take_closed();
         let mut effects = Effects::default();
         effects.commit.extend(closed.into_iter().map(|log| Record::Closed { room, log }));
-        effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived: now.unix });
+        effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived });
+        self.reach_soon(room, now.instant);
         effects.extend(self.pass_on(room, &written, None));
-        effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived: now.unix });
+        effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived });
         Ok((entry, effects))
     }
 }

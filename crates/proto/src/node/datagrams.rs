@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::effects::{Effects, Event, Reach, Transmit};
+use crate::effects::{Detour, Effects, Event, Job, Reach, Transmit};
 use crate::model::{Now, PeerId, RoomId};
 use crate::node::{Node, Profile};
 use crate::presence::Heard;
@@ -12,6 +12,7 @@ use crate::wire::compact;
 use crate::wire::datagram::{
     Announcement, Envelope, MAX_BODY, MAX_DATAGRAM, Query, RoomPacket, Unverified, kind,
 };
+use crate::wire::frame::Relayed;
 
 /// Why something from the network was dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +45,9 @@ impl Node {
         if !self.presence.is_fresh(&claimed) {
             if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {
                 return self.another_address(datagram, from);
+            }
+            if claimed.kind == kind::ANNOUNCE && self.presence.doubts(&claimed, now.instant) {
+                return self.ask_for_run(datagram, from, now);
             }
             return self.drop(Dropped::Replay);
         }
@@ -90,10 +94,18 @@ impl Node {
     ) -> Effects {
         let mut effects = self.presence.announced(envelope, said, from, now, &mut self.dice);
         effects.extend(self.notice_arrivals(&effects, now));
+        let ip = match from {
+            Heard::From(from) => Some(from.ip()),
+            Heard::Told(ip) => ip,
+        };
+        let relayed = Relayed { datagram: datagram.clone(), from: ip };
+        self.pass_on_announcement(envelope.sender, relayed, &effects.tell, now.instant);
         if let Heard::From(from) = from {
+            self.unheard.note_on_air(envelope.sender, said, now.instant);
             self.roster.heard(envelope.sender, datagram, from.ip(), now.instant);
         }
         self.consider_looking(envelope.sender, said, now);
+        effects.extend(self.compare_clocks(now));
         effects
     }
 
@@ -119,12 +131,33 @@ impl Node {
         Effects::default()
     }
 
+    /// Somebody who is not here announces itself in an older run than the newest that was heard. Whether that is repeated or
+    /// true is asked over TLS, by some of those who hear it.
+    fn ask_for_run(&mut self, datagram: Unverified<'_>, from: SocketAddr, now: Now) -> Effects {
+        let verified = datagram.verify(&self.verifier).ok();
+        let said = verified.and_then(|(envelope, body)| Some((envelope, Announcement::decode(body).ok()?)));
+        let here = self.presence.online_count().max(1) as f64;
+        let Some((envelope, said)) = said.filter(|_| self.dice.fraction() < ASKERS / here) else {
+            return self.drop(Dropped::Replay);
+        };
+        let (peer, dialled) = (envelope.sender, self.dialling.contains_key(&envelope.sender));
+        let addresses = self.presence.ask_for_run(peer, &said, from, now.instant);
+        if addresses.is_empty() {
+            return self.drop(Dropped::Replay);
+        }
+        self.roster.runs_asked.insert(peer);
+        self.dialling.entry(peer).or_default();
+        let run =
+            if dialled { Vec::new() } else { vec![Job::Dial { peer, addresses, detour: Detour::Never }] };
+        Effects { run, ..Effects::default() }
+    }
+
     fn room_packet(&mut self, envelope: &Envelope, body: &[u8], now: Now) -> Effects {
         let Some(tag) = body.first_chunk::<{ size_of::<RoomTag>() }>() else {
             return self.drop(Dropped::Body);
         };
         // Rooms that this device does not take part in are none of its business.
-        let Some(id) = self.room_of_tag(*tag, envelope.sender, now.unix) else {
+        let Some(id) = self.room_of_tag(*tag, envelope.sender, now) else {
             return self.puzzled(envelope.sender, now);
         };
         let mut effects = Effects::default();
@@ -140,13 +173,18 @@ impl Node {
         if !open && room.record.kind != RoomKind::Private {
             return self.drop(Dropped::Body);
         }
-        let packet = room.keys.open_packet(envelope, body);
-        let Some(packet) = packet.and_then(|packet| RoomPacket::decode(envelope.kind, &packet).ok()) else {
-            return self.drop(Dropped::Body);
-        };
+        let opened = room.keys.open_packet_by(envelope, body);
+        let opened =
+            opened.and_then(|(packet, key)| Some((RoomPacket::decode(envelope.kind, &packet).ok()?, key)));
+        let Some((packet, key)) = opened else { return self.drop(Dropped::Body) };
         if !open {
-            self.suspected(id, envelope.sender, now);
+            if let Some(key) = key {
+                self.suspected(id, envelope.sender, key, now);
+            }
             return effects;
+        }
+        if let Some((epoch, _)) = key {
+            self.left_behind(id, envelope.sender, epoch, now);
         }
         if packet == RoomPacket::Typing {
             if present {
@@ -154,6 +192,7 @@ impl Node {
             }
             return effects;
         }
+        let Some(room) = self.rooms.get_mut(&id) else { return effects };
         let received = room.replica.packet(envelope.sender, present, packet, now.instant, &mut self.dice);
         effects.extend(self.absorb(id, envelope.sender, received, now));
         effects
@@ -189,12 +228,15 @@ impl Node {
     }
 
     /// This device's announcement as a signed datagram.
-    pub(super) fn announcement(&mut self, query: Query) -> Vec<u8> {
+    pub(super) fn announcement(&mut self, query: Query, now: Now) -> Vec<u8> {
         let interval = self.presence.interval().as_secs().try_into().unwrap_or(u16::MAX);
         let peers = self.presence.online_count().try_into().unwrap_or(u16::MAX);
-        let Profile { name, platform, tcp_port, .. } = &self.profile;
+        let Profile { name, platform, avatar, tcp_port, .. } = &self.profile;
         let said = Announcement::new(name, *platform, *tcp_port, interval, peers, query)
-            .with_directory(self.directory_digest());
+            .with_directory(self.directory_digest())
+            .with_avatar(avatar.as_ref())
+            .with_clock(now.unix);
+        self.clocks.said = Some(now);
         self.envelope(kind::ANNOUNCE).sign(&self.identity, &said.encode())
     }
 
@@ -229,5 +271,7 @@ impl Node {
 
 /// Bytes of a datagram beside its body.
 const AROUND_BODY: usize = MAX_DATAGRAM - MAX_BODY;
+/// So many devices ask at a time which run somebody is in.
+const ASKERS: f64 = 20.0;
 /// Up to so many devices a goodbye is said twice.
 const SMALL_GROUP: usize = 50;

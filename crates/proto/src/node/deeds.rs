@@ -14,7 +14,7 @@ use crate::node::private::Private;
 use crate::node::{Dropped, Node, Room};
 use crate::rooms::{self, Deed, Done, digest_of};
 use crate::wire::entry::{Entry, Unverified};
-use crate::wire::frame::{KNOWN_BYTES, KnownDeeds, MAX_DEEDS};
+use crate::wire::frame::{Frame, KNOWN_BYTES, KnownDeeds, MAX_DEEDS};
 
 /// Entries that cannot be taken yet.
 #[derive(Default)]
@@ -118,6 +118,35 @@ impl Room {
 }
 
 impl Node {
+    /// A device that was put out asks what is here, and has other deeds than those that it was left: by them it may be in
+    /// again. It is asked for them, and learns nothing by that: what was left to it is all that is said to be known.
+    pub(super) fn ask_former(
+        &mut self,
+        conn: ConnId,
+        peer: PeerId,
+        room: RoomId,
+        theirs: Option<[u8; 16]>,
+        now: Now,
+    ) -> Effects {
+        let me = self.me;
+        let (Some(session), Some(held)) = (self.sessions.get_mut(&conn), self.rooms.get_mut(&room)) else {
+            return Effects::default();
+        };
+        let left = held.digest_of_deeds_left_to(peer);
+        let Some(private) = held.private.as_mut().filter(|_| theirs.is_some() && theirs != left) else {
+            return Effects::default();
+        };
+        if !private.may_ask_former(peer, me, now.instant) {
+            return Effects::default();
+        }
+        let open = |log| private.may_fetch(peer, log).unwrap_or_default();
+        let known: KnownDeeds = private.deeds.ids_within(open).map(known_by).take(MAX_DEEDS).collect();
+        session.want(room);
+        session.formers.insert(room);
+        let want = Frame::Want { room, ranges: Vec::new(), more: false, deeds: Some(known) };
+        Effects { send: vec![Transmit::Frame { conn, bytes: want.encode() }], ..Effects::default() }
+    }
+
     /// Deeds that this device asked for.
     pub(super) fn take_deeds(
         &mut self,
@@ -127,9 +156,13 @@ impl Node {
         entries: &[Vec<u8>],
         now: Now,
     ) -> Effects {
-        let asked = |held: &&mut Room| held.replica.expects_deeds(peer);
+        let former = self.sessions.get(&conn).is_some_and(|session| session.formers.contains(&id));
+        let asked = |held: &&mut Room| former || held.replica.expects_deeds(peer);
         let Some(held) = self.rooms.get_mut(&id).filter(asked) else { return Effects::default() };
         let known = held.known_deeds();
+        // What a device brings that was put out takes nobody's place among those that wait.
+        let set_aside =
+            held.private.as_mut().filter(|_| former).map(|private| std::mem::take(&mut private.strays));
         let read = entries.iter().map(|bytes| Unverified::decode_in_room(id, bytes).ok());
         let mut read: Vec<_> = read.collect();
         let forged = read
@@ -138,14 +171,26 @@ impl Node {
         if forged > 0 {
             self.count(Dropped::Entry, forged);
         }
+        let private = self.rooms.get(&id).and_then(|room| room.private.as_ref());
+        // Nor is anything new of those who are out: what they did when they were in is known.
+        let is_out = |author| former && private.is_some_and(|private| private.was_put_out(author));
         let new = read.into_iter().flatten().filter(|entry| !known.contains(&known_by(entry.id())));
-        let (mut effects, took) = self.take_strays(id, new.collect());
+        let new: Vec<_> = new.filter(|entry| !is_out(entry.header().author)).collect();
+        let (mut effects, took) = self.take_strays(id, new);
         if took > 0
             && let Some(held) = self.rooms.get_mut(&id)
         {
             held.replica.brought_deeds(peer, now.instant);
         }
         effects.extend(self.settle_private(id, now));
+        if let Some(strays) = set_aside
+            && let Some(private) = self.rooms.get_mut(&id).and_then(|room| room.private.as_mut())
+        {
+            private.strays = strays;
+            if took > 0 {
+                effects.extend(self.admit_strays(id, now));
+            }
+        }
         let ping = self.sessions.get_mut(&conn).and_then(|session| session.heard(now.instant));
         effects.send.extend(ping.map(|ping| Transmit::Frame { conn, bytes: ping.encode() }));
         effects

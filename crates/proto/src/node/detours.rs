@@ -1,15 +1,26 @@
 //! Asking devices to dial that cannot be dialled, by whatever still carries a word to them, and joining others.
 
-use crate::effects::{Effects, Job, Reach, Transmit, Trust};
+use std::net::SocketAddr;
+
+use crate::detour::{Begin, Way};
+use crate::effects::{Detour, Effects, Job, Reach, Transmit, Trust};
 use crate::model::{Now, PeerId, RoomId, Token};
 use crate::node::{Dropped, Node, reachable};
 use crate::wire::datagram::{Envelope, Unverified, kind};
-use crate::wire::detour::{Knock, MAX_MEET_ROOMS, Meet};
+use crate::wire::detour::{Knock, MAX_MEET_ROOMS, Meet, Wish};
 use crate::wire::file::Source;
 use crate::wire::frame::Frame;
 
+/// A device that is being dialled for sync.
+#[derive(Debug, Default)]
+pub(super) struct Dialling {
+    /// Rooms that wait for the connection.
+    pub(super) rooms: Vec<RoomId>,
+    pub(super) detour: Detour,
+}
+
 impl Node {
-    /// Asks a device to dial this one for files, or to come to `via`, where this one waits. Not told how it ends: whoever
+    /// Asks a device to dial this one, or to come to `via`, where this one waits. Not told how it ends: whoever
     /// comes says `token`. `None` if it is not here, or too many are asked.
     pub fn knock(&mut self, knock: Knock, now: Now) -> Option<Effects> {
         let asked = self.presence.is_online(knock.to) && self.detours.knock(knock, now.instant);
@@ -21,27 +32,46 @@ impl Node {
         self.detours.settled(token);
     }
 
-    /// A proven device dialled this one and says a token. Whether it was asked to.
-    pub fn came(&mut self, peer: PeerId, token: Token, now: Now) -> bool {
-        self.detours.came(peer, token, now.instant)
+    /// A proven device dialled this one for something and says a token. Whether it was asked to.
+    pub fn came(&mut self, peer: PeerId, token: Token, wish: Wish, now: Now) -> bool {
+        self.detours.came(peer, token, wish, now.instant)
     }
 
-    /// Devices that might join this one with another, those first that are most likely to be reached; at most 8.
-    pub fn relays_to(&mut self, peer: PeerId) -> Vec<Source> {
-        let mut candidates: Vec<(bool, u64, PeerId)> = Vec::new();
+    /// What to begin with to reach a device that could not be dialled the last time at any of these addresses.
+    pub fn begin_with(&mut self, peer: PeerId, addresses: &[SocketAddr], now: Now) -> Option<Begin> {
+        self.detours.ways.begin(peer, addresses, now.instant)
+    }
+
+    /// A device was reached that was dialled at these addresses, or by no way at all.
+    pub fn went(&mut self, peer: PeerId, addresses: &[SocketAddr], way: Option<Way>, now: Now) {
+        self.detours.ways.went(peer, addresses, way, now.instant);
+    }
+
+    /// Devices that might join this one with another: `last` first, which did it last, then those that are most likely to be
+    /// reached; at most 8. None of them said lately that it relays for nobody.
+    pub fn relays_to(&mut self, peer: PeerId, last: Option<PeerId>, now: Now) -> Vec<Source> {
+        let mut candidates: Vec<(bool, bool, u64, PeerId)> = Vec::new();
         for other in self.presence.online().filter(|other| *other != peer) {
             let known = self.presence.peer(other);
             let met = known.is_some_and(|known| known.trust >= Trust::Pinned);
             // By chance among equals, so that one device does not carry everybody.
-            candidates.push((!met, u64::from_be_bytes(self.dice.bytes()), other));
+            let chance = u64::from_be_bytes(self.dice.bytes());
+            candidates.push((Some(other) != last, !met, chance, other));
         }
-        candidates.retain(|(.., other)| !self.presence.is_blocked(*other));
+        candidates.retain(|(.., other)| {
+            !self.presence.is_blocked(*other) && self.detours.may_ask_to_relay(*other, now.instant)
+        });
         candidates.sort_unstable();
         let reached = candidates.into_iter().filter_map(|(.., peer)| {
             let addresses = reachable(&self.presence, peer)?;
             Some(Source { peer, addresses })
         });
         reached.take(MAX_CANDIDATES).collect()
+    }
+
+    /// A device says that it relays for nobody.
+    pub fn declined_to_relay(&mut self, peer: PeerId, now: Now) {
+        self.detours.declined(peer, now.instant);
     }
 
     /// A proven device asks to be joined here with another one. Whether it may wait: both are here, and nobody is blocked.
@@ -135,6 +165,31 @@ impl Node {
         Effects { send: vec![Transmit::Multicast { reach: Reach::Group, bytes }], ..Effects::default() }
     }
 
+    /// A device is about to be dialled at these addresses to catch up in a room. If that was in vain the last time, it is asked
+    /// to dial at once, or looked for through a third one, so that nobody waits for a dial that nobody answers.
+    pub(super) fn meet_at_once(
+        &mut self,
+        peer: PeerId,
+        room: RoomId,
+        addresses: &[SocketAddr],
+        now: Now,
+    ) -> (Detour, Effects) {
+        match self.detours.ways.to(peer, addresses, now.instant) {
+            Some(Way::Knocked) => (Detour::Never, self.ask_to_meet(peer, &[room], now)),
+            Some(Way::Relayed(_)) => (Detour::Allowed, Effects::default()),
+            Some(Way::Direct) | None => (Detour::Never, Effects::default()),
+        }
+    }
+
+    /// Somebody dialled for sync. If it was asked to, that is the way to reach it.
+    pub(super) fn met(&mut self, peer: PeerId, now: Now) {
+        if self.detours.was_asked_to_meet(peer, now.instant)
+            && let Some(addresses) = reachable(&self.presence, peer)
+        {
+            self.detours.ways.went(peer, &addresses, Some(Way::Knocked), now.instant);
+        }
+    }
+
     /// A verified wish to be dialled for sync.
     pub(super) fn asked_to_meet(&mut self, envelope: &Envelope, body: &[u8], now: Now) -> Effects {
         let Ok(meet) = Meet::decode(body) else { return self.drop(Dropped::Body) };
@@ -146,7 +201,7 @@ impl Node {
         }
         let Some(addresses) = reachable(&self.presence, peer) else { return effects };
         let rooms: Vec<RoomId> =
-            meet.rooms.iter().filter_map(|tag| self.room_of_tag(*tag, peer, now.unix)).collect();
+            meet.rooms.iter().filter_map(|tag| self.room_of_tag(*tag, peer, now)).collect();
         let open = |room: &RoomId| self.rooms.get(room).is_some_and(|room| room.is_open_to(peer));
         let rooms: Vec<RoomId> = rooms.into_iter().filter(open).collect();
         if rooms.is_empty() || !self.detours.may_meet(peer, now.instant) {
@@ -157,7 +212,7 @@ impl Node {
         for room in rooms {
             effects.extend(match connected {
                 Some(conn) => self.ask(conn, room),
-                None => self.dial(peer, room, addresses.clone()),
+                None => self.dial(peer, room, addresses.clone(), now),
             });
         }
         effects
@@ -177,7 +232,13 @@ impl Node {
             return effects;
         };
         if self.detours.heard(from, knock.token, now.instant) {
-            effects.run.push(Job::Come { peer: from, via: knock.via, token: knock.token, addresses });
+            effects.run.push(Job::Come {
+                peer: from,
+                via: knock.via,
+                token: knock.token,
+                wish: knock.wish,
+                addresses,
+            });
         }
         effects
     }

@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::effects::{Effects, Job};
+use crate::effects::{Detour, Effects, Job};
 use crate::model::{ConnId, Now, PeerId, RoomId};
+use crate::node::detours::Dialling;
 use crate::node::{Node, reachable};
 
 /// Why a device is wanted.
@@ -64,6 +65,11 @@ impl Errands {
         self.waiting.values().chain(self.under_way.values()).any(|errands| errands.contains(&errand))
     }
 
+    /// Whether a connection with a device is waited for.
+    pub(super) fn wait_for(&self, peer: PeerId) -> bool {
+        self.waiting.get(&peer).is_some_and(|errands| !errands.is_empty())
+    }
+
     /// Until the connection is closed.
     pub(super) fn keep_exporter(&mut self, conn: ConnId, exporter: [u8; 32]) {
         self.exporters.insert(conn, exporter);
@@ -82,11 +88,14 @@ impl Node {
             return Some(self.begin_errand(conn, peer, errand, now));
         }
         let addresses = reachable(&self.presence, peer)?;
-        let dialled = self.dialling.contains_key(&peer);
-        self.dialling.entry(peer).or_default();
         self.errands.waiting.entry(peer).or_default().insert(errand);
-        let run = if dialled { Vec::new() } else { vec![Job::Dial { peer, addresses }] };
-        Some(Effects { run, ..Effects::default() })
+        // Where a dial without detours is under way, one with detours follows if it fails.
+        if self.dialling.contains_key(&peer) {
+            return Some(Effects::default());
+        }
+        let detour = Detour::Allowed;
+        self.dialling.insert(peer, Dialling { rooms: Vec::new(), detour });
+        Some(Effects { run: vec![Job::Dial { peer, addresses, detour }], ..Effects::default() })
     }
 
     pub(super) fn errands_connected(&mut self, conn: ConnId, peer: PeerId, now: Now) -> Effects {

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
-use crate::effects::{Direction, Effects, Event, Job, Transmit};
+use crate::detour::Way;
+use crate::effects::{Detour, Direction, Effects, Event, Job, Transmit};
 use crate::log::{Asked, Loose, Received, Session};
 use crate::model::{ConnId, Instant, LogId, Now, PeerId, RoomId, Span};
+use crate::node::detours::Dialling;
 use crate::node::{Dropped, Entries, Node, Room, reachable};
 use crate::pacing::earliest;
 use crate::wire::datagram::Query;
@@ -16,14 +18,17 @@ impl Node {
         &mut self,
         conn: ConnId,
         peer: PeerId,
-        remote: SocketAddr,
+        remote: Option<SocketAddr>,
         direction: Direction,
         standing: bool,
         now: Now,
     ) -> Effects {
+        if self.presence.is_blocked(peer) {
+            return self.refuse(conn, peer, direction, now);
+        }
         // Those who dialled end what they dialled for; what the other side dialled is the other side's to end.
         let dialled_for = match direction {
-            Direction::Dialled => self.dialling.remove(&peer).unwrap_or_default(),
+            Direction::Dialled => self.dialling.remove(&peer).unwrap_or_default().rooms,
             Direction::Accepted => Vec::new(),
         };
         let of_peer = self.sessions.values().filter(|session| session.peer == peer).count();
@@ -31,10 +36,20 @@ impl Node {
         if direction == Direction::Accepted && crowded {
             return Effects { run: vec![Job::HangUp { conn }], ..Effects::default() };
         }
-        let reached = (direction == Direction::Dialled).then_some(remote);
+        let reached = remote.filter(|_| direction == Direction::Dialled);
+        if reached.is_some() {
+            self.went(peer, &[], Some(Way::Direct), now);
+        } else if direction == Direction::Accepted {
+            self.met(peer, now);
+        }
         let mut effects = self.presence.proven(peer, reached, now);
-        let session = Session::new(conn, peer, remote, direction, standing);
-        effects.send.push(frame(conn, &session.hello()));
+        let lingers =
+            self.lingers(peer, now.instant).filter(|_| direction == Direction::Dialled && !standing);
+        let standing = standing || lingers.is_some();
+        let mut session = Session::new(conn, peer, remote, direction, standing);
+        session.lingers = lingers;
+        session.curious = direction == Direction::Dialled && self.roster.runs_asked.remove(&peer);
+        effects.send.push(frame(conn, &session.hello(self.boot, self.counter)));
         self.sessions.insert(conn, session);
         for room in dialled_for {
             effects.extend(self.ask(conn, room));
@@ -54,7 +69,17 @@ impl Node {
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Now) -> Effects {
         let mut effects = Effects::default();
         self.roster.dialled.take_if(|wanted| *wanted == peer);
-        let rooms = self.dialling.remove(&peer).unwrap_or_default();
+        self.roster.runs_asked.remove(&peer);
+        let Dialling { rooms, detour } = self.dialling.remove(&peer).unwrap_or_default();
+        let can_neither = !rooms.is_empty() && self.detours.can_neither_dial(peer, now.instant);
+        if detour == Detour::Never
+            && (can_neither || self.errands.wait_for(peer))
+            && let Some(addresses) = reachable(&self.presence, peer)
+        {
+            self.dialling.insert(peer, Dialling { rooms, detour: Detour::Allowed });
+            effects.run.push(Job::Dial { peer, addresses, detour: Detour::Allowed });
+            return effects;
+        }
         effects.extend(self.ask_to_meet(peer, &rooms, now));
         for room in rooms {
             effects.extend(self.pull_ended(room, peer, false, now));
@@ -74,6 +99,7 @@ impl Node {
         effects.extend(self.mail_closed(conn, now));
         if !self.sessions.values().any(|session| session.standing) {
             self.remind_at = None;
+            self.unheard.forget_news();
         }
         effects.extend(self.start_serves(now));
         effects
@@ -82,16 +108,22 @@ impl Node {
     pub(super) fn frame(&mut self, conn: ConnId, bytes: &[u8], now: Now) -> Effects {
         let Some(session) = self.sessions.get_mut(&conn) else { return Effects::default() };
         let (peer, greeted) = (session.peer, session.is_greeted());
+        if self.presence.is_blocked(peer) {
+            return Effects::default();
+        }
         match (Frame::decode(bytes), greeted) {
             (Ok(Some(Frame::Hello(hello))), false) => {
                 let standing_before = session.standing;
                 if !session.greet(hello) {
                     return self.hang_up(conn);
                 }
+                if let Some((boot, counter)) = hello.run {
+                    self.presence.proved_run(peer, boot, counter);
+                }
                 if hello.standing && !standing_before {
                     return self.begin_standing(conn, now);
                 }
-                Effects::default()
+                self.hang_up_if_idle(conn)
             }
             (Err(_), _) | (Ok(_), false) => {
                 self.count(Dropped::Frame, 1);
@@ -127,7 +159,10 @@ impl Node {
                 effects
             }
             Frame::Done { room } => {
-                let asked = self.sessions.get_mut(&conn).is_some_and(|session| session.done(room));
+                let asked = self.sessions.get_mut(&conn).is_some_and(|session| {
+                    session.formers.remove(&room);
+                    session.done(room)
+                });
                 let Some(held) = self.rooms.get_mut(&room).filter(|_| asked) else {
                     return self.hang_up_if_idle(conn);
                 };
@@ -165,6 +200,7 @@ impl Node {
         let speaks = |held: &&mut Room| held.is_open_to(peer) || (answered && held.may_ask(peer));
         let Some(held) = self.rooms.get_mut(&room).filter(speaks) else {
             if said.ask {
+                effects.extend(self.ask_former(conn, peer, room, said.deeds, now));
                 let held = self.rooms.get(&room);
                 let logs = held.map(|held| held.left_to(peer)).unwrap_or_default();
                 let deeds = held.and_then(|held| held.digest_of_deeds_left_to(peer));
@@ -301,6 +337,19 @@ impl Node {
         effects
     }
 
+    /// Whether somebody is here, all who are have spoken in a room of this device, and nothing that they spoke of is missing.
+    pub fn is_caught_up(&self) -> bool {
+        let missing = self.rooms.values().any(|room| room.replica.is_catching_up());
+        let mut here = self
+            .presence
+            .peers()
+            .map(|peer| peer.id)
+            .filter(|peer| self.presence.is_online(*peer))
+            .peekable();
+        let heard = |peer: PeerId| self.rooms.values().any(|room| room.replica.hears(peer));
+        !missing && here.peek().is_some() && here.all(heard)
+    }
+
     /// Whether a room cannot catch up because so many do.
     pub(super) fn is_pull_waiting(&self) -> bool {
         self.pulls() >= MAX_PULLS && self.rooms.values().any(|room| room.replica.waits_to_pull())
@@ -347,7 +396,7 @@ impl Node {
             }
             return match (connected, addresses) {
                 (Some(conn), _) => self.ask(conn, room),
-                (None, addresses) => self.dial(*peer, room, addresses.unwrap_or_default()),
+                (None, addresses) => self.dial(*peer, room, addresses.unwrap_or_default(), now),
             };
         }
         if let Some(held) = self.rooms.get_mut(&room) {
@@ -356,11 +405,21 @@ impl Node {
         Effects::default()
     }
 
-    pub(super) fn dial(&mut self, peer: PeerId, room: RoomId, addresses: Vec<SocketAddr>) -> Effects {
-        let dialled = self.dialling.contains_key(&peer);
-        self.dialling.entry(peer).or_default().push(room);
-        let run = if dialled { Vec::new() } else { vec![Job::Dial { peer, addresses }] };
-        Effects { run, ..Effects::default() }
+    pub(super) fn dial(
+        &mut self,
+        peer: PeerId,
+        room: RoomId,
+        addresses: Vec<SocketAddr>,
+        now: Now,
+    ) -> Effects {
+        if let Some(dialled) = self.dialling.get_mut(&peer) {
+            dialled.rooms.push(room);
+            return Effects::default();
+        }
+        let (detour, mut effects) = self.meet_at_once(peer, room, &addresses, now);
+        self.dialling.insert(peer, Dialling { rooms: vec![room], detour });
+        effects.run.push(Job::Dial { peer, addresses, detour });
+        effects
     }
 
     /// Asks what the other side holds of a room, and says what is here.
@@ -401,7 +460,7 @@ impl Node {
 
     /// A connection that stays: both sides tell of themselves and of every room that they share.
     fn begin_standing(&mut self, conn: ConnId, now: Now) -> Effects {
-        let announcement = self.announcement(Query::No);
+        let announcement = self.announcement(Query::No, now);
         let mut effects = Effects::default();
         effects
             .send
@@ -410,7 +469,10 @@ impl Node {
         for room in rooms {
             effects.extend(self.ask(conn, room));
         }
-        effects.extend(self.look_on(conn));
+        let lingers = self.sessions.get(&conn).is_some_and(|session| session.lingers.is_some());
+        if !lingers {
+            effects.extend(self.look_on(conn));
+        }
         self.remind_at = earliest(self.remind_at, Some(now.instant + REMIND));
         effects
     }
@@ -429,6 +491,9 @@ impl Node {
                 effects.extend(self.say_what_is_here(conn, room, Say::Changes));
             }
         }
+        effects.extend(self.tell_news(now.instant));
+        effects.extend(self.end_lingering(now.instant));
+        effects.extend(self.reach_unheard(now));
         effects
     }
 

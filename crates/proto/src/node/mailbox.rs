@@ -10,6 +10,7 @@ use crate::identity::{Purpose, Verifier};
 use crate::mail::{Held, Holding, Posting, Since, Taking};
 use crate::model::{ConnId, Instant, LogId, Now, PeerId, RoomId, Span};
 use crate::node::errands::Errand;
+use crate::node::retry::Retry;
 use crate::node::{Dropped, Entries, Node};
 use crate::pacing::earliest;
 use crate::rooms::direct_room_id;
@@ -29,7 +30,7 @@ pub(super) struct Mailbox {
     /// Devices that were told what is kept for them.
     handing: BTreeMap<PeerId, Handing>,
     /// Devices that are not told again before this.
-    resting: BTreeMap<PeerId, Instant>,
+    resting: BTreeMap<PeerId, Retry>,
     /// Connections for which entries are being read.
     reading: BTreeSet<ConnId>,
 }
@@ -195,7 +196,7 @@ impl Node {
 
     /// Goes to tell a device that is here what is kept for it.
     pub(super) fn hand_over(&mut self, recipient: PeerId, now: Now) -> Effects {
-        let rests = self.mail.resting.get(&recipient).is_some_and(|until| *until > now.instant);
+        let rests = self.mail.resting.get(&recipient).is_some_and(|retry| !retry.is_due(now.instant));
         let errand = Errand::HandOver(recipient);
         if rests
             || self.presence.is_blocked(recipient)
@@ -295,6 +296,7 @@ impl Node {
         }
         let commit = self.mail.holding.taken(room, log, span.to, receipt, now.unix);
         let mut effects = Effects { commit, tell: vec![Event::Holding], ..Effects::default() };
+        self.mail.resting.remove(&peer);
         if let Some(handing) = self.mail.handing.get_mut(&peer) {
             handing.until = now.instant + SILENT;
         }
@@ -313,14 +315,19 @@ impl Node {
     /// Nothing more comes of handing over on a connection that is gone, or could not be made.
     pub(super) fn handing_failed(&mut self, peer: PeerId, now: Now) {
         self.mail.handing.remove(&peer);
-        self.rest_from(peer, FAILED_REST, now.instant);
-        self.mail.wake(now.instant + FAILED_REST);
+        self.rest_from(peer, now.instant, |retry| retry.rest(FAILED_REST, SILENT_REST, now.instant));
     }
 
-    fn rest_from(&mut self, peer: PeerId, span: Duration, now: Instant) {
-        self.mail.resting.retain(|_, until| *until > now);
-        if self.mail.resting.len() < MAX_RESTING {
-            self.mail.resting.insert(peer, now + span);
+    fn rest_from(&mut self, peer: PeerId, now: Instant, rest: impl FnOnce(&mut Retry)) {
+        let resting = &mut self.mail.resting;
+        if resting.len() >= MAX_RESTING {
+            resting.retain(|_, retry| !retry.is_due(now));
+        }
+        if resting.len() < MAX_RESTING || resting.contains_key(&peer) {
+            let retry = resting.entry(peer).or_default();
+            rest(retry);
+            let at = retry.at().unwrap_or(now);
+            self.mail.wake(at);
         }
     }
 
@@ -353,7 +360,8 @@ impl Node {
             effects.extend(self.tend_posts(now));
             effects.extend(self.hand_over_to_all(now));
             // Whoever could not be told is told when it has rested, whatever else is due.
-            let rested = self.mail.resting.values().copied().filter(|until| *until > now.instant).min();
+            let rested =
+                self.mail.resting.values().filter_map(Retry::at).filter(|at| *at > now.instant).min();
             self.mail.due = earliest(self.mail.due, rested);
         }
         if self.mail.expire_at.is_some_and(|at| at <= now.instant) {
@@ -368,8 +376,7 @@ impl Node {
         let silent = self.mail.handing.iter().filter(|(_, handing)| handing.until <= now.instant);
         for peer in silent.map(|(peer, _)| *peer).collect::<Vec<_>>() {
             // It may be of an older version, or have no room for it.
-            self.rest_from(peer, SILENT_REST, now.instant);
-            self.mail.wake(now.instant + SILENT_REST);
+            self.rest_from(peer, now.instant, |retry| retry.wait(SILENT_REST, now.instant));
             effects.extend(self.handed_over(peer));
         }
         effects
@@ -411,7 +418,7 @@ const EXPIRE: Duration = Duration::from_secs(3600);
 const SILENT: Duration = Duration::from_secs(30);
 /// and is told again when it comes anew, or after this.
 const SILENT_REST: Duration = Duration::from_secs(3600);
-/// Before a device is dialled again that could not be reached.
+/// Before a device is dialled again that could not be reached or hung up, doubled up to that.
 const FAILED_REST: Duration = Duration::from_secs(15);
 /// A frame or two more than is kept.
 const SLACK: u64 = 256 << 10;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, Job, Record};
-use crate::model::{Hlc, InviteId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
+use crate::model::{InviteId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::errands::Errand;
 use crate::node::membership::Membership;
 use crate::node::private::Private;
@@ -68,8 +68,9 @@ impl Node {
         let me = self.me;
         let private = self.as_admin(room)?;
         let (mine, theirs) = (private.fold.role(me), private.fold.role(peer).ok_or(Refusal::NoMember)?);
+        // Whoever leaves asks for that: a slip must not cost the room.
         if peer == me {
-            return self.leave(room, now);
+            return Err(Refusal::Yourself);
         }
         if Some(theirs) >= mine {
             return Err(Refusal::NotCreator);
@@ -153,7 +154,8 @@ impl Node {
         Ok(effects)
     }
 
-    /// Says that this device leaves; the room is forgotten once somebody has heard it, or soon.
+    /// Says that this device leaves. What it wrote is kept until somebody has it, and with it the word that it leaves; the rest
+    /// of the room is given up at once.
     pub(super) fn leave_private(&mut self, room: RoomId, now: Now) -> Effects {
         let (me, standing) = (self.me, Standing::Leaving);
         let mut effects = self.put_out(room, me, now).unwrap_or_default();
@@ -161,8 +163,11 @@ impl Node {
             return effects;
         };
         private.standing = standing.clone();
-        private.leave_at = Some(now.instant + LEAVE_AFTER);
+        private.leaving_since = Some(now.instant);
+        private.wake(now.instant);
         effects.commit.push(Record::Standing { room, standing });
+        effects.extend(self.give_up_others(room));
+        effects.extend(self.leave_no_more_than(MAX_LEAVING));
         effects.tell.push(Event::RoomLeft(room));
         effects.run.push(Job::Recheck { room });
         effects.extend(self.advance(now));
@@ -170,7 +175,7 @@ impl Node {
     }
 
     pub(super) fn tend_leaving(&mut self, id: RoomId, now: Now) -> Effects {
-        let Some(Room { private: Some(private), replica, .. }) = self.rooms.get_mut(&id) else {
+        let Some(Room { private: Some(private), replica, active, .. }) = self.rooms.get_mut(&id) else {
             return Effects::default();
         };
         if private.standing != Standing::Leaving {
@@ -178,12 +183,60 @@ impl Node {
         }
         let (said, _) = replica.next_own();
         let heard = said.0 > 1 && replica.holders(replica.own_log(), Seq(said.0 - 1)).next().is_some();
-        let at = *private.leave_at.get_or_insert(now.instant + LEAVE_AFTER);
-        if heard || at <= now.instant {
-            return self.forget_room(id);
+        let nobody = private.fold.members.is_empty();
+        // A clock that is wrong for a start ends nothing.
+        let since = *private.leaving_since.get_or_insert(now.instant);
+        let old =
+            now.unix.0.saturating_sub(active.0) > LEAVE_KEPT_MS && now.instant.since(since) > LEAVE_LEAST;
+        if heard || nobody || old { self.forget_room(id) } else { Effects::default() }
+    }
+
+    /// What others wrote in a room that this device leaves is not wanted any more.
+    fn give_up_others(&mut self, id: RoomId) -> Effects {
+        let mut effects = Effects::default();
+        let Some(room) = self.rooms.get_mut(&id) else { return effects };
+        let own = room.replica.own_log();
+        for head in room.replica.have_since(0).into_iter().filter(|head| head.log != own) {
+            let (log, to) = (head.log, head.seq);
+            let to_id = room.replica.head_id(log);
+            room.replica.forget(log, to, to_id);
+            effects.commit.push(Record::Forget { room: id, log, to });
         }
-        private.due = Some(at.min(now.instant + LEAVE_LOOK));
-        Effects::default()
+        effects
+    }
+
+    /// Of too many rooms that are being left the one is forgotten where nothing was said for longest.
+    fn leave_no_more_than(&mut self, most: usize) -> Effects {
+        let leaving = || self.rooms.iter().filter(|(_, room)| room.is_leaving());
+        let oldest = leaving().min_by_key(|(_, room)| room.active).map(|(id, _)| *id);
+        match oldest.filter(|_| leaving().count() > most) {
+            Some(oldest) => self.forget_room(oldest),
+            None => Effects::default(),
+        }
+    }
+
+    /// Whether nobody could let others into a private room any more if this device left it, though others are in.
+    pub fn is_last_admin(&self, room: RoomId) -> bool {
+        let Some(fold) = self.room(room).and_then(|room| room.private.as_ref()).map(|private| &private.fold)
+        else {
+            return false;
+        };
+        let others = || fold.members.iter().filter(|(peer, _)| **peer != self.me);
+        fold.role(self.me) >= Some(Role::Admin)
+            && others().next().is_some()
+            && others().all(|(_, role)| *role < Role::Admin)
+    }
+
+    /// How many of the newest entries of this device in a room nobody else has, nor keeps for somebody; as far as that is
+    /// counted.
+    pub fn undelivered(&self, room: RoomId) -> usize {
+        let Some(replica) = self.room(room).map(|room| &room.replica) else { return 0 };
+        let (log, (next, _)) = (replica.own_log(), replica.next_own());
+        let newest = (1..next.0).rev().take(MAX_COUNTED).map(Seq);
+        let lacked = |seq: &Seq| {
+            replica.holders(log, *seq).next().is_none() && self.kept_by(room, log, *seq).is_empty()
+        };
+        newest.take_while(lacked).count()
     }
 
     /// Those whom this device let in and who have not spoken in the room since are told, when they are here.
@@ -327,17 +380,16 @@ impl Node {
             _ => Err(Refusal::NotAdmin),
         }
     }
-
-    /// The clock reading of the next own entry.
-    pub(super) fn next_reading(&self, now: Now) -> Hlc {
-        self.clock.next().max(Hlc::at(now.unix))
-    }
 }
 
-/// How long a device that leaves waits for somebody to hear it.
-const LEAVE_AFTER: Duration = Duration::from_secs(10);
-/// How often it looks whether somebody has.
-const LEAVE_LOOK: Duration = Duration::from_millis(250);
+/// How long a device that leaves keeps what nobody has, by its clock,
+const LEAVE_KEPT_MS: u64 = 30 * 24 * 3600 * 1000;
+/// and in each run at the least.
+const LEAVE_LEAST: Duration = Duration::from_secs(3600);
+/// Rooms that are being left at a time.
+const MAX_LEAVING: usize = 64;
+/// Entries that nobody else has are counted up to this.
+const MAX_COUNTED: usize = 10_000;
 /// A device that was let in and does not come is told again.
 const WELCOME_RETRY: Duration = Duration::from_secs(5);
 const MAX_WELCOME_RETRY: Duration = Duration::from_secs(60);

@@ -5,19 +5,24 @@
 //!   links      catching up over TCP
 //!   commands   what people do
 //!   absorb     what was received in a room
+//!   clocks     what time it is, by this device's clock and the others'
+//!   room       what is known of one room
 //!   roster     who is here and which rooms there are, over TCP
+//!   unheard    those whom multicast does not reach
 //!   forks      logs that contradict themselves
 //!   messages   what they write
 //!   private    who is in private rooms; members and joining are what is done about it
 //!   deeds      what says who is in a private room, apart from the logs that it stands in
 //!   keyring    the keys of private rooms
 //!   sharing    what is asked for of shared folders
+//!   trust      what a person decided about somebody
 //!   detours    devices that cannot be dialled are asked to dial, and others are joined
 //!   errands    what is to be said to a certain device
 //!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
 
 mod absorb;
+mod clocks;
 mod commands;
 mod datagrams;
 mod deeds;
@@ -35,13 +40,15 @@ mod posting;
 mod private;
 mod queue;
 mod retry;
+mod room;
 mod roster;
 mod sharing;
 mod tags;
 mod taking;
+mod trust;
+mod unheard;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,16 +58,18 @@ use crate::effects::{
 };
 use crate::identity::{Identity, Verifier};
 use crate::log::{Priority, Replica, Session};
-use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, Seq, TransferId, UnixMillis};
+use crate::model::{ConnId, Hlc, Instant, LogId, Now, PeerId, Platform, RoomId, TransferId, UnixMillis};
 use crate::pacing::{Air, Dice, HOST_LIMIT, TokenBucket, earliest};
 use crate::presence::Presence;
-use crate::rooms::{self, Content, Epochs, LOBBY, RoomKeys, RoomKind, Standing};
+use crate::rooms::{self, Epochs, LOBBY, RoomKeys, RoomKind, Standing};
 use crate::transfer::Transfers;
+use crate::wire::avatar::Avatar;
 use crate::wire::datagram::{NetworkTag, Query};
 use crate::wire::entry::{Entry, Signed, log_id};
 
 use absorb::History;
-use roster::Roster;
+use clocks::Clocks;
+use roster::{Roster, reachable};
 
 pub use commands::Refusal;
 pub use datagrams::Dropped;
@@ -73,6 +82,7 @@ use joining::Knocks;
 use mailbox::Mailbox;
 use private::Private;
 use tags::Tags;
+use unheard::Unheard;
 
 /// A device on the network, without its sockets, clock and disk.
 pub struct Node {
@@ -82,7 +92,10 @@ pub struct Node {
     network: NetworkTag,
     boot: u64,
     counter: u64,
+    /// The clock reading of the newest message, and the highest one of anything that this device wrote.
     clock: Hlc,
+    highest: Hlc,
+    clocks: Clocks,
     dice: Dice,
     bucket: TokenBucket,
     air: Air,
@@ -93,10 +106,10 @@ pub struct Node {
     sessions: BTreeMap<ConnId, Session>,
     /// The connection whose turn it was last to be sent entries.
     served_last: Option<ConnId>,
-    /// Rooms that wait for a connection that is being dialled.
-    dialling: BTreeMap<PeerId, Vec<RoomId>>,
+    dialling: BTreeMap<PeerId, detours::Dialling>,
     /// When standing connections are next told what is here.
     remind_at: Option<Instant>,
+    unheard: Unheard,
     transfers: Transfers,
     errands: Errands,
     mail: Mailbox,
@@ -119,6 +132,8 @@ pub struct Node {
 pub struct Profile {
     pub name: String,
     pub platform: Platform,
+    /// Absent where its person chose none.
+    pub avatar: Option<Avatar>,
     /// Where this device accepts TLS connections.
     pub tcp_port: u16,
     /// Devices of other networks' names do not see each other.
@@ -158,6 +173,8 @@ impl Node {
             boot: loaded.boot,
             counter: 0,
             clock: loaded.clock,
+            highest: loaded.clock,
+            clocks: Clocks::default(),
             bucket: TokenBucket::new(HOST_LIMIT as u32, HOST_BURST_BYTES, now.instant),
             air: Air::new(now.instant),
             presence: Presence::new(me, loaded.peers, now, &mut dice),
@@ -169,6 +186,7 @@ impl Node {
             served_last: None,
             dialling: BTreeMap::new(),
             remind_at: None,
+            unheard: Unheard::default(),
             transfers: Transfers::new(me),
             errands: Errands::default(),
             mail: Mailbox::new(me, now.instant),
@@ -217,11 +235,13 @@ impl Node {
     /// Something happened.
     pub fn handle(&mut self, input: Input<'_>, now: Now) -> Effects {
         self.idle = false;
+        self.notice_clock(now);
         let mut effects = match input {
             Input::Datagram { from, bytes } => self.datagram(from, bytes, now),
             Input::Timer => Effects::default(),
             Input::NetworkChanged => {
                 self.presence.network_changed(now.instant, &mut self.dice);
+                self.detours.ways.forget();
                 self.greet_rooms(None, now);
                 Effects::default()
             }
@@ -277,7 +297,10 @@ impl Node {
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
         let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
         let machines = earliest(machines, earliest(self.serve_deadline(), self.detours.deadline()));
-        self.due = earliest(earliest(timers, machines), earliest(self.remind_at, self.roster.deadline()));
+        self.due = earliest(
+            earliest(timers, machines),
+            earliest(self.remind_at, earliest(self.roster.deadline(), self.unheard.deadline())),
+        );
         self.due
     }
 
@@ -320,7 +343,7 @@ impl Node {
     /// Whether a device may fetch what this one offers, or has of what others offer, at this moment: in a private room its
     /// members may.
     pub fn may_fetch(&self, transfer: TransferId, peer: PeerId) -> bool {
-        match self.transfers.audience(transfer) {
+        match self.transfers.audience(transfer).filter(|_| !self.presence.is_blocked(peer)) {
             Some(Audience::Anyone) => true,
             Some(Audience::Peer(only)) => only == peer,
             Some(Audience::Members(room)) => {
@@ -342,7 +365,7 @@ impl Node {
         self.notice_departures(&effects, now.instant);
         if let Some(due) = due {
             effects.extend(self.forget_rooms(now.instant));
-            effects.extend(self.announce(due.query, due.reach));
+            effects.extend(self.announce(due.query, due.reach, now));
         }
         let others_wait = self.is_pull_waiting();
         let presence = &self.presence;
@@ -362,6 +385,7 @@ impl Node {
         effects.extend(self.start_pulls(now));
         effects.extend(self.end_long_serves(now));
         effects.extend(self.remind(now));
+        effects.extend(self.tell_arrivals(now.instant));
         effects.extend(self.send_knocks(now));
         effects.extend(self.look(now));
         let presence = &self.presence;
@@ -486,8 +510,8 @@ impl Node {
         self.add_room(id, RoomKind::Direct(peer), "", now)
     }
 
-    fn announce(&mut self, query: Query, reach: crate::effects::Reach) -> Effects {
-        let datagram = self.announcement(query);
+    fn announce(&mut self, query: Query, reach: crate::effects::Reach, now: Now) -> Effects {
+        let datagram = self.announcement(query, now);
         let mut effects = self.announce_on_links(&datagram);
         effects.send.insert(0, crate::effects::Transmit::Multicast { reach, bytes: datagram });
         effects
@@ -496,91 +520,6 @@ impl Node {
     fn count(&mut self, reason: Dropped, times: u64) {
         *self.dropped.entry(reason).or_default() += times;
     }
-}
-
-impl Room {
-    pub fn record(&self) -> &RoomRecord {
-        &self.record
-    }
-
-    /// What an entry of this room says, as far as it can be read.
-    pub fn read(&self, entry: &Entry) -> Content {
-        self.open(entry).unwrap_or(Content::Unknown)
-    }
-
-    /// What the author of a message called itself when it was written.
-    pub fn name_in(&self, entry: &Entry) -> Option<String> {
-        Content::claimed_name(&self.keys.open_body(&entry.header, &entry.body)?)
-    }
-
-    /// Devices other than this one that are in the room, or were heard there if it is open.
-    pub fn members(&self) -> Vec<PeerId> {
-        match self.record.kind {
-            RoomKind::Direct(peer) => vec![peer],
-            RoomKind::Open => self.replica.members().collect(),
-            RoomKind::Private => self.roles().map(|(peer, _)| peer).filter(|peer| *peer != self.me).collect(),
-        }
-    }
-
-    /// Devices that have signed to hold an entry of this device; `None` for entries of others.
-    pub fn holders(&self, entry: &Entry) -> Option<Vec<PeerId>> {
-        (entry.header.author == self.me).then(|| self.holders_of(entry.log(), entry.header.seq))
-    }
-
-    /// Devices that have signed to hold the entry of a log of this device at `seq`.
-    pub fn holders_of(&self, log: LogId, seq: Seq) -> Vec<PeerId> {
-        self.replica.holders(log, seq).collect()
-    }
-
-    /// This device's log in the room.
-    pub fn own_log(&self) -> LogId {
-        self.replica.own_log()
-    }
-
-    /// Whether older entries of the room exist that are not here: not fetched yet, or no longer kept.
-    pub fn is_partial(&self) -> bool {
-        self.replica.is_partial()
-    }
-
-    /// Nothing before this is wanted.
-    fn wanted_since(&self, now: UnixMillis) -> Hlc {
-        let kept = self.kept.map(|kept| u64::try_from(kept.as_millis()).unwrap_or(u64::MAX));
-        kept.map_or(Hlc(0), |kept| Hlc::at(UnixMillis(now.0.saturating_sub(kept))))
-    }
-
-    fn concerns(&self, peer: Option<PeerId>) -> bool {
-        match (self.record.kind, peer) {
-            (RoomKind::Direct(other), Some(peer)) => peer == other,
-            (RoomKind::Private, Some(peer)) => self.is_open_to(peer),
-            (RoomKind::Private, None) => self.membership() == Membership::Member,
-            _ => true,
-        }
-    }
-
-    /// Whether a device may be given this room's entries.
-    fn is_open_to(&self, peer: PeerId) -> bool {
-        match self.record.kind {
-            RoomKind::Open => true,
-            RoomKind::Direct(other) => peer == other,
-            RoomKind::Private => {
-                self.private.as_ref().is_some_and(|private| private.is_open_to(peer, self.me))
-            }
-        }
-    }
-
-    /// Whether a device may be asked for what it has of this room.
-    fn may_ask(&self, peer: PeerId) -> bool {
-        match &self.private {
-            Some(private) => private.may_ask(peer, self.me),
-            None => self.is_open_to(peer),
-        }
-    }
-}
-
-/// Where a device can be dialled, with nothing that it cannot be dialled at.
-fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
-    let addresses = presence.addresses(peer);
-    (presence.is_online(peer) && !addresses.is_empty()).then(|| addresses.to_vec())
 }
 
 /// Entries shared between the disk, the network and the screen.

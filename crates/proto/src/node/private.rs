@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::effects::{Effects, Event, Job, LoadedPrivate, Record};
-use crate::model::{EntryId, Instant, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
+use crate::model::{EntryId, Instant, KeyId, LogId, Now, PeerId, RoomId, SecretKey, Seq, UnixMillis};
 use crate::node::deeds::Waiting;
 use crate::node::keyring::{choose_key, keys_came, sort_keys};
 use crate::node::membership::{Membership, begins_room};
@@ -36,15 +36,18 @@ pub(super) struct Private {
     pub(super) digest: Option<[u8; 16]>,
     /// Before this nobody is asked for deeds only because they have others.
     pub(super) deeds_rest: Option<Instant>,
-    /// Devices that have the room's key and are no members, as far as this device knows.
-    suspects: BTreeSet<PeerId>,
+    /// Devices that have the room's key and are no members, as far as this device knows, and which key they spoke with.
+    suspects: BTreeMap<PeerId, (u32, KeyId)>,
+    /// Devices that were put out and were asked for deeds by which they may be in again: not before this.
+    formers_rest: BTreeMap<PeerId, Instant>,
     /// Epochs of entries that are here and cannot be read.
     pub(super) sealed: BTreeSet<u32>,
     /// When to look at all of this again.
     pub(super) due: Option<Instant>,
     /// When datagrams follow the current key.
     pub(super) follow_at: Option<Instant>,
-    pub(super) leave_at: Option<Instant>,
+    /// Since when this run knows that this device leaves.
+    pub(super) leaving_since: Option<Instant>,
     /// When to renew the keys, if it is still due then.
     renew_at: Option<Instant>,
     /// When to ask for keys that are missing.
@@ -82,11 +85,12 @@ impl Private {
             gone: Vec::new(),
             digest: None,
             deeds_rest: None,
-            suspects: BTreeSet::new(),
+            suspects: BTreeMap::new(),
+            formers_rest: BTreeMap::new(),
             sealed: BTreeSet::new(),
             due: Some(Instant(0)),
             follow_at: None,
-            leave_at: None,
+            leaving_since: None,
             renew_at: None,
             keys: Retry::default(),
             join: Retry::default(),
@@ -133,7 +137,7 @@ impl Private {
     /// is believed no more than anything else.
     pub(super) fn may_ask(&self, peer: PeerId, me: PeerId) -> bool {
         match self.membership(me) {
-            Membership::Member => self.is_member(peer) || self.suspects.contains(&peer),
+            Membership::Member => self.is_member(peer) || self.suspects.contains_key(&peer),
             Membership::Removed => {
                 self.standing != Standing::Leaving && self.fold.members.contains_key(&peer)
             }
@@ -150,9 +154,20 @@ impl Private {
         self.fold.former.get(&peer).is_some_and(|former| former.role.is_some())
     }
 
-    pub(super) fn suspect(&mut self, peer: PeerId) -> bool {
-        let new = self.suspects.len() < MAX_SUSPECTS && !self.was_put_out(peer);
-        new && self.suspects.insert(peer)
+    /// Whoever was put out speaks with the keys of that time for as long as it likes. With one that was made since, somebody
+    /// has let it in again.
+    pub(super) fn suspect(&mut self, peer: PeerId, key: (u32, KeyId)) -> bool {
+        let new = self.suspects.len() < MAX_SUSPECTS && !self.fold.took_along(peer, key.0, key.1);
+        new && self.suspects.insert(peer, key).is_none()
+    }
+
+    /// Whether to ask a device that was put out, and has other deeds than it was left, for what it has more.
+    pub(super) fn may_ask_former(&mut self, peer: PeerId, me: PeerId, now: Instant) -> bool {
+        if self.membership(me) != Membership::Member || !self.was_put_out(peer) {
+            return false;
+        }
+        self.formers_rest.retain(|_, at| *at > now);
+        self.formers_rest.insert(peer, now + FORMER_REST).is_none()
     }
 
     /// Of too many the highest goes: nobody can count further than the room did.
@@ -301,7 +316,10 @@ impl Node {
         } else if changed {
             effects.tell.push(Event::Members(id));
         }
-        private.suspects.retain(|peer| !private.fold.members.contains_key(peer));
+        let fold = &private.fold;
+        private.suspects.retain(|peer, (epoch, key)| {
+            !fold.members.contains_key(peer) && !fold.took_along(*peer, *epoch, *key)
+        });
         private.wake(now.instant);
         self.tags.forget();
         effects
@@ -371,19 +389,39 @@ impl Node {
     }
 
     /// Somebody who has the room's key and is no member: there are deeds that are not here, and that one has them.
-    pub(super) fn suspected(&mut self, id: RoomId, peer: PeerId, now: Now) {
+    pub(super) fn suspected(&mut self, id: RoomId, peer: PeerId, key: (u32, KeyId), now: Now) {
         let me = self.me;
         let Some(Room { private: Some(private), keys, .. }) = self.rooms.get_mut(&id) else { return };
         let knew = (private.deeds.len(), keys.epoch());
-        if private.suspect(peer) || private.puzzle.knew != knew {
+        if private.suspect(peer, key) || private.puzzle.knew != knew {
             private.puzzle = Puzzle { knew, ..Puzzle::default() };
         }
         let rested = private.puzzle.not_before.is_none_or(|at| at <= now.instant);
-        let follows = private.membership(me) == Membership::Member && private.suspects.contains(&peer);
+        let follows = private.membership(me) == Membership::Member && private.suspects.contains_key(&peer);
         if follows && rested && private.puzzle.at.is_none() {
             private.puzzle.by = Some(peer);
             private.puzzle.at = Some(now.instant + PUZZLE_WAIT);
             private.wake(now.instant + PUZZLE_WAIT);
+        }
+    }
+
+    /// A member speaks with a key from before this device was let in: it cannot know that, nor understand what is said now.
+    /// Asked what it has, it asks in turn.
+    pub(super) fn left_behind(&mut self, id: RoomId, peer: PeerId, epoch: u32, now: Now) {
+        let me = self.me;
+        let Some(Room { private: Some(private), keys, .. }) = self.rooms.get_mut(&id) else { return };
+        if private.fold.added_in(me).is_none_or(|added| added <= epoch) {
+            return;
+        }
+        let knew = (private.deeds.len(), keys.epoch());
+        if private.puzzle.knew != knew {
+            private.puzzle = Puzzle { knew, ..Puzzle::default() };
+        }
+        let rested = private.puzzle.not_before.is_none_or(|at| at <= now.instant);
+        if rested && private.puzzle.at.is_none() {
+            let at = now.instant + PUZZLE_WAIT;
+            (private.puzzle.by, private.puzzle.at) = (Some(peer), Some(at));
+            private.wake(at);
         }
     }
 
@@ -534,6 +572,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(600);
 const PUZZLE_WAIT: Duration = Duration::from_secs(1);
 /// When it did not, and that member knew nothing new either, it speaks to others; doubled each time, up to 64 min.
 const PUZZLE_REST: Duration = Duration::from_secs(120);
+/// Between two questions to a device that was put out.
+const FORMER_REST: Duration = Duration::from_secs(30);
 /// Devices per room that have the key and were let in by deeds that are not here.
 const MAX_SUSPECTS: usize = 64;
 /// Devices per room whose entries are kept by the word of those who let this one in: what four of them can say at once.

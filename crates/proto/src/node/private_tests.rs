@@ -41,10 +41,11 @@ fn of_too_many_entries_that_wait_the_oldest_go() {
 #[test]
 fn so_many_are_suspected_and_no_more() {
     let mut private = Private::new(Standing::Inside);
+    let key = (0, KeyId([1; 16]));
     for n in 0..MAX_SUSPECTS as u32 {
-        assert!(private.suspect(peer(n)) && !private.suspect(peer(n)), "each once");
+        assert!(private.suspect(peer(n), key) && !private.suspect(peer(n), key), "each once");
     }
-    assert!(!private.suspect(peer(1000)));
+    assert!(!private.suspect(peer(1000), key));
     assert_eq!(private.suspects.len(), MAX_SUSPECTS);
 }
 

@@ -3,16 +3,18 @@
 //! A newcomer hears some by multicast, and learns of the rest over one TCP connection: signed announcements that others
 //! heard, and the names of rooms. Nobody asks unless an announcement says that there is more to be had.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::effects::{Effects, Event, Job, Transmit};
+use crate::effects::{Detour, Effects, Event, Job, Transmit};
 use crate::model::{ConnId, Instant, Now, PeerId, UnixMillis};
-use crate::node::{Node, reachable};
-use crate::presence::{Heard, MAX_PEERS};
+use crate::node::Node;
+use crate::node::detours::Dialling;
+use crate::presence::{Heard, MAX_PEERS, Presence};
 use crate::rooms::{self, LOBBY, RoomKind};
 use crate::wire::datagram::{Announcement, Unverified, kind};
 use crate::wire::frame::{Frame, Listed, MAX_ANNOUNCEMENTS, MAX_LISTED, Relayed};
@@ -21,6 +23,8 @@ use crate::wire::frame::{Frame, Listed, MAX_ANNOUNCEMENTS, MAX_LISTED, Relayed};
 #[derive(Default)]
 pub struct Roster {
     announcements: BTreeMap<PeerId, Announced>,
+    /// Devices that are being dialled to learn which run they are in.
+    pub(super) runs_asked: BTreeSet<PeerId>,
     /// Open rooms that others spoke of, by their normal names.
     rooms: BTreeMap<String, HeardRoom>,
     /// Whom to ask, and when.
@@ -126,8 +130,9 @@ impl Node {
         if self.dialling.contains_key(&peer) {
             return Effects::default();
         }
-        self.dialling.insert(peer, Vec::new());
-        Effects { run: vec![Job::Dial { peer, addresses }], ..Effects::default() }
+        self.dialling.insert(peer, Dialling::default());
+        let detour = Detour::Never;
+        Effects { run: vec![Job::Dial { peer, addresses, detour }], ..Effects::default() }
     }
 
     pub(super) fn look_on(&mut self, conn: ConnId) -> Effects {
@@ -147,7 +152,7 @@ impl Node {
         session.shown = Some(now.instant);
         let asker = session.peer;
         if roster {
-            effects.extend(send(conn, &Frame::Announcements(self.newest_announcements(asker, now.instant))));
+            effects.extend(announcements(conn, self.newest_announcements(asker, now.instant)));
         }
         effects.extend(send(conn, &Frame::Rooms(self.listed(now.instant))));
         effects
@@ -159,7 +164,12 @@ impl Node {
         });
         let mut newest: Vec<&Announced> = fresh.map(|(_, announced)| announced).collect();
         newest.sort_by_key(|one| std::cmp::Reverse(one.at));
-        let relayed = newest.into_iter().take(MAX_ANNOUNCEMENTS);
+        let mut left = MAX_SHOWN_BYTES;
+        let fits = |one: &&Announced| {
+            left = left.saturating_sub(one.datagram.len());
+            left > 0
+        };
+        let relayed = newest.into_iter().take(MAX_ANNOUNCEMENTS).take_while(fits);
         relayed.map(|one| Relayed { datagram: one.datagram.clone(), from: Some(one.from) }).collect()
     }
 
@@ -184,10 +194,11 @@ impl Node {
         else {
             return effects;
         };
+        self.unheard.coming = Some(conn);
         for Relayed { datagram, from } in announcements {
             let Ok(read) = Unverified::decode(&datagram, self.network) else { continue };
             let claimed = *read.envelope();
-            if claimed.sender == peer {
+            if let Some(remote) = remote.filter(|_| claimed.sender == peer) {
                 effects.extend(self.datagram(remote, &datagram, now));
                 continue;
             }
@@ -195,10 +206,11 @@ impl Node {
             let Some((envelope, body)) = read.verify(&self.verifier).ok().filter(|_| news) else { continue };
             if let Ok(said) = Announcement::decode(body) {
                 let from = Heard::Told(from.filter(|ip| is_unicast(*ip)));
-                effects.extend(self.announced(&envelope, &said, Vec::new(), from, now));
+                effects.extend(self.announced(&envelope, &said, datagram.clone(), from, now));
                 self.roster.vain = 0;
             }
         }
+        self.unheard.coming = None;
         effects
     }
 
@@ -241,11 +253,33 @@ fn send(conn: ConnId, said: &Frame) -> Effects {
     Effects { send: vec![Transmit::Frame { conn, bytes: said.encode() }], ..Effects::default() }
 }
 
+/// Announcements, in frames that leave room for others between them.
+pub(super) fn announcements(conn: ConnId, all: impl IntoIterator<Item = Relayed>) -> Effects {
+    let mut effects = Effects::default();
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    for relayed in all {
+        if bytes + relayed.datagram.len() > FRAME_BYTES {
+            effects.extend(send(conn, &Frame::Announcements(std::mem::take(&mut some))));
+            bytes = 0;
+        }
+        bytes += relayed.datagram.len();
+        some.push(relayed);
+    }
+    if !some.is_empty() {
+        effects.extend(send(conn, &Frame::Announcements(some)));
+    }
+    effects
+}
+
 /// Whether an address could be that of one device elsewhere.
 fn is_unicast(ip: IpAddr) -> bool {
     !ip.is_multicast() && !ip.is_unspecified() && !ip.is_loopback()
 }
 
+/// Announcements in one frame,
+const FRAME_BYTES: usize = 64 << 10;
+/// and in one answer, however long they are: more would not fit what may be unsent on a connection.
+const MAX_SHOWN_BYTES: usize = 320 << 10;
 /// Announcements that are passed on are not older than this.
 const RELAYED: Duration = Duration::from_secs(15 * 60);
 /// A room of which nobody is known to be in it is forgotten after this.
@@ -261,3 +295,9 @@ const MAX_LOOK_SPREAD: Duration = Duration::from_secs(120);
 const LOOK_REST: Duration = Duration::from_secs(30);
 /// so many times.
 const MAX_VAIN: u32 = 6;
+
+/// Where a device can be dialled, with nothing that it cannot be dialled at.
+pub(super) fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
+    let addresses = presence.addresses(peer);
+    (presence.is_online(peer) && !addresses.is_empty()).then(|| addresses.to_vec())
+}

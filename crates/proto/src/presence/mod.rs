@@ -3,6 +3,7 @@
 //! Rates are scaled to the number of peers and reconsidered when a timer expires (RFC 3550, section 6.3), so that the
 //! network carries about ten announcements a second however many devices there are.
 
+mod clocks;
 mod replay;
 
 use std::collections::BTreeMap;
@@ -13,8 +14,10 @@ use crate::effects::{Effects, Event, PeerRecord, Reach, Record, Trust};
 use crate::expiring::Expiring;
 use crate::model::{Instant, Now, PeerId, Platform};
 use crate::pacing::{Dice, earliest};
+use crate::wire::avatar::Avatar;
 use crate::wire::datagram::{Announcement, Envelope, Query};
 
+use clocks::Clock;
 pub use replay::ReplayWindow;
 
 /// What is known of the other devices, and when to speak of this one.
@@ -31,6 +34,8 @@ pub struct Presence {
     heard: (Instant, f64),
     /// Since when an announcement that is due has been held back.
     held_until: Option<Instant>,
+    /// When somebody may be asked again which run it is in.
+    run_asked: Instant,
 }
 
 #[derive(Debug)]
@@ -40,6 +45,11 @@ struct Peer {
     lease: Duration,
     /// Counter of its newest announcement: copies of it that come another way tell more addresses.
     announced: u64,
+    clock: Option<Clock>,
+    /// Whether it was known at the start of this run.
+    known_before: bool,
+    /// When it may be asked again which run it is in, and how often it was.
+    run_asked: (Instant, u32),
 }
 
 /// How an announcement came here.
@@ -59,10 +69,13 @@ pub struct Due {
 }
 
 impl Presence {
-    pub fn new(me: PeerId, known: Vec<PeerRecord>, now: Now, dice: &mut Dice) -> Presence {
+    pub fn new(me: PeerId, mut known: Vec<PeerRecord>, now: Now, dice: &mut Dice) -> Presence {
+        // Whom people decided about are not those who find no place.
+        known.sort_by_key(|record| (std::cmp::Reverse(record.trust), record.id));
         let peers = known.into_iter().take(MAX_PEERS).map(|record| {
             let window = ReplayWindow::starting_after(record.boot, record.counter);
-            (record.id, Peer { window, record, lease: MIN_LEASE, announced: 0 })
+            let known_before = true;
+            (record.id, Peer { known_before, window, ..Peer::new(record) })
         });
         let announce_at = Some(now.instant + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT));
         Presence {
@@ -75,6 +88,7 @@ impl Presence {
             answered: None,
             heard: (now.instant, 0.0),
             held_until: None,
+            run_asked: Instant(0),
         }
     }
 
@@ -88,6 +102,47 @@ impl Presence {
                 }
                 None => self.peers.len() < MAX_PEERS || self.forgettable().is_some(),
             }
+    }
+
+    /// Whether it is to be found out which run a device is in: it is not here, and announces itself with the numbers of an older
+    /// one than was heard. If nobody repeats that, a copy of it has ended, or it was put back to what it was.
+    pub fn doubts(&self, envelope: &Envelope, now: Instant) -> bool {
+        let known = self.peers.get(&envelope.sender).filter(|_| !self.leases.contains(&envelope.sender));
+        known.is_some_and(|peer| {
+            peer.record.trust != Trust::Blocked
+                && envelope.boot != peer.window.boot()
+                && peer.run_asked.0 <= now
+                && self.run_asked <= now
+        })
+    }
+
+    /// Where to ask it: where it was heard, and where it was known to be. Not again soon, nor anybody else at once.
+    pub fn ask_for_run(
+        &mut self,
+        sender: PeerId,
+        said: &Announcement,
+        from: SocketAddr,
+        now: Instant,
+    ) -> Vec<SocketAddr> {
+        let Some(peer) = self.peers.get_mut(&sender) else { return Vec::new() };
+        let rest = ASK_RUN.saturating_mul(1 << peer.run_asked.1.min(5));
+        peer.run_asked = (now + rest, peer.run_asked.1.saturating_add(1));
+        self.run_asked = now + ASK_ANY_RUN;
+        let mut addresses = peer.record.addresses.clone();
+        if let Some(address) = dialable(said, from) {
+            remember(&mut addresses, address, Place::First);
+        }
+        addresses
+    }
+
+    /// A device says over TLS, where nothing can be repeated, which run it is in and how many datagrams it has sent.
+    pub fn proved_run(&mut self, id: PeerId, boot: u64, counter: u64) {
+        let here = self.leases.contains(&id);
+        let Some(peer) = self.peers.get_mut(&id).filter(|_| !here) else { return };
+        if !peer.window.is_fresh(boot, u64::MAX) {
+            peer.window.go_back(boot, counter);
+            peer.announced = 0;
+        }
     }
 
     /// The highest number that was heard of the sender's present run.
@@ -158,6 +213,8 @@ impl Presence {
         peer.announced = envelope.counter;
         peer.record.name.clone_from(&said.name);
         peer.record.platform = said.platform();
+        peer.record.avatar = said.avatar();
+        peer.learn_clock(said, from, now.instant);
         peer.record.last_seen = now.unix;
         (peer.record.boot, peer.record.counter) = (peer.window.boot(), peer.window.newest());
         match from {
@@ -174,15 +231,15 @@ impl Presence {
             }
             Heard::Told(_) => {}
         }
-        let (claims_before, claims) = (claims(&before), claims(&peer.record));
+        let claims_anew = claims(&before) != claims(&peer.record);
         let online = self.leases.contains(&sender);
         self.leases.renew(sender, now.instant + lease);
-        if !known || claims_before != claims || (!online && before.addresses != peer.record.addresses) {
+        if !known || claims_anew || (!online && before.addresses != peer.record.addresses) {
             effects.commit.push(Record::Peer(peer.record.clone()));
         }
         if !online {
             effects.tell.push(Event::PeerOnline(sender));
-        } else if before.name != peer.record.name || before.addresses != peer.record.addresses {
+        } else if claims_anew || before.addresses != peer.record.addresses {
             effects.tell.push(Event::PeerChanged(sender));
         }
         if said.query() == Query::Yes && matches!(from, Heard::From(_)) {
@@ -219,6 +276,22 @@ impl Presence {
         effects
     }
 
+    /// A person decided about a device, whether it was seen or not.
+    pub fn set_trust(&mut self, id: PeerId, trust: Trust, now: Now) -> Effects {
+        let mut effects = Effects::default();
+        // Whatever a person decides is remembered, however many devices there are.
+        let peer = self.peers.entry(id).or_insert_with(|| Peer::first_seen(id, now));
+        peer.record.trust = trust;
+        if trust == Trust::Blocked && self.leases.remove(&id) {
+            peer.announced = 0;
+            effects.extend(self.gone(id));
+        } else {
+            effects.commit.push(Record::Peer(peer.record.clone()));
+        }
+        effects.tell.push(Event::PeerChanged(id));
+        effects
+    }
+
     /// What a deadline brought: leases that ended, and perhaps an announcement that is due.
     pub fn timer(&mut self, now: Now, dice: &mut Dice) -> (Effects, Option<Due>) {
         let mut effects = Effects::default();
@@ -232,6 +305,12 @@ impl Presence {
     pub fn network_changed(&mut self, now: Instant, dice: &mut Dice) {
         self.made = 0;
         self.announce_at = Some(now + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT));
+    }
+
+    /// Announce this device soon, beside its turn: something that it says of itself is no longer so.
+    pub fn announce_soon(&mut self, now: Instant, dice: &mut Dice) {
+        let soon = now + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT);
+        self.announce_at = earliest(self.announce_at, Some(soon));
     }
 
     pub fn deadline(&self) -> Option<Instant> {
@@ -374,6 +453,7 @@ impl Peer {
             id,
             name: String::new(),
             platform: Platform::Other,
+            avatar: None,
             trust: Trust::Unknown,
             first_seen: now.unix,
             last_seen: now.unix,
@@ -381,12 +461,24 @@ impl Peer {
             counter: 0,
             addresses: Vec::new(),
         };
-        Peer { record, window: ReplayWindow::starting_after(0, 0), lease: MIN_LEASE, announced: 0 }
+        Peer::new(record)
+    }
+
+    fn new(record: PeerRecord) -> Peer {
+        Peer {
+            record,
+            window: ReplayWindow::starting_after(0, 0),
+            lease: MIN_LEASE,
+            announced: 0,
+            clock: None,
+            known_before: false,
+            run_asked: (Instant(0), 0),
+        }
     }
 }
 
-fn claims(record: &PeerRecord) -> (&str, Platform) {
-    (&record.name, record.platform)
+fn claims(record: &PeerRecord) -> (&str, Platform, Option<&Avatar>) {
+    (&record.name, record.platform, record.avatar.as_ref())
 }
 
 /// Where the announcement says that it can be reached: where it came from, at an unprivileged port, so that nobody can
@@ -421,6 +513,10 @@ fn remember(addresses: &mut Vec<SocketAddr>, address: SocketAddr, place: Place) 
     addresses.truncate(MAX_ADDRESSES);
 }
 
+/// Between two questions to one device which run it is in; doubled up to 16 min.
+const ASK_RUN: Duration = Duration::from_secs(30);
+/// And to any.
+const ASK_ANY_RUN: Duration = Duration::from_secs(1);
 /// Devices remembered. About 400 bytes each: 6 MiB at the most.
 pub const MAX_PEERS: usize = 16_384;
 /// Addresses remembered of one device.

@@ -6,18 +6,27 @@ pub struct ReplayWindow {
     boot: u64,
     newest: u64,
     heard: [u64; WORDS],
+    /// Up to this no other run is believed: its sender has said over TLS that it is in an older one.
+    over: u64,
 }
 
 impl ReplayWindow {
     /// Everything up to `counter` of this boot counts as heard.
     pub fn starting_after(boot: u64, counter: u64) -> ReplayWindow {
-        ReplayWindow { boot, newest: counter, heard: [u64::MAX; WORDS] }
+        ReplayWindow { boot, newest: counter, heard: [u64::MAX; WORDS], over: 0 }
+    }
+
+    /// The sender has proven that it is in an older run than the newest that was heard: a copy of it ended, or it was put back
+    /// to what it was. What was said in the runs between counts as heard.
+    pub fn go_back(&mut self, boot: u64, counter: u64) {
+        let over = self.over.max(self.boot);
+        *self = ReplayWindow { over, ..ReplayWindow::starting_after(boot, counter) };
     }
 
     /// Whether this datagram was not heard before and is not too old to tell.
     pub fn is_fresh(&self, boot: u64, counter: u64) -> bool {
         if boot != self.boot {
-            return boot > self.boot;
+            return boot > self.boot.max(self.over);
         }
         if counter > self.newest {
             return true;
@@ -28,7 +37,7 @@ impl ReplayWindow {
     /// Marks a datagram that was fresh as heard.
     pub fn mark(&mut self, boot: u64, counter: u64) {
         if boot > self.boot {
-            *self = ReplayWindow { boot, newest: 0, heard: [0; WORDS] };
+            *self = ReplayWindow { boot, newest: 0, heard: [0; WORDS], over: 0 };
         }
         if counter > self.newest {
             // Places that the window moves over were not heard yet.
@@ -76,6 +85,22 @@ mod tests {
         assert!(window.is_fresh(5, 101) && window.is_fresh(6, 1));
         window.mark(6, 1);
         assert!(!window.is_fresh(6, 1) && window.is_fresh(6, 2) && !window.is_fresh(5, 2000));
+    }
+
+    #[test]
+    fn who_goes_back_to_an_older_run_is_heard_again_and_nothing_of_the_runs_between() {
+        let mut window = ReplayWindow::starting_after(9, 100);
+        window.go_back(5, 20);
+        assert!(window.is_fresh(5, 21) && !window.is_fresh(5, 20));
+        window.mark(5, 21);
+        for boot in [4, 6, 8, 9] {
+            assert!(!window.is_fresh(boot, 1000), "{boot}");
+        }
+        window.go_back(7, 1);
+        assert!(window.is_fresh(7, 2) && !window.is_fresh(9, 1000) && !window.is_fresh(5, 1000));
+        assert!(window.is_fresh(10, 1));
+        window.mark(10, 1);
+        assert!(window.is_fresh(10, 2) && window.is_fresh(11, 1) && !window.is_fresh(9, 1000));
     }
 
     proptest! {

@@ -131,6 +131,11 @@ impl Epochs {
     /// Keys that a datagram may be sealed with. Before any deed was read, the newest of each giver: it is heard who speaks
     /// there, and can be asked.
     pub(super) fn accepted(&self) -> impl Iterator<Item = &[u8; 32]> {
+        self.accepted_by_name().map(|(_, key)| key)
+    }
+
+    /// The same with the epoch and the id of each.
+    pub(super) fn accepted_by_name(&self) -> impl Iterator<Item = ((u32, KeyId), &[u8; 32])> {
         let mut known: Vec<(u32, KeyId)> = Vec::new();
         for at in self.current.iter().chain(&self.air).chain(&self.heard) {
             if !known.contains(at) {
@@ -138,13 +143,13 @@ impl Epochs {
             }
         }
         let guests = self.guests.of.values().filter(|_| self.current.is_none());
-        let newest = guests.flat_map(|keys| keys.values().next_back());
+        let newest = guests.flat_map(|keys| keys.iter().next_back()).map(|(at, key)| (*at, key));
         known
             .into_iter()
-            .filter_map(|at| self.keys.get(&at))
+            .filter_map(|at| Some((at, self.keys.get(&at)?)))
             .chain(newest)
             .take(MAX_ACCEPTED)
-            .map(|key| &**key)
+            .map(|(at, key)| (at, &**key))
     }
 
     pub(super) fn of(&self, epoch: u32) -> impl Iterator<Item = &[u8; 32]> {

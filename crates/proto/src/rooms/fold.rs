@@ -314,6 +314,11 @@ impl Fold {
         self.adders.get(&peer).copied()
     }
 
+    /// The epoch in which a device was let in, last.
+    pub fn added_in(&self, peer: PeerId) -> Option<u32> {
+        self.added.get(&peer).copied()
+    }
+
     /// Removals that an addition of the device has to name.
     pub fn removals_of(&self, peer: PeerId) -> Vec<EntryId> {
         self.former.get(&peer).map(|former| former.removals.keys().copied().collect()).unwrap_or_default()

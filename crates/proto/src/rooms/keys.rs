@@ -11,7 +11,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::model::{PeerId, RoomId, UnixMillis};
+use crate::model::{KeyId, PeerId, RoomId, UnixMillis};
 use crate::rooms::epochs::Epochs;
 use crate::wire::datagram::Envelope;
 use crate::wire::entry::Header;
@@ -29,6 +29,9 @@ pub enum RoomKeys {
     Epochs(Epochs),
 }
 
+/// The epoch of a key, and its id.
+pub type KeyName = (u32, KeyId);
+
 impl RoomKeys {
     /// The tag with which `sender` sends now.
     pub fn tag(&self, room: RoomId, sender: PeerId, now: UnixMillis) -> RoomTag {
@@ -42,7 +45,7 @@ impl RoomKeys {
         }
     }
 
-    /// The tags to accept from `sender` now: clocks of others may be in the hour before or after.
+    /// The tags to accept from `sender` at this time by its clock or ours: it may be in the hour before or after.
     pub fn accepted_tags(&self, room: RoomId, sender: PeerId, now: UnixMillis) -> Vec<RoomTag> {
         match self {
             RoomKeys::Open => vec![open_tag(room)],
@@ -77,15 +80,22 @@ impl RoomKeys {
 
     /// The packet behind the tag of a datagram's body; `None` if it was not sealed by a member for this datagram.
     pub fn open_packet(&self, envelope: &Envelope, body: &[u8]) -> Option<Vec<u8>> {
+        self.open_packet_by(envelope, body).map(|(packet, _)| packet)
+    }
+
+    /// The same, and in a private room the epoch and the id of the key that it was sealed with.
+    pub fn open_packet_by(&self, envelope: &Envelope, body: &[u8]) -> Option<(Vec<u8>, Option<KeyName>)> {
         let sealed = body.get(size_of::<RoomTag>()..)?;
         let opened = |key: &[u8; 32]| {
             let aad = envelope.encode(body.len());
             open(&datagram_key(key, envelope), &datagram_nonce(envelope), sealed, &aad)
         };
         match self {
-            RoomKeys::Open => Some(sealed.to_vec()),
-            RoomKeys::Sealed(key) => opened(key),
-            RoomKeys::Epochs(epochs) => epochs.accepted().find_map(opened),
+            RoomKeys::Open => Some((sealed.to_vec(), None)),
+            RoomKeys::Sealed(key) => opened(key).map(|packet| (packet, None)),
+            RoomKeys::Epochs(epochs) => {
+                epochs.accepted_by_name().find_map(|(name, key)| Some((opened(key)?, Some(name))))
+            }
         }
     }
 
@@ -151,7 +161,7 @@ impl RoomKeys {
 
 fn tags_around(key: &[u8; 32], sender: PeerId, now: UnixMillis) -> [RoomTag; 3] {
     let hour = hour(now);
-    [hour.saturating_sub(1), hour, hour + 1].map(|hour| sealed_tag(key, sender, hour))
+    [hour.saturating_sub(1), hour, hour.saturating_add(1)].map(|hour| sealed_tag(key, sender, hour))
 }
 
 fn seal(key: &[u8; 32], nonce: &[u8; 24], plain: &[u8], aad: &[u8]) -> Vec<u8> {
@@ -213,7 +223,8 @@ fn sealed_tag(key: &[u8; 32], sender: PeerId, hour: u64) -> RoomTag {
     core::array::from_fn(|i| tag[i])
 }
 
-fn hour(now: UnixMillis) -> u64 {
+/// The hour for which tags are made.
+pub fn hour(now: UnixMillis) -> u64 {
     now.0 / 3_600_000
 }
 

@@ -23,7 +23,7 @@ pub use fold::{
     MAX_MEMBERS_BY_INVITES, Role, digest_of,
 };
 pub use invite::{BadInvite, Invite, Standing, Why, invite_id, join_proof, refusal_proof, welcome_proof};
-pub use keys::{RoomKeys, RoomTag};
+pub use keys::{RoomKeys, RoomTag, hour};
 pub use mentions::mentioned;
 pub use quota::{MAX_DEEDS, MAX_PLAIN_OF_AUTHOR, MAX_RULING_OF_AUTHOR, PLAIN_IS_MUCH, Sort};
 
@@ -63,6 +63,14 @@ pub fn normal_name(name: &str) -> Option<String> {
     let line = text::clean_line(&folded, folded.len());
     let line = text::cut(line.trim_start_matches(['#', ' ']), MAX_ROOM_NAME).trim_end().to_owned();
     (!line.is_empty()).then_some(line)
+}
+
+/// Whether a name is longer than a room's may be, open or private. Where one's own is made from it, it would be cut, and
+/// names that differ only behind that would be one.
+pub fn is_long_name(name: &str) -> bool {
+    let is_long =
+        |line: &str| text::clean_line(line, usize::MAX).trim_start_matches(['#', ' ']).len() > MAX_ROOM_NAME;
+    is_long(name) || is_long(&name.nfkc().collect::<String>().to_lowercase())
 }
 
 /// The open room of a name, already in its normal form.
@@ -114,6 +122,19 @@ mod tests {
         }
         assert_eq!(normal_name("设计 组"), Some("设计 组".to_owned()));
         assert_eq!(normal_name(" # "), None);
+    }
+
+    #[test]
+    fn a_name_that_would_be_cut_is_known() {
+        let longest = "x".repeat(MAX_ROOM_NAME);
+        for name in [longest.clone(), format!(" #{longest} "), format!("{longest}\u{200B}"), "设".repeat(21)]
+        {
+            assert!(!is_long_name(&name), "{name:?}");
+        }
+        // One letter can be several in the normal form.
+        for name in [format!("{longest}x"), "设".repeat(22), "x".repeat(4000), "\u{FDFA}".repeat(2)] {
+            assert!(is_long_name(&name), "{name:?}");
+        }
     }
 
     #[test]

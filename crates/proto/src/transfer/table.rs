@@ -64,6 +64,8 @@ pub enum Refusal {
     NotPaused,
     #[error("only what was accepted and has not arrived has a place in the queue")]
     NotQueued,
+    #[error("it is running already: pause it to let others come first")]
+    Running,
     #[error("it is not over: cancel it first")]
     NotOver,
 }

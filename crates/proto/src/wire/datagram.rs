@@ -472,6 +472,7 @@ pub const MAX_FRAGMENTS: usize = 9;
 mod tests {
     use super::*;
     use crate::model::Platform;
+    use crate::wire::avatar::Avatar;
     use proptest::prelude::*;
 
     fn envelope(ann: &Identity) -> Envelope {
@@ -557,6 +558,25 @@ mod tests {
         let said = Announcement::new("Ana\u{202E}", Platform::Linux, 24417, 10, 3, Query::Yes);
         let read = Announcement::decode(&said.encode()).unwrap();
         assert_eq!((read.name.as_str(), read.platform(), read.query()), ("Ana", Platform::Linux, Query::Yes));
+    }
+
+    #[test]
+    fn an_avatar_is_announced_and_what_is_none_makes_no_announcement_worse() {
+        let said = Announcement::new("Ana", Platform::Linux, 24417, 10, 3, Query::No);
+        assert_eq!(Announcement::decode(&said.encode()).unwrap().avatar(), None);
+        let fox = Avatar::new(3, "🦊");
+        let with_fox = said.clone().with_avatar(fox.as_ref());
+        assert!(with_fox.encode().len() <= said.encode().len() + 2 + 2 + 4);
+        assert_eq!(Announcement::decode(&with_fox.encode()).unwrap().avatar(), fox);
+        for (color, emoji) in [(200u8, "🦊"), (3, "Admin")] {
+            let mut body = said.encode();
+            // A map of two fields more, of which one makes no sense.
+            body[0] += 2;
+            body.extend([9].into_iter().chain(minicbor::to_vec(color).unwrap()));
+            body.extend([10].into_iter().chain(minicbor::to_vec(emoji).unwrap()));
+            let read = Announcement::decode(&body).unwrap();
+            assert_eq!((read.avatar(), read.name.as_str()), (None, "Ana"));
+        }
     }
 
     proptest! {

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use crate::model::{PeerId, Token};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 
-/// "Dial me for files": its sender is proven by the envelope around it.
+/// "Dial me": its sender is proven by the envelope around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knock {
     /// Who is to dial.
@@ -15,20 +15,38 @@ pub struct Knock {
     pub token: Token,
     /// The sender waits at this device, and cannot be dialled itself.
     pub via: Option<PeerId>,
+    pub wish: Wish,
+}
+
+/// What the sender of a knock wants of whoever dials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    Files,
+    /// Logs, invites, mail: what is said in frames.
+    Sync,
 }
 
 impl Knock {
     pub fn encode(&self) -> Vec<u8> {
         let via = self.via.map(|via| via.0.into());
-        to_cbor(&KnockBody { to: self.to.0.into(), token: self.token.0.into(), via })
+        let wish = match self.wish {
+            Wish::Files => None,
+            Wish::Sync => Some(SYNC),
+        };
+        to_cbor(&KnockBody { to: self.to.0.into(), token: self.token.0.into(), via, wish })
     }
 
     /// # Errors
-    /// If the body is none of a KNOCK.
+    /// If the body is none of a KNOCK, or wishes for what is not known here.
     pub fn decode(body: &[u8]) -> Result<Knock, DecodeError> {
         let said: KnockBody = from_cbor(body)?;
         let via = said.via.map(|via| PeerId(via.into()));
-        Ok(Knock { to: PeerId(said.to.into()), token: Token(said.token.into()), via })
+        let wish = match said.wish {
+            None => Wish::Files,
+            Some(SYNC) => Wish::Sync,
+            Some(_) => return Err(DecodeError::Malformed),
+        };
+        Ok(Knock { to: PeerId(said.to.into()), token: Token(said.token.into()), via, wish })
     }
 }
 
@@ -41,7 +59,12 @@ struct KnockBody {
     token: ByteArray<16>,
     #[n(2)]
     via: Option<ByteArray<32>>,
+    #[n(3)]
+    wish: Option<u8>,
 }
+
+/// The only wish that is said.
+const SYNC: u8 = 1;
 
 /// "Connect to me for sync": its sender is proven by the envelope around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +150,10 @@ const COMING: u8 = 2;
 
 /// Bytes of a call.
 pub const CALL_BYTES: usize = 1 + 32 + 16;
-/// What a relaying device answers to whoever asks: it may wait. No answer but the end of the connection is a no.
+/// What a relaying device answers to whoever asks: it may wait. No answer but the end of the connection is a no for now.
 pub const WAIT: u8 = 1;
+/// The other answer: nobody may wait here, and there is no point in asking again soon.
+pub const DECLINED: u8 = 3;
 /// What it says to both: from the next byte on the other one is at the end.
 pub const JOINED: u8 = 2;
 
@@ -139,10 +164,14 @@ mod tests {
 
     #[test]
     fn what_is_said_reads_back() {
-        for via in [None, Some(PeerId([3; 32]))] {
-            let knock = Knock { to: PeerId([1; 32]), token: Token([2; 16]), via };
+        for (via, wish) in
+            [(None, Wish::Files), (Some(PeerId([3; 32])), Wish::Files), (Some(PeerId([3; 32])), Wish::Sync)]
+        {
+            let knock = Knock { to: PeerId([1; 32]), token: Token([2; 16]), via, wish };
             assert_eq!(Knock::decode(&knock.encode()), Ok(knock));
         }
+        let unknown = KnockBody { to: [1; 32].into(), token: [2; 16].into(), via: None, wish: Some(2) };
+        assert_eq!(Knock::decode(&to_cbor(&unknown)), Err(DecodeError::Malformed));
         let mut meet = Meet { to: PeerId([1; 32]), rooms: vec![[2; 8]; MAX_MEET_ROOMS] };
         assert_eq!(Meet::decode(&meet.encode()), Ok(meet.clone()));
         meet.rooms.push([3; 8]);

@@ -95,6 +95,8 @@ pub struct Hello {
     pub max_version: u8,
     /// Keep the connection and pass new entries on at once: multicast may not connect us.
     pub standing: bool,
+    /// In which run the sender is and how many datagrams it has sent: here nobody can repeat that.
+    pub run: Option<(u64, u64)>,
 }
 
 impl Frame {
@@ -229,14 +231,16 @@ fn known_deeds(bytes: &[u8]) -> Result<KnownDeeds, DecodeError> {
 impl From<Hello> for HelloBody {
     fn from(hello: Hello) -> HelloBody {
         let standing = hello.standing.then_some(true);
-        HelloBody { min_version: hello.min_version, max_version: hello.max_version, standing }
+        let (boot, counter) = hello.run.unzip();
+        HelloBody { min_version: hello.min_version, max_version: hello.max_version, standing, boot, counter }
     }
 }
 
 impl From<HelloBody> for Hello {
     fn from(body: HelloBody) -> Hello {
         let standing = body.standing == Some(true);
-        Hello { min_version: body.min_version, max_version: body.max_version, standing }
+        let run = body.boot.zip(body.counter);
+        Hello { min_version: body.min_version, max_version: body.max_version, standing, run }
     }
 }
 
@@ -249,6 +253,10 @@ struct HelloBody {
     max_version: u8,
     #[n(2)]
     standing: Option<bool>,
+    #[n(3)]
+    boot: Option<u64>,
+    #[n(4)]
+    counter: Option<u64>,
 }
 
 #[derive(Encode, Decode)]
@@ -393,7 +401,8 @@ mod tests {
         let known: KnownDeeds = (0..MAX_DEEDS as u64).map(u64::to_be_bytes).collect();
         let head = Head { log: LogId([1; 8]), seq: Seq(9), base: Seq(3), check: Some(7) };
         let frames = [
-            Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true }),
+            Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true, run: None }),
+            Frame::Hello(Hello { min_version: 1, max_version: 1, standing: false, run: Some((7, u64::MAX)) }),
             Frame::Have(Have {
                 room,
                 logs: vec![head; 100],

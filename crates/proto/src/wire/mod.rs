@@ -1,7 +1,9 @@
 //! Bytes on the wire and their meaning: bounded decoding, encoding that cannot fail.
 
+pub mod avatar;
 pub mod codec;
 pub mod compact;
+pub mod compare;
 pub mod datagram;
 pub mod detour;
 pub mod door;

@@ -1,6 +1,7 @@
 //! What of other people's text may reach a screen.
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
+use unicode_segmentation::UnicodeSegmentation;
 
 /// One line of text, safe to show: NFC, no control, direction, invisible or private-use characters, white space folded
 /// to single spaces, at most `max_bytes` bytes and cut between characters. May be empty.
@@ -20,6 +21,16 @@ pub fn clean_text(text: &str, max_bytes: usize) -> String {
     let visible = unified.chars().filter(|c| matches!(c, '\n' | '\t') || is_visible(*c));
     let visible = composed(visible.collect());
     cut(&visible, max_bytes).trim_matches('\n').trim_end().to_owned()
+}
+
+/// The form in which an emoji stands alone: one character as people see it (UAX 29), no letter, at most [`MAX_EMOJI`]
+/// bytes. `None` for anything else.
+pub fn emoji(text: &str) -> Option<String> {
+    let clean = clean_line(text, text.len());
+    let is_one = clean.graphemes(true).count() == 1;
+    // A digit or sign is one only as a keycap.
+    let is_plain = clean.chars().any(char::is_alphabetic) || clean.is_ascii();
+    (is_one && !is_plain && clean.len() <= MAX_EMOJI).then_some(clean)
 }
 
 /// In NFC. Nearly all text is already: to see that costs a fraction of making it anew.
@@ -45,6 +56,9 @@ pub fn is_visible(c: char) -> bool {
 pub fn cut(text: &str, max_bytes: usize) -> &str {
     &text[..text.floor_char_boundary(max_bytes)]
 }
+
+/// Bytes of one emoji: families and flags have up to 28.
+pub const MAX_EMOJI: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -75,6 +89,20 @@ mod tests {
         assert_eq!(clean_text("\r\nfn main() {\r\n\tgo()\n}\n\n", 100), "fn main() {\n\tgo()\n}");
         assert_eq!(clean_text("a\u{202E}b\u{0}c", 100), "abc");
         assert_eq!(clean_text("e\u{0}\u{301}", 100), "é");
+    }
+
+    #[test]
+    fn one_emoji_is_one_and_nothing_else_is() {
+        for given in
+            ["👍", "👍🏽", "❤\u{FE0F}", "👨\u{200D}👩\u{200D}👧\u{200D}👦", "🇩🇪", "1\u{FE0F}\u{20E3}", "✓", "↯"]
+        {
+            assert_eq!(emoji(given).as_deref(), Some(given), "{given:?}");
+        }
+        assert_eq!(emoji(" 👍\u{202E} ").as_deref(), Some("👍"));
+        let long = ["👨"; 9].join("\u{200D}");
+        for given in ["", " ", "a", "7", "+", "+1", "👍👍", "ok", "会", "\u{200B}", long.as_str()] {
+            assert_eq!(emoji(given), None, "{given:?}");
+        }
     }
 
     proptest! {

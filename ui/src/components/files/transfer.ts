@@ -3,6 +3,7 @@ import ArrowDownToLine from '@lucide/svelte/icons/arrow-down-to-line';
 import ArrowUp from '@lucide/svelte/icons/arrow-up';
 import ArrowUpToLine from '@lucide/svelte/icons/arrow-up-to-line';
 import Download from '@lucide/svelte/icons/download';
+import Eye from '@lucide/svelte/icons/eye';
 import ExternalLink from '@lucide/svelte/icons/external-link';
 import FolderDown from '@lucide/svelte/icons/folder-down';
 import FolderOpen from '@lucide/svelte/icons/folder-open';
@@ -10,6 +11,7 @@ import ListChecks from '@lucide/svelte/icons/list-checks';
 import Pause from '@lucide/svelte/icons/pause';
 import Play from '@lucide/svelte/icons/play';
 import RotateCw from '@lucide/svelte/icons/rotate-cw';
+import ShieldCheck from '@lucide/svelte/icons/shield-check';
 import Trash2 from '@lucide/svelte/icons/trash-2';
 import X from '@lucide/svelte/icons/x';
 import type { Transfer } from '../../ipc/contract';
@@ -17,6 +19,7 @@ import { bytes, duration, list } from '../../i18n/format.svelte';
 import { t } from '../../i18n/index.svelte';
 import { said } from '../../i18n/said';
 import type { Session } from '../../state/session.svelte';
+import { previewKind } from '../../state/previews.svelte';
 import { canRetry, hasEnded, wanted } from '../../state/transfers.svelte';
 import type { Item } from '../shared/Menu.svelte';
 
@@ -75,6 +78,9 @@ export function timeLeft(transfer: Transfer, rate: number | undefined): string |
 /** What a line has a button for; all else is in its menu. */
 export const mainAct = (acts: TransferAct[]) => acts.find(({ minor }) => !minor);
 
+/** What is always accepted of somebody if no size is chosen at the person. */
+const ALWAYS_UP_TO = 1_000_000_000;
+
 export function actsOf(transfer: Transfer, session: Session): TransferAct[] {
   const { id, state, direction, files } = transfer;
   const { transfers } = session;
@@ -87,6 +93,13 @@ export function actsOf(transfer: Transfer, session: Session): TransferAct[] {
       { key: 'accept-into', text: t().acceptInto, icon: FolderDown, act: () => void transfers.acceptInto(id) },
       { key: 'decline', text: t().decline, icon: X, act: () => void transfers.act('decline', id) },
     );
+    const giver = session.world.peers.get(transfer.from);
+    if (giver?.trust === 'verified' && giver.acceptBytes === null) {
+      const always = async () => {
+        if (await session.trusting.decide(giver.id, { do: 'always-accept', bytes: ALWAYS_UP_TO })) await transfers.accept(id);
+      };
+      acts.push({ key: 'always-accept-from', text: t().alwaysAccept(giver.name), icon: ShieldCheck, act: () => void always() });
+    }
   }
   if (state === 'paused') acts.push({ key: 'resume', text: t().resume, icon: Play, act: () => void transfers.act('resume', id) });
   if (state === 'running' || state === 'waiting' || state === 'queued' || (state === 'offered' && !incoming)) {
@@ -98,6 +111,9 @@ export function actsOf(transfer: Transfer, session: Session): TransferAct[] {
   }
   if (state === 'done' && incoming) {
     if (files === 1) acts.push({ key: 'open-file', text: t().openFile, icon: ExternalLink, act: () => void transfers.openFile(id) });
+    const kind = previewKind(transfer);
+    // A picture is its own preview where there is room for it.
+    if (kind) acts.push({ key: 'preview', text: t().preview, icon: Eye, minor: kind === 'picture', act: () => (session.previews.shown = transfer) });
     if (transfer.chosen != null) {
       acts.push({ key: 'choose-files', text: t().chooseMore, icon: ListChecks, minor: true, act: () => (transfers.choosing = transfer) });
     }

@@ -1,11 +1,19 @@
 //! The words of the command line.
 
+mod rooms;
+mod transfers;
+mod trust;
+
 use std::path::PathBuf;
 
+use crate::text;
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
 
-use crate::text;
+pub use rooms::{MemberRole, Retention, RoomVerb};
+pub use transfers::{Accepting, Get, Limits};
+
+pub use trust::{Block, Unblock, Verify};
 
 /// Everyone on your network: who is there, rooms, messages and files, without a server.
 ///
@@ -63,9 +71,29 @@ pub enum Verb {
         #[arg(long)]
         watch: bool,
     },
-    /// The rooms that this device is in.
-    #[command(after_help = "Example:\n  lanyard rooms")]
-    Rooms,
+    /// The rooms that this device is in, with what is unread there.
+    #[command(
+        after_help = "Examples:\n  lanyard rooms\n  lanyard rooms --all     open rooms that others are in, too"
+    )]
+    Rooms {
+        /// Also the open rooms that others on this network speak of; with --json those, and whether this device is in.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Mark everything in a room or conversation as read.
+    #[command(after_help = "Examples:\n  lanyard read '#design'\n  lanyard read --all")]
+    Read {
+        /// '#room' or @person.
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        to: Option<String>,
+        /// In all of them.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show or choose for how long what was said is kept, and how much of it.
+    #[command(after_help = "Examples:\n  lanyard retention\n  lanyard retention --days 90 --size 2GB\n  \
+                      lanyard retention '#design' --days 7\n  lanyard retention '#design' --default")]
+    Retention(Retention),
     /// Join, leave or make a room.
     #[command(subcommand)]
     Room(RoomVerb),
@@ -82,8 +110,8 @@ pub enum Verb {
     Say(Say),
     /// Read what was said.
     #[command(after_help = "Examples:\n  lanyard log '#lobby' --limit 20 --ids\n  \
-                            lanyard log '#lobby' --since 2h\n  lanyard log @Ann --since 2026-11-20\n  \
-                            lanyard log '#build' --search 'warning gcc'\n  lanyard --json log @Ann --follow\n\n\
+                            lanyard log '#lobby' --since 2h\n  lanyard log @Ann --since 2026-11-20 --limit 20\n  \
+                            lanyard log '#build' --since 2d --search 'warning gcc' --follow\n  lanyard --json log @Ann --follow\n\n\
                             With --follow a message that changed is printed again, under the same id.")]
     Log(Log),
     /// Look for messages by their words, in all rooms or in one; newest first.
@@ -127,33 +155,28 @@ pub enum Verb {
     },
     /// Offer files and folders.
     #[command(after_help = "Examples:\n  lanyard send @Ann report.pdf photos/\n  \
-                            lanyard send '#build' setup.exe --wait && echo 'everybody has it'")]
+                            lanyard send '#build' setup.exe --wait && echo 'everybody has it'\n  \
+                            lanyard --json send @Ann film.mkv --wait=600     a line whenever it came further; 5 if it took longer\n\n\
+                            Of permissions only travels whether a file can be run.")]
     Send {
         /// '#room' or @person.
         to: String,
         /// Files and folders.
         #[arg(required = true, value_name = "PATH")]
         paths: Vec<PathBuf>,
-        /// End only when every receiver has a verified copy.
-        #[arg(long)]
-        wait: bool,
+        /// End only when every receiver has a verified copy, after so many seconds at the most if they are given.
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
+        wait: Option<Option<u32>>,
     },
     /// What others offer to this device.
     #[command(after_help = "Example:\n  lanyard offers")]
     Offers,
     /// Fetch what was offered, and wait until it is here.
     #[command(after_help = "Examples:\n  lanyard accept k3vq7m2a --into ~/Documents\n  \
-                      lanyard accept k3vq7m2a --only photos/2026 --only notes.txt")]
-    Accept {
-        /// The offer, by the first characters of its id.
-        id: String,
-        /// Folder to put it into, instead of the download folder.
-        #[arg(long, value_name = "DIR")]
-        into: Option<PathBuf>,
-        /// Only these files and folders, as `lanyard files` names them. The others can be fetched later.
-        #[arg(long, value_name = "PATH", num_args = 1..)]
-        only: Vec<String>,
-    },
+                      lanyard accept k3vq7m2a --only photos/2026 --only notes.txt\n  \
+                      lanyard accept k3vq7m2a --wait=60     exits with 5 if it takes longer; it goes on in the node\n\n\
+                      Unlike send, get and resume it waits without being told to: --no-wait returns at once.")]
+    Accept(Accepting),
     /// What is in an offer, and where each file of it stands.
     #[command(after_help = "Example:\n  lanyard files k3vq7m2a")]
     Files {
@@ -191,19 +214,7 @@ pub enum Verb {
     #[command(
         after_help = "Examples:\n  lanyard get @Ann photos/2026 --into ~/Pictures --wait\n  lanyard get @Ann photos"
     )]
-    Get {
-        /// @person by name, or first characters of the id.
-        peer: String,
-        /// A shared folder by its name or id, and a file or folder in it. Several are fetched together.
-        #[arg(required = true, value_name = "SHARE[/PATH]")]
-        what: Vec<String>,
-        /// Folder to put it into, instead of the download folder.
-        #[arg(long, value_name = "DIR")]
-        into: Option<PathBuf>,
-        /// End only when it is here, verified.
-        #[arg(long)]
-        wait: bool,
-    },
+    Get(Get),
     /// Running and finished transfers.
     #[command(after_help = "Example:\n  lanyard transfers --watch")]
     Transfers {
@@ -228,9 +239,9 @@ pub enum Verb {
     Resume {
         /// The transfer, by the first characters of its id.
         id: String,
-        /// End only when it is here.
-        #[arg(long)]
-        wait: bool,
+        /// End only when it is here, after so many seconds at the most if they are given.
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
+        wait: Option<Option<u32>>,
     },
     /// Let a transfer start before another one, or last.
     #[command(after_help = "Examples:\n  lanyard reorder k3vq7m2a --before 4b81\n  lanyard reorder k3vq7m2a")]
@@ -253,107 +264,13 @@ pub enum Verb {
     },
     /// Show or choose how fast files move, and how many transfers at a time.
     #[command(
-        after_help = "Examples:\n  lanyard limits\n  lanyard limits --up 2MB --down 10MB\n  lanyard limits --up none --at-once 1"
+        after_help = "Examples:\n  lanyard limits\n  lanyard limits --up 2MB --down 10MB\n  lanyard limits --up none --at-once 1\n  \
+                            lanyard limits --relay off"
     )]
     Limits(Limits),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum RoomVerb {
-    /// Take part in an open room, which anyone on this network can read; or come into a private one by an invite.
-    #[command(
-        after_help = "Examples:\n  lanyard room join design\n  lanyard room join lanyard:v1:inv:aebagbaf…"
-    )]
-    Join {
-        /// Its name, with or without '#', or an invite.
-        name: String,
-        /// With an invite: wait so many seconds until somebody has let us in.
-        #[arg(long, value_name = "SECONDS")]
-        wait: Option<u32>,
-    },
-    /// Make a room: an open one, the same as joining it first, or a private one.
-    #[command(after_help = "Examples:\n  lanyard room create design\n  lanyard room create --private Board")]
-    Create {
-        /// Its name, with or without '#'.
-        name: String,
-        /// Only those who are let in can read it.
-        #[arg(long)]
-        private: bool,
-    },
-    /// Leave a room.
-    #[command(after_help = "Example:\n  lanyard room leave design")]
-    Leave {
-        /// Its name, with or without '#', or its id.
-        room: String,
-    },
-    /// Make an invite to a private room: whoever has the link comes in.
-    #[command(
-        after_help = "Examples:\n  lanyard room invite Board --hours 24 --qr\n  lanyard room invite Board --list\n  \
-                      lanyard room invite Board --revoke 5ab0"
-    )]
-    Invite {
-        /// Its name, with or without '#', or its id.
-        room: String,
-        /// For how long it holds; a week if nothing is said.
-        #[arg(long, value_name = "N")]
-        hours: Option<u32>,
-        /// Show it as a QR code, too.
-        #[arg(long, conflicts_with_all = ["list", "revoke"])]
-        qr: bool,
-        /// Show the invites that hold, and make none.
-        #[arg(long, conflicts_with = "hours")]
-        list: bool,
-        /// Let one hold no longer, by the first characters of its id.
-        #[arg(long, value_name = "ID", conflicts_with_all = ["hours", "list"])]
-        revoke: Option<String>,
-    },
-    /// Who is in a room.
-    #[command(after_help = "Example:\n  lanyard room members Board")]
-    Members {
-        /// Its name, with or without '#', or its id.
-        room: String,
-    },
-    /// Let somebody into a private room.
-    #[command(after_help = "Example:\n  lanyard room add Board @Ann")]
-    Add {
-        /// Its name, with or without '#', or its id.
-        room: String,
-        /// @person by name, or first characters of the id.
-        peer: String,
-    },
-    /// Put somebody out of a private room, and change its keys.
-    #[command(after_help = "Example:\n  lanyard room remove Board @Ann")]
-    Remove {
-        /// Its name, with or without '#', or its id.
-        room: String,
-        /// @person by name, or first characters of the id.
-        peer: String,
-    },
-    /// Make a member of a private room an admin, or an admin a member.
-    #[command(after_help = "Example:\n  lanyard room role Board @Ann admin")]
-    Role {
-        /// Its name, with or without '#', or its id.
-        room: String,
-        /// @person by name, or first characters of the id.
-        peer: String,
-        /// What the person is from now on.
-        #[arg(value_enum)]
-        role: MemberRole,
-    },
-    /// Change the keys of a private room.
-    #[command(after_help = "Example:\n  lanyard room renew Board")]
-    Renew {
-        /// Its name, with or without '#', or its id.
-        room: String,
-    },
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum MemberRole {
-    /// Lets others in and puts them out, invites, renews keys.
-    Admin,
-    /// Reads and writes.
-    Member,
+    Verify(Verify),
+    Block(Block),
+    Unblock(Unblock),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -367,6 +284,9 @@ pub struct Up {
     /// Which offers are fetched without asking.
     #[arg(long, value_enum, default_value_t = Accept::Never)]
     pub accept: Accept,
+    /// With --accept: larger offers wait for a person all the same, as 500MB or 2GB.
+    #[arg(long, value_name = "SIZE", value_parser = text::rate)]
+    pub accept_limit: Option<u64>,
     /// A device to reach by address, where multicast does not pass: host, host:port, ip or ip:port. Repeatable.
     #[arg(long = "peer", value_name = "ADDR")]
     pub peers: Vec<String>,
@@ -384,7 +304,8 @@ pub struct Up {
 #[derive(Debug, ClapArgs)]
 #[command(group = ArgGroup::new("what").args(["edit", "delete", "react", "unreact", "pin", "unpin", "reply"]))]
 pub struct Say {
-    /// '#room' (quoted, or the shell takes it for a comment), or @person by name or first characters of the id.
+    /// '#room' (quoted, or the shell takes it for a comment), or @person by name or first characters of the id. With
+    /// --edit, --delete, --react and --pin it is where the message is.
     pub to: String,
     /// What to say; - reads it from standard input. @Name in it mentions somebody.
     #[arg(
@@ -413,14 +334,15 @@ pub struct Say {
     /// Unpin it.
     #[arg(long, value_name = "ID")]
     pub unpin: Option<String>,
-    /// End only when everybody of the room who is here has it, after so many seconds at the most.
+    /// End only when everybody of the room who is here has it (the message, the edit, or that it is taken back), after so
+    /// many seconds at the most. Devices say what they have every 2 to 8 seconds where few are here: allow for 10.
     #[arg(
         long,
         value_name = "SECONDS",
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "30",
-        conflicts_with_all = ["edit", "delete", "react", "unreact", "pin", "unpin"]
+        conflicts_with_all = ["react", "unreact", "pin", "unpin"]
     )]
     pub wait: Option<u32>,
 }
@@ -445,33 +367,20 @@ pub struct Share {
 }
 
 #[derive(Debug, ClapArgs)]
-pub struct Limits {
-    /// How fast files are given, in a second: 500kB, 2MB, 1.5MiB, a number of bytes, or none.
-    #[arg(long, value_name = "RATE", value_parser = text::rate)]
-    pub up: Option<u64>,
-    /// How fast files are fetched, in a second.
-    #[arg(long, value_name = "RATE", value_parser = text::rate)]
-    pub down: Option<u64>,
-    /// How many transfers are fetched at a time onto one disk, 1 to 16.
-    #[arg(long, value_name = "N")]
-    pub at_once: Option<u32>,
-}
-
-#[derive(Debug, ClapArgs)]
 pub struct Log {
     /// '#room' or @person.
     pub to: String,
     /// Go on with what is said and changed from now on, until Ctrl-C.
     #[arg(long)]
     pub follow: bool,
-    /// So many of the latest messages.
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub limit: u32,
+    /// So many of the latest messages; 50 if neither this nor --since is given.
+    #[arg(long, value_name = "N")]
+    pub limit: Option<u32>,
     /// Everything from then on: 2h or 3d ago, a time of today (14:30), a date, or a date and time (RFC 3339).
-    #[arg(long, value_name = "WHEN", conflicts_with_all = ["search", "pins", "limit"])]
+    #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// Only messages that contain these words.
-    #[arg(long, value_name = "WORDS", conflicts_with_all = ["pins", "follow"])]
+    #[arg(long, value_name = "WORDS", conflicts_with = "pins")]
     pub search: Option<String>,
     /// Only what is pinned, the latest first.
     #[arg(long, conflicts_with = "follow")]
@@ -520,70 +429,8 @@ impl Verb {
     }
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 nobody there, 4 refused, 5 timed out.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (also: no such transfer, shared folder or file), 2 wrong use, \
+                          3 nobody there, 4 refused, 5 timed out.";
 
 #[cfg(test)]
-mod tests {
-    use clap::CommandFactory as _;
-
-    use super::*;
-
-    #[test]
-    fn the_command_line_is_consistent() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn the_help_of_every_verb_has_an_example() {
-        fn check(command: &clap::Command) {
-            let verbs: Vec<_> = command.get_subcommands().filter(|verb| verb.get_name() != "help").collect();
-            for verb in &verbs {
-                check(verb);
-            }
-            if verbs.is_empty() {
-                let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-                let example = format!("lanyard {}", command.get_name());
-                let last_word = command.get_name();
-                assert!(
-                    help.contains("Example") && help.contains(last_word),
-                    "no example like {example}: {help}"
-                );
-            }
-        }
-        check(&Args::command());
-    }
-
-    #[test]
-    fn one_thing_is_done_with_a_message_at_a_time() {
-        let parses = |words: &[&str]| {
-            Args::try_parse_from(["lanyard", "say", "#lobby"].iter().chain(words).copied()).is_ok()
-        };
-        for words in [
-            &["tea?"][..],
-            &["--reply", "3fa9", "yes"],
-            &["--edit", "3fa9", "no"],
-            &["--delete", "3fa9"],
-            &["--react", "3fa9", "👍"],
-            &["--unpin", "3fa9"],
-        ] {
-            assert!(parses(words), "{words:?}");
-        }
-        for words in [
-            &[][..],
-            &["--reply", "3fa9"],
-            &["--delete", "3fa9", "tea?"],
-            &["--react", "3fa9"],
-            &["--delete", "3fa9", "--pin", "3fa9"],
-            &["--edit", "3fa9", "--reply", "3fa9", "tea?"],
-        ] {
-            assert!(!parses(words), "{words:?}");
-        }
-    }
-
-    #[test]
-    fn the_global_options_may_follow_the_verb() {
-        let args = Args::try_parse_from(["lanyard", "peers", "--json", "--profile", "/p"]).unwrap();
-        assert!(args.json);
-        assert_eq!(args.profile, Some("/p".into()));
-    }
-}
+mod tests;

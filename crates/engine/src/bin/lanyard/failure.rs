@@ -52,9 +52,11 @@ impl From<ApiError> for Failure {
             ErrorCode::NotFound => Exit::NobodyThere,
             ErrorCode::Refused => Exit::Refused,
             ErrorCode::TimedOut => Exit::TimedOut,
-            ErrorCode::Storage | ErrorCode::Network | ErrorCode::ProfileInUse | ErrorCode::Internal => {
-                Exit::Failed
-            }
+            ErrorCode::NoSuch
+            | ErrorCode::Storage
+            | ErrorCode::Network
+            | ErrorCode::ProfileInUse
+            | ErrorCode::Internal => Exit::Failed,
         };
         Failure::new(exit, error.message)
     }

@@ -17,7 +17,7 @@ use crate::engine::dialling::Dialler;
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::queue::check_space;
 use crate::engine::run::{Report, Run};
-use crate::files::{AskError, Asker, Dial as _, Disk, disk_of};
+use crate::files::{AskError, Asker, Dial as _, Disk, disk_of, shown};
 use crate::saying;
 use crate::says;
 use crate::store::StoreError;
@@ -75,11 +75,14 @@ impl Run {
         let asked = self.node.transfer(transfer).and_then(|record| Some((record.from, record.share()?)));
         let paths = self.view.transfer(transfer).note.asked.clone();
         let (Some((from, share)), Some(paths)) = (asked, paths) else {
-            let code = ErrorCode::NotFound;
+            let code = ErrorCode::NoSuch;
             let error = says!(code, "There is no such transfer. See them: lanyard transfers");
             return drop(answer.send(Err(error)));
         };
-        let wanted = Wanted::Some { share: share.to_string(), paths, into, instead: Some(transfer) };
+        let called = self.node.transfer(transfer).and_then(|record| record.offer.names.first());
+        let called = called.map(|name| shown(name)).unwrap_or_default();
+        let instead = Some(Instead { transfer, called });
+        let wanted = Wanted::Some { share: share.to_string(), paths, into, instead };
         let asked = self.holder_of(&from.to_string(), wanted);
         self.ask_holder(asked, answer);
     }
@@ -97,6 +100,7 @@ impl Run {
                         Ok(Answered::Taken { share, taken, disk }) => {
                             let Wanted::Some { paths, into: folder, instead, .. } = wanted else { return };
                             let peer = holder.peer;
+                            let instead = instead.map(|instead| instead.transfer);
                             let got = Got { peer, share, taken, paths, folder, disk, instead, answer };
                             let _ = reports.send(Report::Share(Box::new(ShareReport::Got(got)))).await;
                         }
@@ -187,7 +191,14 @@ struct Holder {
 enum Wanted {
     Shares,
     Page { share: String, folder: String, after: Option<After>, limit: u16 },
-    Some { share: String, paths: Vec<String>, into: PathBuf, instead: Option<TransferId> },
+    Some { share: String, paths: Vec<String>, into: PathBuf, instead: Option<Instead> },
+}
+
+/// What is asked for once more.
+struct Instead {
+    transfer: TransferId,
+    /// What people know it by: they never saw the id of the share.
+    called: String,
 }
 
 enum Answered {
@@ -255,8 +266,15 @@ async fn ask_once(holder: &Holder, wanted: &Wanted) -> Result<Answered, Trouble>
             });
             Answered::Reply(Box::new(Reply::Listing(Listing { entries: entries.collect(), next })))
         }
-        Wanted::Some { share, paths, into, .. } => {
-            let share = find(&shares, share, holder).map_err(Trouble::Said)?;
+        Wanted::Some { share, paths, into, instead } => {
+            let share = find(&shares, share, holder);
+            let share = match (share, instead) {
+                (Ok(share), _) => share,
+                (Err(_), Some(instead)) => {
+                    return Err(Trouble::Said(no_longer_shared(holder, &instead.called)));
+                }
+                (Err(error), None) => return Err(Trouble::Said(error)),
+            };
             let taken = asker.take(share, paths.clone()).await?;
             let into = into.clone();
             let disk = tokio::task::spawn_blocking(move || disk_of(&into)).await;
@@ -301,10 +319,20 @@ fn place(next: &str) -> After {
 fn not_shared(holder: &Holder, wanted: &str) -> ApiError {
     let name = &holder.name;
     says!(
-        ErrorCode::NotFound,
+        ErrorCode::NoSuch,
         "{name} shares no “{wanted}” with you. See what is shared: lanyard browse @{name}",
         name,
         wanted
+    )
+}
+
+fn no_longer_shared(holder: &Holder, called: &str) -> ApiError {
+    let name = &holder.name;
+    says!(
+        ErrorCode::NoSuch,
+        "{name} no longer shares “{called}” with you. See what is shared: lanyard browse @{name}",
+        name,
+        called
     )
 }
 
@@ -340,6 +368,14 @@ impl Trouble {
                 );
             }
         };
+        // People never saw the id that something is asked for by once more.
+        let share = match wanted {
+            Wanted::Some { instead: Some(instead), .. } if why == Why::NotShared => {
+                return no_longer_shared(holder, &instead.called);
+            }
+            Wanted::Some { instead: Some(instead), .. } => instead.called.as_str(),
+            _ => share,
+        };
         let at = path.and_then(|at| paths.get(at as usize)).or(paths.first());
         let at = at.map_or("", String::as_str);
         match why {
@@ -351,7 +387,7 @@ impl Trouble {
                 share
             ),
             Why::NoSuch => {
-                says!(ErrorCode::NotFound, "There is no “{at}” in “{share}” of {name}.", at, share, name)
+                says!(ErrorCode::NoSuch, "There is no “{at}” in “{share}” of {name}.", at, share, name)
             }
             Why::BadName => invalid(saying!(
                 "“{at}” cannot be a path in a shared folder: names with / between them, without .. and \\.",

@@ -27,13 +27,13 @@ async fn what_arrives_and_what_is_done_with_what_was_here_is_told_to_whoever_ask
     assert_eq!(read, ["tea?", "anyone?"]);
 
     for command in [
-        Command::Edit { message: said.id.clone(), text: "coffee?".to_owned() },
-        Command::Delete { message: other.id.clone() },
+        Command::Edit { to: "#lobby".to_owned(), message: said.id.clone(), text: "coffee?".to_owned() },
+        Command::Delete { to: "#lobby".to_owned(), message: other.id.clone() },
     ] {
         ann.handle().call(command).await.unwrap();
     }
     let late = say(&ann, "fine").await;
-    let now = Command::Edit { message: late.id.clone(), text: "fine!".to_owned() };
+    let now = Command::Edit { to: "#lobby".to_owned(), message: late.id.clone(), text: "fine!".to_owned() };
     ann.handle().call(now).await.unwrap();
     let (mut read, mut changed) = (Vec::new(), Vec::new());
     while read.last().is_none_or(|last: &Message| last.text != "fine!") {

@@ -74,7 +74,7 @@ async fn what_was_offered_in_a_room_is_listed_page_by_page_without_what_was_take
     let first = files(&ann, None).await;
     assert_eq!(listed(&first), ["e", "d"]);
     let gone = first.offers[1].message.id.clone();
-    ann.handle().call(Command::Delete { message: gone }).await.unwrap();
+    ann.handle().call(Command::Delete { to: "#Board".to_owned(), message: gone }).await.unwrap();
     down(ann).await;
 
     let ann = up(&profile, "ann").await;

@@ -22,11 +22,21 @@ async fn what_is_done_with_a_message_reads_the_same_at_the_other_side_and_after_
     let lobby = room(&ann, |room| room.unread == 1).await;
     assert_eq!((lobby.unread, lobby.mentions), (1, 1));
 
-    act(&ann, Command::Edit { message: said.id.clone(), text: "后天会议室见".to_owned() }).await;
-    act(&ann, Command::Delete { message: other.id.clone() }).await;
-    act(&ann, Command::Pin { message: answer.id.clone(), on: true }).await;
-    let thumb =
-        |message: &str, on| Command::React { message: message.to_owned(), emoji: "👍".to_owned(), on };
+    act(
+        &ann,
+        Command::Edit {
+            to: "#lobby".to_owned(), message: said.id.clone(), text: "后天会议室见".to_owned()
+        },
+    )
+    .await;
+    act(&ann, Command::Delete { to: "#lobby".to_owned(), message: other.id.clone() }).await;
+    act(&ann, Command::Pin { to: "#lobby".to_owned(), message: answer.id.clone(), on: true }).await;
+    let thumb = |message: &str, on| Command::React {
+        to: "#lobby".to_owned(),
+        message: message.to_owned(),
+        emoji: "👍".to_owned(),
+        on,
+    };
     act(&bob, thumb(&said.id, true)).await;
     act(&ann, thumb(&said.id, true)).await;
     act(&ann, thumb(&said.id, false)).await;
@@ -79,18 +89,120 @@ async fn nobody_changes_or_takes_back_what_somebody_else_wrote() {
     heard(&bob, &said.id).await;
     let refused = |command: Command| async { bob.handle().call(command).await.unwrap_err().code };
     let id = || said.id.clone();
-    assert_eq!(refused(Command::Edit { message: id(), text: "beer?".to_owned() }).await, ErrorCode::Refused);
-    assert_eq!(refused(Command::Delete { message: id() }).await, ErrorCode::Refused);
-    let react = |emoji: &str| Command::React { message: id(), emoji: emoji.to_owned(), on: true };
+    assert_eq!(
+        refused(Command::Edit { to: "#lobby".to_owned(), message: id(), text: "beer?".to_owned() }).await,
+        ErrorCode::Refused
+    );
+    assert_eq!(refused(Command::Delete { to: "#lobby".to_owned(), message: id() }).await, ErrorCode::Refused);
+    let react = |emoji: &str| Command::React {
+        to: "#lobby".to_owned(),
+        message: id(),
+        emoji: emoji.to_owned(),
+        on: true,
+    };
     assert_eq!(refused(react("beer")).await, ErrorCode::Invalid);
-    assert_eq!(refused(Command::Pin { message: "ffffffff".to_owned(), on: true }).await, ErrorCode::NotFound);
-    assert_eq!(refused(Command::Pin { message: "teatime".to_owned(), on: true }).await, ErrorCode::Invalid);
-    act(&ann, Command::Delete { message: id() }).await;
-    assert!(act(&ann, Command::Delete { message: id() }).await.deleted, "twice is once");
-    let edit = Command::Edit { message: id(), text: "tea!".to_owned() };
+    assert_eq!(
+        refused(Command::Pin { to: "#lobby".to_owned(), message: "ffffffff".to_owned(), on: true }).await,
+        ErrorCode::NotFound
+    );
+    assert_eq!(
+        refused(Command::Pin { to: "#lobby".to_owned(), message: "teatime".to_owned(), on: true }).await,
+        ErrorCode::Invalid
+    );
+    act(&ann, Command::Delete { to: "#lobby".to_owned(), message: id() }).await;
+    assert!(
+        act(&ann, Command::Delete { to: "#lobby".to_owned(), message: id() }).await.deleted,
+        "twice is once"
+    );
+    let edit = Command::Edit { to: "#lobby".to_owned(), message: id(), text: "tea!".to_owned() };
     assert_eq!(ann.handle().call(edit).await.unwrap_err().code, ErrorCode::Refused);
     down(ann).await;
     down(bob).await;
+}
+
+#[tokio::test]
+async fn nothing_is_done_with_a_message_of_another_room_than_the_one_that_was_named() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    ann.handle().call(Command::JoinRoom { name: "design".to_owned() }).await.unwrap();
+    let said = say(&ann, "hello all", None).await;
+    let (to, message) = (|| "#design".to_owned(), || said.id.clone());
+    for command in [
+        Command::Edit { to: to(), message: message(), text: "only here: salary 5000".to_owned() },
+        Command::Delete { to: to(), message: message() },
+        Command::React { to: to(), message: message(), emoji: "👍".to_owned(), on: true },
+        Command::Pin { to: to(), message: message(), on: true },
+        Command::Say { to: to(), text: "yes".to_owned(), reply: Some(message()) },
+    ] {
+        let error = ann.handle().call(command.clone()).await.expect_err(&format!("{command:?}"));
+        assert_eq!(error.code, ErrorCode::Invalid, "{command:?}");
+        assert!(error.to_string().contains("is not in #design"), "{error}");
+    }
+    history(&ann, |page| page.messages.len() == 1 && page.messages[0] == said).await;
+    down(ann).await;
+}
+
+#[tokio::test]
+async fn what_would_be_cut_is_refused_and_its_limit_named() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let long = |bytes: usize| "x".repeat(bytes);
+    let name = |bytes: usize| Command::Configure {
+        name: Some(long(bytes)),
+        avatar: None,
+        downloads: None,
+        history_days: None,
+        history_bytes: None,
+        hold_for_others: None,
+        hold_bytes: None,
+        upload_limit: None,
+        download_limit: None,
+        transfers_at_once: None,
+        relay: None,
+    };
+    let topic = |bytes: usize| Command::SetTopic { room: "#lobby".to_owned(), topic: long(bytes) };
+    for (fits, most) in [
+        (Command::JoinRoom { name: long(64) }, Command::JoinRoom { name: long(65) }),
+        (Command::CreateRoom { name: long(64) }, Command::CreateRoom { name: long(65) }),
+        (topic(200), topic(201)),
+        (name(48), name(49)),
+    ] {
+        let error = ann.handle().call(most.clone()).await.expect_err(&format!("{most:?}"));
+        assert_eq!(error.code, ErrorCode::Invalid);
+        assert!(["64", "200", "48"].iter().any(|most| error.message.contains(most)), "{error}");
+        ann.handle().call(fits).await.unwrap();
+    }
+    let cut = Command::Say { to: format!("#{}", long(65)), text: "tea?".to_owned(), reply: None };
+    assert!(ann.handle().call(cut).await.unwrap_err().message.contains("64 bytes"), "no other room is meant");
+    down(ann).await;
+    let named = Config { name: Some(long(49)), ..config(&home.path().join("bob")) };
+    assert_eq!(Engine::start(named).await.err().unwrap().code, ErrorCode::Invalid);
+}
+
+#[tokio::test]
+async fn no_emoji_takes_off_another_one_unasked() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let said = say(&ann, "tea?", None).await;
+    let react = |n: u32, on| {
+        let emoji = char::from_u32(0x1F600 + n).unwrap().to_string();
+        Command::React { to: "#lobby".to_owned(), message: said.id.clone(), emoji, on }
+    };
+    for n in 0..16 {
+        act(&ann, react(n, true)).await;
+    }
+    let error = ann.handle().call(react(16, true)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Refused);
+    assert_eq!(
+        act(&ann, react(3, true)).await.reactions.len(),
+        16,
+        "one that is there already harms nothing"
+    );
+    assert_eq!(act(&ann, react(0, false)).await.reactions.len(), 15);
+    let error = ann.handle().call(react(16, true)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Refused, "what was taken off would come back if it were forgotten");
+    assert_eq!(act(&ann, react(0, true)).await.reactions.len(), 16);
+    down(ann).await;
 }
 
 #[tokio::test]
@@ -102,7 +214,11 @@ async fn changes_are_told_as_they_come() {
     let said = say(&ann, "tea?", None).await;
     let is_new = |event: &Event| matches!(event, Event::Message { message } if message.id == said.id);
     told(&mut events, is_new).await;
-    act(&ann, Command::Edit { message: said.id.clone(), text: "coffee?".to_owned() }).await;
+    act(
+        &ann,
+        Command::Edit { to: "#lobby".to_owned(), message: said.id.clone(), text: "coffee?".to_owned() },
+    )
+    .await;
     told(&mut events, |event| {
         matches!(event, Event::MessageChanged { message } if message.id == said.id && message.text == "coffee?")
     })
@@ -171,7 +287,7 @@ async fn history_is_written_into_new_files_without_what_was_taken_back() {
         say(&ann, &format!("<b>{n}</b>"), None).await;
     }
     let secret = say(&ann, "the secret", None).await;
-    act(&ann, Command::Delete { message: secret.id }).await;
+    act(&ann, Command::Delete { to: "#lobby".to_owned(), message: secret.id }).await;
     let mut names = Vec::new();
     for format in [ExportFormat::Html, ExportFormat::Json, ExportFormat::Html] {
         let into = admitted(&ann, &folder).await;
@@ -207,7 +323,8 @@ async fn files_that_are_taken_back_are_offered_no_longer() {
     std::fs::write(&file, b"plan").unwrap();
     let transfer = offer(&ann, "#lobby", &file).await;
     let page = history(&ann, |page| page.messages.len() == 1).await;
-    let deleted = act(&ann, Command::Delete { message: page.messages[0].id.clone() }).await;
+    let deleted =
+        act(&ann, Command::Delete { to: "#lobby".to_owned(), message: page.messages[0].id.clone() }).await;
     assert_eq!((deleted.deleted, deleted.text.as_str(), deleted.transfer), (true, "", None));
     until(&ann, |open| open.id == transfer && open.state == TransferState::Cancelled).await;
     down(ann).await;

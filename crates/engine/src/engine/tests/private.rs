@@ -5,7 +5,7 @@ use lanyard_proto::wire::file::Frame;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::api::{Member, Membership, Message, MessageKind, NoteKind, Role, Room, RoomKind};
+use crate::api::{Member, Membership, Message, MessageKind, NoteKind, Role, Room, RoomKind, TrustAct};
 use crate::net::stream::dial;
 use crate::net::tls::{Credentials, Purpose};
 use crate::store::{Limits, Store, profile};
@@ -72,6 +72,59 @@ async fn people_come_by_an_invite_talk_and_one_is_put_out() {
 }
 
 #[tokio::test]
+async fn a_name_that_an_open_and_a_private_room_share_means_neither_whatever_is_asked() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let named = |reply: Result<Reply, ApiError>| match reply.unwrap() {
+        Reply::Room(room) => room.id,
+        other => panic!("{other:?}"),
+    };
+    let open = named(ann.handle().call(Command::JoinRoom { name: "design".to_owned() }).await);
+    let sealed = named(ann.handle().call(Command::CreateRoom { name: "Design".to_owned() }).await);
+    let room = || "#design".to_owned();
+    let into = admitted(&ann, home.path()).await;
+    let asked = [
+        saying("#design", "SECRET"),
+        Command::Open { to: room() },
+        Command::Log { to: room(), before: None, after: None, at: None, around: None, until: None, limit: 1 },
+        Command::Search { text: "tea".to_owned(), to: Some(room()), from: None, before: None, limit: 1 },
+        Command::Export { to: room(), format: crate::api::ExportFormat::Json, into },
+        Command::SetTopic { room: room(), topic: "SECRET".to_owned() },
+        Command::SetDraft { room: room(), text: "SECRET".to_owned() },
+        Command::Pin { to: room(), message: "ffffffff".to_owned(), on: true },
+        Command::Members { room: room() },
+        Command::Invite { room: room(), hours: None },
+        Command::KeepRoom { room: room(), days: Some(1) },
+        Command::LeaveRoom { room: room() },
+    ];
+    for command in asked {
+        let error = ann.handle().call(command.clone()).await.expect_err(&format!("{command:?}"));
+        assert_eq!(error.code, ErrorCode::Invalid, "{command:?}");
+        for id in [&open, &sealed] {
+            assert!(error.to_string().contains(&id[..8]), "{error}");
+        }
+    }
+    // The beginnings of their ids are what the sentence says to write, with a sign or without.
+    ann.handle().call(saying(&sealed[..8], "for the board")).await.unwrap();
+    ann.handle().call(saying(&format!("#{}", &open[..8]), "for all")).await.unwrap();
+    for (id, text) in [(&sealed, "for the board"), (&open, "for all")] {
+        let log = Command::Log {
+            to: id.clone(),
+            before: None,
+            after: None,
+            at: None,
+            around: None,
+            until: None,
+            limit: 9,
+        };
+        let Reply::Page(page) = ann.handle().call(log).await.unwrap() else { panic!("a page") };
+        let texts: Vec<_> = page.messages.iter().map(|message| message.text.as_str()).collect();
+        assert_eq!(texts.iter().filter(|text| !text.is_empty()).collect::<Vec<_>>(), [&text]);
+    }
+    down(ann).await;
+}
+
+#[tokio::test]
 async fn what_an_admin_took_back_is_judged_by_who_is_admin_now_in_the_search_and_the_counts_too() {
     let home = tempfile::tempdir().unwrap();
     let homes = ["ann", "bob"].map(|name| home.path().join(name));
@@ -88,7 +141,7 @@ async fn what_an_admin_took_back_is_judged_by_who_is_admin_now_in_the_search_and
     heard(&bob, "the marzipan recipe").await;
     assert_eq!(found(&bob, 1).await.len(), 1);
     let message = found(&bob, 1).await.remove(0);
-    bob.handle().call(Command::Delete { message: message.clone() }).await.unwrap();
+    bob.handle().call(Command::Delete { to: "#Board".to_owned(), message: message.clone() }).await.unwrap();
     found(&ann, 0).await;
     found(&bob, 0).await;
     // Whoever is no admin any more has taken nothing back.
@@ -107,6 +160,62 @@ async fn what_an_admin_took_back_is_judged_by_who_is_admin_now_in_the_search_and
     found(&bob, 0).await;
     room(&bob, |room| room.name == "Board" && room.unread == 0).await;
     for engine in [ann, bob] {
+        down(engine).await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_blocked_admin_takes_back_is_gone_at_once_and_their_topic_is_not_the_rooms() {
+    let home = tempfile::tempdir().unwrap();
+    let ann_home = home.path().join("ann");
+    let (ann, bob) = (up(&ann_home, "ann").await, up(&home.path().join("bob"), "bob").await);
+    let cyd = up(&home.path().join("cyd"), "cyd").await;
+    meet(&ann, &bob).await;
+    meet(&cyd, &bob).await;
+    meet(&cyd, &ann).await;
+    bob.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap();
+    for peer in ["@ann", "@cyd"] {
+        let (room, peer) = ("#Board".to_owned(), peer.to_owned());
+        bob.handle().call(Command::AddMember { room, peer }).await.unwrap();
+    }
+    let role = Command::SetRole { room: "#Board".to_owned(), peer: "@cyd".to_owned(), role: Role::Admin };
+    bob.handle().call(role).await.unwrap();
+    room(&cyd, |room| room.role == Some(Role::Admin)).await;
+    room(&ann, |room| room.name == "Board").await;
+    let about = |topic: &str| Command::SetTopic { room: "#Board".to_owned(), topic: topic.to_owned() };
+    cyd.handle().call(about("recipes")).await.unwrap();
+    say(&cyd, "#Board", "the marzipan recipe").await;
+    room(&bob, |room| room.topic == "recipes").await;
+    heard(&bob, "the marzipan recipe").await;
+    bob.handle().call(about("advertisements")).await.unwrap();
+    room(&ann, |room| room.topic == "advertisements").await;
+    heard(&ann, "the marzipan recipe").await;
+    let message = found(&ann, 1).await.remove(0);
+
+    let bob_id = snapshot(&bob).await.me.id;
+    let decide = |act| Command::Trust { peer: bob_id.clone(), act };
+    ann.handle().call(decide(TrustAct::Block {})).await.unwrap();
+    room(&ann, |room| room.topic == "recipes").await;
+    let mut told = ann.handle().subscribe();
+    bob.handle().call(Command::Delete { message: message.clone(), to: "#Board".to_owned() }).await.unwrap();
+    let gone = async {
+        loop {
+            match told.next().await.expect("it runs") {
+                Event::MessageChanged { message: changed } if changed.id == message && changed.deleted => {
+                    break;
+                }
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(SOON, gone).await.expect("it is gone from where it is shown");
+    down(ann).await;
+
+    let ann = up(&ann_home, "ann").await;
+    room(&ann, |room| room.topic == "recipes").await;
+    ann.handle().call(decide(TrustAct::Unblock {})).await.unwrap();
+    room(&ann, |room| room.topic == "advertisements").await;
+    for engine in [ann, bob, cyd] {
         down(engine).await;
     }
 }
@@ -172,7 +281,13 @@ async fn who_joins_a_room_whose_history_was_given_up_has_the_same_members_and_ta
     for profile in &homes[..2] {
         let database = Config::database(profile);
         let (store, _) = Store::open(&database, UnixMillis(1)).unwrap();
-        let limits = Limits { days: 0, bytes: 0, now: UnixMillis(1) };
+        let limits = Limits {
+            days: 0,
+            bytes: 0,
+            now: UnixMillis(1),
+            borne_out: false,
+            ran: std::time::Duration::ZERO,
+        };
         while store.prune(limits).await.unwrap().more {}
         store.close().await.unwrap();
         let connection = rusqlite::Connection::open(&database).unwrap();
@@ -222,20 +337,34 @@ async fn what_is_no_invite_is_told_apart_from_a_room() {
 }
 
 #[tokio::test]
-async fn a_name_of_two_rooms_means_the_open_one_and_a_word_about_members_the_private_one() {
+async fn of_several_private_rooms_of_a_name_one_is_said_by_the_beginning_of_its_id() {
     let home = tempfile::tempdir().unwrap();
     let ann = up(&home.path().join("ann"), "ann").await;
-    ann.handle().call(Command::JoinRoom { name: "tea".to_owned() }).await.unwrap();
-    ann.handle().call(Command::CreateRoom { name: "Tea".to_owned() }).await.unwrap();
-    assert!(matches!(ann.handle().call(saying("#tea", "hello")).await.unwrap(), Reply::Message(_)));
-    assert_eq!(room(&ann, |room| room.name == "tea").await.last.unwrap().text, "hello");
-    let invited = ann.handle().call(Command::Invite { room: "#tea".to_owned(), hours: Some(1) }).await;
-    let private = room(&ann, |room| room.kind == RoomKind::Private).await;
-    assert!(matches!(invited, Ok(Reply::Invite(invite)) if invite.room == private.id));
-    ann.handle().call(Command::CreateRoom { name: "TEA".to_owned() }).await.unwrap();
-    let error = ann.handle().call(Command::RenewKeys { room: "#tea".to_owned() }).await.unwrap_err();
-    assert!(error.message.contains(&private.id), "which of the two is to be said by an id: {error}");
-    ann.handle().call(Command::RenewKeys { room: private.id }).await.unwrap();
+    for name in ["Tea", "TEA"] {
+        ann.handle().call(Command::CreateRoom { name: name.to_owned() }).await.unwrap();
+    }
+    let renew = |room: &str| Command::RenewKeys { room: room.to_owned() };
+    let error = ann.handle().call(renew("#tea")).await.unwrap_err();
+    for name in ["Tea", "TEA"] {
+        let one = room(&ann, |room| room.name == name).await;
+        assert!(error.message.contains(&one.id[..8]), "{error}");
+        assert!(
+            matches!(ann.handle().call(renew(&one.id[..8])).await, Ok(Reply::Room(room)) if room.id == one.id)
+        );
+    }
+    down(ann).await;
+}
+
+#[tokio::test]
+async fn nobody_puts_oneself_out_of_a_room_by_a_slip() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    ann.handle().call(Command::CreateRoom { name: "Board".to_owned() }).await.unwrap();
+    let remove = Command::RemoveMember { room: "#Board".to_owned(), peer: "@ann".to_owned() };
+    let error = ann.handle().call(remove).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Invalid);
+    assert!(error.message.contains("lanyard room leave"), "{error}");
+    assert_eq!(members(&ann).await.len(), 1);
     down(ann).await;
 }
 

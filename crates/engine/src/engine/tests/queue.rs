@@ -3,6 +3,9 @@
 use std::fs;
 
 use super::*;
+use crate::config::AcceptRule;
+use crate::engine::queue::Looks;
+use crate::files::Disk;
 
 /// Lets files be fetched so fast, and so many at a time.
 pub(super) async fn limit(engine: &Engine, down: u64, at_once: u32) {
@@ -12,6 +15,7 @@ pub(super) async fn limit(engine: &Engine, down: u64, at_once: u32) {
 async fn limit_both(engine: &Engine, up: u64, down: u64, at_once: u32) {
     let choice = Command::Configure {
         name: None,
+        avatar: None,
         downloads: None,
         history_days: None,
         history_bytes: None,
@@ -20,6 +24,7 @@ async fn limit_both(engine: &Engine, up: u64, down: u64, at_once: u32) {
         upload_limit: Some(up),
         download_limit: Some(down),
         transfers_at_once: Some(at_once),
+        relay: None,
     };
     let Reply::Me(me) = engine.handle().call(choice).await.unwrap() else { panic!("no settings") };
     assert_eq!((me.upload_limit, me.download_limit, me.transfers_at_once), (up, down, at_once));
@@ -77,7 +82,7 @@ async fn a_paused_transfer_stops_at_once_stays_so_over_a_restart_and_goes_on_whe
     until(&ann, |transfer| transfer.state == TransferState::Offered).await;
     assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
     let error = bob.handle().call(pause("zzzz")).await.unwrap_err();
-    assert_eq!(error.code, ErrorCode::NotFound);
+    assert_eq!(error.code, ErrorCode::NoSuch);
     assert!(bob_home.join("downloads/.lanyard-part").exists(), "what came is kept");
 
     down(bob).await;
@@ -157,8 +162,11 @@ async fn what_is_too_much_for_a_disk_at_a_time_waits_in_an_order_that_can_be_cha
     let Reply::Transfers(all) = bob.handle().call(reorder).await.unwrap() else { panic!("no transfers") };
     let place = |id: &String| all.iter().find(|transfer| transfer.id == *id).unwrap().place;
     assert_eq!([&ids[3], &ids[1], &ids[2]].map(place), [Some(0), Some(1), Some(2)]);
+    let runs = Command::Reorder { transfer: ids[0].clone(), before: None };
+    let error = bob.handle().call(runs).await.unwrap_err();
+    assert!(error.code == ErrorCode::Refused && error.message.contains("running already"), "{error}");
     let refused = Command::Reorder { transfer: ids[3].clone(), before: Some("zz".to_owned()) };
-    assert_eq!(bob.handle().call(refused).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(bob.handle().call(refused).await.unwrap_err().code, ErrorCode::NoSuch);
 
     limit(&bob, 0, 1).await;
     let mut ends = Vec::new();
@@ -170,6 +178,7 @@ async fn what_is_too_much_for_a_disk_at_a_time_waits_in_an_order_that_can_be_cha
     for (down, at_once) in [(1000, 3), (0, 0), (0, 17)] {
         let wrong = Command::Configure {
             name: None,
+            avatar: None,
             downloads: None,
             history_days: None,
             history_bytes: None,
@@ -178,6 +187,7 @@ async fn what_is_too_much_for_a_disk_at_a_time_waits_in_an_order_that_can_be_cha
             upload_limit: None,
             download_limit: Some(down),
             transfers_at_once: Some(at_once),
+            relay: None,
         };
         assert_eq!(bob.handle().call(wrong).await.unwrap_err().code, ErrorCode::Invalid);
     }
@@ -234,7 +244,7 @@ async fn only_what_failed_is_fetched_again_and_what_is_forgotten_leaves_nothing(
     until_clear(&downloads).await;
     let told = async { while !matches!(events.next().await, Some(Event::TransferForgotten { .. })) {} };
     tokio::time::timeout(SOON, told).await.unwrap();
-    assert_eq!(bob.handle().call(forget(&ids[1])).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(bob.handle().call(forget(&ids[1])).await.unwrap_err().code, ErrorCode::NoSuch);
     down(bob).await;
     let bob = up(&bob_home, "bob").await;
     let listed = snapshot(&bob).await.transfers;
@@ -267,7 +277,7 @@ async fn two_offers_of_one_device_are_told_apart_by_the_half_of_their_ids_that_d
     assert!(both.message.contains("Several transfers"), "{both}");
     assert_eq!(transfer(&bob, accept(&ids[1][16..24])).await.id, ids[1]);
     assert_eq!(transfer(&bob, accept(&ids[0])).await.id, ids[0]);
-    assert_eq!(bob.handle().call(accept("")).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(bob.handle().call(accept("")).await.unwrap_err().code, ErrorCode::NoSuch);
     for id in &ids {
         until(&bob, |transfer| transfer.id == *id && transfer.state == TransferState::Done).await;
         let forget = Command::ForgetTransfer { transfer: id[16..24].to_owned() };
@@ -301,21 +311,67 @@ async fn what_was_cancelled_leaves_nothing_and_can_be_wanted_after_all() {
     down_both(ann, bob).await;
 }
 
+/// A disk on which little is left for whatever a rule accepts.
+fn nearly_full(_: &Path) -> Disk {
+    Disk { number: 1, free: Some((1 << 30) + (8 << 20)), size: Some(8 << 30) }
+}
+
+async fn up_accepting_on(profile: &Path, looks: Looks) -> Engine {
+    let all = Config { accept: AcceptRule::Any, name: Some("bob".into()), ..config(profile) };
+    Engine::start_with(all, looks).await.unwrap()
+}
+
 #[tokio::test]
 async fn what_a_disk_has_no_room_for_is_refused_before_the_yes() {
     let home = tempfile::tempdir().unwrap();
-    let (ann, bob) = (up(&home.path().join("ann"), "ann").await, up(&home.path().join("bob"), "bob").await);
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let full = |_: &Path| Disk { number: 1, free: Some(66 << 20), size: Some(8 << 30) };
+    let bob = Config { name: Some("bob".into()), ..config(&home.path().join("bob")) };
+    let bob = Engine::start_with(bob, full).await.unwrap();
     let file = home.path().join("disk.img");
-    let free = fs4::available_space(home.path()).unwrap();
-    // Not every file system can pretend to hold more than it does.
-    if fs::File::create(&file).unwrap().set_len(free + (1 << 30)).is_ok() {
-        meet(&bob, &ann).await;
-        let id = offer(&ann, "#lobby", &file).await;
-        until(&bob, |transfer| transfer.id == id).await;
-        let error = bob.handle().call(accept(&id)).await.unwrap_err();
-        assert!(error.code == ErrorCode::Storage && error.message.contains("not enough space"), "{error}");
+    fs::write(&file, vec![7; 4 << 20]).unwrap();
+    meet(&bob, &ann).await;
+    let id = offer(&ann, "#lobby", &file).await;
+    until(&bob, |transfer| transfer.id == id).await;
+    let error = bob.handle().call(accept(&id)).await.unwrap_err();
+    assert!(error.code == ErrorCode::Storage && error.message.contains("not enough space"), "{error}");
+    assert_eq!(until(&bob, |transfer| transfer.id == id).await.state, TransferState::Offered);
+    down_both(ann, bob).await;
+}
+
+#[tokio::test]
+async fn what_would_fill_the_disk_is_left_to_a_person_by_the_rule_that_accepts_all() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let bob = up_accepting_on(&home.path().join("bob"), nearly_full).await;
+    // It fits, and leaves less than the gigabyte that others must leave.
+    let large = home.path().join("disk.img");
+    fs::write(&large, vec![7; 9 << 20]).unwrap();
+    // So do many that are empty.
+    let many = home.path().join("many");
+    fs::create_dir(&many).unwrap();
+    (0..2500).for_each(|number| fs::write(many.join(number.to_string()), b"").unwrap());
+    meet(&bob, &ann).await;
+    for (path, name) in [(&large, "disk.img"), (&many, "many")] {
+        let mut events = bob.handle().subscribe();
+        let id = offer(&ann, "#lobby", path).await;
+        let told = async {
+            loop {
+                if let Some(Event::Notice { error }) = events.next().await {
+                    return error;
+                }
+            }
+        };
+        let error = tokio::time::timeout(SOON, told).await.expect("it is said");
+        let said = format!("“{name}” of ann is not fetched by itself");
+        assert!(error.message.contains(&said), "{error}");
         assert_eq!(until(&bob, |transfer| transfer.id == id).await.state, TransferState::Offered);
     }
+    // A small one is.
+    let small = home.path().join("small.txt");
+    fs::write(&small, b"small").unwrap();
+    let small = offer(&ann, "#lobby", &small).await;
+    until(&bob, |transfer| transfer.id == small && transfer.state == TransferState::Done).await;
     down_both(ann, bob).await;
 }
 

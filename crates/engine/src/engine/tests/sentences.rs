@@ -144,7 +144,8 @@ fn after_transfer(refusal: transfer::Refusal) -> Option<transfer::Refusal> {
         Why::TooMany => Some(Why::Withdrawn),
         Why::Withdrawn => Some(Why::NotPaused),
         Why::NotPaused => Some(Why::NotQueued),
-        Why::NotQueued => Some(Why::NotOver),
+        Why::NotQueued => Some(Why::Running),
+        Why::Running => Some(Why::NotOver),
         Why::NotOver => None,
     }
 }

@@ -57,7 +57,7 @@ async fn only_those_see_a_folder_whom_it_is_shared_with_also_after_a_restart() {
         assert_eq!(seen(&eve, "@ann").await, [], "{by}");
         for wanted in ["plans", &share.id] {
             for asked in [browse(&eve, wanted, "").await.err(), get(&eve, wanted, &[""], None).await.err()] {
-                assert_eq!(asked.unwrap().code, ErrorCode::NotFound, "{by}");
+                assert_eq!(asked.unwrap().code, ErrorCode::NoSuch, "{by}");
             }
         }
     };
@@ -79,7 +79,7 @@ async fn only_those_see_a_folder_whom_it_is_shared_with_also_after_a_restart() {
     assert!(browse(&eve, "Ideas", "").await.is_ok());
     ann.handle().call(Command::Unshare { share: share.id.clone() }).await.unwrap();
     refuses_eve("nobody any more").await;
-    assert_eq!(browse(&bob, "Ideas", "").await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(browse(&bob, "Ideas", "").await.unwrap_err().code, ErrorCode::NoSuch);
     down(ann).await;
     down(bob).await;
     down(eve).await;
@@ -96,7 +96,7 @@ async fn whoever_is_put_out_of_a_room_gets_nothing_more_of_what_is_shared_with_i
         other => panic!("{other:?}"),
     };
     share(&ann, &plans, ShareAudience::Room { room: "#Board".to_owned() }).await;
-    assert_eq!(browse(&bob, "plans", "").await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(browse(&bob, "plans", "").await.unwrap_err().code, ErrorCode::NoSuch);
     let add = Command::AddMember { room: room.clone(), peer: "@bob".to_owned() };
     ann.handle().call(add).await.unwrap();
     assert!(browse(&bob, "plans", "").await.is_ok());
@@ -106,8 +106,8 @@ async fn whoever_is_put_out_of_a_room_gets_nothing_more_of_what_is_shared_with_i
     until(&bob, |transfer| transfer.id == id && transfer.state == TransferState::Failed).await;
     let remove = Command::RemoveMember { room: room.clone(), peer: "@bob".to_owned() };
     ann.handle().call(remove).await.unwrap();
-    assert_eq!(browse(&bob, "plans", "").await.unwrap_err().code, ErrorCode::NotFound);
-    assert_eq!(get(&bob, "plans", &["later.txt"], None).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(browse(&bob, "plans", "").await.unwrap_err().code, ErrorCode::NoSuch);
+    assert_eq!(get(&bob, "plans", &["later.txt"], None).await.unwrap_err().code, ErrorCode::NoSuch);
     unblock(&blocked);
     let again = goes_on(&bob, &id, &blocked).await;
     assert_eq!(again.state, TransferState::Failed);
@@ -177,10 +177,10 @@ async fn whatever_cannot_be_had_is_said_in_words() {
     assert_eq!(of("..").await, ErrorCode::Invalid);
     assert_eq!(of("/etc").await, ErrorCode::Invalid);
     assert_eq!(of("a\\b").await, ErrorCode::Invalid);
-    assert_eq!(of("nothing").await, ErrorCode::NotFound);
+    assert_eq!(of("nothing").await, ErrorCode::NoSuch);
     for (paths, code) in [
         (&["plan.txt", "../ann/device.key"][..], ErrorCode::Invalid),
-        (&["plan.txt", "no"], ErrorCode::NotFound),
+        (&["plan.txt", "no"], ErrorCode::NoSuch),
     ] {
         let error = get(&bob, "plans", paths, None).await.unwrap_err();
         assert_eq!(error.code, code, "{error}");
@@ -289,10 +289,12 @@ async fn what_a_holder_gives_no_longer_is_asked_for_anew_and_a_no_is_said_in_wor
     let resume = async || bob.handle().call(Command::Resume { transfer: id.clone() }).await;
 
     ann.handle().call(Command::Unshare { share: "plans".to_owned() }).await.unwrap();
-    assert_eq!(resume().await.unwrap_err().code, ErrorCode::NotFound);
+    let error = resume().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::NoSuch);
+    assert!(error.message.starts_with("ann no longer shares “plans” with you."), "{error}");
     until(&bob, |transfer| transfer.id == id).await;
     share(&ann, &plans, ShareAudience::Everyone).await;
-    assert_eq!(resume().await.unwrap_err().code, ErrorCode::NotFound, "it is another share now");
+    assert_eq!(resume().await.unwrap_err().code, ErrorCode::NoSuch, "it is another share now");
     down(ann).await;
     down(bob).await;
 }

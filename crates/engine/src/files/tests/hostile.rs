@@ -18,7 +18,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::lan::{BOB, Holder, Lan, MIB, TRANSFER, Wire, digest, file, folder, forged, receiver, sample};
-use crate::files::link::{self, Closed, Hub, News, Open, Way};
+use crate::files::Way;
+use crate::files::link::{self, Closed, Hub, News, Open};
 use crate::files::names::{folded, safe};
 use crate::files::plan::Planner;
 use crate::files::stream::{BLOCK_BYTES, Buffers, Frames};

@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::files::list::List;
 use crate::files::stream::Frames;
 use crate::files::{
-    Choice, Dial, Dialled, PullError, Received, Receiver, ServeError, Served, Shelf, Told, Verdict, Wanted,
-    Way, pull, serve, survey,
+    Choice, Dial, Dialled, Given, PullError, Received, Receiver, ServeError, Served, Shelf, Told, Verdict,
+    Wanted, Way, pull, serve, survey,
 };
 
 pub(super) const BOB: PeerId = PeerId([2; 32]);
@@ -121,7 +121,7 @@ impl Lan {
     pub(super) fn serves_with<S>(
         &self,
         stream: S,
-        progress: impl FnMut(TransferId, u64) + Send + 'static,
+        progress: impl FnMut(TransferId, Given) + Send + 'static,
     ) -> tokio::task::JoinHandle<Result<Served, ServeError>>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lan::{BOB, Lan, MIB, TRANSFER, Wire, digest, pulls_into, receiver, sample};
 use crate::files::journal::Record;
-use crate::files::{PullError, ServeError, Verdict, discard, serve};
+use crate::files::{Given, PullError, ServeError, Verdict, discard, serve};
 
 #[tokio::test]
 async fn a_file_that_changed_since_it_was_offered_is_not_sent() {
@@ -64,8 +64,8 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
     let stop = CancellationToken::new();
     let (wire, holder) = duplex(MIB);
     let stopping = stop.clone();
-    let progress = move |_, moved| {
-        if moved >= MIB as u64 {
+    let progress = move |_, given: Given| {
+        if given.has >= MIB as u64 {
             stopping.cancel();
         }
     };
@@ -97,15 +97,17 @@ async fn after_a_lost_connection_only_the_rest_is_fetched() {
     let arrived = rest.arrived.clone();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let seeing = seen.clone();
-    let served = lan.serves_with(holder, move |_, moved| seeing.lock().unwrap().push(moved));
+    let served = lan.serves_with(holder, move |_, given| seeing.lock().unwrap().push(given));
     lan.pulls_over(rest, &offer).await.unwrap();
     assert!(digest(served.await.unwrap().unwrap()).is_some());
 
     let arrived = arrived.load(Relaxed);
     assert!(arrived < 6 * MIB as u64, "{arrived} bytes for the last 5 of 12 chunks");
     assert_eq!(fs::read(lan.downloads().join("big")).unwrap(), data);
-    let seen = seen.lock().unwrap();
-    assert!(seen[0] >= 7 * MIB as u64 && seen.is_sorted() && *seen.last().unwrap() == offer.bytes);
+    let has: Vec<u64> = seen.lock().unwrap().iter().map(|given| given.has).collect();
+    assert!(has[0] >= 7 * MIB as u64 && has.is_sorted() && *has.last().unwrap() == offer.bytes);
+    let sent: u64 = seen.lock().unwrap().iter().map(|given| given.sent).sum();
+    assert!((4 * MIB as u64..=arrived).contains(&sent), "{sent} bytes were sent, and {arrived} arrived");
 }
 
 #[tokio::test]
@@ -197,8 +199,13 @@ async fn a_full_disk_makes_it_wait_with_what_came_and_nothing_half_named() {
     let resumed = pulls_into(&small, wire, &offer, |_| {}, CancellationToken::new()).await;
     assert!(std::process::Command::new("umount").arg(&small).status().unwrap().success());
     fs::remove_dir(&small).unwrap();
-    for end in [ran_out.unwrap_err().end(), refused.unwrap_err().end()] {
-        assert_eq!(end, Some(PullEnd::NoSpace));
+    let (ran_out, refused) = (ran_out.unwrap_err(), refused.unwrap_err());
+    for error in [&ran_out, &refused] {
+        assert_eq!(error.end(), Some(PullEnd::NoSpace));
+        let said = error.to_string();
+        let names_all = said.starts_with(small.to_str().unwrap()) && said.contains("MB needed")
+            || said.contains("MB still needed");
+        assert!(names_all && said.contains(" free") && !said.contains("os error"), "{said}");
     }
     assert_eq!(names, 2, "the hog and the staging");
     resumed.unwrap();

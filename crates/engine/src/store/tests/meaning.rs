@@ -5,7 +5,7 @@ use lanyard_proto::rooms::{Content, Text};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
-use super::super::{Change, Cursor, Opened, Openings, Part, Search, Shown, Stretch};
+use super::super::{Change, Cursor, LogPosition, Opened, Openings, Part, Search, Shown, Stretch};
 use super::*;
 
 #[tokio::test]
@@ -43,7 +43,8 @@ async fn what_its_author_took_back_is_gone_for_good() {
     learn(&store, &[&said, &kept, &strange, &delete, &later]).await;
     assert_eq!(texts(&search(&store, "recipe").await), [kept.id()]);
     let shown = store.entry(said.id()).await.unwrap().unwrap();
-    assert_eq!((shown.about.deletes, shown.about.edited), (vec![bob.peer()], None));
+    let deletes: Vec<_> = shown.about.deletes.iter().map(|deleted| deleted.by).collect();
+    assert_eq!((deletes, shown.about.edited), (vec![bob.peer()], None));
     assert_eq!(store.counts(TEA, PeerId([1; 32])).await.unwrap().unread, 1, "nobody has to read a tombstone");
     store.close().await.unwrap();
     let bytes = std::fs::read(home.database()).unwrap();
@@ -366,6 +367,16 @@ async fn the_newest_messages_of_a_log_are_known_after_a_restart() {
     let newest = store.newest_of(TEA, entries[0].log(), 2).await.unwrap();
     assert_eq!(newest, [(Seq(3), entries[2].id()), (Seq(2), entries[1].id())]);
     assert_eq!(store.newest_of(TEA, LogId([0; 8]), 2).await.unwrap(), []);
+    // What became of a message stands where that was said, in another log of its author even.
+    let mut again = Pen::new(1, MINE + 1);
+    let edit = again.put(&Content::Edit { target: entries[1].id(), text: Text::from("2") }, at(5));
+    let delete = me.put(&Content::Delete { target: entries[2].id() }, at(6));
+    learn(&store, &[&edit, &delete]).await;
+    let sent = store.newest_sent(TEA, entries[0].log(), 3).await.unwrap();
+    let stands = [&delete, &edit, &entries[0]].map(|entry| LogPosition::of(entry.as_ref()));
+    assert_eq!(sent.iter().map(|sent| sent.newest).collect::<Vec<_>>(), stands);
+    assert_eq!(sent.iter().map(|sent| sent.id).collect::<Vec<_>>(), [2, 1, 0].map(|at| entries[at].id()));
+    assert_eq!(sent[0].at, UnixMillis(NOW.0 + 3));
 }
 
 /// What a person does in the made-up history below.
@@ -447,7 +458,7 @@ async fn meaning_of(entries: &[Arc<Entry>]) -> Meaning {
     let page = store.part(TEA, Stretch::Newest, 500).await.unwrap().messages;
     let messages = page.iter().filter(|shown| shown.entry.header.kind == kind::TEXT).map(|shown| {
         let author = shown.entry.header.author;
-        let gone = shown.about.deletes.contains(&author);
+        let gone = shown.about.deletes.iter().any(|deleted| deleted.by == author);
         let text = match (&shown.about.edited, content(&shown.entry)) {
             _ if gone => String::new(),
             (Some(edited), _) => edited.text.clone(),

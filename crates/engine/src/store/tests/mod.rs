@@ -12,6 +12,7 @@ mod private;
 mod pruning;
 mod reading;
 mod shares;
+mod trust;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{EntryId, Hlc, PeerId, Platform, RoomId, Seq, Span, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind, kind};
 use lanyard_proto::transfer::{Receipt, TransferState};
+use lanyard_proto::wire::avatar::Avatar;
 use lanyard_proto::wire::entry::{Entry, Header};
 
 use super::{Store, StoreError};
@@ -73,6 +75,12 @@ impl Home {
                  ALTER TABLE setting DROP COLUMN upload_limit;
                  ALTER TABLE setting DROP COLUMN download_limit;
                  ALTER TABLE setting DROP COLUMN at_once;
+                 ALTER TABLE setting DROP COLUMN relay;
+                 ALTER TABLE setting DROP COLUMN emoji;
+                 ALTER TABLE setting DROP COLUMN color;
+                 ALTER TABLE peer DROP COLUMN emoji;
+                 ALTER TABLE peer DROP COLUMN color;
+                 ALTER TABLE node DROP COLUMN certain;
                  ALTER TABLE node ADD COLUMN nonce BLOB NOT NULL DEFAULT x'{nonce:016x}';
                  ALTER TABLE node ADD COLUMN renew_nonce INTEGER NOT NULL DEFAULT {};
                  ALTER TABLE room DROP COLUMN own_nonce;
@@ -86,6 +94,8 @@ impl Home {
                  ALTER TABLE transfer_note DROP COLUMN asked;
                  ALTER TABLE transfer_note DROP COLUMN placed;
                  DROP TABLE share;
+                 DROP TABLE acquaintance;
+                 DROP INDEX peer_blocked;
                  ALTER TABLE transfer DROP COLUMN share;
                  ALTER TABLE transfer DROP COLUMN share_to;
                  PRAGMA user_version = 8",
@@ -187,6 +197,7 @@ fn peer(name: &str) -> PeerRecord {
         last_seen: UnixMillis(NOW.0 + 5),
         boot: u64::MAX,
         counter: 17,
+        avatar: Avatar::new(7, "🦊"),
         addresses: vec!["192.168.1.7:24417".parse().unwrap(), "[fe80::1%3]:24417".parse().unwrap()],
     }
 }

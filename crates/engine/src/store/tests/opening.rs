@@ -15,7 +15,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 14);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 18);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -286,7 +286,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 14 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 18 });
 }
 
 #[test]
@@ -362,7 +362,11 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../parts.sql"),
         include_str!("../shares.sql"),
         include_str!("../gets.sql"),
-        include_str!("../placed.sql")
+        include_str!("../placed.sql"),
+        include_str!("../choices.sql"),
+        include_str!("../trust.sql"),
+        include_str!("../clock.sql"),
+        include_str!("../topics.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -372,14 +376,22 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
     assert_eq!(
         nullable,
         [
+            "accept_bytes",
+            "apart_as",
             "asked",
             "at_once",
             "author",
+            "before_block",
+            "certain",
             "chosen",
             "cloned",
+            "color",
+            "color",
             "direct",
             "download_limit",
             "downloads",
+            "emoji",
+            "emoji",
             "expires",
             "failure",
             "finished",
@@ -395,6 +407,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "people",
             "placed",
             "problem",
+            "relay",
             "reply",
             "room",
             "secret",
@@ -404,6 +417,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "share_to",
             "text",
             "upload_limit",
+            "verified_as",
             "witness_before"
         ]
     );

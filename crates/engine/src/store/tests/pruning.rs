@@ -1,5 +1,7 @@
 //! What is given up when there is too much, and what never is.
 
+use std::time::Duration;
+
 use super::super::Limits;
 use super::*;
 
@@ -10,7 +12,7 @@ fn arrived(entry: &Arc<Entry>, when: u64) -> Record {
 }
 
 fn limits(days: u32, bytes: u64) -> Limits {
-    Limits { days, bytes, now: NOW }
+    Limits { days, bytes, now: NOW, borne_out: true, ran: Duration::ZERO }
 }
 
 /// A log of which one entry was written on each of so many days, the last one today.
@@ -121,4 +123,46 @@ async fn one_log_that_is_kept_keeps_none_of_the_others() {
     let left = left(&store).await;
     assert_eq!(left.iter().filter(|(author, _)| *author == bob.peer()).count(), 600);
     assert_eq!(left.len(), 600 + 31, "of the diary the last thirty days");
+}
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_for_a_start_takes_nothing_and_a_year_away_ends_once_others_bear_it_out() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let diary = diary(2, 40);
+    write(&store, diary.iter().map(|(entry, when)| arrived(entry, *when)).collect()).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let at = |days: u64, borne_out, ran| Limits {
+        now: UnixMillis(NOW.0 + days * DAY),
+        borne_out,
+        ran,
+        ..limits(30, u64::MAX)
+    };
+    // The first look ever: the last thing that came says what time it is at the least.
+    prune_all(&store, at(365, false, Duration::ZERO)).await;
+    assert_eq!(left(&store).await.len(), 31);
+    store.close().await.unwrap();
+    // Again and again, alone or among others who tell another time, for an hour each.
+    let (mut store, _) = home.open();
+    for _ in 0..3 {
+        for ran in [Duration::ZERO, hour] {
+            prune_all(&store, at(365, false, ran)).await;
+        }
+        store.close().await.unwrap();
+        store = home.open().0;
+    }
+    assert_eq!(left(&store).await.len(), 30, "three hours have passed, and no year");
+    // With the right clock again it goes on as before: by time that passed, and by what others bear out.
+    prune_all(&store, at(2, false, Duration::ZERO)).await;
+    assert_eq!(left(&store).await.len(), 30);
+    prune_all(&store, at(2, false, 48 * hour)).await;
+    assert_eq!(left(&store).await.len(), 29);
+    prune_all(&store, at(20, true, Duration::ZERO)).await;
+    assert_eq!(left(&store).await.len(), 11);
+    // A clock that fell back takes nothing, nor does it hold up what follows.
+    let past = Limits { now: UnixMillis(NOW.0 - 9000 * DAY), ..at(0, false, hour) };
+    prune_all(&store, past).await;
+    assert_eq!(left(&store).await.len(), 11);
+    prune_all(&store, at(365, true, Duration::ZERO)).await;
+    assert_eq!(left(&store).await.len(), 0, "it was away for a year");
 }

@@ -7,7 +7,7 @@ use lanyard_proto::model::LogId;
 
 use super::super::{
     Chosen, Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, arrivals, history, mailbox,
-    messages, offers, prune, reader, search,
+    messages, offers, prune, reader, search, sent,
 };
 use super::*;
 
@@ -193,6 +193,8 @@ async fn settings_are_kept_even_where_a_folder_has_a_strange_name() {
         upload_limit: Some(1 << 40),
         download_limit: Some(0),
         at_once: Some(16),
+        relay: Some(false),
+        avatar: Avatar::new(0, "🐙"),
     };
     store.set_settings(settings.clone()).await.unwrap().await.unwrap();
     store.close().await.unwrap();
@@ -254,7 +256,8 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         messages::READ_MARK,
         messages::TOPIC,
         messages::DRAFT,
-        messages::NEWEST_OF,
+        sent::NEWEST_OF,
+        sent::NEWEST_SENT,
         offers::OFFERS,
         arrivals::ARRIVED,
         arrivals::ARRIVED_IN,

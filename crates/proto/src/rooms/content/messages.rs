@@ -4,12 +4,13 @@ use std::fmt;
 
 use minicbor::bytes::ByteArray;
 use minicbor::{Decode, Encode};
-use unicode_segmentation::UnicodeSegmentation;
 
 use super::Content;
 use crate::model::{EntryId, PeerId};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::text::{clean_line, clean_text};
+
+pub use crate::wire::text::{MAX_EMOJI, emoji};
 
 /// What somebody wrote.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,16 +33,6 @@ impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
-}
-
-/// The form in which an emoji is a reaction: one character as people see it (UAX 29), no letter, at most [`MAX_EMOJI`]
-/// bytes. `None` for anything else.
-pub fn emoji(text: &str) -> Option<String> {
-    let clean = clean_line(text, text.len());
-    let is_one = clean.graphemes(true).count() == 1;
-    // A digit or sign is one only as a keycap.
-    let is_plain = clean.chars().any(char::is_alphabetic) || clean.is_ascii();
-    (is_one && !is_plain && clean.len() <= MAX_EMOJI).then_some(clean)
 }
 
 pub(super) fn text_body(text: &Text, name: Option<String>) -> Vec<u8> {
@@ -178,8 +169,6 @@ struct PinBody {
 pub const MAX_TEXT: usize = 16_384;
 /// People that one message mentions: with all of them it still fits a datagram together with a short text.
 pub const MAX_MENTIONS: usize = 32;
-/// Bytes of one emoji: families and flags have up to 28.
-pub const MAX_EMOJI: usize = 32;
 /// Bytes of a room's topic: one line of a window.
 pub const MAX_TOPIC: usize = 200;
 
@@ -187,20 +176,6 @@ pub const MAX_TOPIC: usize = 200;
 mod tests {
     use super::*;
     use crate::rooms::kind;
-
-    #[test]
-    fn one_emoji_is_a_reaction_and_nothing_else_is() {
-        for given in
-            ["👍", "👍🏽", "❤\u{FE0F}", "👨\u{200D}👩\u{200D}👧\u{200D}👦", "🇩🇪", "1\u{FE0F}\u{20E3}", "✓", "↯"]
-        {
-            assert_eq!(emoji(given).as_deref(), Some(given), "{given:?}");
-        }
-        assert_eq!(emoji(" 👍\u{202E} ").as_deref(), Some("👍"));
-        let long = ["👨"; 9].join("\u{200D}");
-        for given in ["", " ", "a", "7", "+", "+1", "👍👍", "ok", "会", "\u{200B}", long.as_str()] {
-            assert_eq!(emoji(given), None, "{given:?}");
-        }
-    }
 
     #[test]
     fn what_breaks_a_bound_is_malformed() {

@@ -46,12 +46,18 @@ impl Fold {
 
     /// Whether somebody who is out may have the key of an epoch, so that another one is due.
     pub fn is_known_outside(&self, epoch: u32, key: KeyId) -> bool {
+        self.former.keys().any(|peer| self.took_along(*peer, epoch, key))
+    }
+
+    /// Whether a device that is out may have the key of an epoch from when it was in. With any other it was let in again.
+    pub fn took_along(&self, peer: PeerId, epoch: u32, key: KeyId) -> bool {
+        let Some(former) = self.former.get(&peer).filter(|former| former.role.is_some()) else {
+            return false;
+        };
         let grant = self.grants.get(&epoch).and_then(|grants| grants.iter().find(|grant| grant.key == key));
-        self.former.iter().filter(|(_, former)| former.role.is_some()).any(|(peer, former)| {
-            epoch <= former.epoch
-                || self.added.get(peer).is_some_and(|added| *added >= epoch)
-                || grant.is_some_and(|grant| grant.by == *peer || grant.boxes.contains_key(peer))
-        })
+        epoch <= former.epoch
+            || self.added.get(&peer).is_some_and(|added| *added >= epoch)
+            || grant.is_some_and(|grant| grant.by == peer || grant.boxes.contains_key(&peer))
     }
 
     /// When the key of an epoch was made, by its maker's clock.

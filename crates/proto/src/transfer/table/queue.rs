@@ -97,6 +97,9 @@ impl Transfers {
                 return Err(Refusal::NotQueued);
             }
         }
+        if self.incoming(transfer)?.record.state == TransferState::Running {
+            return Err(Refusal::Running);
+        }
         let Some(before) = before.filter(|before| *before != transfer) else {
             let last = self.last_turn();
             return Ok(self.turn_to(&[(transfer, last)]));

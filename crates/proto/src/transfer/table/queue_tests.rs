@@ -50,6 +50,7 @@ fn as_many_run_on_a_disk_as_may_and_the_others_start_in_their_order() {
     assert_eq!(bob.deadline(), None, "nobody looks at the clock for what waits for others");
     assert!(bob.start_due(Instant(1), here).is_empty());
 
+    assert_eq!(bob.reorder(id(3), None).unwrap_err(), Refusal::Running, "it has begun");
     let _ = bob.reorder(id(2), Some(id(1))).unwrap();
     let _ = bob.pulled(id(3), DONE, Instant(2));
     assert_eq!(started(&bob.start_due(Instant(2), here)), [id(2)]);

@@ -2,7 +2,8 @@
 
 use minicbor::{Decode, Encode};
 
-use crate::model::Platform;
+use crate::model::{Platform, UnixMillis};
+use crate::wire::avatar::Avatar;
 use crate::wire::codec::{DecodeError, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
 use crate::wire::text;
@@ -35,6 +36,14 @@ pub struct Announcement {
     /// Stands for the names of the open rooms that it knows of; absent where it knows of none.
     #[n(8)]
     directory: Option<minicbor::bytes::ByteArray<8>>,
+    /// Absent where its person chose none.
+    #[n(9)]
+    color: Option<u8>,
+    #[n(10)]
+    emoji: Option<String>,
+    /// Seconds since 1970 by its clock.
+    #[n(11)]
+    clock: Option<u64>,
 }
 
 impl Announcement {
@@ -64,6 +73,9 @@ impl Announcement {
             peers,
             flags,
             directory: None,
+            color: None,
+            emoji: None,
+            clock: None,
         }
     }
 
@@ -71,6 +83,32 @@ impl Announcement {
     #[must_use]
     pub fn with_directory(self, digest: Option<[u8; 8]>) -> Announcement {
         Announcement { directory: digest.map(Into::into), ..self }
+    }
+
+    /// The same with how its person wants to be shown.
+    #[must_use]
+    pub fn with_avatar(self, avatar: Option<&Avatar>) -> Announcement {
+        Announcement {
+            color: avatar.map(Avatar::color),
+            emoji: avatar.map(|avatar| avatar.emoji().to_owned()),
+            ..self
+        }
+    }
+
+    /// How the sender wants to be shown, if it says so in a way that is understood here.
+    pub fn avatar(&self) -> Option<Avatar> {
+        Avatar::new(self.color?, self.emoji.as_deref()?)
+    }
+
+    /// The same with what the device's clock says.
+    #[must_use]
+    pub fn with_clock(self, now: UnixMillis) -> Announcement {
+        Announcement { clock: Some(now.0 / 1000), ..self }
+    }
+
+    /// What its clock said when it announced itself.
+    pub fn clock(&self) -> Option<UnixMillis> {
+        self.clock.map(|seconds| UnixMillis(seconds.saturating_mul(1000)))
     }
 
     pub fn directory(&self) -> Option<[u8; 8]> {

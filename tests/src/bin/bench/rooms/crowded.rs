@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use lanyard_tests::conversation::{CLOCKS, Delays, Said, quantile, same_logs, same_order, talk};
+use lanyard_tests::conversation::{
+    CLOCKS, Delays, Said, in_confidence, quantile, same_logs, same_order, talk,
+};
 use lanyard_tests::crowd::Crowd;
 use lanyard_tests::hosts::{Frames, Lan, Loss, built_beside};
 use lanyard_tests::process::Process;
@@ -126,6 +128,9 @@ pub fn clocks(options: &Options) -> Result<(), String> {
     row(&format!("{what}: order"), "the same where clocks agree", shown, same.is_ok());
     seconds_row(&format!("{what}: delay to each, 99 %"), None, delays.each(0.99));
     cost_rows(&what, &crowd, spent.cpu, spent.lasted);
+    let sealed = in_confidence(&crowd, PATIENCE);
+    let shown = sealed.as_ref().err().map_or("all of them", String::as_str);
+    row(&format!("{what}: direct and private messages that pass"), "all of them", shown, sealed.is_ok());
     Ok(())
 }
 

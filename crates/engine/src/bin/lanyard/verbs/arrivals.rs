@@ -34,6 +34,13 @@ impl Arrivals {
         self.since.clone()
     }
 
+    /// The next of what arrived meanwhile.
+    pub async fn next(&mut self, node: &Node) -> Result<Arrived, ApiError> {
+        let part: Arrived = ask!(node.call(self.question(PART)) => Arrived)?;
+        self.since = Some(part.next.clone());
+        Ok(part)
+    }
+
     /// Reads all that arrived meanwhile.
     pub async fn take(
         &mut self,
@@ -41,8 +48,7 @@ impl Arrivals {
         mut each: impl FnMut(Arrived) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         loop {
-            let part: Arrived = ask!(node.call(self.question(PART)) => Arrived)?;
-            self.since = Some(part.next.clone());
+            let part = self.next(node).await?;
             let more = part.more;
             each(part)?;
             if !more {

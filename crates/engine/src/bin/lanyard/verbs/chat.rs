@@ -20,12 +20,13 @@ pub async fn say(node: &Node, out: Output, words_of: Say) -> Result<(), Failure>
     let mut events = node.subscribe();
     let patience = words_of.wait.map(|seconds| Duration::from_secs(u64::from(seconds)));
     let command = command(words_of).await?;
-    let says = matches!(command, Command::Say { .. });
+    // What others are to have: the message, what it says now, or that it is taken back.
+    let says = matches!(command, Command::Say { .. } | Command::Edit { .. } | Command::Delete { .. });
     let mut message = ask!(call_when_found(node, command) => Message)?;
     if let Some(patience) = patience {
         return delivery::wait(node, out, &mut events, message, patience).await;
     }
-    // Only what was said just now is told to be delivered; what is done with a message goes the same way.
+    // Who has a reaction or a pin is not told: it goes the same way.
     if node.is_ours() && says {
         let reached = reaches_somebody(&mut events, &message).await;
         let kept = reached.as_ref().map_or(0, |delivered| delivered.kept_by.len() as u64);
@@ -36,7 +37,8 @@ pub async fn say(node: &Node, out: Output, words_of: Say) -> Result<(), Failure>
             ));
         } else if reached.is_none() {
             out.note(
-                "It is kept, but nobody has it yet. It goes out whenever a node runs for this profile: lanyard up",
+                "It is kept, and nobody has said yet that they have it. It goes out whenever a node runs for this profile: \
+                 lanyard up",
             );
         }
         message.delivered = reached.or(message.delivered);
@@ -58,19 +60,19 @@ async fn command(said: Say) -> Result<Command, Failure> {
     };
     let text = text.unwrap_or_default();
     if let Some(message) = edit {
-        return Ok(Command::Edit { message, text });
+        return Ok(Command::Edit { to, message, text });
     }
     if let Some(message) = delete {
-        return Ok(Command::Delete { message });
+        return Ok(Command::Delete { to, message });
     }
     for (given, on) in [(react, true), (unreact, false)] {
         if let Some([message, emoji]) = given.as_deref() {
-            return Ok(Command::React { message: message.clone(), emoji: emoji.clone(), on });
+            return Ok(Command::React { to, message: message.clone(), emoji: emoji.clone(), on });
         }
     }
     for (given, on) in [(pin, true), (unpin, false)] {
         if let Some(message) = given {
-            return Ok(Command::Pin { message, on });
+            return Ok(Command::Pin { to, message, on });
         }
     }
     Ok(Command::Say { to, text, reply })

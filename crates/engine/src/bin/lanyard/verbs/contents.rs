@@ -26,7 +26,9 @@ pub async fn tell_of_failed(node: &Node, out: Output, id: &str) {
     let mut told = 0;
     // Whoever cannot list them has told already that something failed.
     while let Ok(TransferFiles { files, next }) = page(node, id.to_owned(), after).await {
-        for file in files.iter().filter(|file| file.state == TransferFileState::Failed) {
+        // A folder has failed by what is in it.
+        let failed = |file: &&TransferFile| file.state == TransferFileState::Failed && !file.folder;
+        for file in files.iter().filter(failed) {
             if told == MAX_TOLD {
                 return out.note("There are more: see them with lanyard files.");
             }
@@ -54,7 +56,7 @@ fn words(file: &TransferFile) -> String {
         TransferFileState::Done => (GOOD, "done"),
         TransferFileState::Here => (GOOD, "was here already"),
         TransferFileState::Failed => (BAD, "failed"),
-        TransferFileState::Skipped => (QUIET, "skipped: a link or special file"),
+        TransferFileState::Skipped => (QUIET, "skipped: a link, a special file, or not readable"),
     };
     let path = text::line(&file.path);
     let mut state = paint(style, state);
@@ -96,7 +98,10 @@ mod tests {
         assert_eq!(plain(&file("a/b", false, Here)), "a/b (2.0 kB)  was here already");
         assert_eq!(plain(&file("a/b", false, Running)), "a/b (2.0 kB)  running 25 %");
         assert_eq!(plain(&file("a", true, LeftOut)), "a/  left out");
-        assert_eq!(plain(&file("a/l", false, Skipped)), "a/l  skipped: a link or special file");
+        assert_eq!(
+            plain(&file("a/l", false, Skipped)),
+            "a/l  skipped: a link, a special file, or not readable"
+        );
     }
 
     #[test]

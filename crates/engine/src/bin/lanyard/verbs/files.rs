@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use lanyard_engine::Events;
 use lanyard_engine::api::{ApiError, Command, FileHandle, Reply, Room, RoomKind, Transfer, TransferState};
 use lanyard_engine::control::Node;
+use lanyard_engine::files::spelled_path;
 use lanyard_engine::store::folder::{self, Access};
 
+use super::following::{Until, follow};
 use super::{ask, call_when_found, contents, misunderstood, transfers};
+use crate::args;
 use crate::failure::{Exit, Failure};
 use crate::output::{GOOD, Output, QUIET, paint};
 use crate::text;
@@ -17,7 +20,7 @@ pub async fn send(
     out: Output,
     to: String,
     paths: &[PathBuf],
-    wait: bool,
+    wait: Option<Option<u32>>,
 ) -> Result<(), Failure> {
     let paths = paths.iter().map(|path| whole_path(path)).collect::<Result<Vec<_>, _>>()?;
     let mut events = node.subscribe();
@@ -25,46 +28,54 @@ pub async fn send(
     let handles = admit(node, paths).await?;
     let offer = Command::Offer { to: room.id.clone(), handles };
     let transfer = ask!(node.call(offer) => Transfer)?;
-    if !wait && !node.is_ours() {
+    if wait.is_none() && !node.is_ours() {
         return out.item(&transfer, transfers::words);
     }
-    if !wait {
+    if wait.is_none() {
         out.note(
             "Files are fetched from here, so a node has to stay, and none is running for this profile. Waiting until \
              they were received; Ctrl-C ends it. With `lanyard up` running, this command returns at once.",
         );
     }
     let receivers = receivers(&room);
-    let transfer =
-        transfers::follow(node, &mut events, transfer, |transfer| is_settled(transfer, receivers)).await?;
+    let until = Until::after(wait.flatten());
+    let settled = |transfer: &Transfer| is_settled(transfer, receivers);
+    let transfer = follow(node, out, &mut events, transfer, until, settled).await?;
     out.item(&transfer, transfers::words)?;
     verdict(&transfer)
 }
 
-pub async fn accept(
-    node: &Node,
-    out: Output,
-    id: String,
-    into: Option<PathBuf>,
-    only: Vec<String>,
-) -> Result<(), Failure> {
-    let into = match into {
-        Some(folder) => Some(admit_folder(node, &folder).await?),
-        None => None,
-    };
+pub async fn accept(node: &Node, out: Output, words: args::Accepting) -> Result<(), Failure> {
+    let args::Accepting { id, into, only, wait, no_wait } = words;
+    let into = Destination::admit(node, into.as_deref()).await?;
     let mut events = node.subscribe();
     let only = (!only.is_empty()).then_some(only);
-    let transfer = ask!(node.call(Command::Accept { transfer: id, into, only }) => Transfer)?;
-    finish(node, out, &mut events, transfer).await
+    let accept = Command::Accept { transfer: id, into: into.handle.clone(), only };
+    let transfer = ask!(call_when_found(node, accept) => Transfer)?;
+    into.keep();
+    // Whoever says yes in a terminal waits, unless they say otherwise.
+    let wait = (!no_wait).then(|| wait.flatten());
+    finish(node, out, &mut events, transfer, wait).await
 }
 
-/// Waits until a transfer that was accepted is here, or will not be.
+/// Waits until a transfer that was accepted is here, or will not be: for so many seconds, without end, or, if there is a node
+/// that goes on with it, not at all.
 pub async fn finish(
     node: &Node,
     out: Output,
     events: &mut Events,
     transfer: Transfer,
+    wait: Option<Option<u32>>,
 ) -> Result<(), Failure> {
+    if wait.is_none() && !node.is_ours() {
+        return out.item(&transfer, transfers::words);
+    }
+    if wait.is_none() {
+        out.note(
+            "No node is running for this profile, so this one stays until it is here; Ctrl-C ends it. With `lanyard up` \
+             running, this command returns at once.",
+        );
+    }
     match transfer.state {
         TransferState::Waiting => {
             let why = transfer.error.as_ref().map(|error| text::line(&error.message));
@@ -74,8 +85,8 @@ pub async fn finish(
         TransferState::Queued => out.note("Others come first. Waiting; Ctrl-C ends it."),
         _ => {}
     }
-    let transfer =
-        transfers::follow(node, events, transfer, |transfer| transfers::has_ended(transfer.state)).await?;
+    let ended = |transfer: &Transfer| transfers::has_ended(transfer.state);
+    let transfer = follow(node, out, events, transfer, Until::after(wait.flatten()), ended).await?;
     out.item(&transfer, received)?;
     if transfer.failed_files > 0 && out == Output::Person {
         contents::tell_of_failed(node, out, &transfer.id).await;
@@ -88,19 +99,53 @@ pub(super) async fn admit(node: &Node, paths: Vec<String>) -> Result<Vec<String>
     Ok(handles.into_iter().map(|handle| handle.handle).collect())
 }
 
-pub(super) async fn admit_folder(node: &Node, folder: &Path) -> Result<String, Failure> {
-    folder::make(folder, Access::Usual)
-        .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display())))?;
-    let handles = admit(node, vec![whole_path(folder)?]).await?;
-    handles.into_iter().next().ok_or_else(|| misunderstood().into())
+/// A folder that files are to come into. It is made if it is missing, and is gone again if nothing comes of it.
+pub(super) struct Destination {
+    /// As the node knows it; `None` for the download folder.
+    pub handle: Option<String>,
+    /// What was made for it, the innermost first.
+    made: Vec<PathBuf>,
 }
 
-/// The node may run in another folder, so it is told whole paths, and only of what is there.
+impl Destination {
+    pub async fn admit(node: &Node, folder: Option<&Path>) -> Result<Destination, Failure> {
+        let Some(folder) = folder else { return Ok(Destination { handle: None, made: Vec::new() }) };
+        if folder.metadata().is_ok_and(|about| !about.is_dir()) {
+            let message = format!("{} is a file. Choose a folder.", folder.display());
+            return Err(Failure::new(Exit::WrongUse, message));
+        }
+        let whole = std::path::absolute(folder)?;
+        let made = whole.ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
+        let mut into = Destination { handle: None, made };
+        folder::make(folder, Access::Usual)
+            .map_err(|error| Failure::new(Exit::Failed, format!("{}: {error}", folder.display())))?;
+        let handles = admit(node, vec![whole_path(folder)?]).await?;
+        into.handle = Some(handles.into_iter().next().ok_or_else(misunderstood)?);
+        Ok(into)
+    }
+
+    /// Something comes into it.
+    pub fn keep(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for Destination {
+    fn drop(&mut self) {
+        for folder in &self.made {
+            // What is not empty is somebody's.
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
+}
+
+/// The node may run in another folder, so it is told whole paths, and only of what is there. One that is no Unicode text is
+/// told as a `file:` URL.
 pub(super) fn whole_path(path: &Path) -> Result<String, Failure> {
     let wrong = |why: String| Failure::new(Exit::WrongUse, format!("{}: {why}", path.display()));
     path.metadata().map_err(|error| wrong(error.to_string()))?;
     let whole = std::path::absolute(path)?;
-    whole.into_os_string().into_string().map_err(|_| wrong("this path is not Unicode text".to_owned()))
+    spelled_path(&whole).ok_or_else(|| wrong("this path is not Unicode text".to_owned()))
 }
 
 /// How many devices are to have a copy.
@@ -123,7 +168,7 @@ fn is_settled(transfer: &Transfer, receivers: usize) -> bool {
     }
 }
 
-pub(super) fn verdict(transfer: &Transfer) -> Result<(), Failure> {
+fn verdict(transfer: &Transfer) -> Result<(), Failure> {
     let states = || transfer.receivers.iter().map(|receiver| receiver.state);
     let worst = states().find(|state| *state != TransferState::Done).unwrap_or(TransferState::Done);
     let state = if transfers::has_ended(transfer.state) && transfer.state != TransferState::Done {
@@ -149,7 +194,7 @@ pub(super) fn verdict(transfer: &Transfer) -> Result<(), Failure> {
     }
 }
 
-pub(super) fn received(transfer: &Transfer) -> String {
+fn received(transfer: &Transfer) -> String {
     if transfer.state != TransferState::Done {
         return transfers::words(transfer);
     }
@@ -159,10 +204,14 @@ pub(super) fn received(transfer: &Transfer) -> String {
     } else {
         String::new()
     };
+    let skipped = match transfer.skipped {
+        0 => String::new(),
+        skipped => format!(", without {skipped} (links, special files, or not readable there)"),
+    };
     let renamed = renamed(transfer);
     let sum = transfer.sha256.as_deref().map(|sum| paint(QUIET, &format!("  SHA-256 {sum}")));
     format!(
-        "{} {} is in {folder}{renamed}{here}{}",
+        "{} {} is in {folder}{renamed}{here}{skipped}{}",
         paint(GOOD, "✓"),
         transfers::what(transfer),
         sum.unwrap_or_default()
@@ -215,6 +264,7 @@ mod tests {
             here: 0,
             placed: Vec::new(),
             failed_files: 0,
+            skipped: 0,
             receivers: receivers.iter().map(receiver).collect(),
             finished: None,
             place: None,

@@ -1,11 +1,11 @@
 //! `lanyard log`, `lanyard search`: reading what was said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_engine::Events;
 use lanyard_engine::api::{
-    ApiError, Arrived, Command, Delivery, Event, Found, Message, MessageKind, NoteKind, Page, Reply, Room,
-    RoomKind,
+    ApiError, Arrived, Command, Delivery, ErrorCode, Event, Found, Message, MessageKind, NoteKind, Page,
+    Reply, Room, RoomKind,
 };
 use lanyard_engine::control::Node;
 
@@ -22,25 +22,55 @@ pub async fn run(node: &Node, out: Output, wanted: Log) -> Result<(), Failure> {
     let since = wanted.since.as_deref().map(since).transpose()?;
     let room: Room = ask!(call_when_found(node, Command::Open { to: wanted.to }) => Room)?;
     let mut printer = Printer { out, ids: wanted.ids, told: Told::default() };
-    if let Some(words) = wanted.search {
-        let mut found = found(node, words, Some(room.id), None, wanted.limit).await?;
-        found.reverse();
-        return printer.print(found);
-    }
+    let part = Part { since, limit: wanted.limit };
     if wanted.pins {
         let page: Page = ask!(node.call(Command::Pins { room: room.id }) => Page)?;
-        return printer.print(page.messages.into_iter().take(wanted.limit as usize));
+        let pinned = page.messages.into_iter().filter(|message| part.reaches(message));
+        return printer.print(pinned.take(part.most()));
     }
     // What has arrived by now is printed first, in the order of the room; what arrives from here on behind it.
     let arrivals = if wanted.follow { Some(Arrivals::from_now(node, &room.id).await?) } else { None };
     let until = arrivals.as_ref().and_then(Arrivals::read);
-    match since {
-        Some(since) => print_since(node, &room.id, since, until.as_ref(), &mut printer).await?,
-        None => printer.print(latest(node, &room.id, wanted.limit, until.as_ref()).await?)?,
+    match (&wanted.search, part) {
+        (Some(words), part) => {
+            let to = Some(room.id.clone());
+            let mut found = found(node, words.clone(), to, None, part).await?;
+            found.reverse();
+            printer.print(found)?;
+        }
+        (None, Part { since: Some(since), limit: None }) => {
+            print_since(node, &room.id, since, until.as_ref(), &mut printer).await?;
+        }
+        (None, part) => printer.print(latest(node, &room.id, part, until.as_ref()).await?)?,
     }
     match arrivals {
-        Some(arrivals) => Follower { node, room: &room, arrivals, printer }.follow(&mut events).await,
+        Some(arrivals) => {
+            let words = wanted.search;
+            Follower { node, room: &room, words, arrivals, printer }.follow(&mut events).await
+        }
         None => Ok(()),
+    }
+}
+
+/// How much of what was said is wanted.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Milliseconds since 1970.
+    since: Option<u64>,
+    limit: Option<u32>,
+}
+
+impl Part {
+    fn most(self) -> usize {
+        match (self.limit, self.since) {
+            (Some(limit), _) => limit as usize,
+            (None, Some(_)) => usize::MAX,
+            (None, None) => LATEST,
+        }
+    }
+
+    fn reaches(self, message: &Message) -> bool {
+        self.since.is_none_or(|since| message.time >= since)
     }
 }
 
@@ -54,7 +84,8 @@ pub async fn search(
 ) -> Result<(), Failure> {
     let rooms: BTreeMap<String, Room> =
         all_rooms(node).await?.into_iter().map(|room| (room.id.clone(), room)).collect();
-    for message in found(node, words_of, to, from, limit).await? {
+    let part = Part { since: None, limit: Some(limit) };
+    for message in found(node, words_of, to, from, part).await? {
         let room = rooms.get(&message.room).map(title).unwrap_or_default();
         out.item(&message, |message| {
             format!("{}  {}  {}", paint(QUIET, text::short(&message.id)), room, words(message))
@@ -63,26 +94,27 @@ pub async fn search(
     Ok(())
 }
 
+/// Newest first.
 async fn found(
     node: &Node,
     words_of: String,
     to: Option<String>,
     from: Option<String>,
-    limit: u32,
+    part: Part,
 ) -> Result<Vec<Message>, ApiError> {
     let mut messages: Vec<Message> = Vec::new();
-    while (messages.len() as u32) < limit {
+    while messages.len() < part.most() {
         let command = Command::Search {
             text: words_of.clone(),
             to: to.clone(),
             from: from.clone(),
             before: messages.last().map(|message| message.cursor.clone()),
-            limit: (limit - messages.len() as u32).min(FOUND),
+            limit: u32::try_from(part.most() - messages.len()).unwrap_or(u32::MAX).min(FOUND),
         };
-        let found: Found = ask!(node.call(command) => Found)?;
-        let ended = !found.more || found.messages.is_empty();
-        messages.extend(found.messages);
-        if ended {
+        let Found { messages: found, more } = ask!(node.call(command) => Found)?;
+        let (before, came) = (messages.len(), found.len());
+        messages.extend(found.into_iter().take_while(|message| part.reaches(message)));
+        if !more || came == 0 || messages.len() < before + came {
             break;
         }
     }
@@ -93,6 +125,8 @@ async fn found(
 struct Follower<'a> {
     node: &'a Node,
     room: &'a Room,
+    /// Only what contains these.
+    words: Option<String>,
     arrivals: Arrivals,
     printer: Printer,
 }
@@ -103,15 +137,20 @@ impl Follower<'_> {
             self.catch_up().await?;
             match self.next(events).await {
                 Event::MessageChanged { message } => {
-                    // It may be one that was not told when it arrived.
                     self.catch_up().await?;
-                    self.printer.changed([message])?;
+                    // Events wait for whoever is slow, and say how a message read then. What it reads now is asked for, where
+                    // that was not among what arrived: a key came, or there are two versions.
+                    if !self.printer.told.reads_so(&message) {
+                        let now = current(self.node, &message).await?;
+                        self.changed(now).await?;
+                    }
                 }
                 Event::Lagged { .. } => {
                     self.catch_up().await?;
                     // A key that came lets messages read otherwise although nothing arrived.
-                    let until = self.arrivals.read();
-                    self.printer.changed(latest(self.node, &self.room.id, PAGE, until.as_ref()).await?)?;
+                    let (until, part) = (self.arrivals.read(), Part { since: None, limit: Some(PAGE) });
+                    let latest = latest(self.node, &self.room.id, part, until.as_ref()).await?;
+                    self.changed(latest).await?;
                 }
                 _ => {}
             }
@@ -119,12 +158,46 @@ impl Follower<'_> {
     }
 
     async fn catch_up(&mut self) -> Result<(), Failure> {
-        let printer = &mut self.printer;
-        let print = |arrived: Arrived| {
-            printer.print(arrived.messages)?;
-            printer.changed(arrived.changed)
+        loop {
+            let Arrived { messages, changed, more, .. } = self.arrivals.next(self.node).await?;
+            let wanted = self.wanted(messages).await?;
+            self.printer.print(wanted)?;
+            self.changed(changed).await?;
+            if !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Prints those that read otherwise than they did, of those that are wanted or were when they were printed.
+    async fn changed(&mut self, messages: Vec<Message>) -> Result<(), Failure> {
+        let (told, others): (Vec<_>, Vec<_>) =
+            messages.into_iter().partition(|message| self.printer.told.get(&message.id).is_some());
+        self.printer.changed(told)?;
+        let wanted = self.wanted(others).await?;
+        self.printer.changed(wanted)
+    }
+
+    /// Those that contain the words: the node says which do, so that following finds what a search finds.
+    async fn wanted(&self, messages: Vec<Message>) -> Result<Vec<Message>, Failure> {
+        let (Some(words), Some(oldest)) =
+            (&self.words, messages.iter().map(|message| message.cursor.clone()).min())
+        else {
+            return Ok(messages);
         };
-        self.arrivals.take(self.node, print).await
+        let mut found = BTreeSet::new();
+        let mut before = None;
+        loop {
+            let (text, to) = (words.clone(), Some(self.room.id.clone()));
+            let search = Command::Search { text, to, from: None, before, limit: FOUND };
+            let part: Found = ask!(self.node.call(search) => Found)?;
+            let last = part.messages.last().map(|message| message.cursor.clone());
+            found.extend(part.messages.into_iter().map(|message| message.id));
+            before = last.filter(|last| part.more && *last > oldest);
+            if before.is_none() {
+                return Ok(messages.into_iter().filter(|message| found.contains(&message.id)).collect());
+            }
+        }
     }
 
     /// The next event that says that there may be something to print.
@@ -221,12 +294,11 @@ async fn print_since(
 async fn latest(
     node: &Node,
     room: &str,
-    limit: u32,
+    part: Part,
     until: Option<&String>,
 ) -> Result<Vec<Message>, ApiError> {
     let mut messages: Vec<Message> = Vec::new();
-    let mut left = limit;
-    while left > 0 {
+    while messages.len() < part.most() {
         let before = messages.first().map(|message| message.cursor.clone());
         let command = Command::Log {
             to: room.to_owned(),
@@ -235,17 +307,38 @@ async fn latest(
             at: None,
             around: None,
             until: until.cloned(),
-            limit: left.min(PAGE),
+            limit: u32::try_from(part.most() - messages.len()).unwrap_or(u32::MAX).min(PAGE),
         };
         let page: Page = ask!(node.call(command) => Page)?;
-        left = left.saturating_sub(u32::try_from(page.messages.len()).unwrap_or(u32::MAX));
-        let more = page.more && !page.messages.is_empty();
-        messages.splice(0..0, page.messages);
+        let older = page.messages.iter().rposition(|message| !part.reaches(message));
+        let more = page.more && !page.messages.is_empty() && older.is_none();
+        messages.splice(0..0, page.messages.into_iter().skip(older.map_or(0, |last| last + 1)));
         if !more {
             break;
         }
     }
     Ok(messages)
+}
+
+/// A message as it reads now; none if it is no longer here.
+pub async fn current(node: &Node, message: &Message) -> Result<Vec<Message>, ApiError> {
+    let command = Command::Log {
+        to: message.room.clone(),
+        before: None,
+        after: None,
+        at: None,
+        around: Some(message.id.clone()),
+        until: None,
+        limit: 1,
+    };
+    match node.call(command).await {
+        Ok(Reply::Page(page)) => {
+            Ok(page.messages.into_iter().filter(|found| found.id == message.id).collect())
+        }
+        Err(error) if error.code == ErrorCode::NotFound => Ok(Vec::new()),
+        Ok(_) => Err(misunderstood()),
+        Err(error) => Err(error),
+    }
 }
 
 fn since(when: &str) -> Result<u64, Failure> {
@@ -331,6 +424,13 @@ fn beside(message: &Message) -> String {
             .map(|reaction| format!("{} {}", text::line(&reaction.emoji), reaction.by.len())),
     );
     marks.extend(message.delivered.as_ref().filter(|delivered| delivered.of > 0).map(delivery));
+    // Who keeps it for somebody is of no interest once that has it.
+    let kept = message.delivered.as_ref().filter(|delivered| delivered.to.is_empty());
+    marks.extend(
+        kept.map(|delivered| delivered.kept_by.len())
+            .filter(|kept| *kept > 0)
+            .map(|n| format!("kept by {n}")),
+    );
     if marks.is_empty() { String::new() } else { paint(QUIET, &format!("  ({})", marks.join(", "))) }
 }
 
@@ -359,9 +459,12 @@ fn changed(before: &Message, now: &Message) -> String {
         () if before.pinned && !now.pinned => "unpinned",
         () => "changed",
     };
-    let shown = if now.deleted { words(before) } else { words(now) };
-    format!("{} {shown}", paint(QUIET, &format!("{what}:")))
+    // What was taken back is not said once more.
+    format!("{} {}", paint(QUIET, &format!("{what}:")), words(now))
 }
+
+/// Messages that are read where nothing else is asked for.
+const LATEST: usize = 50;
 
 /// The most that one question to the node may ask for.
 const PAGE: u32 = 500;

@@ -5,15 +5,18 @@ mod chat;
 mod contents;
 mod delivery;
 mod files;
+mod following;
 mod history;
 mod log;
 mod peers;
 mod private;
 mod queue;
+mod retention;
 mod rooms;
 mod shares;
 mod status;
 mod transfers;
+mod trust;
 mod up;
 
 use std::path::PathBuf;
@@ -65,11 +68,14 @@ fn ended(node: &Node, until_interrupted: bool) -> Result<(), Failure> {
 
 async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
     match verb {
-        Verb::Up(_) => up::run(node, out).await,
+        Verb::Up(options) => up::run(node, out, &options.interfaces).await,
         Verb::Status { settled } => status::run(node, out, settled).await,
         Verb::Peers { watch: true, .. } => peers::watch(node, out).await,
         Verb::Peers { wait, .. } => peers::list(node, out, wait).await,
-        Verb::Rooms => rooms::list(node, out).await,
+        Verb::Rooms { all: false } => rooms::list(node, out).await,
+        Verb::Rooms { all: true } => rooms::directory(node, out).await,
+        Verb::Read { to, .. } => rooms::read(node, out, to).await,
+        Verb::Retention(wanted) => retention::run(node, out, wanted).await,
         Verb::Room(verb) => room(node, out, verb).await,
         Verb::Say(words) => chat::say(node, out, words).await,
         Verb::Log(wanted) => log::run(node, out, wanted).await,
@@ -77,14 +83,17 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Export { to, html, into } => history::export(node, out, to, html, into).await,
         Verb::Topic { to, text } => history::set_topic(node, out, to, text).await,
         Verb::Send { to, paths, wait } => files::send(node, out, to, &paths, wait).await,
-        Verb::Offers => transfers::offers(node, out).await,
-        Verb::Accept { id, into, only } => files::accept(node, out, id, into, only).await,
+        Verb::Offers => {
+            hear_what_there_is(node).await;
+            transfers::offers(node, out).await
+        }
+        Verb::Accept(words) => files::accept(node, out, words).await,
         Verb::Files { id } => contents::list(node, out, id).await,
         Verb::Decline { id } => transfers::decline(node, out, id).await,
         Verb::Share(words) => shares::share(node, out, words).await,
         Verb::Browse { peer, at } => shares::browse(node, out, peer, at).await,
-        Verb::Get { peer, what, into, wait } => shares::get(node, out, peer, &what, into, wait).await,
-        Verb::Transfers { watch: true } => transfers::watch(node, out).await,
+        Verb::Get(words) => shares::get(node, out, words).await,
+        Verb::Transfers { watch: true } => following::watch(node, out).await,
         Verb::Transfers { watch: false } => transfers::list(node, out).await,
         Verb::Cancel { id } => transfers::cancel(node, out, id).await,
         Verb::Pause { id } => queue::pause(node, out, id).await,
@@ -92,6 +101,9 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Reorder { id, before } => queue::reorder(node, out, id, before).await,
         Verb::Forget { id, .. } => queue::forget(node, id).await,
         Verb::Limits(limits) => queue::limits(node, out, limits).await,
+        Verb::Verify(words) => trust::verify(node, out, words).await,
+        Verb::Block(words) => trust::block(node, out, words).await,
+        Verb::Unblock(words) => trust::unblock(node, out, words).await,
     }
 }
 
@@ -163,30 +175,89 @@ async fn next(events: &mut Events) -> Event {
     }
 }
 
-/// Carries out a command that names a person. A node that has just been started needs a moment to find them.
+/// Carries out a command that names a person or a transfer. A node that has just been started needs a moment to find them.
 async fn call_when_found(node: &Node, command: Command) -> Result<Reply, ApiError> {
-    let mut events = node.subscribe();
-    let deadline = Instant::now() + FINDING;
-    let may_come = node.is_ours() && names_person(&command);
+    let mut arriving = Arriving::now(node);
     loop {
-        match node.call(command.clone()).await {
-            Err(error) if error.code == ErrorCode::NotFound && may_come => {
-                if timeout_at(deadline, somebody_changed(&mut events)).await.is_err() {
-                    return Err(error);
-                }
+        let goes_on = match node.call(command.clone()).await {
+            Err(error) if error.code == ErrorCode::NotFound && names_person(&command) => {
+                arriving.somebody_changed(node).await.then_some(()).ok_or(error)
+            }
+            Err(error) if error.code == ErrorCode::NoSuch && names_transfer(&command) => {
+                arriving.something_came(node).await.then_some(()).ok_or(error)
             }
             result => return result,
-        }
+        };
+        goes_on?;
     }
+}
+
+/// Lets a node that has just been started hear what others have for it.
+async fn hear_what_there_is(node: &Node) {
+    let mut arriving = Arriving::now(node);
+    while arriving.something_came(node).await {}
 }
 
 fn names_person(command: &Command) -> bool {
     match command {
         Command::Open { to } | Command::Say { to, reply: None, .. } => !to.starts_with('#'),
-        Command::PeerShares { .. } | Command::Browse { .. } | Command::Get { .. } | Command::Share { .. } => {
-            true
-        }
+        Command::PeerShares { .. }
+        | Command::Browse { .. }
+        | Command::Get { .. }
+        | Command::Share { .. }
+        | Command::Trust { .. } => true,
         _ => false,
+    }
+}
+
+fn names_transfer(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Accept { .. }
+            | Command::Decline { .. }
+            | Command::Cancel { .. }
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::Reorder { .. }
+            | Command::TransferFiles { .. }
+    )
+}
+
+/// What comes to a node in the moments after its start.
+struct Arriving {
+    events: Events,
+    deadline: Instant,
+}
+
+impl Arriving {
+    fn now(node: &Node) -> Arriving {
+        Arriving { events: node.subscribe(), deadline: Instant::now() + FINDING }
+    }
+
+    /// Waits until somebody came, went, or is called otherwise. False if there is nothing to wait for any more.
+    async fn somebody_changed(&mut self, node: &Node) -> bool {
+        node.is_ours() && timeout_at(self.deadline, somebody_changed(&mut self.events)).await.is_ok()
+    }
+
+    /// Waits until something came. False if all who are here have said what there is and it has come, or the time is over.
+    async fn something_came(&mut self, node: &Node) -> bool {
+        if !node.is_ours() {
+            return false;
+        }
+        loop {
+            // Rooms of which nothing is known here yet are spoken of right behind the others.
+            let caught_up =
+                matches!(node.call(Command::CaughtUp {}).await, Ok(Reply::CaughtUp(true)) | Err(_));
+            let quiet = Instant::now() + if caught_up { SETTLING } else { LOOKING };
+            match timeout_at(quiet.min(self.deadline), next(&mut self.events)).await {
+                Ok(Event::Offer { .. } | Event::TransferChanged { .. } | Event::Lagged { .. }) => {
+                    return true;
+                }
+                Ok(_) => {}
+                Err(_) if caught_up || Instant::now() >= self.deadline => return false,
+                Err(_) => {}
+            }
+        }
     }
 }
 
@@ -205,3 +276,9 @@ const LINGER: Duration = Duration::from_secs(3);
 
 /// Three announcements of a device that is there.
 const FINDING: Duration = Duration::from_secs(3);
+
+/// So long nothing new was said by those who had said everything.
+const SETTLING: Duration = Duration::from_millis(400);
+
+/// Between two looks whether all was said.
+const LOOKING: Duration = Duration::from_millis(100);

@@ -78,7 +78,7 @@ pub async fn watch(node: &Node, out: Output) -> Result<(), Failure> {
 }
 
 fn words(peer: &Peer) -> String {
-    let name = text::line(&peer.name);
+    let name = format!("{} {}", text::line(&peer.avatar.emoji), text::line(&peer.name));
     let platform = match peer.platform {
         Platform::Linux => "Linux",
         Platform::Macos => "macOS",
@@ -88,8 +88,11 @@ fn words(peer: &Peer) -> String {
     let trust = match peer.trust {
         Trust::Unknown | Trust::Pinned => "",
         Trust::Verified => ", verified",
+        Trust::Changed => ", has the name of somebody verified and another key",
         Trust::Blocked => ", blocked",
     };
+    let alike = if peer.alike.is_empty() { "" } else { ", called like somebody else here" };
+    let trust = format!("{trust}{alike}");
     if peer.online {
         let address = peer.addresses.first().map_or("no address", String::as_str);
         let rest = paint(QUIET, &format!("{platform}, {address}{trust}"));

@@ -8,7 +8,7 @@ use qrcode::QrCode;
 use qrcode::render::unicode::Dense1x2;
 use tokio::time::{Instant, timeout_at};
 
-use super::rooms::words;
+use super::rooms::{word, words};
 use super::{all_rooms, ask, misunderstood, next};
 use crate::args::MemberRole;
 use crate::failure::{Exit, Failure};
@@ -86,13 +86,22 @@ pub async fn members(node: &Node, out: Output, room: &str) -> Result<(), Failure
 
 pub async fn add(node: &Node, out: Output, room: &str, peer: String) -> Result<(), Failure> {
     node.call(Command::AddMember { room: word(room), peer: peer.clone() }).await?;
-    out.note(&format!("{} is in.", text::line(&peer)));
+    let peer = text::line(&peer);
+    out.note(&format!(
+        "{peer} is let in, and knows of it as soon as their device hears of it from one that is in."
+    ));
     Ok(())
 }
 
 pub async fn remove(node: &Node, out: Output, room: &str, peer: String) -> Result<(), Failure> {
+    let invites: Vec<Invite> = ask!(node.call(Command::Invites { room: word(room) }) => Invites)?;
     node.call(Command::RemoveMember { room: word(room), peer: peer.clone() }).await?;
-    out.note(&format!("{} is out. The room has a new key.", text::line(&peer)));
+    let ended = match invites.len() {
+        0 => String::new(),
+        1 => " Its open invite holds no longer: whoever was put out may have the link.".to_owned(),
+        many => format!(" Its {many} open invites hold no longer: whoever was put out may have the links."),
+    };
+    out.note(&format!("{} is out. The room has a new key.{ended}", text::line(&peer)));
     Ok(())
 }
 
@@ -118,16 +127,10 @@ pub async fn renew(node: &Node, out: Output, room: &str) -> Result<(), Failure> 
     Ok(())
 }
 
-/// A room as the node wants it: by its id, or by `#name`.
-fn word(room: &str) -> String {
-    let is_id = room.len() == 64 && room.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_id || room.starts_with('#') { room.to_owned() } else { format!("#{room}") }
-}
-
 /// In capitals, which a QR code holds in fewer squares.
-fn code(link: &str) -> Result<String, Failure> {
+pub fn code(link: &str) -> Result<String, Failure> {
     let code = QrCode::new(link.to_uppercase())
-        .map_err(|error| Failure::new(Exit::Failed, format!("The invite fits no QR code: {error}.")))?;
+        .map_err(|error| Failure::new(Exit::Failed, format!("The link fits no QR code: {error}.")))?;
     // Most terminals are dark: what is light in the code is drawn.
     let (dark, light) = (Dense1x2::Light, Dense1x2::Dark);
     Ok(code.render::<Dense1x2>().dark_color(dark).light_color(light).build())
@@ -165,15 +168,6 @@ fn member_words(member: &Member) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_room_is_named_with_and_without_its_sign_or_by_its_id() {
-        let id = "ab".repeat(32);
-        assert_eq!(
-            [word("Board"), word("#Board"), word(&id)],
-            ["#Board".to_owned(), "#Board".to_owned(), id]
-        );
-    }
 
     #[test]
     fn an_invite_fits_a_code_that_fits_a_terminal() {

@@ -1,17 +1,65 @@
 //! `lanyard rooms`, `lanyard room`.
 
-use lanyard_engine::api::{ApiError, Command, Membership, Reply, Room, RoomKind};
+use lanyard_engine::api::{ApiError, Command, Left, ListedRoom, Membership, Reply, Room, RoomKind};
 use lanyard_engine::control::Node;
 
-use super::{all_rooms, ask, misunderstood};
-use crate::failure::{Exit, Failure};
+use super::{all_rooms, ask, call_when_found, misunderstood};
+use crate::failure::Failure;
 use crate::output::{Output, QUIET, STRONG, paint};
 use crate::text;
 
 pub async fn list(node: &Node, out: Output) -> Result<(), Failure> {
-    for room in all_rooms(node).await? {
-        out.item(&room, words)?;
+    let rooms = all_rooms(node).await?;
+    let names: Vec<&str> = rooms.iter().filter(|room| room.peer.is_some()).map(|room| &*room.name).collect();
+    for room in &rooms {
+        let is_shared = names.iter().filter(|name| **name == room.name).count() > 1;
+        // Two people of one name are told apart by their short ids.
+        let short = room.peer.as_deref().filter(|_| is_shared).map(text::short);
+        out.item(room, |room| listed(room, short))?;
     }
+    Ok(())
+}
+
+/// The open rooms that somebody on this network speaks of, and those that this device is in.
+pub async fn directory(node: &Node, out: Output) -> Result<(), Failure> {
+    if out == Output::Person {
+        list(node, out).await?;
+    }
+    let listed: Vec<ListedRoom> = ask!(node.call(Command::Directory {}) => Directory)?;
+    // For a person those that were listed are not repeated; for a program this is the directory.
+    for room in listed.iter().filter(|room| out == Output::Program || !room.joined) {
+        out.item(room, directory_words)?;
+    }
+    Ok(())
+}
+
+fn directory_words(room: &ListedRoom) -> String {
+    let name = text::line(&room.name);
+    let devices = text::count(room.members.into(), "device", "devices");
+    let active = match room.active {
+        0 => String::new(),
+        at => format!(", somebody wrote {}", text::moment(at)),
+    };
+    let rest = format!("{devices}{active}, not joined: lanyard room join '#{name}'");
+    format!("{}  {}", paint(STRONG, &format!("#{name}")), paint(QUIET, &rest))
+}
+
+/// Marks everything as read that is here by now, in one room or in all.
+pub async fn read(node: &Node, out: Output, to: Option<String>) -> Result<(), Failure> {
+    let rooms = match to {
+        Some(to) => vec![ask!(call_when_found(node, Command::Open { to }) => Room)?],
+        None => all_rooms(node).await?,
+    };
+    let mut marked = 0;
+    for room in rooms.into_iter().filter(|room| room.unread > 0) {
+        let Some(cursor) = room.last.map(|last| last.cursor) else { continue };
+        node.call(Command::MarkRead { room: room.id, cursor }).await?;
+        marked += u64::from(room.unread);
+    }
+    out.note(&match marked {
+        0 => "Nothing was unread.".to_owned(),
+        _ => format!("{} marked as read.", text::count(marked, "message", "messages")),
+    });
     Ok(())
 }
 
@@ -22,49 +70,47 @@ pub async fn join(node: &Node, out: Output, name: &str) -> Result<(), Failure> {
 }
 
 pub async fn leave(node: &Node, out: Output, room: &str) -> Result<(), Failure> {
-    let name = room.strip_prefix('#').unwrap_or(room);
-    let rooms = all_rooms(node).await?;
-    let is_named = |known: &&Room| known.kind != RoomKind::Direct && same_name(&known.name, name);
-    let mut found: Vec<&Room> = rooms.iter().filter(|known| known.id == room).collect();
-    if found.is_empty() {
-        found = rooms.iter().filter(is_named).collect();
-    }
-    let found = match found[..] {
-        [one] => one,
-        [] => {
-            let message = format!("You are in no room called {name}. `lanyard rooms` shows where you are.");
-            return Err(Failure::new(Exit::NobodyThere, message));
-        }
-        _ => {
-            let rooms: Vec<String> =
-                found.iter().map(|room| format!("{} ({})", room.id, kind(room))).collect();
-            let message = format!("Several rooms are called {name}. Write an id: {}", rooms.join(" or "));
-            return Err(Failure::new(Exit::WrongUse, message));
-        }
-    };
-    node.call(Command::LeaveRoom { room: found.id.clone() }).await?;
-    out.note(&format!("You have left #{}.", found.name));
+    let found = ask!(node.call(Command::Open { to: word(room) }) => Room)?;
+    let left = ask!(node.call(Command::LeaveRoom { room: found.id }) => Left)?;
+    out.note(&left_words(&text::line(&found.name), &left));
     Ok(())
 }
 
-/// Names of open rooms are told in lower case, those of private ones as they were given.
-fn same_name(known: &str, written: &str) -> bool {
-    known.to_lowercase() == written.to_lowercase()
+fn left_words(room: &str, left: &Left) -> String {
+    let mut words = format!("You have left #{room}.");
+    if left.undelivered > 0 {
+        let entries = text::count(left.undelivered.into(), "message", "messages");
+        words += &match left.kept {
+            true => format!(
+                " Nobody else has your last {entries} yet, nor knows that you left: as soon as somebody who is in \
+                 is here, Lanyard hands that over, for 30 days."
+            ),
+            false => format!(" Nobody else had your last {entries}; what nobody has is gone."),
+        };
+    }
+    if left.without_admin {
+        words += " You were its last admin: nobody can let others in or put anybody out any more.";
+    }
+    words
 }
 
-fn kind(room: &Room) -> &'static str {
-    match room.kind {
-        RoomKind::Lobby | RoomKind::Open => "open",
-        RoomKind::Direct => "direct",
-        RoomKind::Private => "private",
-    }
+/// A room as the node wants it: by its id, or by `#name`.
+pub fn word(room: &str) -> String {
+    let is_id = room.len() == 64 && room.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id || room.starts_with('#') { room.to_owned() } else { format!("#{room}") }
 }
 
 pub fn words(room: &Room) -> String {
+    listed(room, None)
+}
+
+/// A room, with the short id of whom a conversation is with where that has to be said.
+fn listed(room: &Room, short: Option<&str>) -> String {
     let name = text::line(&room.name);
-    let name = match room.kind {
-        RoomKind::Lobby | RoomKind::Open | RoomKind::Private => format!("#{name}"),
-        RoomKind::Direct => format!("@{name}"),
+    let name = match (room.kind, short) {
+        (RoomKind::Lobby | RoomKind::Open | RoomKind::Private, _) => format!("#{name}"),
+        (RoomKind::Direct, None) => format!("@{name}"),
+        (RoomKind::Direct, Some(short)) => format!("@{name} ({short})"),
     };
     let members = match room.kind {
         RoomKind::Direct => String::new(),
@@ -72,18 +118,41 @@ pub fn words(room: &Room) -> String {
             text::count(room.members.into(), "device", "devices")
         }
     };
-    let unread = match room.unread {
-        0 => String::new(),
-        unread => format!("{unread} unread"),
+    let unread = match (room.unread, room.mentions) {
+        (0, _) => String::new(),
+        (unread, 0) => format!("{unread} unread"),
+        (unread, mentions) => format!("{unread} unread, {mentions} of them for you"),
     };
     let private = match (room.kind, room.membership) {
-        (RoomKind::Private, Membership::Member) => "private",
-        (RoomKind::Private, Membership::Joining) => "waiting to be let in",
-        (RoomKind::Private, Membership::Refused) => "not let in",
-        (RoomKind::Private, Membership::Removed) => "put out",
-        _ => "",
+        (RoomKind::Private, Membership::Member) => "private".to_owned(),
+        (RoomKind::Private, Membership::Joining) => "waiting to be let in".to_owned(),
+        (RoomKind::Private, Membership::Refused) => {
+            // There is nothing to read in it.
+            let id = text::short(&room.id);
+            return format!(
+                "{}  {}",
+                paint(STRONG, &name),
+                paint(QUIET, &format!("not let in; dismiss it: lanyard room leave {id}"))
+            );
+        }
+        (RoomKind::Private, Membership::Removed) => "put out".to_owned(),
+        _ => String::new(),
     };
-    let rest: Vec<_> =
-        [private.to_owned(), members, unread].into_iter().filter(|part| !part.is_empty()).collect();
-    format!("{}  {}", paint(STRONG, &name), paint(QUIET, &rest.join(", "))).trim_end().to_owned()
+    let rest: Vec<_> = [private, members, unread].into_iter().filter(|part| !part.is_empty()).collect();
+    let name = paint(STRONG, &name);
+    if rest.is_empty() { name } else { format!("{name}  {}", paint(QUIET, &rest.join(", "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_room_is_named_with_and_without_its_sign_or_by_its_id() {
+        let id = "ab".repeat(32);
+        assert_eq!(
+            [word("Board"), word("#Board"), word(&id)],
+            ["#Board".to_owned(), "#Board".to_owned(), id]
+        );
+    }
 }

@@ -1,14 +1,12 @@
 //! `lanyard share`, `browse`, `get`: folders that others may look into.
 
-use std::path::PathBuf;
-
 use lanyard_engine::api::{
     ApiError, Command, Listing, ListingEntry, PeerShare, Reply, Room, Share, ShareAudience, Transfer,
 };
 use lanyard_engine::control::Node;
 
-use super::files::{admit, admit_folder, received, verdict, whole_path};
-use super::{all_peers, all_rooms, ask, call_when_found, misunderstood, transfers};
+use super::files::{Destination, admit, finish, whole_path};
+use super::{all_peers, all_rooms, ask, call_when_found, misunderstood};
 use crate::args;
 use crate::failure::{Exit, Failure};
 use crate::output::{BAD, Output, QUIET, STRONG, paint};
@@ -58,14 +56,8 @@ pub async fn browse(node: &Node, out: Output, peer: String, at: Option<String>) 
     }
 }
 
-pub async fn get(
-    node: &Node,
-    out: Output,
-    peer: String,
-    what: &[String],
-    into: Option<PathBuf>,
-    wait: bool,
-) -> Result<(), Failure> {
+pub async fn get(node: &Node, out: Output, words: args::Get) -> Result<(), Failure> {
+    let args::Get { peer, what, into, wait } = words;
     let parts: Vec<(&str, &str)> = what.iter().map(|what| divided(what)).collect();
     let share = parts.first().map_or("", |(share, _)| share).to_owned();
     if parts.iter().any(|(other, _)| *other != share) {
@@ -73,21 +65,12 @@ pub async fn get(
         return Err(Failure::new(Exit::WrongUse, message));
     }
     let paths = parts.iter().map(|(_, path)| (*path).to_owned()).collect();
-    let into = match into {
-        Some(folder) => Some(admit_folder(node, &folder).await?),
-        None => None,
-    };
+    let into = Destination::admit(node, into.as_deref()).await?;
     let mut events = node.subscribe();
-    let get = Command::Get { peer, share, paths, into };
+    let get = Command::Get { peer, share, paths, into: into.handle.clone() };
     let transfer: Transfer = ask!(call_when_found(node, get) => Transfer)?;
-    if !wait && !node.is_ours() {
-        return out.item(&transfer, transfers::words);
-    }
-    let transfer =
-        transfers::follow(node, &mut events, transfer, |transfer| transfers::has_ended(transfer.state))
-            .await?;
-    out.item(&transfer, received)?;
-    verdict(&transfer)
+    into.keep();
+    finish(node, out, &mut events, transfer, wait).await
 }
 
 /// A shared folder, and the path in it.

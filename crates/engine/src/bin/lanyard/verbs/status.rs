@@ -1,6 +1,6 @@
 //! `lanyard status`: this device and its network.
 
-use lanyard_engine::api::{Command, Snapshot, TransferState};
+use lanyard_engine::api::{Command, ComparisonState, Snapshot, TransferState};
 use lanyard_engine::control::Node;
 
 use super::snapshot;
@@ -19,7 +19,7 @@ pub async fn run(node: &Node, out: Output, settled: bool) -> Result<(), Failure>
 }
 
 fn words(snapshot: &Snapshot) -> String {
-    let Snapshot { me, network, peers, rooms, transfers, mailbox } = snapshot;
+    let Snapshot { me, network, peers, rooms, transfers, mailbox, comparisons } = snapshot;
     let online = peers.iter().filter(|peer| peer.online).count() as u64;
     let open = transfers.iter().filter(|transfer| is_open(transfer.state)).count() as u64;
     let mut lines = Vec::new();
@@ -30,9 +30,11 @@ fn words(snapshot: &Snapshot) -> String {
             text::moment(since)
         ));
     }
+    lines.extend(network.clock_off.map(clock_words));
     lines.extend([
         format!(
-            "{} ({}), Lanyard {}",
+            "{} {} ({}), Lanyard {}",
+            text::line(&me.avatar.emoji),
             paint(STRONG, &text::line(&me.name)),
             me.short,
             text::line(&me.version)
@@ -65,9 +67,14 @@ fn words(snapshot: &Snapshot) -> String {
             text::bytes(me.hold_bytes),
         ),
     });
+    for comparison in comparisons.iter().filter(|one| one.state == ComparisonState::Asked) {
+        let short = text::short(&comparison.peer);
+        lines.push(format!("Somebody wants to compare emoji with you: lanyard verify @{short} --emoji"));
+    }
+    lines.push(super::queue::relaying(me));
     for dropped in &network.dropped {
         let datagrams = text::count(dropped.count, "datagram", "datagrams");
-        lines.push(format!("{datagrams} not taken: {}", text::line(&dropped.reason)));
+        lines.push(format!("{datagrams} not taken: {}", dropped.reason.text()));
     }
     lines.push(format!(
         "{}, {}, {}",
@@ -76,6 +83,19 @@ fn words(snapshot: &Snapshot) -> String {
         text::count(open, "open transfer", "open transfers"),
     ));
     lines.join("\n")
+}
+
+fn clock_words(off: i64) -> String {
+    let by = match off.unsigned_abs() {
+        ..7200 => text::count(off.unsigned_abs() / 60, "minute", "minutes"),
+        7200..172_800 => text::count((off.unsigned_abs() + 1800) / 3600, "hour", "hours"),
+        _ => text::count((off.unsigned_abs() + 43_200) / 86_400, "day", "days"),
+    };
+    let way = if off > 0 { "behind" } else { "ahead of" };
+    format!(
+        "The clock of this device is {by} {way} most others here, so messages may stand in the wrong place. If date, \
+         time or time zone of this device are wrong, set them."
+    )
 }
 
 fn is_open(state: TransferState) -> bool {

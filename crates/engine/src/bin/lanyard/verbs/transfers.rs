@@ -1,15 +1,11 @@
 //! `lanyard offers`, `transfers`, `decline`, `cancel`: files on their way, without moving any.
 
-use lanyard_engine::Events;
-use lanyard_engine::api::{
-    ApiError, Command, Event, Progress, Reply, Transfer, TransferDirection, TransferState,
-};
+use lanyard_engine::api::{ApiError, Command, Reply, Transfer, TransferDirection, TransferState};
 use lanyard_engine::control::Node;
 
-use super::{all_transfers, ask, misunderstood, next};
+use super::{all_transfers, ask, call_when_found, misunderstood};
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, Output, QUIET, STRONG, paint};
-use crate::progress::Bars;
 use crate::text;
 
 pub async fn offers(node: &Node, out: Output) -> Result<(), Failure> {
@@ -30,95 +26,13 @@ pub async fn list(node: &Node, out: Output) -> Result<(), Failure> {
 }
 
 pub async fn decline(node: &Node, out: Output, id: String) -> Result<(), Failure> {
-    let transfer = ask!(node.call(Command::Decline { transfer: id }) => Transfer)?;
+    let transfer = ask!(call_when_found(node, Command::Decline { transfer: id }) => Transfer)?;
     out.item(&transfer, words)
 }
 
 pub async fn cancel(node: &Node, out: Output, id: String) -> Result<(), Failure> {
-    let transfer = ask!(node.call(Command::Cancel { transfer: id }) => Transfer)?;
+    let transfer = ask!(call_when_found(node, Command::Cancel { transfer: id }) => Transfer)?;
     out.item(&transfer, words)
-}
-
-/// Each transfer whenever it changes; how far it is only on a terminal, by bars, or for a program.
-pub async fn watch(node: &Node, out: Output) -> Result<(), Failure> {
-    let mut events = node.subscribe();
-    let mut shown = all_transfers(node).await?;
-    let mut bars = Bars::new();
-    for transfer in &shown {
-        out.item(transfer, words)?;
-    }
-    loop {
-        let changed = match next(&mut events).await {
-            Event::Offer { transfer }
-            | Event::TransferChanged { transfer }
-            | Event::TransferFinished { transfer } => vec![transfer],
-            Event::Progress { progress } => {
-                show_progress(out, &mut bars, &mut shown, &progress)?;
-                continue;
-            }
-            Event::Lagged { .. } => all_transfers(node).await?,
-            _ => continue,
-        };
-        for transfer in changed {
-            if shown.contains(&transfer) {
-                continue;
-            }
-            if has_ended(transfer.state) {
-                bars.end(&transfer.id);
-            }
-            out.item(&transfer, words)?;
-            shown.retain(|known| known.id != transfer.id);
-            shown.push(transfer);
-        }
-    }
-}
-
-fn show_progress(
-    out: Output,
-    bars: &mut Bars,
-    shown: &mut [Transfer],
-    progress: &[Progress],
-) -> Result<(), Failure> {
-    for progress in progress {
-        let Some(transfer) = shown.iter_mut().find(|known| known.id == progress.transfer) else { continue };
-        // To several receivers: the furthest.
-        transfer.moved = transfer.moved.max(progress.moved);
-        match out {
-            Output::Person => bars.show(progress, || label(transfer)),
-            Output::Program => out.item(transfer, words)?,
-        }
-    }
-    Ok(())
-}
-
-/// Shows the progress of one transfer until `done` says that it has come to where the caller wants it.
-pub async fn follow(
-    node: &Node,
-    events: &mut Events,
-    mut transfer: Transfer,
-    done: impl Fn(&Transfer) -> bool,
-) -> Result<Transfer, ApiError> {
-    let mut bars = Bars::new();
-    while !done(&transfer) {
-        match next(events).await {
-            Event::TransferChanged { transfer: new } | Event::TransferFinished { transfer: new }
-                if new.id == transfer.id =>
-            {
-                transfer = new;
-            }
-            Event::Progress { progress } => {
-                for progress in progress.iter().filter(|progress| progress.transfer == transfer.id) {
-                    bars.show(progress, || label(&transfer));
-                }
-            }
-            Event::Lagged { .. } => {
-                let now = all_transfers(node).await?.into_iter().find(|known| known.id == transfer.id);
-                transfer = now.unwrap_or(transfer);
-            }
-            _ => {}
-        }
-    }
-    Ok(transfer)
 }
 
 /// Whether nothing more will happen to it.
@@ -169,11 +83,7 @@ pub fn words(transfer: &Transfer) -> String {
     let id = paint(STRONG, text::short_transfer(&transfer.id));
     let direction = match transfer.direction {
         TransferDirection::In => format!("from {}", text::line(&transfer.from_name)),
-        TransferDirection::Out => match transfer.receivers.as_slice() {
-            [] => "from here".to_owned(),
-            [one] => format!("to {}", text::line(&one.name)),
-            several => format!("to {} devices", several.len()),
-        },
+        TransferDirection::Out => whom(transfer),
     };
     let receipts = receipts(transfer);
     let style = match transfer.state {
@@ -188,6 +98,11 @@ pub fn words(transfer: &Transfer) -> String {
     let mut state = match (&transfer.error, transfer.state) {
         // Why it waits says whom it waits for.
         (Some(_), TransferState::Waiting) => paint(style, "waiting"),
+        // By others: the error says by whom.
+        (None, TransferState::Cancelled) if transfer.direction == TransferDirection::Out => {
+            paint(style, "withdrawn here")
+        }
+        (None, TransferState::Cancelled) => paint(style, "cancelled here"),
         _ => paint(style, state(transfer.state)),
     };
     let moves = matches!(transfer.state, TransferState::Running | TransferState::Paused);
@@ -212,10 +127,24 @@ pub fn words(transfer: &Transfer) -> String {
     if transfer.here > 0 {
         state.push_str(&format!(", {} were here already", text::bytes(transfer.here)));
     }
+    if transfer.skipped > 0 {
+        state.push_str(&format!(", {} not sent (links, special files, or not readable)", transfer.skipped));
+    }
     if let Some(error) = &transfer.error {
         state.push_str(&format!(": {}", text::line(&error.message)));
     }
     format!("{id}  {}  {direction}  {state}{receipts}", what(transfer))
+}
+
+/// Whom an own offer is for, whether they have begun to fetch it or not.
+fn whom(transfer: &Transfer) -> String {
+    let receivers = transfer.receivers.iter().map(|receiver| &receiver.name);
+    let mut named = receivers.chain(&transfer.awaited);
+    match (transfer.audience as usize).max(transfer.receivers.len()) {
+        0 => "from here".to_owned(),
+        1 => named.next().map_or_else(|| "from here".to_owned(), |name| format!("to {}", text::line(name))),
+        several => format!("to {several} devices"),
+    }
 }
 
 /// Who of those that an offer is for has it, as they signed: `verified by 7 of 9, waiting for Ana`.
@@ -240,7 +169,8 @@ fn receipts(transfer: &Transfer) -> String {
 /// Receivers who are named in one line.
 const NAMED: usize = 3;
 
-fn label(transfer: &Transfer) -> String {
+/// What a bar says of a transfer.
+pub fn label(transfer: &Transfer) -> String {
     match transfer.names.as_slice() {
         [one] => text::line(one),
         _ => text::count(transfer.files, "file", "files"),
@@ -272,6 +202,7 @@ mod tests {
             here: 0,
             placed: Vec::new(),
             failed_files: 0,
+            skipped: 0,
             receivers: Vec::new(),
             finished: None,
             place: None,
@@ -333,6 +264,37 @@ mod tests {
         offer.awaited.clear();
         offer.receivers = vec![receiver(TransferState::Done); 9];
         assert!(plain(&offer).ends_with("verified by 9 of 9"));
+    }
+
+    #[test]
+    fn a_line_names_whom_an_offer_is_for_before_anything_of_it_moved() {
+        let mut offer = Transfer {
+            direction: TransferDirection::Out,
+            state: TransferState::Offered,
+            audience: 1,
+            awaited: vec!["Bob".into()],
+            ..transfer(&["a"], 1)
+        };
+        assert!(plain(&offer).ends_with("  to Bob  offered"));
+        (offer.audience, offer.awaited) = (3, vec!["Bob".into(), "Cyd".into(), "Dan".into()]);
+        assert!(plain(&offer).contains("  to 3 devices  offered"));
+        (offer.audience, offer.awaited) = (0, Vec::new());
+        assert!(plain(&offer).contains("  from here  offered"));
+    }
+
+    #[test]
+    fn a_line_says_who_cancelled_and_what_is_not_sent() {
+        let cancelled = Transfer { state: TransferState::Cancelled, ..transfer(&["a"], 1) };
+        assert!(plain(&cancelled).ends_with("from Ann  cancelled here"));
+        let why = ApiError::new(lanyard_engine::api::ErrorCode::Refused, "Ann has withdrawn it.");
+        let withdrawn = Transfer { error: Some(why), ..cancelled.clone() };
+        assert!(plain(&withdrawn).ends_with("from Ann  cancelled: Ann has withdrawn it."));
+        let own = Transfer { direction: TransferDirection::Out, ..cancelled };
+        assert!(plain(&own).ends_with("withdrawn here"));
+        let skipping = |skipped| Transfer { skipped, ..transfer(&["a"], 1) };
+        assert!(
+            plain(&skipping(3)).ends_with("running 50 %, 3 not sent (links, special files, or not readable)")
+        );
     }
 
     #[test]

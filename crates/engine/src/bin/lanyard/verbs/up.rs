@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_engine::Config;
 use lanyard_engine::api::{
-    Arrived, Event, Message, Room, RoomKind, Transfer, TransferDirection, TransferState,
+    Arrived, Comparison, ComparisonState, Event, Message, Network, Room, RoomKind, Transfer,
+    TransferDirection, TransferState, Trust,
 };
 use lanyard_engine::control::Node;
 
@@ -20,6 +21,7 @@ pub fn configure(mut config: Config, options: &Up) -> Result<Config, Failure> {
     config.name = options.name.clone();
     config.downloads = options.downloads.as_deref().map(std::path::absolute).transpose()?;
     config.accept = options.accept.into();
+    config.accept_limit = options.accept_limit.filter(|bytes| *bytes > 0);
     config.peers = options.peers.clone();
     config.interfaces = Some(options.interfaces.clone()).filter(|names| !names.is_empty());
     config.multicast = options.multicast();
@@ -28,10 +30,17 @@ pub fn configure(mut config: Config, options: &Up) -> Result<Config, Failure> {
 }
 
 /// Prints what happens, from the state at the start on: first that the node is ready, and everyone who is there.
-pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
+pub async fn run(node: &Node, out: Output, asked: &[String]) -> Result<(), Failure> {
     let mut events = node.subscribe();
     let mut teller = Teller::default();
     let now = snapshot(node).await?;
+    let missing = missing(asked, &now.network);
+    if !missing.is_empty() {
+        out.note(&format!(
+            "No interface of this machine is called {}, or it has no address. It is used as soon as it has.",
+            text::line(&missing.join(" or "))
+        ));
+    }
     for room in now.rooms {
         teller.rooms.insert(room.id.clone(), room);
     }
@@ -47,9 +56,34 @@ pub async fn run(node: &Node, out: Output) -> Result<(), Failure> {
         if teller.lacks(&event) {
             catch_up(node, out, &mut arrivals, &mut teller).await?;
         }
-        if !teller.was_told(&event) {
-            teller.tell(out, &event)?;
+        if teller.was_told(&event) {
+            continue;
         }
+        match event {
+            // How it read then; what was done with it since must not be undone here.
+            Event::MessageChanged { message } => {
+                for message in log::current(node, &message).await? {
+                    let changed = Event::MessageChanged { message };
+                    if !teller.was_told(&changed) {
+                        teller.tell(out, &changed)?;
+                    }
+                }
+            }
+            event => teller.tell(out, &event)?,
+        }
+    }
+}
+
+/// Interfaces that were named and are not used.
+fn missing<'a>(asked: &'a [String], network: &Network) -> Vec<&'a str> {
+    let is_used = |name: &str| network.interfaces.iter().any(|interface| interface.name == name);
+    asked.iter().map(String::as_str).filter(|name| !is_used(name)).collect()
+}
+
+fn where_it_is(network: &Network) -> String {
+    match network.interfaces.is_empty() {
+        true => "is up, and on no network yet".to_owned(),
+        false => format!("is on the network, port {}", network.tcp_port),
     }
 }
 
@@ -79,6 +113,7 @@ async fn catch_up(
 #[derive(Default)]
 struct Teller {
     online: BTreeSet<String>,
+    names: BTreeMap<String, String>,
     rooms: BTreeMap<String, Room>,
     messages: Told,
 }
@@ -105,16 +140,28 @@ impl Teller {
     }
 
     fn tell(&mut self, out: Output, event: &Event) -> Result<(), Failure> {
+        let words = self.words(event);
+        self.note(event);
+        match (out, words) {
+            (Output::Person, None) => Ok(()),
+            (_, words) => out.item(event, |_| words.unwrap_or_default()),
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
         match event {
-            Event::PeerOnline { peer } => drop(self.online.insert(peer.id.clone())),
-            Event::PeerOffline { peer } => drop(self.online.remove(&peer.id)),
+            Event::PeerOnline { peer } => {
+                self.names.insert(peer.id.clone(), peer.name.clone());
+                self.online.insert(peer.id.clone());
+            }
+            // Strangers come and go; who is here again says anew how it is called.
+            Event::PeerOffline { peer } => {
+                self.online.remove(&peer.id);
+                self.names.remove(&peer.id);
+            }
             Event::Message { message } | Event::MessageChanged { message } => self.messages.note(message),
             Event::RoomChanged { room } => drop(self.rooms.insert(room.id.clone(), room.clone())),
             _ => {}
-        }
-        match (out, self.words(event)) {
-            (Output::Person, None) => Ok(()),
-            (_, words) => out.item(event, |_| words.unwrap_or_default()),
         }
     }
 
@@ -123,7 +170,7 @@ impl Teller {
         let words = match event {
             Event::Ready { me, network } => {
                 let name = paint(STRONG, &text::line(&me.name));
-                format!("{name} ({}) is on the network, port {}. Ctrl-C ends it.", me.short, network.tcp_port)
+                format!("{name} ({}) {}. Ctrl-C ends it.", me.short, where_it_is(network))
             }
             Event::PeerOnline { peer } => {
                 let address = peer.addresses.first().map_or("", String::as_str);
@@ -141,6 +188,13 @@ impl Teller {
             }
             Event::TransferFinished { transfer } => finished(transfer),
             Event::RoomLeft { room } => format!("You have left {}", self.room(room)),
+            Event::Comparison { comparison } => return self.comparison(comparison),
+            Event::PeerChanged { peer } if peer.trust == Trust::Changed => {
+                let (name, hint) = (text::line(&peer.name), format!("lanyard verify @{}", peer.short));
+                let words =
+                    format!("{name} ({}) has the name of somebody verified, and another key", peer.short);
+                format!("{}  {}", paint(BAD, &words), paint(QUIET, &hint))
+            }
             Event::Notice { error } => paint(BAD, &text::line(&error.message)),
             Event::Lagged { missed } => {
                 format!("{missed} events came too fast to be shown; no message is among them")
@@ -163,6 +217,25 @@ impl Teller {
             | Event::NetworkChanged { .. } => return None,
         };
         Some(words)
+    }
+
+    /// Whoever is asked should hear of it, and so should whoever may be attacked.
+    fn comparison(&self, comparison: &Comparison) -> Option<String> {
+        let known = self.names.get(&comparison.peer);
+        let name = paint(STRONG, &text::line(known.map_or("Somebody", String::as_str)));
+        let short = text::short(&comparison.peer);
+        match comparison.state {
+            ComparisonState::Asked => {
+                let hint = paint(QUIET, &format!("lanyard verify @{short} --emoji"));
+                Some(format!("{name} ({short}) wants to compare emoji with you  {hint}"))
+            }
+            ComparisonState::Matched => Some(format!("{} {name} ({short}) is verified", paint(GOOD, "✓"))),
+            ComparisonState::Ended if comparison.alarm => {
+                let why = comparison.error.as_ref().map(|error| text::line(&error.message));
+                Some(paint(BAD, &why.unwrap_or_default()))
+            }
+            _ => None,
+        }
     }
 
     fn message(&self, message: &Message) -> String {
@@ -200,7 +273,7 @@ fn finished(transfer: &Transfer) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lanyard_engine::api::{ApiError, ErrorCode};
+    use lanyard_engine::api::{ApiError, Avatar, ErrorCode, Interface, Peer, Platform};
 
     use super::*;
 
@@ -226,6 +299,47 @@ mod tests {
         let edited = Message { text: "coffee?".to_owned(), ..said };
         assert!(teller.lacks(&Event::MessageChanged { message: edited }));
         assert!(teller.lacks(&Event::History { room: "a".to_owned() }));
+    }
+
+    #[test]
+    fn an_interface_that_is_not_there_is_known_and_nobody_is_on_a_network_by_it() {
+        let interface = Interface { name: "eth0".to_owned(), addresses: Vec::new() };
+        let asked = ["nope".to_owned(), "eth0".to_owned()];
+        let network = |interfaces: Vec<Interface>| Network {
+            port: 1,
+            tcp_port: 2,
+            multicast: true,
+            interfaces,
+            clock_off: None,
+            dropped: Vec::new(),
+        };
+        assert_eq!(missing(&asked, &network(vec![interface.clone()])), ["nope"]);
+        assert_eq!(where_it_is(&network(vec![interface])), "is on the network, port 2");
+        assert_eq!(where_it_is(&network(Vec::new())), "is up, and on no network yet");
+    }
+
+    #[test]
+    fn of_whoever_left_nothing_is_kept() {
+        let mut teller = Teller::default();
+        let mut peer = Peer {
+            id: String::new(),
+            short: "7KQF".to_owned(),
+            name: "Ana".to_owned(),
+            avatar: Avatar { color: 1, emoji: "🐙".to_owned() },
+            online: true,
+            addresses: Vec::new(),
+            platform: Platform::Linux,
+            trust: Trust::Unknown,
+            alike: Vec::new(),
+            accept_bytes: None,
+            last_seen: 0,
+        };
+        for number in 0..100 {
+            peer.id = format!("{number:064}");
+            teller.note(&Event::PeerOnline { peer: peer.clone() });
+            teller.note(&Event::PeerOffline { peer: peer.clone() });
+        }
+        assert!(teller.names.is_empty() && teller.online.is_empty());
     }
 
     #[test]

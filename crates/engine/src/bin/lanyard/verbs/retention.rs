@@ -1,0 +1,75 @@
+//! `lanyard retention`: for how long what was said is kept.
+
+use lanyard_engine::api::{ApiError, Command, Me, Reply, Room, Snapshot};
+use lanyard_engine::control::Node;
+
+use super::{ask, call_when_found, log, misunderstood, snapshot};
+use crate::args::Retention;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::text;
+
+pub async fn run(node: &Node, out: Output, wanted: Retention) -> Result<(), Failure> {
+    let Retention { to, days, size, default } = wanted;
+    match to {
+        Some(to) => of_room(node, out, to, days, default).await,
+        None => everywhere(node, out, days, size).await,
+    }
+}
+
+async fn of_room(
+    node: &Node,
+    out: Output,
+    to: String,
+    days: Option<u32>,
+    default: bool,
+) -> Result<(), Failure> {
+    let mut room: Room = ask!(call_when_found(node, Command::Open { to }) => Room)?;
+    if days.is_some() || default {
+        room = ask!(node.call(Command::KeepRoom { room: room.id, days }) => Room)?;
+    }
+    out.item(&room, room_words)
+}
+
+async fn everywhere(node: &Node, out: Output, days: Option<u32>, size: Option<u64>) -> Result<(), Failure> {
+    if days.is_some() || size.is_some() {
+        let choice = Command::Configure {
+            name: None,
+            avatar: None,
+            downloads: None,
+            history_days: days,
+            history_bytes: size,
+            hold_for_others: None,
+            hold_bytes: None,
+            upload_limit: None,
+            download_limit: None,
+            transfers_at_once: None,
+            relay: None,
+        };
+        node.call(choice).await?;
+    }
+    let Snapshot { me, rooms, .. } = snapshot(node).await?;
+    out.item(&me, words)?;
+    if out == Output::Person {
+        for room in rooms.iter().filter(|room| room.keep_days.is_some()) {
+            out.item(room, room_words)?;
+        }
+    }
+    Ok(())
+}
+
+fn words(me: &Me) -> String {
+    format!("What was said is kept {}, {} at the most", span(me.history_days), text::bytes(me.history_bytes))
+}
+
+fn room_words(room: &Room) -> String {
+    let kept = room.keep_days.map_or_else(|| "as everywhere".to_owned(), span);
+    format!("{}  kept {kept}", log::title(room))
+}
+
+fn span(days: u32) -> String {
+    match days {
+        0 => "for ever".to_owned(),
+        days => format!("for {}", text::count(days.into(), "day", "days")),
+    }
+}
