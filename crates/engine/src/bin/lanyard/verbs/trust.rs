@@ -127,13 +127,13 @@ async fn compare(node: &Node, out: Output, peer: String) -> Result<(), Failure> 
                     Some(same) => TrustAct::Compared { same },
                     None => TrustAct::CancelComparison {},
                 };
-                let answered: Result<Comparison, Failure> = ask!(node.call(call(act)) => Comparison);
+                let answered = async { ask!(node.call(call(act)) => Comparison) }.await;
                 now = match answered {
                     Ok(now) => now,
                     // It was over before the answer; how it ended was told.
                     Err(failure) => match timeout(TOLD, changed(node, &mut events, &id)).await {
                         Ok(ended) => ended?,
-                        Err(_) => return Err(failure),
+                        Err(_) => return Err(failure.into()),
                     },
                 };
             }
