@@ -30,6 +30,14 @@ fn two_hosts_verify_each_other_by_emoji_and_a_third_of_the_same_name_is_told_apa
     assert_eq!(trust(&ann, "bob"), ["verified"]);
     assert_eq!(trust(&bob, "ann"), ["verified"]);
 
+    // Who takes that back can compare again at once.
+    assert_eq!(ann.host.run(&["verify", "@bob", "--undo"]).code, Some(0));
+    let at_ann = compare(&ann.host, "@bob", "yes");
+    let at_bob = compare(&bob.host, "@ann", "yes");
+    let [at_ann, at_bob] = [at_ann, at_bob].map(ended);
+    assert_eq!((at_ann.0, at_bob.0), (Some(0), Some(0)), "{} {}", at_ann.2, at_bob.2);
+    assert_eq!(trust(&ann, "bob"), ["verified"]);
+
     // Somebody else comes by the name of bob.
     let host = lan.host("mallory");
     let mallory = host.spawn(&["up", "--name", "bob"]);

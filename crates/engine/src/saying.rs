@@ -206,7 +206,9 @@ impl Says for io::Error {
         if let Some(ours) = self.get_ref().and_then(|inner| inner.downcast_ref::<Saying>()) {
             return ours.filling();
         }
-        let system = self.to_string();
+        // The words of the TLS library on this point to its manual.
+        let hung_up = self.kind() == Kind::UnexpectedEof;
+        let system = if hung_up { "the other side hung up".to_owned() } else { self.to_string() };
         let saying = match self.kind() {
             Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
                 saying!("{no_space}", no_space = system)

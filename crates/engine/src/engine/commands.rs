@@ -130,9 +130,15 @@ impl Run {
             Command::JoinRoom { name } => self.join(&name),
             Command::LeaveRoom { room } => {
                 let room = self.find_room(&room)?;
+                let held = self.node.room(room);
+                // Where nobody else is in, nothing that was said there has to reach anybody.
+                let lacked = match held.is_some_and(|held| !held.members().is_empty()) {
+                    true => self.node.undelivered(room),
+                    false => 0,
+                };
                 let left = Left {
-                    undelivered: u32::try_from(self.node.undelivered(room)).unwrap_or(u32::MAX),
-                    kept: self.node.room(room).is_some_and(|held| held.record().kind == RoomKind::Private),
+                    undelivered: u32::try_from(lacked).unwrap_or(u32::MAX),
+                    kept: held.is_some_and(|held| held.record().kind == RoomKind::Private),
                     without_admin: self.node.is_last_admin(room),
                 };
                 let effects = self.node.leave(room, now).map_err(refused)?;

@@ -167,12 +167,12 @@ impl Run {
             return;
         };
         self.hang_up_comparison(conn);
-        if machine.side() == Side::Asked {
+        // Whom somebody here agreed to compare with may ask again at once: the two are about it.
+        if machine.side() == Side::Asked && !agreed {
             self.comparing.rest.retain(|_, until| *until > now);
-            let rest = if agreed { AGREED_REST } else { REST };
-            self.comparing.rest.insert(peer, now + rest);
+            self.comparing.rest.insert(peer, now + REST);
             if is_stranger {
-                self.comparing.strangers_rest = Some(now + rest.min(STRANGERS_REST));
+                self.comparing.strangers_rest = Some(now + STRANGERS_REST);
             }
         }
     }
@@ -550,8 +550,6 @@ const CALLS_TOO: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(5);
 /// For how long somebody who asked before asks in vain.
 const REST: Duration = Duration::from_secs(30);
-/// Where a person here had said yes the time before: whoever misread may begin again.
-const AGREED_REST: Duration = Duration::from_secs(5);
 /// The same for all strangers, after any of them: long enough for a person to do something else in between, and to call somebody
 /// who asks in vain.
 const STRANGERS_REST: Duration = Duration::from_secs(10);

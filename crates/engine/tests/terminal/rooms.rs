@@ -11,7 +11,7 @@ fn a_room_is_left_by_its_name() {
     });
     let output = node.lanyard(&["room", "leave", "design"]);
     assert_eq!(code(&output), 0);
-    for words in ["Nobody else had your last 2 messages", "You were its last admin"] {
+    for words in ["Nobody else was known to have your last 2 messages", "You were its last admin"] {
         assert!(stderr(&output).contains(words), "{}", stderr(&output));
     }
     assert_eq!(node.asked()[1], ("leave-room".to_owned(), json!({ "room": "room-design" })));

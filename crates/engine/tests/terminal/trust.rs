@@ -74,7 +74,7 @@ fn every_decision_is_told_to_the_node_and_its_outcome_to_the_person() {
             json!({ "do": "block" }),
             "Bob is blocked: nothing of theirs is shown, fetched or answered.\n",
         ),
-        (&["unblock", "@Bob"], json!({ "do": "unblock" }), "Bob is not verified.\n"),
+        (&["unblock", "@Bob"], json!({ "do": "unblock" }), "Bob is not blocked.\nBob is not verified.\n"),
     ] {
         let output = node.lanyard(words);
         assert_eq!((code(&output), stderr(&output).as_str()), (0, said), "{words:?}");

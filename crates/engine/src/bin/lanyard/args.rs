@@ -180,13 +180,13 @@ pub enum Verb {
     /// What is in an offer, and where each file of it stands.
     #[command(after_help = "Example:\n  lanyard files k3vq7m2a")]
     Files {
-        /// The transfer, by the first characters of its id.
+        /// The transfer, by its id as it is listed.
         id: String,
     },
     /// Say no to an offer.
     #[command(after_help = "Example:\n  lanyard decline k3vq7m2a")]
     Decline {
-        /// The offer, by the first characters of its id.
+        /// The offer, by its id as it is listed.
         id: String,
     },
     /// Let others look into a folder and fetch from it, and change nothing.
@@ -225,19 +225,19 @@ pub enum Verb {
     /// Stop a transfer, or withdraw an offer.
     #[command(after_help = "Example:\n  lanyard cancel k3vq7m2a")]
     Cancel {
-        /// The transfer, by the first characters of its id.
+        /// The transfer, by its id as it is listed.
         id: String,
     },
     /// Neither fetch a transfer nor give an offer, until it is resumed.
     #[command(after_help = "Example:\n  lanyard pause k3vq7m2a")]
     Pause {
-        /// The transfer, by the first characters of its id.
+        /// The transfer, by its id as it is listed.
         id: String,
     },
     /// Go on with what was paused; fetch what is missing of what failed or was cancelled.
     #[command(after_help = "Examples:\n  lanyard resume k3vq7m2a\n  lanyard resume k3vq7m2a --wait")]
     Resume {
-        /// The transfer, by the first characters of its id.
+        /// The transfer, by its id as it is listed.
         id: String,
         /// End only when it is here, after so many seconds at the most if they are given.
         #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true)]
@@ -246,7 +246,7 @@ pub enum Verb {
     /// Let a transfer start before another one, or last.
     #[command(after_help = "Examples:\n  lanyard reorder k3vq7m2a --before 4b81\n  lanyard reorder k3vq7m2a")]
     Reorder {
-        /// The transfer, by the first characters of its id.
+        /// The transfer, by its id as it is listed.
         id: String,
         /// The one that it is to start before.
         #[arg(long, value_name = "ID")]
@@ -255,7 +255,7 @@ pub enum Verb {
     /// Take transfers that are over out of the history. Files stay where they are.
     #[command(after_help = "Examples:\n  lanyard forget k3vq7m2a\n  lanyard forget --all")]
     Forget {
-        /// The transfer, by the first characters of its id.
+        /// The transfer, by its id as it is listed.
         #[arg(required_unless_present = "all", conflicts_with = "all")]
         id: Option<String>,
         /// All that are over.

@@ -8,7 +8,7 @@ use crate::text;
 
 #[derive(Debug, ClapArgs)]
 pub struct Accepting {
-    /// The offer, by the first characters of its id.
+    /// The offer, by its id as it is listed.
     pub id: String,
     /// Folder to put it into, instead of the download folder.
     #[arg(long, value_name = "DIR")]

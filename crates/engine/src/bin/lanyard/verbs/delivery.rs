@@ -47,8 +47,12 @@ fn tell(out: Output, now: &Reached) -> Result<(), Failure> {
     })?;
     match &now.lacking[..] {
         [] if now.holders() == 0 => {
-            let kept = "Nobody else is here. It is kept, and goes out when somebody comes.";
-            Err(Failure::new(Exit::NobodyThere, kept))
+            let kept = match now.message.delivered.as_ref().map_or(0, |delivered| delivered.kept_by.len()) {
+                0 => "It is kept, and goes out when somebody comes.".to_owned(),
+                1 => "Somebody else keeps it and hands it over, also without this device.".to_owned(),
+                keepers => format!("{keepers} others keep it and hand it over, also without this device."),
+            };
+            Err(Failure::new(Exit::NobodyThere, format!("Nobody whom it is for is here. {kept}")))
         }
         [] => Ok(()),
         lacking => {

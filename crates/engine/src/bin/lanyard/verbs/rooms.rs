@@ -85,7 +85,9 @@ fn left_words(room: &str, left: &Left) -> String {
                 " Nobody else has your last {entries} yet, nor knows that you left: as soon as somebody who is in \
                  is here, Lanyard hands that over, for 30 days."
             ),
-            false => format!(" Nobody else had your last {entries}; what nobody has is gone."),
+            false => {
+                format!(" Nobody else was known to have your last {entries} yet; what nobody has is gone.")
+            }
         };
     }
     if left.without_admin {

@@ -42,6 +42,9 @@ pub async fn block(node: &Node, out: Output, words: Block) -> Result<(), Failure
 
 pub async fn unblock(node: &Node, out: Output, words: Unblock) -> Result<(), Failure> {
     let peer = decide(node, words.peer, TrustAct::Unblock {}).await?;
+    if out == Output::Person {
+        out.note(&format!("{} is not blocked.", text::line(&peer.name)));
+    }
     tell(out, &peer)
 }
 

@@ -116,6 +116,8 @@ struct Teller {
     names: BTreeMap<String, String>,
     rooms: BTreeMap<String, Room>,
     messages: Told,
+    /// How far comparisons with people have come.
+    compared: BTreeMap<String, ComparisonState>,
 }
 
 impl Teller {
@@ -135,6 +137,8 @@ impl Teller {
             Event::Ready { .. } | Event::Message { .. } => true,
             Event::MessageChanged { message } => self.messages.reads_so(message),
             Event::PeerOnline { peer } => self.online.contains(&peer.id),
+            // A private room is left, and later forgotten.
+            Event::RoomLeft { room } => !self.rooms.contains_key(room),
             _ => false,
         }
     }
@@ -158,7 +162,15 @@ impl Teller {
             Event::PeerOffline { peer } => {
                 self.online.remove(&peer.id);
                 self.names.remove(&peer.id);
+                self.compared.remove(&peer.id);
             }
+            Event::Comparison { comparison } if comparison.state == ComparisonState::Ended => {
+                self.compared.remove(&comparison.peer);
+            }
+            Event::Comparison { comparison } => {
+                self.compared.insert(comparison.peer.clone(), comparison.state);
+            }
+            Event::RoomLeft { room } => drop(self.rooms.remove(room)),
             Event::Message { message } | Event::MessageChanged { message } => self.messages.note(message),
             Event::RoomChanged { room } => drop(self.rooms.insert(room.id.clone(), room.clone())),
             _ => {}
@@ -221,6 +233,9 @@ impl Teller {
 
     /// Whoever is asked should hear of it, and so should whoever may be attacked.
     fn comparison(&self, comparison: &Comparison) -> Option<String> {
+        if self.compared.get(&comparison.peer) == Some(&comparison.state) {
+            return None;
+        }
         let known = self.names.get(&comparison.peer);
         let name = paint(STRONG, &text::line(known.map_or("Somebody", String::as_str)));
         let short = text::short(&comparison.peer);
@@ -340,6 +355,29 @@ mod tests {
             teller.note(&Event::PeerOffline { peer: peer.clone() });
         }
         assert!(teller.names.is_empty() && teller.online.is_empty());
+    }
+
+    #[test]
+    fn a_step_of_a_comparison_and_a_room_that_is_left_are_told_once() {
+        let mut teller = Teller::default();
+        let asked = Comparison {
+            peer: "a".repeat(52),
+            state: ComparisonState::Asked,
+            emoji: Vec::new(),
+            error: None,
+            alarm: false,
+        };
+        let mut told = |state| {
+            let event = Event::Comparison { comparison: Comparison { state, ..asked.clone() } };
+            let words = teller.words(&event);
+            teller.note(&event);
+            words.is_some()
+        };
+        assert!(told(ComparisonState::Asked) && !told(ComparisonState::Asked));
+        assert!(!told(ComparisonState::Ended) && told(ComparisonState::Asked));
+        assert!(told(ComparisonState::Matched) && !told(ComparisonState::Matched));
+        let left = Event::RoomLeft { room: "b".repeat(64) };
+        assert!(teller.was_told(&left), "it was forgotten meanwhile");
     }
 
     #[test]
