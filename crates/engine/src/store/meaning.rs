@@ -448,7 +448,8 @@ fn number(transaction: &Transaction, target: &Target) -> Result<i64, StoreError>
     Err(StoreError::unreadable("the search index"))
 }
 
-/// Whether it comes to a place that was read before, and was written since this device takes part.
+/// Whether it comes to a place that was read before, and was written since this device takes part. In a direct conversation
+/// that is everything, whatever this device's clock said when it began.
 fn is_late(transaction: &Transaction, row: &Row, me: PeerId) -> Result<bool, StoreError> {
     let Cursor { place, author, seq, nonce } = row.cursor;
     if author == me {
@@ -457,7 +458,8 @@ fn is_late(transaction: &Transaction, row: &Row, me: PeerId) -> Result<bool, Sto
     Ok(transaction
         .prepare_cached(
             "SELECT EXISTS (SELECT 1 FROM read_mark JOIN room ON room.id = read_mark.room
-             WHERE read_mark.room = ?1 AND (place, author, seq, nonce) >= (?2, ?3, ?4, ?5) AND joined <= ?6)",
+             WHERE read_mark.room = ?1 AND (place, author, seq, nonce) >= (?2, ?3, ?4, ?5)
+             AND (joined <= ?6 OR direct IS NOT NULL))",
         )?
         .query_row(
             params![

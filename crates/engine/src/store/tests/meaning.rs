@@ -152,6 +152,23 @@ async fn what_comes_late_is_unread_until_it_was_seen_and_stays_marked() {
 }
 
 #[tokio::test]
+async fn in_a_conversation_that_began_with_a_clock_ahead_what_comes_is_unread() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let id = RoomId([9; 32]);
+    let (mut bob, mut again) = (Pen::in_room(2, 5, id), Pen::in_room(2, 6, id));
+    let joined = UnixMillis(NOW.0 + 3 * 3_600_000);
+    let kind = RoomKind::Direct(bob.peer());
+    let begun = RoomRecord { id, kind, name: "Bob".to_owned(), joined, nonce: MINE };
+    write(&store, vec![Record::Room(begun)]).await.unwrap();
+    let (seen, new) = (bob.text("hello", at(50)), again.text("are you there?", at(20)));
+    learn(&store, &[&seen]).await;
+    store.mark_read(id, Cursor::of(&seen.header, NOW)).await.unwrap().await.unwrap();
+    learn(&store, &[&new]).await;
+    assert_eq!(store.counts(id, PeerId([1; 32])).await.unwrap().unread, 1);
+}
+
+#[tokio::test]
 async fn words_of_all_scripts_are_found_and_nothing_that_is_written_is_an_operator() {
     let home = Home::new();
     let (store, _) = home.with_tea_room().await;
