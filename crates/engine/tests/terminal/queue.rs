@@ -41,6 +41,21 @@ fn resuming_can_wait_until_the_file_is_here() {
 }
 
 #[test]
+fn who_offers_something_and_resumes_it_can_wait_until_the_others_have_it() {
+    let node = FakeNode::start(|method, _| match method {
+        "open" => ok("room", room("Bob", "direct"))
+            .then(json!({ "event": "transfer-finished", "transfer": transfer("out", "done") })),
+        _ => ok("transfer", transfer("out", "offered")),
+    });
+    let output = node.lanyard(&["--json", "resume", "transf", "--wait"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    let states: Vec<_> = objects(&output).iter().map(|transfer| transfer["state"].clone()).collect();
+    assert_eq!(states, ["offered", "done"]);
+    let output = node.lanyard(&["resume", "transf"]);
+    assert_eq!(stdout(&output), "transfer  report.pdf (1.2 MB)  to Bob  offered\n");
+}
+
+#[test]
 fn transfers_say_rate_place_receipts_and_why_they_wait() {
     let node = FakeNode::start(|_, _| {
         let done = |n: usize| json!({ "peer": format!("p{n}"), "name": "P", "state": "done", "moved": 9 });

@@ -37,10 +37,21 @@ pub async fn send(
              they were received; Ctrl-C ends it. With `lanyard up` running, this command returns at once.",
         );
     }
-    let receivers = receivers(&room);
-    let until = Until::after(wait.flatten());
+    until_received(node, out, &mut events, transfer, &room, wait.flatten()).await
+}
+
+/// Waits until those for whom something was offered have it, or for so many seconds.
+pub async fn until_received(
+    node: &Node,
+    out: Output,
+    events: &mut Events,
+    transfer: Transfer,
+    room: &Room,
+    seconds: Option<u32>,
+) -> Result<(), Failure> {
+    let receivers = receivers(room);
     let settled = |transfer: &Transfer| is_settled(transfer, receivers);
-    let transfer = follow(node, out, &mut events, transfer, until, settled).await?;
+    let transfer = follow(node, out, events, transfer, Until::after(seconds), settled).await?;
     out.item(&transfer, transfers::words)?;
     verdict(&transfer)
 }

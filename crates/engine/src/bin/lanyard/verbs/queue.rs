@@ -1,6 +1,8 @@
 //! `lanyard pause`, `resume`, `reorder`, `forget`, `limits`: the queue of transfers.
 
-use lanyard_engine::api::{ApiError, Command, Me, Relaying, Reply, Snapshot, Transfer, TransferDirection};
+use lanyard_engine::api::{
+    ApiError, Command, Me, Relaying, Reply, Room, Snapshot, Transfer, TransferDirection,
+};
 use lanyard_engine::control::Node;
 
 use super::{ask, call_when_found, files, misunderstood, snapshot, transfers};
@@ -18,7 +20,9 @@ pub async fn resume(node: &Node, out: Output, id: String, wait: Option<Option<u3
     let mut events = node.subscribe();
     let transfer: Transfer = ask!(call_when_found(node, Command::Resume { transfer: id }) => Transfer)?;
     if transfer.direction == TransferDirection::Out {
-        return out.item(&transfer, transfers::words);
+        let Some(seconds) = wait else { return out.item(&transfer, transfers::words) };
+        let room: Room = ask!(node.call(Command::Open { to: transfer.room.clone() }) => Room)?;
+        return files::until_received(node, out, &mut events, transfer, &room, seconds).await;
     }
     files::finish(node, out, &mut events, transfer, wait).await
 }
