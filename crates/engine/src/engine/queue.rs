@@ -362,8 +362,9 @@ fn answer(transfer: TransferId, to: To) -> Answer {
 
 /// A block of most file systems, or what they note of a file.
 const LEAST_TAKEN: u64 = 4096;
-/// Files and folders of one offer that is fetched without asking: more is no wish of somebody who is not here.
-const MAX_UNASKED: u64 = 10_000;
+/// Files and folders of one offer that is fetched without asking: twice what people send in one go. Each takes one of the
+/// numbers that a file system has for files, of which there are not any number.
+const MAX_UNASKED: u64 = 200_000;
 /// Less would not keep a few connections alive.
 const MIN_LIMIT: u64 = 4096;
 /// More would only share the same disk.
@@ -386,8 +387,11 @@ mod tests {
         assert!(is_within(&offer(1, 0, 900), Some(1000)), "one file is as large as it is");
         assert!(is_within(&offer(100, 10, 1 << 20), Some(2 << 20)));
         assert!(!is_within(&offer(1000, 0, 0), Some(1 << 20)), "empty ones are not free");
-        assert!(is_within(&offer(9_000, 1_000, 0), None));
-        assert!(!is_within(&offer(9_000, 1_001, 0), None), "nor are very many wanted by any rule");
+        assert!(
+            is_within(&offer(100_000, 1_000, 409_600_000), None),
+            "large folders are a wish like any other"
+        );
+        assert!(!is_within(&offer(199_000, 1_001, 0), None), "nor are very many wanted by any rule");
         assert!(!is_within(&offer(u64::MAX, u64::MAX, u64::MAX), Some(u64::MAX)));
         assert_eq!(taken_by(&offer(1000, 24, 7)), (4 << 20) + 7);
     }
