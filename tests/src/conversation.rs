@@ -318,7 +318,6 @@ const AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     fn log(texts: &[&str]) -> Vec<Value> {

@@ -56,6 +56,7 @@ fn waiting_for_a_delivery_in_vain_says_who_lacks_it_and_exits_with_five_or_with_
         move |method: &str, _: &Value| match method {
             "say" => ok("message", own("m1", "tea?", &[], 2)),
             "members" => ok("members", json!([me(), member("Bob", here), member("Cyd", here)])),
+            "peers" => ok("peers", json!([peer("Bob", here)])),
             _ => ok("page", page(&[own("m1", "tea?", if here { &["Bob"] } else { &[] }, 2)], false)),
         }
     };
@@ -67,6 +68,27 @@ fn waiting_for_a_delivery_in_vain_says_who_lacks_it_and_exits_with_five_or_with_
     let output = node.lanyard(&["say", "#design", "tea?", "--wait=600"]);
     assert_eq!(code(&output), 3, "{}", stderr(&output));
     assert_eq!(code(&node.lanyard(&["say", "#design", "--react", "m1", "👍", "--wait"])), 2);
+}
+
+#[test]
+fn whoever_is_here_and_was_not_yet_heard_in_the_room_is_waited_for_a_while() {
+    let looks = Mutex::new(0);
+    let node = FakeNode::start(move |method, _| match method {
+        "say" => ok("message", own("m1", "tea?", &[], 0)),
+        "members" => ok("members", json!([me()])),
+        "peers" => ok("peers", json!([peer("Bob", true)])),
+        _ => {
+            let mut looks = looks.lock().expect("no panic before");
+            *looks += 1;
+            let holders: &[&str] = if *looks == 1 { &[] } else { &["Bob"] };
+            let told = json!({ "to": ["BobBobBob"], "names": ["Bob"], "of": 1, "keptBy": [] });
+            let told =
+                json!({ "event": "delivered", "room": "room-design", "message": "m1", "delivered": told });
+            ok("page", page(&[own("m1", "tea?", holders, holders.len() as u32)], false)).then(told)
+        }
+    });
+    let output = node.lanyard(&["say", "#design", "tea?", "--wait=600"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, "delivered to 1 of 1: Bob\n"));
 }
 
 #[test]

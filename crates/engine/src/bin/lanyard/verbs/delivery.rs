@@ -7,7 +7,7 @@ use lanyard_engine::api::{ApiError, Command, Event, Member, Message, Page, Reply
 use lanyard_engine::control::Node;
 use tokio::time::{Instant, timeout_at};
 
-use super::{FINDING, ask, log, misunderstood, next};
+use super::{FINDING, all_peers, ask, log, misunderstood, next};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -15,6 +15,8 @@ use crate::output::Output;
 struct Reached {
     message: Message,
     lacking: Vec<String>,
+    /// Nobody has it or is known to lack it, and yet somebody is here: who that is was heard, and not yet what they are in.
+    unsure: bool,
 }
 
 /// Prints who has it by the end.
@@ -27,9 +29,9 @@ pub async fn wait(
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + patience;
     // A node that has just been started does not know yet who is here.
-    let found = if node.is_ours() { (Instant::now() + FINDING).min(deadline) } else { Instant::now() };
+    let found = (Instant::now() + FINDING).min(deadline);
     let mut now = look(node, &said).await?;
-    while !now.lacking.is_empty() || Instant::now() < found {
+    while !now.lacking.is_empty() || ((node.is_ours() || now.unsure) && Instant::now() < found) {
         let until = if now.lacking.is_empty() { found } else { deadline };
         let came = timeout_at(until, something_happened(events, &said)).await.is_ok();
         now = look(node, &said).await?;
@@ -86,8 +88,11 @@ async fn look(node: &Node, said: &Message) -> Result<Reached, ApiError> {
     let members: Vec<Member> = ask!(node.call(Command::Members { room: said.room.clone() }) => Members)?;
     let holders = message.delivered.as_ref().map(|delivered| delivered.to.as_slice()).unwrap_or_default();
     let lacks = |member: &Member| member.online && !member.me && !holders.contains(&member.peer);
-    let lacking = members.iter().filter(|member| lacks(member)).map(|member| member.name.clone()).collect();
-    Ok(Reached { message, lacking })
+    let lacking: Vec<String> =
+        members.iter().filter(|member| lacks(member)).map(|member| member.name.clone()).collect();
+    let unsure =
+        holders.is_empty() && lacking.is_empty() && all_peers(node).await?.iter().any(|peer| peer.online);
+    Ok(Reached { message, lacking, unsure })
 }
 
 /// Somebody has it, came or went.
