@@ -6,13 +6,17 @@ use lanyard_engine::api::{ApiError, Command, ErrorCode, Event, FileHandle, Reply
 use lanyard_engine::files::Pasted;
 use rfd::AsyncFileDialog;
 use tauri::ipc::{Channel, Request, Response};
-use tauri::{State, WebviewWindow};
+use tauri::{AppHandle, State, WebviewWindow};
 
+use crate::desktop::{self, Desktop};
 use crate::events::Subscription;
 use crate::links;
 use crate::node::Node;
+use crate::notify::Desk;
+use crate::openings::{Opening, Openings};
 use crate::paste;
 use crate::preview;
+use crate::words::Language;
 use lanyard_engine::says;
 
 /// Carries out a command of the engine's API.
@@ -112,6 +116,38 @@ pub async fn reveal(node: State<'_, Node>, transfer: String) -> Result<(), ApiEr
 #[tauri::command]
 pub async fn open_link(url: String) -> Result<(), ApiError> {
     links::open(&url).await
+}
+
+/// What the page is to open, each once. The event `opening` says that there is something.
+#[tauri::command]
+pub fn take_openings(openings: State<'_, Openings>) -> Vec<Opening> {
+    openings.take()
+}
+
+/// The conversation that is open in the page, so that nothing is told of what a person has before them.
+#[tauri::command]
+pub fn look_at(desk: State<'_, Desk>, room: Option<String>) {
+    desk.look_at(room);
+}
+
+/// The language of the page, for what is said outside of it.
+#[tauri::command(async)]
+pub fn speak(desk: State<'_, Desk>, desktop: State<'_, Desktop>, language: Language) -> Result<(), ApiError> {
+    desk.speak(language);
+    desktop.change(|kept| kept.language = language)
+}
+
+/// How the program behaves on this desktop.
+#[tauri::command]
+pub async fn desktop(app: AppHandle) -> desktop::State {
+    desktop::state(&app).await
+}
+
+/// Chooses how, and answers with what holds from now on.
+#[tauri::command]
+pub async fn set_desktop(app: AppHandle, choice: desktop::Choice) -> Result<desktop::State, ApiError> {
+    desktop::choose(&app, &choice)?;
+    Ok(desktop::state(&app).await)
 }
 
 /// Turns paths that a person chose into handles.

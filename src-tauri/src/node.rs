@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use lanyard_engine::api::{ApiError, Command, ErrorCode, Reply};
+use lanyard_engine::control::Presented;
 use lanyard_engine::says;
 use lanyard_engine::{Config, Engine, Handle};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 /// Where the engine is. Whoever asks before it is up waits for it.
 #[derive(Clone)]
@@ -21,12 +22,12 @@ enum State<H> {
 }
 
 impl Node {
-    /// Starts the engine in the background.
-    pub fn start(config: Config) -> Node {
+    /// Starts the engine in the background. `window` hears what other starts of the program want to be opened.
+    pub fn start(config: Config, window: mpsc::Sender<Presented>) -> Node {
         let (state, watched) = watch::channel(State::Starting);
         tauri::async_runtime::spawn(async move {
             // A task of its own, so that even a panic ends in a sentence that can be shown.
-            let run = tauri::async_runtime::spawn(run(config, state.clone())).await;
+            let run = tauri::async_runtime::spawn(run(config, state.clone(), window)).await;
             let reason = run.unwrap_or_else(|failure| {
                 tracing::error!(%failure, "the engine stopped by a bug");
                 says!(ErrorCode::Internal, "Lanyard stopped by a bug of its own. Start it again.")
@@ -82,7 +83,11 @@ impl<H: Clone> Node<H> {
 }
 
 /// Runs the engine to its end and says why it ended.
-async fn run(config: Config, state: watch::Sender<State<Handle>>) -> ApiError {
+async fn run(
+    config: Config,
+    state: watch::Sender<State<Handle>>,
+    window: mpsc::Sender<Presented>,
+) -> ApiError {
     let profile = config.profile.clone();
     let engine = match Engine::start(config).await {
         Ok(engine) => engine,
@@ -92,8 +97,8 @@ async fn run(config: Config, state: watch::Sender<State<Handle>>) -> ApiError {
         }
     };
     state.send_replace(State::Running(engine.handle()));
-    // The terminal program talks to the node of this window.
-    let control = lanyard_engine::control::serve(&profile, engine.handle())
+    // The terminal program talks to the node of this window, and so does a second start of it.
+    let control = lanyard_engine::control::serve_window(&profile, engine.handle(), window)
         .inspect_err(|error| tracing::warn!(%error, "the terminal program cannot reach this window"));
     let ended = engine.ended().await;
     if let Ok(control) = control {

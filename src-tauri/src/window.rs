@@ -6,16 +6,19 @@ use std::path::{Path, PathBuf};
 use tauri::webview::NewWindowResponse;
 use tauri::{App, Url, WebviewUrl, WebviewWindowBuilder};
 
+use crate::tray::Start;
+
 /// Opens the window. The page stays in it, and opens no other.
 ///
 /// # Errors
 /// When the system gives no window, as without a display.
-pub fn open(app: &App, storage: Option<PathBuf>) -> tauri::Result<()> {
+pub fn open(app: &App, storage: Option<PathBuf>, start: Start) -> tauri::Result<()> {
     let dev = app.config().build.dev_url.clone().filter(|_| tauri::is_dev());
     let window = WebviewWindowBuilder::new(app, "main", WebviewUrl::default())
         .title("Lanyard")
         .inner_size(1100.0, 760.0)
         .min_inner_size(360.0, 480.0)
+        .visible(start == Start::Shown)
         .on_navigation(move |url| is_ours(url, dev.as_ref()))
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .on_download(|_, _| false);

@@ -15,6 +15,7 @@ const OFFER: &str = "[data-testid=offer]";
 mod together {
     use super::*;
 
+    mod desktop;
     mod keep;
     mod talk;
 
@@ -137,6 +138,9 @@ mod together {
 /// One window, in a network of its own.
 mod alone {
     use super::*;
+
+    mod desktop;
+
     use serde_json::{Value, json};
     use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
@@ -194,6 +198,10 @@ mod alone {
             "plugin:fs|read_text_file",
             "plugin:shell|execute",
             "plugin:opener|open_path",
+            "plugin:autostart|enable",
+            "plugin:window-state|save_window_state",
+            "plugin:notification|notify",
+            "plugin:tray|new",
         ];
         for command in elsewhere {
             let outcome = invoke(&window, command, json!({ "path": "/etc/passwd", "rid": 0 })).await;
@@ -233,6 +241,7 @@ mod alone {
             ("open_link", "url"),
             ("preview", "transfer"),
             ("preview", "shown"),
+            ("speak", "language"),
         ];
         for (command, argument) in arguments {
             for value in &values {

@@ -190,6 +190,7 @@ const NEEDS: &[Need] = &[
     need(Purpose::Test, "fonts-noto-cjk", "Chinese text in the real window", Sign::Package),
     need(Purpose::Test, "python3-gi", "drags files over the real window", Sign::Package),
     need(Purpose::Test, "gir1.2-gtk-3.0", "drags files over the real window", Sign::Package),
+    need(Purpose::Test, "dbus", "notifications and a tray for the real window", Sign::Program("dbus-daemon")),
     need(Purpose::Test, "iproute2", "hosts as network namespaces", Sign::Program("ip")),
     need(Purpose::Test, "nftables", "loses packets between hosts", Sign::Package),
     need(Purpose::Test, "libfaketime", "clocks that are wrong", Sign::Package),

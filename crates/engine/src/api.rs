@@ -8,6 +8,7 @@ mod avatar;
 mod error;
 mod files;
 mod network;
+mod notifications;
 mod rooms;
 mod shares;
 mod trust;
@@ -23,7 +24,8 @@ pub use files::{
     FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferFile,
     TransferFileState, TransferFiles, TransferState,
 };
-pub use network::{Dropped, DroppedReason, Interface, Network};
+pub use network::{Dropped, DroppedReason, Interface, Network, Relaying};
+pub use notifications::{Notifications, NotifyLevel};
 pub use rooms::{
     Arrived, Delivery, Export, Found, Invite, Left, ListedRoom, Member, Membership, Message, MessageKind,
     Note, NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
@@ -308,6 +310,21 @@ pub enum Command {
         #[cfg_attr(test, ts(optional))]
         relay: Option<bool>,
     },
+    /// Choose what is told of while one looks elsewhere; what is absent stays. Answered by [`Reply::Me`].
+    SetNotifications {
+        #[cfg_attr(test, ts(optional))]
+        do_not_disturb: Option<bool>,
+        #[cfg_attr(test, ts(optional))]
+        previews: Option<bool>,
+        #[cfg_attr(test, ts(optional))]
+        rooms: Option<NotifyLevel>,
+    },
+    /// Choose what is told of one conversation; absent means as of all. Answered by [`Reply::Room`].
+    NotifyRoom {
+        room: String,
+        #[cfg_attr(test, ts(optional))]
+        level: Option<NotifyLevel>,
+    },
     /// No copy of this profile runs any more, see [`Me::cloned`]; answered by [`Reply::Me`].
     SettleClone {},
     /// What this device keeps for others who are away; answered by [`Reply::Mailbox`].
@@ -531,20 +548,8 @@ pub struct Me {
     pub download_limit: u64,
     /// How many transfers are fetched at a time onto one disk.
     pub transfers_at_once: u32,
+    pub notifications: Notifications,
     pub relaying: Relaying,
-}
-
-/// Whether this device passes on sealed bytes between others that cannot dial each other, and how much of that at a time. It
-/// counts to the limits of speed as its own transfers do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Relaying {
-    pub on: bool,
-    /// Pairs of devices at a time.
-    pub most: u32,
-    /// Of these with any one device.
-    pub most_of_one: u32,
 }
 
 /// What a file of exported history is.

@@ -5,6 +5,8 @@
 mod choosing;
 #[path = "terminal/delivery.rs"]
 mod delivery;
+#[path = "terminal/notify.rs"]
+mod notify;
 #[path = "terminal/private.rs"]
 mod private;
 #[path = "terminal/queue.rs"]
@@ -451,7 +453,7 @@ fn peer(name: &str, online: bool) -> Value {
 fn room(name: &str, kind: &str) -> Value {
     json!({
         "id": format!("room-{name}"), "kind": kind, "name": name, "peer": null, "unread": 0, "mentions": 0,
-        "topic": "", "draft": "", "membership": "member", "role": null, "keepDays": null, "last": null, "forked": [],
+        "topic": "", "draft": "", "membership": "member", "role": null, "keepDays": null, "notify": null, "last": null, "forked": [],
         "read": null, "members": 2,
     })
 }

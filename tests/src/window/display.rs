@@ -5,6 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use x11rb::protocol::xproto::{ClientMessageEvent, ConnectionExt as _, EventMask, InputFocus};
+
 use crate::window::group::Group;
 
 /// A display of its own. Without a window manager: windows stand at its corner and get the keys they are given.
@@ -81,6 +83,71 @@ impl Display {
         self.xdotool(&["windowfocus", "--sync", &picker, "key", "slash", "sleep", "0.5", "key", "ctrl+a"]);
         self.xdotool(&["type", "--delay", "30", path]);
         self.xdotool(&["sleep", "0.3", "key", "Return"]);
+    }
+
+    /// Closes the program's window by its corner, as a person does.
+    ///
+    /// # Panics
+    /// When there is none on the screen.
+    pub fn close(&self) {
+        let window = self.main().expect("the window is on the screen");
+        let ask = || -> Result<(), Box<dyn std::error::Error>> {
+            let (display, _) = x11rb::connect(Some(&self.name))?;
+            let atom = |name: &str| {
+                Ok::<_, Box<dyn std::error::Error>>(
+                    display.intern_atom(false, name.as_bytes())?.reply()?.atom,
+                )
+            };
+            let data = [atom("WM_DELETE_WINDOW")?, x11rb::CURRENT_TIME, 0, 0, 0];
+            let event = ClientMessageEvent::new(32, window, atom("WM_PROTOCOLS")?, data);
+            display.send_event(false, window, EventMask::NO_EVENT, event)?.check()?;
+            Ok(())
+        };
+        ask().expect("the display takes messages");
+    }
+
+    /// Makes the program's window so large.
+    ///
+    /// # Panics
+    /// When there is none on the screen.
+    pub fn resize(&self, width: u32, height: u32) {
+        let window = self.main().expect("the window is on the screen").to_string();
+        self.xdotool(&["windowsize", &window, &width.to_string(), &height.to_string()]);
+    }
+
+    /// Lets the program's window have what is typed.
+    ///
+    /// # Panics
+    /// When there is none on the screen.
+    pub fn focus(&self) {
+        let window = self.main().expect("the window is on the screen").to_string();
+        self.xdotool(&["windowfocus", "--sync", &window]);
+    }
+
+    /// Takes what is typed away from the program's window.
+    ///
+    /// # Panics
+    /// When the display does not let us.
+    pub fn blur(&self) {
+        let ask = || -> Result<(), Box<dyn std::error::Error>> {
+            let (display, _) = x11rb::connect(Some(&self.name))?;
+            display.set_input_focus(InputFocus::NONE, x11rb::NONE, x11rb::CURRENT_TIME)?.check()?;
+            Ok(())
+        };
+        ask().expect("the display takes messages");
+    }
+
+    /// Whether the program's window is on the screen.
+    pub fn shows_window(&self) -> bool {
+        self.main().is_some()
+    }
+
+    /// The program's main window, if it can be seen.
+    fn main(&self) -> Option<u32> {
+        let words = ["search", "--onlyvisible", "--class", "lanyard-desktop"];
+        let found = self.command("xdotool").args(words).output();
+        let found = String::from_utf8(found.ok()?.stdout).ok()?;
+        found.lines().filter_map(|id| id.parse().ok()).next()
     }
 
     /// The newest visible window of the program that is not the main one.

@@ -1,7 +1,7 @@
 //! A program and all that it starts.
 
 use std::os::unix::process::CommandExt as _;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -15,6 +15,16 @@ impl Group {
     pub fn start(command: &mut Command) -> Group {
         let started = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         Group { child: started.unwrap_or_else(|error| panic!("{command:?} does not start: {error}")) }
+    }
+
+    /// Starts a program that is spoken to: its standard input is written by whoever takes it.
+    pub fn listening(command: &mut Command) -> Group {
+        let started = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        Group { child: started.unwrap_or_else(|error| panic!("{command:?} does not start: {error}")) }
+    }
+
+    pub fn input(&mut self) -> ChildStdin {
+        self.child.stdin.take().expect("it is taken once")
     }
 
     pub fn id(&self) -> u32 {

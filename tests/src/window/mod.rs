@@ -3,6 +3,7 @@
 //! Every window has a display of its own (Xvfb) and a WebDriver of its own, and may stand on a [`Host`]. All of it ends
 //! when the [`Window`] is dropped; by a panic, a picture of the display stays in `target/window-shots`.
 
+mod desktop;
 mod display;
 mod driver;
 mod group;
@@ -16,6 +17,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::hosts::{Host, built_beside};
+pub use crate::window::desktop::{Desktop, Notification};
 use crate::window::display::Display;
 use crate::window::driver::{Driver, Network};
 
@@ -27,6 +29,9 @@ pub struct Window {
     display: Display,
     driver: Driver,
     home: PathBuf,
+    /// What the program was started with, so that it can be started again.
+    words: Vec<String>,
+    bus: Option<String>,
     _own_home: Option<TempDir>,
 }
 
@@ -38,7 +43,17 @@ impl Window {
     pub async fn on(host: &Host) -> Window {
         let network = Network::Namespace(host.namespace_file());
         let driver = host.command(driver::PROGRAM);
-        Window::open(host.name(), host.folder().to_owned(), None, driver, network, &[]).await
+        Window::open(host.name(), Home::of(host), None, driver, network, &[]).await
+    }
+
+    /// As [`Window::on`], as a part of a desktop.
+    ///
+    /// # Panics
+    /// When it does not open.
+    pub async fn on_desktop(host: &Host, desktop: &Desktop) -> Window {
+        let network = Network::Namespace(host.namespace_file());
+        let driver = host.command(driver::PROGRAM);
+        Window::open(host.name(), Home::of(host), Some(desktop), driver, network, &[]).await
     }
 
     /// Opens the program on this machine, in a network that nobody else is in.
@@ -46,19 +61,28 @@ impl Window {
     /// # Panics
     /// When it does not open.
     pub async fn alone() -> Window {
+        Window::alone_on(None, &[]).await
+    }
+
+    /// As [`Window::alone`], as a part of a desktop, with more words on its command line.
+    ///
+    /// # Panics
+    /// When it does not open.
+    pub async fn alone_on(desktop: Option<&Desktop>, more: &[&str]) -> Window {
         let home = tempfile::tempdir().expect("a home folder");
         let mut driver = Command::new(driver::PROGRAM);
         driver.env("HOME", home.path());
         let port = driver::free_port().to_string();
-        let path = home.path().to_owned();
         let words = ["--port", &port, "--network", "alone", "--interface", "lo"];
-        Window::open("alone", path, Some(home), driver, Network::Own, &words).await
+        let words: Vec<&str> = words.into_iter().chain(more.iter().copied()).collect();
+        let home = Home { path: home.path().to_owned(), own: Some(home) };
+        Window::open("alone", home, desktop, driver, Network::Own, &words).await
     }
 
     async fn open(
         name: &str,
-        home: PathBuf,
-        own_home: Option<TempDir>,
+        home: Home,
+        desktop: Option<&Desktop>,
         mut driver: Command,
         network: Network,
         words: &[&str],
@@ -68,11 +92,33 @@ impl Window {
         // Settings of the desktop are nobody's here, and asking for them starts a bus.
         driver.env("GSETTINGS_BACKEND", "memory");
         driver.env_remove("WAYLAND_DISPLAY").env_remove("DBUS_SESSION_BUS_ADDRESS");
+        if let Some(desktop) = desktop {
+            driver.env("DBUS_SESSION_BUS_ADDRESS", desktop.address());
+        }
+        let Home { path: home, own: own_home } = home;
         let profile = home.join("profile").to_string_lossy().into_owned();
         let words: Vec<&str> = ["--profile", &profile].into_iter().chain(words.iter().copied()).collect();
         let driver = Driver::start(driver, network);
         let client = driver.session(&program(), &words).await;
-        Window { name: name.to_owned(), client, display, driver, home, _own_home: own_home }
+        let words = words.into_iter().map(str::to_owned).collect();
+        let bus = desktop.map(|desktop| desktop.address().to_owned());
+        Window { name: name.to_owned(), client, display, driver, home, words, bus, _own_home: own_home }
+    }
+
+    /// Starts the program once more as it was started, with more words, and waits for that start to end. How it ended.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub async fn start_again(&self, more: &[&str]) -> std::process::ExitStatus {
+        let mut again = tokio::process::Command::new(program());
+        again.args(&self.words).args(more).current_dir(&self.home).env("HOME", &self.home);
+        again.env("DISPLAY", self.display.name()).env("NO_AT_BRIDGE", "1").env("GSETTINGS_BACKEND", "memory");
+        again.env_remove("WAYLAND_DISPLAY").env_remove("DBUS_SESSION_BUS_ADDRESS").kill_on_drop(true);
+        if let Some(bus) = &self.bus {
+            again.env("DBUS_SESSION_BUS_ADDRESS", bus);
+        }
+        let ended = tokio::time::timeout(PATIENCE, again.status()).await;
+        ended.expect("a second start ends at once").expect("the program starts")
     }
 
     /// The home folder of whoever runs it.
@@ -206,6 +252,19 @@ impl Window {
     /// Whether the program runs.
     pub fn runs(&self) -> bool {
         self.driver.program(&program()).is_some()
+    }
+}
+
+/// The home folder of whoever runs a window.
+struct Home {
+    path: PathBuf,
+    /// Where it goes with the window.
+    own: Option<TempDir>,
+}
+
+impl Home {
+    fn of(host: &Host) -> Home {
+        Home { path: host.folder().to_owned(), own: None }
     }
 }
 

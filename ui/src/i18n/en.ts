@@ -1,3 +1,4 @@
+import { enDesktop } from './en.desktop';
 import { plural } from './plural';
 
 const numbers = new Intl.NumberFormat('en');
@@ -6,6 +7,7 @@ const one = (count: number, single: string, many: string) => plural('en', count,
 
 /** The English texts; every other language has this shape, and the compiler holds it to it. */
 export const en = {
+  ...enDesktop,
   accept: 'Accept',
   acceptInto: 'Save to…',
   acceptSize: (size: string) => `Accept ${size}`,
@@ -237,8 +239,6 @@ export const en = {
     people === 1
       ? one(entries, `1 message (${size}) is kept for 1 person.`, `${entries} messages (${size}) are kept for 1 person.`)
       : `${entries} messages (${size}) are kept for ${people} people.`,
-  holdOff: 'Off',
-  holdOn: 'On',
   hours: (count: number) => one(count, '1 hour', `${count} hours`),
   invite: 'Invite',
   inviteBy: (name: string, until: string) => `By ${name}, until ${until}`,
@@ -280,9 +280,6 @@ export const en = {
   linkDeceives: 'It leads elsewhere than it says',
   linkDeceivesHelp: (text: string) => `It is written as “${text}”, but leads somewhere else. Open it only if you know why.`,
   linkHelp: (name: string) => `Let ${name} scan this code or paste your link; and paste the link that is shown to ${name} here.`,
-  linkHost: (host: string) => `It leads to ${host}`,
-  linkOpen: 'Open in browser',
-  linkTitle: 'Open this link?',
   listFailed: 'This could not be read.',
   listLoading: 'Loading…',
   loadingOlder: 'Loading older messages…',
@@ -389,8 +386,6 @@ export const en = {
   relay: 'Pass on between others',
   relayHelp: (most: number, ofOne: number) =>
     `When a firewall keeps two devices apart, this one carries sealed bytes between them, which it cannot read: for ${most} pairs at a time, ${ofOne} of one device, within the limits of speed.`,
-  relayOff: 'Off',
-  relayOn: 'On',
   remove: 'Remove',
   removeConfirm: (name: string) => `Remove ${name} from this room?`,
   removeConfirmHelp:
@@ -532,6 +527,8 @@ export const en = {
     failed: 'Failed',
   },
   stateVerified: 'Verified',
+  switchOff: 'Off',
+  switchOn: 'On',
   system: 'System',
   theirLink: (name: string) => `Link of ${name}`,
   theme: 'Theme',

@@ -84,6 +84,7 @@ export const zhCNErrors: Sentences = {
   'Several shared folders begin with “{wanted}”: write more of the id.': '有多个共享文件夹以“{wanted}”开头，请输入更长的 ID。',
   'Several transfers begin with “{wanted}”: write more of the id.': '有多个传输以“{wanted}”开头，请输入更长的 ID。',
   'The clipboard cannot be read: {error}. Drop the files on the window.': '无法读取剪贴板：{error}。请将文件拖到窗口中。',
+  'The choice could not be kept in {file}: {error}.': '无法将此选择保存到 {file}：{error}。',
   'The connection to {other} was lost; trying again. ({noted})': '与 {other} 的连接已断开，正在重试。（{noted}）',
   'The database {path} is damaged: {reason}. Restore it from a backup, or move it away to begin with an empty history.':
     '数据库 {path} 已损坏：{reason}。请从备份恢复，或将其移走，从空的历史记录开始。',
@@ -159,6 +160,7 @@ export const zhCNErrors: Sentences = {
   'This message was taken back.': '此消息已被删除。',
   'This profile is also running on another machine. Others cannot tell the two apart: end one of them, and let it begin with a profile of its own.':
     '此配置也在另一台设备上运行，其他人无法区分两者。请停用其中一个，让它使用自己的新配置。',
+  'This system did not keep the choice to start at login: {error}.': '系统未能保存“登录时启动”的选择：{error}。',
   'This room has 64 invites that hold: let some hold no longer first.': '此房间已有 64 个有效邀请，请先撤销一些。',
   'This room has no invite “{wanted}” that holds.': '此房间没有有效的邀请“{wanted}”。',
   'This room has no such invite.': '此房间没有这个邀请。',

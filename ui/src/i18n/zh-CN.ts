@@ -1,9 +1,11 @@
 import type { Catalogue } from './en';
+import { zhCNDesktop } from './zh-CN.desktop';
 
 const numbers = new Intl.NumberFormat('zh-CN');
 const number = (value: number) => numbers.format(value);
 
 export const zhCN: Catalogue = {
+  ...zhCNDesktop,
   accept: '接收',
   acceptInto: '保存到…',
   acceptSize: (size) => `接收 ${size}`,
@@ -235,8 +237,6 @@ export const zhCN: Catalogue = {
   holdHelp: '两人私聊而其中一人不在时，本机会替其保管加密消息，直到对方回来，最多三十天。本机无法读取内容，但能看到谁写给谁。',
   holdNothing: '目前没有保管任何消息。',
   holdNow: (entries, size, people) => `正在为 ${people} 人保管 ${entries} 条消息（${size}）。`,
-  holdOff: '关闭',
-  holdOn: '开启',
   hours: (count) => `${count} 小时`,
   invite: '邀请',
   inviteBy: (name, until) => `由 ${name} 创建，有效至 ${until}`,
@@ -277,9 +277,6 @@ export const zhCN: Catalogue = {
   linkDeceives: '它指向的地址与所写的不同',
   linkDeceivesHelp: (text) => `它写作“${text}”，实际却指向别处。确知原因时再打开。`,
   linkHelp: (name) => `请让 ${name} 扫描此二维码或粘贴你的链接，并在这里粘贴 ${name} 那边显示的链接。`,
-  linkHost: (host) => `它指向 ${host}`,
-  linkOpen: '在浏览器中打开',
-  linkTitle: '打开此链接？',
   listFailed: '无法读取。',
   listLoading: '正在加载…',
   loadingOlder: '正在加载更早的消息…',
@@ -385,8 +382,6 @@ export const zhCN: Catalogue = {
   refusedTitle: '邀请被拒绝',
   relay: '为他人转发',
   relayHelp: (most, ofOne) => `当防火墙使两台设备无法相连时，本机替它们传递加密数据，自己无法读取：同时最多 ${most} 对，每台设备最多 ${ofOne} 对，并受速度限制约束。`,
-  relayOff: '关闭',
-  relayOn: '开启',
   remove: '移除',
   removeConfirm: (name) => `将 ${name} 移出此房间？`,
   removeConfirmHelp: '房间会更换密钥，此后写下的内容对其关闭。所有有效的邀请随之失效。对方此前读过的内容仍会保有。',
@@ -527,6 +522,8 @@ export const zhCN: Catalogue = {
     failed: '失败',
   },
   stateVerified: '已校验',
+  switchOff: '关闭',
+  switchOn: '开启',
   system: '跟随系统',
   theirLink: (name) => `${name} 的链接`,
   theme: '主题',

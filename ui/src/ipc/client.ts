@@ -7,6 +7,22 @@ export type DropSignal =
   | { kind: 'failed'; error: ApiError };
 
 export type PreviewKind = 'picture' | 'text';
+/** Something that was asked for outside of the window. */
+export type Opening =
+  | { kind: 'room'; room: string }
+  | { kind: 'person'; peer: string }
+  | { kind: 'link'; link: string }
+  | { kind: 'files'; handles: FileHandle[] }
+  | { kind: 'failed'; error: ApiError };
+
+/** How the program behaves on this desktop. */
+export interface Desktop {
+  /** Whether there is a tray that shows the program. */
+  tray: boolean;
+  closeToTray: boolean;
+  /** Absent where the system starts no programs by itself. */
+  startAtLogin: boolean | null;
+}
 
 export type Unsubscribe = () => void;
 
@@ -30,6 +46,15 @@ export interface Backend {
   openLink(url: string): Promise<void>;
   /** The bytes of the one file of a received transfer: of a picture all, of a text the beginning. Rejects with an `ApiError`. */
   preview(transfer: string, shown: PreviewKind): Promise<ArrayBuffer>;
+  /** Says that there is something to open; `takeOpenings` tells what, each once. */
+  onOpening(onOpening: () => void): Promise<Unsubscribe>;
+  takeOpenings(): Promise<Opening[]>;
+  /** The conversation that is open, so that nothing is told of it while a person has it before them. */
+  lookAt(room: string | null): Promise<void>;
+  /** The language of what is said outside of the window, by its tag. */
+  speak(language: string): Promise<void>;
+  desktop(): Promise<Desktop>;
+  setDesktop(choice: Partial<Omit<Desktop, 'tray'>>): Promise<Desktop>;
 }
 
 /** Calls and unpacks the one kind of reply that the command has. */

@@ -19,6 +19,7 @@ export const ME: Me = {
   downloadLimit: 0,
   transfersAtOnce: 3,
   relaying: { on: true, most: 8, mostOfOne: 4 },
+  notifications: { doNotDisturb: false, previews: true, rooms: 'all' },
 };
 
 const FACES = ['🦊', '🐙', '🦉', '🐢', '🐝', '🐳', '🦄', '🐸', '🦋', '🐨', '🐯'];
@@ -75,6 +76,7 @@ export function newRoom(part: Partial<Room> & Pick<Room, 'kind' | 'name'>): Room
     membership: 'member',
     role: null,
     keepDays: null,
+    notify: null,
     last: null,
     read: null,
     members: 1,

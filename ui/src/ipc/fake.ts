@@ -1,6 +1,7 @@
-import type { Backend, DropSignal, PreviewKind } from './client';
+import type { Backend, Desktop, DropSignal, Opening, PreviewKind } from './client';
 import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Transfer } from './contract';
 import { crowd } from './fake-crowd';
+import { FakeDesktop } from './fake-desktop';
 import { FakeFiles, handle, nameOf, painted, remember } from './fake-files';
 import { FakeLog, heldBy } from './fake-log';
 import { FakeRooms } from './fake-rooms';
@@ -36,6 +37,7 @@ export class FakeBackend implements Backend {
   readonly files: FakeFiles;
   readonly shares: FakeShares;
   readonly trust: FakeTrust;
+  readonly outside = new FakeDesktop();
   /** What was asked for, for tests. */
   readonly calls: Command[] = [];
   readonly opened: string[] = [];
@@ -155,6 +157,30 @@ export class FakeBackend implements Backend {
     if (bytes) return bytes;
     if (shown === 'text') throw { code: 'not-found', message: 'The file is no longer where it was received, or was changed.' } satisfies ApiError;
     return painted();
+  }
+
+  async onOpening(onOpening: () => void): Promise<() => void> {
+    return this.outside.listen(onOpening);
+  }
+
+  async takeOpenings(): Promise<Opening[]> {
+    return this.outside.take();
+  }
+
+  async lookAt(room: string | null): Promise<void> {
+    this.outside.looked = room;
+  }
+
+  async speak(language: string): Promise<void> {
+    this.outside.spoken = language;
+  }
+
+  async desktop(): Promise<Desktop> {
+    return this.outside.state;
+  }
+
+  async setDesktop(choice: Partial<Desktop>): Promise<Desktop> {
+    return this.outside.choose(choice);
   }
 
   /** As the shell would tell it: what was dropped is known from then on. */
@@ -329,6 +355,12 @@ export class FakeBackend implements Backend {
         return { reply: 'directory', value: rooms.directory };
       case 'keep-room':
         return { reply: 'room', value: this.changeRoom(command.params.room, { keepDays: command.params.days ?? null }) };
+      case 'notify-room':
+        return { reply: 'room', value: this.changeRoom(command.params.room, { notify: command.params.level ?? null }) };
+      case 'set-notifications':
+        scene.me.notifications = { ...scene.me.notifications, ...command.params };
+        this.emit({ event: 'me-changed', me: scene.me });
+        return { reply: 'me', value: scene.me };
       case 'mark-read':
         return this.markRead(command.params.room, command.params.cursor);
       case 'admit':

@@ -190,7 +190,7 @@ transfersAtOnce?: number,
 /**
  * Pass on sealed bytes between devices that cannot dial each other. Off, what is passed on now ends, too.
  */
-relay?: boolean, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } };
+relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } };
 
 export type ComparedEmoji = {
 /**
@@ -473,7 +473,7 @@ downloadLimit: number,
 /**
  * How many transfers are fetched at a time onto one disk.
  */
-transfersAtOnce: number, relaying: Relaying, };
+transfersAtOnce: number, notifications: Notifications, relaying: Relaying, };
 
 /**
  * Somebody who takes part in a room.
@@ -594,6 +594,28 @@ name: string | null,
 text: string, };
 
 export type NoteKind = "created" | "topic" | "added" | "joined" | "removed" | "left" | "promoted" | "demoted" | "keys-renewed" | "forked";
+
+/**
+ * What a person chose for all conversations.
+ */
+export type Notifications = {
+/**
+ * Nothing is told until it is switched off again.
+ */
+doNotDisturb: boolean,
+/**
+ * Notifications show what was written, and not only by whom.
+ */
+previews: boolean,
+/**
+ * Of rooms without a level of their own. All is told of direct conversations without one.
+ */
+rooms: NotifyLevel, };
+
+/**
+ * What is told of a conversation.
+ */
+export type NotifyLevel = "all" | "mentions" | "none";
 
 export type Page = {
 /**
@@ -738,6 +760,10 @@ role: Role | null,
  * For how many days this room's history is kept, where it differs from the settings.
  */
 keepDays: number | null,
+/**
+ * What is told of it, where that differs from the settings.
+ */
+notify: NotifyLevel | null,
 /**
  * The newest message, if there is one.
  */

@@ -26,5 +26,11 @@ export function tauriBackend(): Backend {
     openFile: (transfer) => invoke('open_file', { transfer }),
     openLink: (url) => invoke('open_link', { url }),
     preview: (transfer, shown) => invoke('preview', { transfer, shown }),
+    onOpening: (onOpening) => listen('opening', onOpening),
+    takeOpenings: () => invoke('take_openings'),
+    lookAt: (room) => invoke('look_at', { room }),
+    speak: (language) => invoke('speak', { language }),
+    desktop: () => invoke('desktop'),
+    setDesktop: (choice) => invoke('set_desktop', { choice }),
   };
 }

@@ -1,5 +1,5 @@
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
-import type { Command, Event, Files, Invite, ListedRoom, Member, Message, Role, Room } from '../ipc/contract';
+import type { Command, Event, Files, Invite, ListedRoom, Member, Message, NotifyLevel, Role, Room } from '../ipc/contract';
 import { Latest, type Requests } from './requests';
 
 /** How every invite begins. */
@@ -126,6 +126,10 @@ export class Rooms {
 
   keep(room: string, days: number | null): Promise<void> {
     return this.changeTo({ method: 'keep-room', params: { room, ...(days === null ? {} : { days }) } });
+  }
+
+  notify(room: string, level: NotifyLevel | null): Promise<void> {
+    return this.changeTo({ method: 'notify-room', params: { room, ...(level === null ? {} : { level }) } });
   }
 
   renewKeys(room: string): Promise<void> {

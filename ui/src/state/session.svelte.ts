@@ -220,6 +220,11 @@ export class Session {
     return me !== undefined;
   }
 
+  async chooseNotifications(params: Extract<Command, { method: 'set-notifications' }>['params']): Promise<void> {
+    const me = await this.requests.ask({ method: 'set-notifications', params }, 'me');
+    if (me) this.world.me = me;
+  }
+
   addPeer(address: string): Promise<boolean> {
     return this.requests.done({ method: 'add-peer', params: { address } });
   }

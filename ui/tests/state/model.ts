@@ -50,6 +50,12 @@ export class Model implements Backend {
   openFile = async () => undefined;
   openLink = async () => undefined;
   preview = () => Promise.reject(new Error('nothing is shown here'));
+  onOpening = async () => () => undefined;
+  takeOpenings = async () => [];
+  lookAt = async () => undefined;
+  speak = async () => undefined;
+  desktop = () => Promise.reject(new Error('there is no desktop here'));
+  setDesktop = () => Promise.reject(new Error('there is no desktop here'));
 
   /** Somebody says something; where `place` is less than the end, it arrives late. */
   add(place: number, mine = false, text = 'said', told = true): Message {

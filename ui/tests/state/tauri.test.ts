@@ -29,6 +29,11 @@ test('every wish of the window is one command of the shell', async () => {
   await backend.openFile('t1');
   await backend.openLink('https://a.lan/');
   await backend.preview('t1', 'picture');
+  await backend.takeOpenings();
+  await backend.lookAt('r');
+  await backend.speak('zh-CN');
+  await backend.desktop();
+  await backend.setDesktop({ closeToTray: false });
   expect(asked).toEqual([
     ['call', { command: say }],
     ['pick_files', { folders: true }],
@@ -39,6 +44,11 @@ test('every wish of the window is one command of the shell', async () => {
     ['open_file', { transfer: 't1' }],
     ['open_link', { url: 'https://a.lan/' }],
     ['preview', { transfer: 't1', shown: 'picture' }],
+    ['take_openings', {}],
+    ['look_at', { room: 'r' }],
+    ['speak', { language: 'zh-CN' }],
+    ['desktop', {}],
+    ['set_desktop', { choice: { closeToTray: false } }],
   ]);
 });
 

@@ -82,3 +82,16 @@ impl DroppedReason {
         }
     }
 }
+
+/// Whether this device passes on sealed bytes between others that cannot dial each other, and how much of that at a time. It
+/// counts to the limits of speed as its own transfers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct Relaying {
+    pub on: bool,
+    /// Pairs of devices at a time.
+    pub most: u32,
+    /// Of these with any one device.
+    pub most_of_one: u32,
+}

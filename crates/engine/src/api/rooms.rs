@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::NotifyLevel;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +27,8 @@ pub struct Room {
     pub role: Option<Role>,
     /// For how many days this room's history is kept, where it differs from the settings.
     pub keep_days: Option<u32>,
+    /// What is told of it, where that differs from the settings.
+    pub notify: Option<NotifyLevel>,
     /// The newest message, if there is one.
     pub last: Option<Message>,
     /// The [`Message::cursor`] up to which all was seen.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::present::Presented;
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply, Saying};
 
 /// The longest request; a message is 16 times smaller.
@@ -16,6 +17,7 @@ pub(super) const ANSWER_LINE: usize = 64 << 20;
 pub(super) enum Ask {
     Subscribe,
     Shutdown,
+    Present(Presented),
     Command(Command),
 }
 
@@ -87,6 +89,9 @@ pub(super) fn parse_request(line: &str) -> Result<Asked, Refusal> {
     let ask = match request.method.as_str() {
         "subscribe" => Ask::Subscribe,
         "shutdown" => Ask::Shutdown,
+        "present" => serde_json::from_value(request.params.unwrap_or_default())
+            .map(Ask::Present)
+            .map_err(|error| refuse(INVALID_PARAMS, format!("present: {error}")))?,
         _ => {
             parse_command(request.method, request.params).map_err(|(code, message)| refuse(code, message))?
         }
@@ -134,6 +139,11 @@ pub(super) fn request(id: u64, command: &Command) -> Result<String, serde_json::
 /// The line that asks for a method without params that is no command.
 pub(super) fn bare_request(id: u64, method: &str) -> String {
     json!({ "jsonrpc": "2.0", "id": id, "method": method }).to_string()
+}
+
+/// The line that asks for the window.
+pub(super) fn present_request(id: u64, presented: &Presented) -> String {
+    json!({ "jsonrpc": "2.0", "id": id, "method": "present", "params": presented }).to_string()
 }
 
 /// Understands a line of a node's. `None` for what only a newer version means something by.

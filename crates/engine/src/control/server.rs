@@ -9,13 +9,15 @@ use interprocess::local_socket::ListenerOptions;
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
 use serde_json::Value;
 use tokio::io::{AsyncWriteExt as _, WriteHalf};
+use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 use tokio_util::sync::CancellationToken;
 
 use super::address::Address;
+use super::present::Presented;
 use super::rpc::{self, Ask, Problem};
-use crate::api::{Event, Reply};
+use crate::api::{ApiError, ErrorCode, Event, Reply};
 use crate::engine::{Events, Handle};
 
 /// A control socket that is open. Dropping it closes the socket and all connections at once.
@@ -30,9 +32,28 @@ pub struct Server {
 /// # Errors
 /// When the socket cannot be made.
 pub fn serve(profile: &Path, handle: Handle) -> io::Result<Server> {
+    open(profile, Served { handle, window: None })
+}
+
+/// As [`serve`], for a node with a window, which is told when somebody asks for it.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_window(profile: &Path, handle: Handle, window: mpsc::Sender<Presented>) -> io::Result<Server> {
+    open(profile, Served { handle, window: Some(window) })
+}
+
+/// What connections reach.
+#[derive(Clone)]
+struct Served {
+    handle: Handle,
+    window: Option<mpsc::Sender<Presented>>,
+}
+
+fn open(profile: &Path, served: Served) -> io::Result<Server> {
     let listener = listen(&Address::of(profile)?)?;
     let stop = CancellationToken::new();
-    let accepting = tokio::spawn(accept(listener, handle, stop.clone()));
+    let accepting = tokio::spawn(accept(listener, served, stop.clone()));
     Ok(Server { accepting, stop })
 }
 
@@ -71,7 +92,7 @@ fn listen(address: &Address) -> io::Result<Listener> {
     options()?.create_tokio()
 }
 
-async fn accept(listener: Listener, handle: Handle, stop: CancellationToken) {
+async fn accept(listener: Listener, served: Served, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -79,7 +100,7 @@ async fn accept(listener: Listener, handle: Handle, stop: CancellationToken) {
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok(stream) if connections.len() < CONNECTIONS => {
-                    connections.spawn(converse(stream, handle.clone()));
+                    connections.spawn(converse(stream, served.clone()));
                 }
                 Ok(stream) => {
                     connections.spawn(turn_away(stream));
@@ -102,15 +123,15 @@ async fn turn_away(stream: Stream) {
     let _ = tokio::time::timeout(LAST_WORDS, write(&mut send, &rpc::problem(&Value::Null, &full))).await;
 }
 
-async fn converse(stream: Stream, handle: Handle) {
-    if let Err(error) = answer_lines(stream, &handle).await {
+async fn converse(stream: Stream, served: Served) {
+    if let Err(error) = answer_lines(stream, &served).await {
         tracing::debug!(%error, "a program left the control socket");
     }
 }
 
 /// One client. Everything is written from here, so a client that does not read only ever stops this task: its events
 /// wait in the broadcast's ring until they are overwritten, and then it is told that it lagged.
-async fn answer_lines(stream: Stream, handle: &Handle) -> io::Result<()> {
+async fn answer_lines(stream: Stream, served: &Served) -> io::Result<()> {
     let (receive, mut send) = tokio::io::split(stream);
     let mut lines = FramedRead::new(receive, LinesCodec::new_with_max_length(rpc::REQUEST_LINE));
     let mut events = None;
@@ -121,14 +142,14 @@ async fn answer_lines(stream: Stream, handle: &Handle) -> io::Result<()> {
             event = next_event(&mut events) => write(&mut send, &rpc::notification(&event)).await?,
             line = lines.next() => match line {
                 None => return Ok(()),
-                Some(Ok(line)) => answer_line(&line, handle, &mut events, &mut send).await?,
+                Some(Ok(line)) => answer_line(&line, served, &mut events, &mut send).await?,
                 Some(Err(LinesCodecError::Io(error))) => return Err(error),
                 Some(Err(LinesCodecError::MaxLineLengthExceeded)) => {
                     let long = Problem::new(-32600, "This line is longer than 1 MiB.");
                     return write(&mut send, &rpc::problem(&Value::Null, &long)).await;
                 }
             },
-            () = handle.requests.closed() => return Ok(()),
+            () = served.handle.requests.closed() => return Ok(()),
         }
     }
 }
@@ -144,7 +165,7 @@ async fn next_event(events: &mut Option<Events>) -> Event {
 
 async fn answer_line(
     line: &str,
-    handle: &Handle,
+    served: &Served,
     events: &mut Option<Events>,
     send: &mut WriteHalf<Stream>,
 ) -> io::Result<()> {
@@ -155,6 +176,7 @@ async fn answer_line(
             return write(send, &rpc::problem(&id, &refusal.error)).await;
         }
     };
+    let handle = &served.handle;
     let result = match asked.ask {
         Ask::Subscribe => {
             events.get_or_insert_with(|| handle.subscribe());
@@ -164,12 +186,19 @@ async fn answer_line(
             handle.shutdown().await;
             Ok(Reply::Done)
         }
+        Ask::Present(presented) => show(served.window.as_ref(), presented),
         Ask::Command(command) => handle.call(command).await,
     };
     match asked.id {
         Some(id) => write(send, &rpc::answer(&id, result)).await,
         None => Ok(()),
     }
+}
+
+/// A window that already has much to open is at the front anyway.
+fn show(window: Option<&mpsc::Sender<Presented>>, presented: Presented) -> Result<Reply, ApiError> {
+    let shown = window.is_some_and(|window| window.try_send(presented).is_ok());
+    shown.then_some(Reply::Done).ok_or_else(|| ApiError::new(ErrorCode::NotFound, "This node has no window."))
 }
 
 async fn write(send: &mut WriteHalf<Stream>, line: &str) -> io::Result<()> {

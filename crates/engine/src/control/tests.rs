@@ -11,7 +11,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::address::Address;
-use super::{Client, Server, serve};
+use super::{Client, Presented, Server, present, serve, serve_window};
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
 use crate::engine::Handle;
 use crate::engine::handle::Request;
@@ -209,6 +209,24 @@ async fn a_client_that_does_not_read_is_told_that_it_lagged_and_holds_nobody_up(
             break assert!(event["missed"].as_u64().unwrap() > 0);
         }
     }
+}
+
+#[tokio::test]
+async fn a_second_start_hands_what_it_was_to_open_to_the_window_if_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let wanted = Presented { links: vec!["lanyard:v1:inv:abc".into()], paths: vec!["/srv/Pläne".into()] };
+    assert!(!present(folder.path(), &wanted).await, "there is no node");
+    let node = FakeNode::start(16);
+    assert!(!present(node.profile.path(), &wanted).await, "the node has no window");
+    let (window, mut told) = mpsc::channel(1);
+    let _server = serve_window(folder.path(), node.handle.clone(), window).unwrap();
+    assert!(present(folder.path(), &wanted).await);
+    assert_eq!(told.recv().await, Some(wanted.clone()));
+    drop(told);
+    assert!(!present(folder.path(), &wanted).await, "the window is gone");
+    let mut raw = node.raw().await;
+    raw.write(r#"{"jsonrpc":"2.0","id":1,"method":"present","params":{"files":[]}}"#).await;
+    assert_eq!(raw.read().await["error"]["code"], -32602);
 }
 
 #[tokio::test]

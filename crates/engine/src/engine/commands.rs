@@ -223,6 +223,9 @@ impl Run {
             shared @ (Command::Share { .. } | Command::Unshare { .. } | Command::SetShare { .. }) => {
                 self.change_shares(shared).await
             }
+            told @ (Command::SetNotifications { .. } | Command::NotifyRoom { .. }) => {
+                self.choose_notifications(told).await
+            }
             Command::Directory {} => Ok(Outcome::Now(Reply::Directory(self.directory()))),
         }
     }

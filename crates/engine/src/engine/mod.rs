@@ -26,6 +26,7 @@ mod mailbox;
 mod messages;
 mod naming;
 mod news;
+mod notifications;
 mod offers;
 mod opening;
 mod private;

@@ -244,6 +244,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
     let mut rooms = BTreeMap::new();
     let me = identity.peer_id();
     let kept: BTreeMap<_, _> = store.kept().await?.into_iter().collect();
+    let levels = store.notify_levels().await?;
     for room in &loaded.rooms {
         let id = room.record.id;
         let view = RoomView {
@@ -254,6 +255,7 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
             draft: store.draft(id).await?,
             sent: sent(store, room, me).await?,
             keep_days: kept.get(&id).copied(),
+            notify: levels.get(&id).copied(),
             judging: Judging::default(),
         };
         rooms.insert(id, view);
@@ -273,7 +275,13 @@ async fn load_view(store: &Store, loaded: &Loaded, identity: &Identity) -> Resul
             view.insert(TransferView { note, told: Some(record.state), ..TransferView::default() });
         }
     }
-    Ok(View { began: store.newest_arrival().await?, rooms, transfers, queue_changed: false })
+    Ok(View {
+        began: store.newest_arrival().await?,
+        rooms,
+        transfers,
+        queue_changed: false,
+        notifications: store.notifications().await?,
+    })
 }
 
 /// The newest messages of this device, of all its logs in a room, and how many hold them: of what was delivered before,

@@ -7,6 +7,7 @@ mod delivered;
 mod facts;
 mod mailbox;
 mod messages;
+mod notifications;
 mod pasted;
 mod private;
 mod queue;

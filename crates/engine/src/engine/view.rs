@@ -11,8 +11,8 @@ use lanyard_proto::transfer::{Part, Receipt, TransferState as NodeState};
 use lanyard_proto::wire::codec::DecodeError;
 
 use crate::api::{
-    Dropped, DroppedReason, Interface, ListedRoom, Me, Network, Peer, Platform, Receiver, Room, RoomKind,
-    Snapshot, Transfer, TransferDirection, TransferState,
+    Dropped, DroppedReason, Interface, ListedRoom, Me, Network, Notifications, NotifyLevel, Peer, Platform,
+    Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState,
 };
 use crate::config::Multicast;
 use crate::engine::private::{api_role, membership};
@@ -29,6 +29,7 @@ pub struct View {
     pub transfers: BTreeMap<TransferId, TransferView>,
     /// Whether places in the queue may be others than were told.
     pub queue_changed: bool,
+    pub notifications: Notifications,
 }
 
 #[derive(Default)]
@@ -44,6 +45,8 @@ pub struct RoomView {
     pub sent: VecDeque<Sent>,
     /// For how many days history is kept; as the settings say if absent.
     pub keep_days: Option<u32>,
+    /// What is told of it; as the settings say if absent.
+    pub notify: Option<NotifyLevel>,
     pub judging: Judging,
 }
 
@@ -133,6 +136,7 @@ impl Run {
             download_limit: self.download_limit(),
             transfers_at_once: self.transfers_at_once(),
             relaying: self.relaying(),
+            notifications: self.view.notifications,
         }
     }
 
@@ -237,6 +241,7 @@ impl Run {
             membership: membership(held),
             role: held.role(self.node.me()).map(api_role),
             keep_days: view.and_then(|view| view.keep_days),
+            notify: view.and_then(|view| view.notify),
             last: view.and_then(|view| view.last.as_ref()).and_then(|last| self.message(id, last)),
             read: view.and_then(|view| view.read).map(|read| read.to_string()),
             members: 1 + u32::try_from(held.members().len()).unwrap_or(u32::MAX),

@@ -21,6 +21,7 @@ mod load;
 mod mailbox;
 mod meaning;
 mod messages;
+mod notifications;
 mod offers;
 mod private;
 pub mod profile;

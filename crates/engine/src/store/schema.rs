@@ -111,6 +111,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("trust.sql"),
     include_str!("clock.sql"),
     include_str!("topics.sql"),
+    include_str!("notifications.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

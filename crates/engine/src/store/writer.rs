@@ -13,8 +13,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::StoreError;
 use super::{
     Acquaintance, Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote,
-    judging, meaning, prune, records, schema, shares, trust,
+    judging, meaning, notifications, prune, records, schema, shares, trust,
 };
+use crate::api::{Notifications, NotifyLevel};
 
 /// Something to be written.
 pub(super) enum Write {
@@ -31,6 +32,8 @@ pub(super) enum Write {
     Share(SharedFolder),
     Unshare(ShareId),
     Acquaintance(Acquaintance),
+    Notifications(Notifications),
+    Notify(RoomId, Option<NotifyLevel>),
     /// By whose word others' messages are taken back, from which delete on, and whom to tell what came of it.
     Judge(RoomId, Arc<BTreeSet<PeerId>>, Option<(PeerId, EntryId)>, oneshot::Sender<Judged>),
 }
@@ -152,6 +155,8 @@ impl Thread {
                 Write::Share(share) => shares::write(&transaction, &share)?,
                 Write::Unshare(share) => shares::remove(&transaction, share)?,
                 Write::Acquaintance(known) => trust::write(&transaction, &known)?,
+                Write::Notifications(chosen) => notifications::write(&transaction, chosen)?,
+                Write::Notify(room, level) => notifications::notify(&transaction, room, level)?,
                 Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
                 Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
                 Write::Judge(room, moderators, after, told) => {
@@ -229,9 +234,12 @@ fn durability_of(write: &Write) -> Durability {
         Write::Records(records, _) => {
             records.iter().map(durability_of_record).max().unwrap_or(Durability::ProgramEnd)
         }
-        Write::Settings(_) | Write::Share(_) | Write::Unshare(_) | Write::Acquaintance(_) => {
-            Durability::PowerLoss
-        }
+        Write::Settings(_)
+        | Write::Share(_)
+        | Write::Unshare(_)
+        | Write::Acquaintance(_)
+        | Write::Notifications(_)
+        | Write::Notify(..) => Durability::PowerLoss,
         Write::ReadMark(..)
         | Write::Note(..)
         | Write::Keep(..)

@@ -121,6 +121,7 @@ fn limits_are_shown_and_chosen_as_people_write_them() {
                 "named": true, "historyDays": 0, "historyBytes": 0, "cloned": null, "holdForOthers": true,
                 "holdBytes": 0, "uploadLimit": up, "downloadLimit": 0, "transfersAtOnce": at_once,
                 "relaying": { "on": relays, "most": 8, "mostOfOne": 4 },
+                "notifications": { "doNotDisturb": false, "previews": true, "rooms": "all" },
             })
         };
         match method {

@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod notify;
 mod rooms;
 mod transfers;
 mod trust;
@@ -10,6 +11,7 @@ use crate::text;
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
 
+pub use notify::Notify;
 pub use rooms::{MemberRole, Retention, RoomVerb};
 pub use transfers::{Accepting, Get, Limits};
 
@@ -271,6 +273,11 @@ pub enum Verb {
     Verify(Verify),
     Block(Block),
     Unblock(Unblock),
+    /// What the window tells of while one looks elsewhere.
+    #[command(
+        after_help = "Examples:\n  lanyard notify --do-not-disturb on\n  lanyard notify '#build' mentions"
+    )]
+    Notify(Notify),
 }
 
 #[derive(Debug, ClapArgs)]

@@ -7,6 +7,7 @@ mod history;
 mod judging;
 mod mailbox;
 mod meaning;
+mod notifications;
 mod opening;
 mod private;
 mod pruning;
@@ -98,6 +99,8 @@ impl Home {
                  DROP INDEX peer_blocked;
                  ALTER TABLE transfer DROP COLUMN share;
                  ALTER TABLE transfer DROP COLUMN share_to;
+                 DROP TABLE notification;
+                 DROP TABLE room_notification;
                  PRAGMA user_version = 8",
                 i32::from(renewed)
             ))

@@ -8,6 +8,7 @@ mod files;
 mod following;
 mod history;
 mod log;
+mod notify;
 mod peers;
 mod private;
 mod queue;
@@ -104,6 +105,7 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Verify(words) => trust::verify(node, out, words).await,
         Verb::Block(words) => trust::block(node, out, words).await,
         Verb::Unblock(words) => trust::unblock(node, out, words).await,
+        Verb::Notify(wanted) => notify::run(node, out, wanted).await,
     }
 }
 
