@@ -138,6 +138,7 @@ pub(crate) mod tests {
             direction,
             from: "p".to_owned(),
             from_name: "Ann".to_owned(),
+            from_short: String::new(),
             state,
             names: vec!["a".to_owned()],
             files: 1,

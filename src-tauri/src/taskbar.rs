@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lanyard_engine::Events;
-use lanyard_engine::api::{Command, Event, Reply, Transfer, TransferState};
+use lanyard_engine::api::{Command, Event, Reply, Transfer, TransferDirection, TransferState};
 use tauri::window::{ProgressBarState, ProgressBarStatus};
 use tauri::{AppHandle, Manager};
 use tokio::sync::watch;
@@ -99,7 +99,13 @@ impl Totals {
     }
 
     fn put(&mut self, transfer: &Transfer) {
-        if matches!(transfer.state, TransferState::Running | TransferState::Waiting | TransferState::Queued) {
+        // What somebody else has accepted and does not fetch is in their hands.
+        let moves = match transfer.state {
+            TransferState::Running => true,
+            TransferState::Waiting | TransferState::Queued => transfer.direction == TransferDirection::In,
+            _ => false,
+        };
+        if moves {
             self.moving
                 .insert(transfer.id.clone(), (transfer.moved, transfer.chosen.unwrap_or(transfer.bytes)));
             self.failed.remove(&transfer.id);

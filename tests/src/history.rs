@@ -66,7 +66,7 @@ impl History {
             let at = UnixMillis(now - (self.entries - number) * 1000);
             let entry = author.write(room, at, &self.text(number));
             written.payload += entry.len_in_room() as u64;
-            batch.push(Record::Entry { room, entry: entry.into(), own: false, arrived: at });
+            batch.push(Record::Entry { room, entry: entry.into(), own: false, arrived: at, theirs: None });
             if batch.len() == BATCH || number + 1 == self.entries {
                 last = Some(store.commit(std::mem::take(&mut batch)).await?);
             }

@@ -316,6 +316,14 @@ impl Host {
         attempt(inside(&self.namespace, "tc").args(["qdisc", "replace", "dev", "eth0"]).args(bucket))
     }
 
+    /// The network drops its multicast and broadcast, and what comes to it of others'. Connections pass.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn mute(&self) {
+        self.lan.rule(|rules| _ = rules.mute.insert(self.number));
+    }
+
     /// Shuts its firewall for connections: whoever dials it hears nothing. What it dials itself, and datagrams, pass.
     ///
     /// # Panics

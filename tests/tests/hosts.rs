@@ -2,6 +2,10 @@
 
 #[path = "hosts/choosing.rs"]
 mod choosing;
+#[path = "hosts/clocks.rs"]
+mod clocks;
+#[path = "hosts/links.rs"]
+mod links;
 #[path = "hosts/mail.rs"]
 mod mail;
 #[path = "hosts/shares.rs"]
@@ -417,6 +421,14 @@ mod the_network_itself {
     }
 
     #[test]
+    fn carries_nothing_to_or_from_one_that_is_muted_and_the_rest_as_before() {
+        let Some(lan) = Lan::or_skip() else { return };
+        let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| lan.host(name));
+        cyd.mute();
+        assert_eq!((pings(&ann, &bob), pings(&ann, &cyd), pings(&cyd, &ann)), (200, 0, 0));
+    }
+
+    #[test]
     fn is_in_two_when_it_is_parted_and_one_again_when_it_is_healed() {
         let Some(lan) = Lan::or_skip() else { return };
         let hosts = lan.hosts(["ann", "bob", "cyd"], Addresses::OnlyIpv4);
@@ -473,7 +485,16 @@ impl Node {
         let downloads = host.downloads();
         let downloads = downloads.to_str().expect("Unicode");
         let words = [&["up", "--name", host.name(), "--downloads", downloads], options].concat();
-        let process = host.spawn(&words);
+        Node::ready(host, host.spawn(&words))
+    }
+
+    /// With a clock that is wrong by so many seconds.
+    fn with_clock(host: &Host, seconds: i64) -> Node {
+        let mut command = host.lanyard_with_clock(seconds, &["up", "--name", host.name()]);
+        Node::ready(host, Process::start(format!("{}: {seconds} s off", host.name()), &mut command))
+    }
+
+    fn ready(host: &Host, process: Process) -> Node {
         process.wait_for("ready", SOON, |event| event["event"] == "ready");
         Node { host: host.clone(), process }
     }

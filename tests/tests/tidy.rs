@@ -90,7 +90,7 @@ const PROTOCOL: &[Row] = &[
     ("detour", &[]),
     ("log", &[]),
     // A message can be a receipt.
-    ("rooms", &["transfer::Failure", "transfer::Part", "transfer::Receipt"]),
+    ("rooms", &["transfer::Delay", "transfer::Failure", "transfer::Part", "transfer::Receipt"]),
     ("transfer", &[]),
     ("mail", &[]),
     ("node", &[]),

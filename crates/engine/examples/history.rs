@@ -16,6 +16,9 @@ use lanyard_proto::wire::entry::{Entry, Header};
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 const ROOM: RoomId = RoomId([7; 32]);
+const ROOMS: u8 = 50;
+/// Two days.
+const AHEAD_MS: u64 = 2 * 24 * 3_600_000;
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 #[tokio::main]
@@ -48,6 +51,7 @@ async fn measure(folder: &std::path::Path, messages: u64) -> Outcome {
             entry: entry.clone(),
             own: false,
             arrived: NOW,
+            theirs: None,
         });
         let opened = |(entry, content): &(Arc<Entry>, Content)| {
             (entry.id(), Opened { content: content.clone(), moderates: false })
@@ -85,7 +89,58 @@ async fn measure(folder: &std::path::Path, messages: u64) -> Outcome {
     let start = Instant::now();
     store.commit(vec![Record::RoomLeft(ROOM)]).await?.await?;
     println!("left     in {:?}", start.elapsed());
+    set_back(&store, messages).await?;
     store.close().await?;
+    Ok(())
+}
+
+/// As many messages in fifty rooms, said by one each while the clock was ahead, are moved when it is set right.
+async fn set_back(store: &Store, messages: u64) -> Outcome {
+    let author = Identity::from_seed(&[1; 32]);
+    for number in 1..=ROOMS {
+        let id = RoomId([number; 32]);
+        let name = format!("room {number}");
+        let record = RoomRecord { id, kind: RoomKind::Open, name, joined: UnixMillis(0), nonce: 1 };
+        let (mut records, mut of) = (vec![Record::Room(record)], BTreeMap::new());
+        let mut head = (Seq(0), [0; 32]);
+        for n in 0..messages / u64::from(ROOMS) {
+            let content = Content::Text(format!("message number {n} of room {number}").as_str().into());
+            let arrived = UnixMillis(NOW.0 + AHEAD_MS + n * 1000);
+            let header = Header {
+                room: id,
+                author: author.peer_id(),
+                nonce: 1,
+                epoch: 0,
+                seq: head.0.next(),
+                prev: head.1,
+                hlc: Hlc::at(arrived),
+                deps: Vec::new(),
+                kind: content.kind(),
+            };
+            let entry = Arc::new(Entry::write(&author, header, content.encode("Ana")));
+            head = (entry.header.seq, entry.id().0);
+            of.insert(entry.id(), Opened { content, moderates: false });
+            records.push(Record::Entry { room: id, entry, own: false, arrived, theirs: None });
+        }
+        store.commit_opened(records, Openings { me: PeerId([0; 32]), of }).await?.await?;
+        if let Some(last) = store.last(id).await? {
+            store.mark_read(id, last.cursor).await?.await?;
+        }
+    }
+    let start = Instant::now();
+    store.commit(vec![Record::ClockSetBack(NOW)]).await?.await?;
+    let (mut longest, mut steps) = (start.elapsed(), 1);
+    let mut more = store.retell(NOW, None).await?;
+    while more.is_some() {
+        let step = Instant::now();
+        more = store.retell(NOW, more).await?;
+        longest = longest.max(step.elapsed());
+        steps += 1;
+    }
+    println!(
+        "set back {messages} in {ROOMS} rooms, {steps} steps in {:?}, the longest {longest:?}",
+        start.elapsed()
+    );
     Ok(())
 }
 

@@ -77,7 +77,7 @@ async fn write(profile: &Path, entries: u64, authors: u64) -> Outcome<u64> {
         let entry = pens[(n % authors) as usize].say(id, &text, Hlc::at(UnixMillis(start + n * 50)));
         bytes += entry.len_in_room() as u64;
         let arrived = UnixMillis(start + n * 50);
-        batch.push(Record::Entry { room: id, entry: Arc::new(entry), own: false, arrived });
+        batch.push(Record::Entry { room: id, entry: Arc::new(entry), own: false, arrived, theirs: None });
         if batch.len() == 512 {
             store.commit(std::mem::take(&mut batch)).await?.await?;
         }

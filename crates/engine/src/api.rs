@@ -62,6 +62,8 @@ pub enum Command {
     /// `to` is here and below `#name` of a room, `@name` or `@id-prefix` of a person, or a room's id or the first eight or
     /// more characters of one. Where several rooms are meant, none is: [`ErrorCode::Invalid`] names them.
     Open { to: String },
+    /// The same to look at it: a conversation in which nothing was said yet is shown, and not begun. Answered by [`Reply::Room`].
+    Find { to: String },
     /// Answered by [`Reply::Message`] once the message is on disk. `@Name` in the text mentions people of the room.
     Say {
         to: String,

@@ -123,7 +123,7 @@ fn what_to_say_can_come_from_standard_input() {
 #[test]
 fn history_is_printed_oldest_first_and_page_by_page() {
     let node = FakeNode::start(|method, params| match (method, params["before"].as_str()) {
-        ("open", _) => ok("room", room("design", "open")),
+        ("find", _) => ok("room", room("design", "open")),
         (_, None) => ok("page", page(&[message("m2", "two", 60_000)], true)),
         (_, Some("m2")) => ok("page", page(&[message("m1", "one", 0)], false)),
         (_, Some(other)) => panic!("asked for what is before {other}"),
@@ -137,7 +137,7 @@ fn history_is_printed_oldest_first_and_page_by_page() {
 #[test]
 fn a_message_can_neither_control_the_terminal_nor_forge_a_line() {
     let node = FakeNode::start(|method, _| match method {
-        "open" => ok("room", room("design", "open")),
+        "find" => ok("room", room("design", "open")),
         _ => {
             let text = "\u{1b}[2Jgone\nAnn: yes\u{9b}2J";
             ok("page", page(&[message("m1", text, 0)], false))
@@ -159,7 +159,7 @@ fn following_a_room_prints_each_message_of_it_once_and_ends_well_on_a_signal() {
         event
     };
     let node = FakeNode::start(move |method, params| match (method, params["since"].as_str()) {
-        ("open", _) => ok("room", room("design", "open")),
+        ("find", _) => ok("room", room("design", "open")),
         ("arrived", None) => arrived(&[], &[], "7"),
         ("arrived", Some("7")) => arrived(&[], &[], "8"),
         ("arrived", Some("8")) => arrived(&[message("new", "new", 0)], &[], "9"),
@@ -229,7 +229,7 @@ fn a_search_names_the_room_of_what_it_found() {
 #[test]
 fn history_is_exported_into_a_folder_that_is_named() {
     let node = FakeNode::start(|method, _| match method {
-        "open" => ok("room", room("design", "open")),
+        "find" => ok("room", room("design", "open")),
         "admit" => ok("handles", json!([{ "handle": "handle", "name": "docs", "folder": true, "size": 0 }])),
         _ => ok("exported", json!({ "file": "Lanyard design.html", "messages": 3 })),
     });
@@ -237,7 +237,7 @@ fn history_is_exported_into_a_folder_that_is_named() {
     assert_eq!(stdout(&output), "3 messages in /docs/Lanyard design.html\n", "{}", stderr(&output));
     let asked = node.asked();
     assert_eq!(asked[1], ("admit".to_owned(), json!({ "paths": ["/docs"] })));
-    assert_eq!(asked[2].1, json!({ "to": "room-design", "format": "html", "into": "handle" }));
+    assert_eq!(asked[2].1, json!({ "to": "#design", "format": "html", "into": "handle" }));
     assert_eq!(code(&node.lanyard(&["export", "#design"])), 2);
 }
 
@@ -480,12 +480,14 @@ fn arrived(messages: &[Value], changed: &[Value], next: &str) -> Answer {
 fn transfer(direction: &str, state: &str) -> Value {
     let receivers = match direction {
         "out" => {
-            json!([{ "peer": "bob", "name": "Bob", "state": state, "moved": 0, "chosen": null, "chosenFiles": null }])
+            json!([{
+                "peer": "bob", "short": "bob", "name": "Bob", "state": state, "moved": 0, "chosen": null, "chosenFiles": null, "full": false,
+            }])
         }
         _ => json!([]),
     };
     json!({
-        "id": "transfer-id", "room": "room-Bob", "direction": direction, "from": "bob", "fromName": "Bob",
+        "id": "transfer-id", "room": "room-Bob", "direction": direction, "from": "bob", "fromShort": "bob", "fromName": "Bob",
         "state": state, "names": ["report.pdf"], "files": 1, "bytes": 1_200_000, "moved": 0, "offered": 0,
         "folder": null, "sha256": null, "error": null, "chosen": null, "chosenFiles": null, "here": 0,
         "failedFiles": 0, "skipped": 0, "placed": [], "receivers": receivers, "finished": null, "place": null,

@@ -109,9 +109,19 @@ pub enum Record {
     /// The device left; entries of the room may be forgotten.
     RoomLeft(RoomId),
     /// A verified entry that continues its log. `own` entries must survive power loss before they are sent.
-    Entry { room: RoomId, entry: Arc<Entry>, own: bool, arrived: UnixMillis },
+    /// `theirs` is what its author's clock said when it arrived, if that is far behind.
+    Entry { room: RoomId, entry: Arc<Entry>, own: bool, arrived: UnixMillis, theirs: Option<UnixMillis> },
     /// Consecutive entries of one log, all genuine, that do not continue its head.
-    Run { room: RoomId, entries: Vec<Arc<Entry>>, place: Place, arrived: UnixMillis },
+    Run {
+        room: RoomId,
+        entries: Vec<Arc<Entry>>,
+        place: Place,
+        arrived: UnixMillis,
+        theirs: Option<UnixMillis>,
+    },
+    /// This device's clock was ahead and says this now: what stands behind that is told anew when it came
+    /// ([`crate::rooms::Retold`]), and stands accordingly.
+    ClockSetBack(UnixMillis),
     /// What a log holds up to this place is no longer wanted here.
     Forget { room: RoomId, log: LogId, to: Seq },
     /// A log gave way to others: what is here of it stays to be shown, and if the log comes back, it comes anew.
@@ -402,6 +412,8 @@ pub enum Event {
     Cloned,
     /// [`crate::node::Node::clock_off`] says something else than before.
     ClockOff,
+    /// What was said and came while this device's clock was ahead stands elsewhere now, in any room.
+    Rearranged,
     /// Somebody is writing in a room.
     Typing {
         room: RoomId,
@@ -424,6 +436,10 @@ pub struct Loaded {
     pub boot: u64,
     /// The newest reading that this device ever wrote.
     pub clock: Hlc,
+    /// The latest time at which anything stands in a room: later than it is only if the clock was ahead.
+    pub latest: UnixMillis,
+    /// The latest time that certainly was (PROTOCOL.md, "Clocks"), where that was ever written down.
+    pub certain: Option<UnixMillis>,
     /// Since when a copy of this device is known of.
     pub cloned: Option<UnixMillis>,
     pub rooms: Vec<LoadedRoom>,

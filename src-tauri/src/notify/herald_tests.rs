@@ -46,6 +46,7 @@ fn room(id: &str, kind: RoomKind, name: &str) -> Room {
         role: None,
         keep_days: None,
         notify: None,
+        alike: false,
         last: None,
         read: None,
         members: 2,

@@ -9,11 +9,11 @@ use lanyard_proto::rooms::{Content, Offer, Text};
 use lanyard_proto::transfer::{Failure, Receipt};
 use lanyard_proto::wire::compact::Packer;
 use lanyard_proto::wire::datagram::{
-    Announcement, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
+    Announcement, Carry, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
 use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, BundlePart, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
-use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
+use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Passed, Relayed};
 use lanyard_proto::wire::mail::{self, Mail};
 use lanyard_proto::wire::share::{self, After, Share, Shared, Taken, Why};
 
@@ -60,11 +60,14 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
         Envelope { kind, boot: 1, counter: 2, network, sender }.sign(&ann, body)
     };
     let bare = |kind: u8, body: &[u8]| [&[kind], body].concat();
+    let carry = Carry { datagram: signed(kind::ANNOUNCE, &said), from: Some([10, 0, 0, 7].into()) }.encode();
     vec![
         ("announce", signed(kind::ANNOUNCE, &said)),
         ("bye", signed(kind::BYE, &[])),
+        ("carry", signed(kind::CARRY, &carry)),
         ("data", signed(kind::DATA, &data)),
         ("announce-body", bare(kind::ANNOUNCE, &said)),
+        ("carry-body", bare(kind::CARRY, &carry)),
         ("data-body", bare(kind::DATA, &data)),
         ("heads-body", bare(kind::HEADS, &heads)),
         ("nack-body", bare(kind::NACK, &nack)),
@@ -162,6 +165,7 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("done", Frame::Done { room: ROOM }.encode()),
         ("announcements", Frame::Announcements(vec![relayed]).encode()),
         ("ping", Frame::Ping.encode()),
+        ("passed", Frame::Passed(Passed { datagrams: vec![vec![1; 130]; 2], unheard: true }).encode()),
     ];
     seeds.extend(mail().into_iter().map(|(name, mail)| (name, Frame::Mail(mail).encode())));
     seeds
@@ -343,6 +347,21 @@ fn days() -> Vec<(&'static str, Vec<u8>)> {
                 connect(0, 1),
                 vec![6, 0, 8, 1, 1, 3, 0, 1, 0, 0],
                 deadlines(20),
+            ]
+            .concat(),
+        ),
+        (
+            // The second comes over a link and says that it is not heard; the first is heard, and carries the third.
+            "carried",
+            [
+                announce(0),
+                connect(1, 11),
+                [&[6, 0, 3, 0, 3], b"cyd".as_slice(), &[0]].concat(),
+                vec![6, 0, 12, 1, 1, 1, 1],
+                [&[16, 0, 2, 0, 3], b"dan".as_slice(), &[1]].concat(),
+                say(4),
+                vec![16, 0, 2, 2, 4, 7, 1, 0, 0],
+                deadlines(60),
             ]
             .concat(),
         ),

@@ -2,7 +2,7 @@
 
 use lanyard_proto::identity::Verifier;
 use lanyard_proto::wire::datagram::{
-    Announcement, FRAGMENT_BYTES, MAX_ENTRIES, MAX_FRAGMENTS, MAX_HEADS, MAX_NAME, MAX_PIECES, MAX_WANTED,
+    Announcement, Carry, FRAGMENT_BYTES, MAX_CARRIED, MAX_ENTRIES, MAX_FRAGMENTS, MAX_HEADS, MAX_NAME, MAX_PIECES, MAX_WANTED,
     NetworkTag, RoomPacket, Unverified,
 };
 use libfuzzer_sys::fuzz_target;
@@ -24,6 +24,10 @@ fn bodies(kind: u8, body: &[u8]) {
     if let Ok(said) = Announcement::decode(body) {
         assert!(said.name.len() <= MAX_NAME);
         assert_eq!(Announcement::decode(&said.encode()), Ok(said));
+    }
+    if let Ok(carry) = Carry::decode(body) {
+        assert!(carry.datagram.len() <= MAX_CARRIED);
+        assert_eq!(Carry::decode(&carry.encode()), Ok(carry));
     }
     if let Ok(packet) = RoomPacket::decode(kind, body) {
         match &packet {

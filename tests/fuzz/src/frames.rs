@@ -3,7 +3,7 @@
 use lanyard_proto::effects::Input;
 use lanyard_proto::model::Platform;
 use lanyard_proto::wire::datagram::{Announcement, Query, kind};
-use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Relayed};
+use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Passed, Relayed};
 
 use crate::feed::Feed;
 use crate::node::{World, address, other};
@@ -11,7 +11,7 @@ use crate::node::{World, address, other};
 impl World {
     pub(crate) fn frame(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         let (conn, who) = self.conn(feed)?;
-        let bytes = match feed.one_of(13)? {
+        let bytes = match feed.one_of(14)? {
             0 => {
                 let room = self.room(feed)?;
                 let (ask, digest) = (feed.byte()? & 1 == 1, [feed.byte()?; 16]);
@@ -55,6 +55,10 @@ impl World {
             })
             .encode(),
             8 | 10 | 11 => self.mail(who, feed)?,
+            12 => {
+                let datagrams = (0..feed.one_of(4)?).map(|_| self.carried(feed)).collect::<Option<_>>()?;
+                Frame::Passed(Passed { datagrams, unheard: feed.byte()? & 1 == 1 }).encode()
+            }
             _ => feed.bytes()?.to_vec(),
         };
         self.input(Input::Frame { conn, bytes: &bytes });

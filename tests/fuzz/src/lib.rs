@@ -1,5 +1,6 @@
 //! What the fuzz targets share.
 
+mod carry;
 pub mod feed;
 mod frames;
 pub mod mail;

@@ -52,7 +52,7 @@ pub fn play(bytes: &[u8]) {
 pub struct World {
     node: Node,
     now: Instant,
-    unix: u64,
+    pub(crate) unix: u64,
     /// How far each other device's chain is, per room.
     chains: BTreeMap<(usize, RoomId), (Seq, EntryId)>,
     counters: [u64; OTHERS],
@@ -91,7 +91,7 @@ impl World {
     }
 
     fn operation(&mut self, feed: &mut Feed<'_>) -> Option<()> {
-        match feed.one_of(16)? {
+        match feed.one_of(17)? {
             0 => self.announcement(feed),
             1 => self.raw_datagram(feed),
             2 | 3 => self.room_packet(feed),
@@ -105,7 +105,8 @@ impl World {
             12 => self.offer(feed),
             13 => self.transfer(feed),
             14 => self.goodbye(feed),
-            _ => self.surroundings(feed),
+            15 => self.surroundings(feed),
+            _ => self.carry(feed),
         }
     }
 
@@ -333,7 +334,7 @@ impl World {
         Some(())
     }
 
-    fn datagram(&mut self, who: usize, kind: u8, body: &[u8], elsewhere: bool) {
+    pub(crate) fn datagram(&mut self, who: usize, kind: u8, body: &[u8], elsewhere: bool) {
         let envelope = self.envelope(who, kind);
         self.signed(who, &envelope, body, elsewhere);
     }
@@ -542,7 +543,7 @@ pub fn id(who: usize) -> PeerId {
 }
 
 /// What a device knows of a room: of the direct conversation with the one under test, its key.
-fn keys(who: usize, room: RoomId) -> RoomKeys {
+pub(crate) fn keys(who: usize, room: RoomId) -> RoomKeys {
     static ME: OnceLock<PeerId> = OnceLock::new();
     let me = *ME.get_or_init(|| Identity::from_seed(&[1; 32]).peer_id());
     if room != rooms::direct_room_id(me, id(who)) {

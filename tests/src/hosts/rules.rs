@@ -54,6 +54,8 @@ pub(super) struct Rules {
     /// Hosts of one side reach each other only; those of no side are another one.
     pub(super) sides: Vec<Vec<u8>>,
     pub(super) multicast_is_cut: bool,
+    /// Hosts whose multicast and broadcast is dropped, and what comes to them of it.
+    pub(super) mute: BTreeSet<u8>,
     /// Hosts to which nobody can open a TCP connection.
     pub(super) closed: BTreeSet<u8>,
     /// Bytes a second that all hosts together may send.
@@ -108,9 +110,13 @@ impl Rules {
     fn passing(&self) -> Vec<String> {
         let mut rules = Vec::new();
         if self.multicast_is_cut {
-            rules.push(
-                "meta l4proto udp ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00 drop".to_owned(),
-            );
+            rules.push(format!("{MULTICAST} drop"));
+        }
+        if !self.mute.is_empty() {
+            let mute = ports(&self.mute.iter().copied().collect::<Vec<_>>());
+            for way in ["iifname", "oifname"] {
+                rules.push(format!("{way} {mute} {MULTICAST} drop"));
+            }
         }
         for side in &self.sides {
             let side = ports(side);
@@ -197,8 +203,11 @@ fn line(script: &mut String, words: std::fmt::Arguments<'_>) {
 
 const COUNTERS: [&str; 3] = ["sent", "app", "got"];
 
-/// Of the envelope: ANNOUNCE, BYE, DATA, HEADS, NACK, FRAGMENT, TYPING, KNOCK, MEET.
-const KINDS: [u8; 9] = [1, 2, 16, 17, 18, 19, 20, 21, 22];
+/// Of the envelope: ANNOUNCE, BYE, CARRY, DATA, HEADS, NACK, FRAGMENT, TYPING, KNOCK, MEET.
+const KINDS: [u8; 10] = [1, 2, 3, 16, 17, 18, 19, 20, 21, 22];
+
+/// Datagrams to groups and to everybody. What finds addresses is none.
+const MULTICAST: &str = "meta l4proto udp ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00";
 
 /// The program's UDP port; it sends nothing there by unicast.
 const PORT: u16 = 24417;

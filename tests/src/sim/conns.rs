@@ -70,6 +70,20 @@ impl Lan {
         }
     }
 
+    /// A host ends its connections: what it sent before arrives.
+    pub(super) fn hang_up_all(&mut self, who: Who) {
+        let own: Vec<ConnId> = self.conns.iter().filter(|(_, c)| c.owner == who).map(|(id, _)| *id).collect();
+        for conn in own {
+            let Some(own) = self.conns.remove(&conn) else { continue };
+            if self.conns.get(&own.other).is_some_and(|other| other.stands) {
+                let at = own.busy_until.max(self.now) + Duration::from_millis(1);
+                self.plan(at, Planning::Closed { conn: own.other, who: own.peer });
+            } else if let Some(other) = self.conns.remove(&own.other) {
+                self.tell_broken(own.other, other);
+            }
+        }
+    }
+
     pub(super) fn break_conn(&mut self, conn: ConnId) {
         let Some(broken) = self.conns.remove(&conn) else { return };
         let other = broken.other;

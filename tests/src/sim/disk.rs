@@ -1,6 +1,6 @@
 //! What a simulated host has on disk: every record that was committed, and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use lanyard_proto::model::{
     EntryId, Hlc, LogId, PeerId, RoomId, SecretKey, Seq, Span, TransferId, UnixMillis,
 };
 use lanyard_proto::pacing::Dice;
-use lanyard_proto::rooms::{RoomKind, Standing, is_deed};
+use lanyard_proto::rooms::{Came, Retold, RoomKind, Standing, is_deed, is_message, places};
 use lanyard_proto::wire::entry::Entry;
 
 use super::mail::{Shelf, a_frame_of};
@@ -43,6 +43,10 @@ pub struct Disk {
     forked: BTreeMap<(RoomId, LogId), Fork>,
     cloned: Option<UnixMillis>,
     clock: Hlc,
+    /// What time it certainly was once. Nothing is given up by age here, so only who tries that sets it.
+    pub(super) certain: UnixMillis,
+    /// Where each entry is shown.
+    stands: BTreeMap<EntryId, Stand>,
     pub(super) mail: Shelf,
 }
 
@@ -62,7 +66,12 @@ impl Disk {
                 self.keys.retain(|(of, ..)| of != room);
                 self.deeds.retain(|(of, _), _| of != room);
             }
-            Record::Entry { room, entry, own, arrived } => {
+            Record::Entry { room, entry, own, arrived, theirs } => {
+                self.stand(
+                    *room,
+                    std::slice::from_ref(entry),
+                    Came { theirs: *theirs, ..Came::at(*arrived) },
+                );
                 let log = self.open(*room, entry.log());
                 let (seq, id) =
                     log.head.as_ref().map_or((0, [0; 32]), |head| (head.header.seq.0, head.id().0));
@@ -89,7 +98,8 @@ impl Disk {
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
-            Record::Run { room, entries, place, arrived } => {
+            Record::Run { room, entries, place, arrived, theirs } => {
+                self.stand(*room, entries, Came { theirs: *theirs, ..Came::at(*arrived) });
                 let (first, last) = (&entries[0], &entries[entries.len() - 1]);
                 let log = self.open(*room, first.log());
                 let head = log.head.as_ref().map_or(0, |head| head.header.seq.0);
@@ -131,12 +141,78 @@ impl Disk {
             Record::KeyGone { room, epoch, key } => {
                 self.keys.retain(|(of, at, kept)| (of, at, &kept.0) != (room, epoch, &key.0));
             }
+            Record::ClockSetBack(now) => self.set_back(*now),
             Record::Hold { .. }
             | Record::Unhold { .. }
             | Record::Taken { .. }
             | Record::TakenForgotten { .. }
             | Record::Kept(_)
             | Record::Outlast => {}
+        }
+    }
+
+    /// Decides where entries are shown, as the store of a real device does.
+    fn stand(&mut self, room: RoomId, entries: &[Arc<Entry>], came: Came) {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return };
+        let here = self.logs.get(&(room, first.log())).filter(|log| !log.closed);
+        let is_message = |entry: &&(Arc<Entry>, UnixMillis)| is_message(entry.0.header.kind);
+        let place = |(entry, _): &(Arc<Entry>, UnixMillis)| self.stands[&entry.id()].place;
+        let before = here.and_then(|log| {
+            log.entries.range(..first.header.seq.0).map(|(_, entry)| entry).rfind(is_message).map(place)
+        });
+        let behind = here.and_then(|log| {
+            log.entries.range(last.header.seq.0 + 1..).map(|(_, entry)| entry).find(is_message).map(place)
+        });
+        let places = places(entries, Came { between: (before, behind), ..came });
+        for (entry, place) in entries.iter().zip(places) {
+            let number = self.stands.len();
+            self.stands.insert(entry.id(), Stand { number, place, arrived: came.arrived });
+        }
+    }
+
+    /// What stands in the future gets the place that it would have had.
+    fn set_back(&mut self, now: UnixMillis) {
+        let mut order: Vec<EntryId> = self.stands.keys().copied().collect();
+        order.sort_by_key(|id| self.stands[id].number);
+        let first = order.iter().position(|id| self.stands[id].place.unix() > now).unwrap_or(order.len());
+        let entries: BTreeMap<EntryId, Arc<Entry>> = self
+            .logs
+            .values()
+            .flat_map(|log| log.entries.values().map(|(entry, _)| (entry.id(), entry.clone())))
+            .collect();
+        let said = |id: &EntryId| entries.get(id).map(|entry| entry.header.hlc.unix());
+        let Some(wrong) = order.get(first).map(|id| self.stands[id].arrived) else { return };
+        let mut retold = match first.checked_sub(1).map(|before| &self.stands[&order[before]]) {
+            Some(Stand { arrived, place, .. }) => Retold::behind(*arrived, *place, now),
+            None => {
+                let last = &self.stands[&order[order.len() - 1]];
+                let known = order.iter().find(|id| said(id).is_some_and(|said| said <= now));
+                let at = known.and_then(said).unwrap_or(now);
+                Retold::from_first(wrong, known.map_or(last, |id| &self.stands[id]).arrived, at, now)
+            }
+        };
+        let own: BTreeSet<u64> = self.rooms.values().map(|room| room.nonce).collect();
+        let mut lasts: BTreeMap<RoomId, Hlc> = BTreeMap::new();
+        for (n, id) in order.iter().enumerate() {
+            let Some(entry) = entries.get(id) else { continue };
+            let entry = entry.as_ref();
+            let Stand { place, arrived, .. } = self.stands[id];
+            let last = lasts.entry(entry.header.room).or_insert(Hlc(0));
+            if n >= first {
+                let came = retold.next(arrived, entry.header.hlc);
+                if place.unix() > now {
+                    let log = &self.logs[&(entry.header.room, entry.log())].entries;
+                    let later = log.range(entry.header.seq.0 + 1..).map(|(_, (entry, _))| entry.id());
+                    let behind = later.map(|id| &self.stands[&id]).find(|later| later.number < n);
+                    let behind = behind.map(|later| later.place).filter(|place| place.unix() <= now);
+                    let own = own.contains(&entry.header.nonce);
+                    let told = retold.place(&entry.header, own, came, *last, behind);
+                    assert!(behind.is_some() || told > *last, "in the order of arrival");
+                    assert!(told.unix() <= now, "nothing is told later than now");
+                    self.stands.get_mut(id).expect("it was there").place = told;
+                }
+            }
+            *last = (*last).max(self.stands[id].place);
         }
     }
 
@@ -154,6 +230,11 @@ impl Disk {
         for room in self.rooms.values_mut() {
             room.nonce = u64::from_be_bytes(dice.bytes());
         }
+    }
+
+    /// The latest time at which anything stands.
+    pub(super) fn latest(&self) -> UnixMillis {
+        self.stands.values().map(|stand| stand.place.unix()).max().unwrap_or_default()
     }
 
     pub fn load(&mut self, unix_ms: u64) -> Loaded {
@@ -184,6 +265,8 @@ impl Disk {
         Loaded {
             boot: self.boot,
             clock: self.clock,
+            certain: Some(self.certain),
+            latest: self.latest(),
             cloned: self.cloned,
             rooms: rooms.collect(),
             peers: self.peers.values().cloned().collect(),
@@ -248,8 +331,9 @@ impl Disk {
     pub fn entries(&self, room: RoomId) -> Vec<Arc<Entry>> {
         let logs = self.logs.iter().filter(|((of, _), _)| *of == room);
         let mut entries: Vec<_> = logs.flat_map(|(_, log)| log.entries.values().cloned()).collect();
-        entries
-            .sort_by_key(|(entry, arrived)| (place(entry, *arrived), entry.header.author, entry.header.seq));
+        entries.sort_by_key(|(entry, _)| {
+            (self.stands[&entry.id()].place, entry.header.author, entry.header.seq)
+        });
         entries.into_iter().map(|(entry, _)| entry).collect()
     }
 
@@ -326,8 +410,11 @@ impl Log {
     }
 }
 
-/// Entries from a future that is too far are shown where they arrived.
-fn place(entry: &Entry, arrived: UnixMillis) -> Hlc {
-    let too_far = arrived.0 + 600_000;
-    if entry.header.hlc.unix().0 > too_far { Hlc::at(arrived) } else { entry.header.hlc }
+/// Where an entry is shown.
+#[derive(Clone)]
+struct Stand {
+    /// In the order of arrival.
+    number: usize,
+    place: Hlc,
+    arrived: UnixMillis,
 }

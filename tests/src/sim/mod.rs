@@ -60,8 +60,10 @@ pub struct Lan {
     verifier: Verifier,
     /// Whose key is whose.
     ids: HashMap<PeerId, Who>,
-    /// Hosts that hear no multicast and are heard by none.
-    deaf: BTreeSet<Who>,
+    /// Hosts between which and the others the network drops multicast.
+    dropped: BTreeMap<Who, Drops>,
+    /// Who is not heard by whom.
+    hushed: BTreeSet<(Who, Who)>,
     conns: BTreeMap<ConnId, Conn>,
     next_conn: u64,
     /// Datagrams sent since the start.
@@ -74,6 +76,17 @@ pub struct Lan {
     /// Everything that went over the network since somebody began to listen.
     pub tape: Option<Vec<Heard>>,
     injected: u64,
+}
+
+/// What of the multicast of one host the network drops. TCP passes.
+#[derive(Clone, Copy, Debug)]
+pub struct Drops {
+    /// What it sends.
+    pub out: bool,
+    /// What comes to it.
+    pub into: bool,
+    /// Broadcast, too.
+    pub broadcast: bool,
 }
 
 /// What somebody who sees the whole network sees, TLS taken off.
@@ -140,7 +153,8 @@ impl Lan {
             weather: Weather::default(),
             verifier: Verifier::new(Memory::default()),
             ids: HashMap::new(),
-            deaf: BTreeSet::new(),
+            dropped: BTreeMap::new(),
+            hushed: BTreeSet::new(),
             conns: BTreeMap::new(),
             next_conn: 0,
             datagrams: 0,
@@ -229,6 +243,16 @@ impl Lan {
         self.perform(who, effects);
     }
 
+    /// The latest time at which anything stands at somebody.
+    pub fn latest(&self, who: Who) -> UnixMillis {
+        self.hosts[who.0].disk.latest()
+    }
+
+    /// From its next start on a device knows that it was this late once.
+    pub fn is_certain(&mut self, who: Who) {
+        self.hosts[who.0].disk.certain = self.unix_of(who);
+    }
+
     /// A copy of a host's machine, disk and all, starts beside it: the same key, another address.
     pub fn copy(&mut self, who: Who, name: &str) -> Who {
         let copy = Who(self.hosts.len());
@@ -278,6 +302,7 @@ impl Lan {
     pub fn quit(&mut self, who: Who) {
         let effects = self.hosts[who.0].node.as_mut().expect("is running").goodbye();
         self.perform(who, effects);
+        self.hang_up_all(who);
         self.kill(who);
     }
 
@@ -296,7 +321,17 @@ impl Lan {
 
     /// Multicast does not reach this host, nor does its own reach others. TCP does.
     pub fn deafen(&mut self, who: Who) {
-        self.deaf.insert(who);
+        self.drop_of(who, Drops { out: true, into: true, broadcast: true });
+    }
+
+    /// The network drops of what this host multicasts, and of what comes to it, what is said here.
+    pub fn drop_of(&mut self, who: Who, drops: Drops) {
+        self.dropped.insert(who, drops);
+    }
+
+    /// What this host multicasts does not reach that one. TCP does, and so does what that one multicasts.
+    pub fn hush(&mut self, who: Who, to: Who) {
+        self.hushed.insert((who, to));
     }
 
     /// Connects by address, as `--peer` does.

@@ -11,7 +11,7 @@ use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame};
 
 use super::conns::DIAL_TIMEOUT;
-use super::{Heard, Lan, Planned, Planning, Who, address};
+use super::{Drops, Heard, Lan, Planned, Planning, Who, address};
 
 impl Lan {
     pub(super) fn happen(&mut self, what: Planning) {
@@ -129,7 +129,9 @@ impl Lan {
         self.datagram_bytes += bytes.len() as u64;
         self.spent.count(&bytes, self.now);
         self.tape.iter_mut().for_each(|tape| tape.push(Heard { from: who, to: None, bytes: bytes.clone() }));
-        if self.deaf.contains(&who) || (self.air.eats_multicast && reach == Reach::Group) {
+        if self.is_dropped(who, reach, |drops| drops.out)
+            || (self.air.eats_multicast && reach == Reach::Group)
+        {
             return;
         }
         let sent = self.air.leave(who, bytes.len(), self.now, &mut self.weather, &mut self.dice);
@@ -139,7 +141,8 @@ impl Lan {
             let hears = to != who
                 && self.hosts[to.0].node.is_some()
                 && self.are_joined(who, to)
-                && !self.deaf.contains(&to);
+                && !self.hushed.contains(&(who, to))
+                && !self.is_dropped(to, reach, |drops| drops.into);
             if !hears || !self.air.arrives(to, &mut self.weather, &mut self.dice) {
                 continue;
             }
@@ -149,6 +152,11 @@ impl Lan {
                 self.plan(at, Planning::Datagram { to, from: who, bytes: bytes.clone() });
             }
         }
+    }
+
+    fn is_dropped(&self, who: Who, reach: Reach, way: impl Fn(&Drops) -> bool) -> bool {
+        let drops = self.dropped.get(&who).filter(|drops| way(drops));
+        drops.is_some_and(|drops| drops.broadcast || reach == Reach::Group)
     }
 
     pub(super) fn run(&mut self, who: Who, job: Job) {

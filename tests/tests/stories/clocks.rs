@@ -150,3 +150,97 @@ fn whose_clock_was_ahead_writes_at_the_right_time_again_once_others_bear_it_out(
         assert!(lan.chat(who).ends_with("cyd: back\nbob: welcome\n"), "{}", lan.chat(who));
     }
 }
+
+#[test]
+fn between_two_whose_clocks_differ_the_conversation_reads_as_it_happened() {
+    for (seed, skew) in [(70, 2 * HOUR), (71, -2 * HOUR), (72, YEAR), (73, -YEAR)] {
+        let mut lan = Lan::seeded(seed);
+        let [ann] = lan.join(["ann"]);
+        let bob = lan.join_one("bob", 0);
+        lan.run_for(10 * SECOND);
+        let between = lan.converse(ann, bob);
+        let mut all = String::new();
+        let mut talk = |lan: &mut Lan, about: &str| {
+            for (who, name) in [(ann, "ann"), (bob, "bob"), (ann, "ann"), (bob, "bob")] {
+                lan.say_in(who, between, about);
+                lan.settle();
+                all += &format!("{name}: {about}\n");
+            }
+            for who in [ann, bob] {
+                assert_eq!(lan.chat_in(who, between), all, "{skew} ms off");
+            }
+        };
+        talk(&mut lan, "right");
+        lan.set_clock(bob, skew);
+        lan.run_for(10 * SECOND);
+        talk(&mut lan, "wrong");
+        lan.set_clock(bob, 0);
+        lan.run_for(30 * SECOND);
+        talk(&mut lan, "right again");
+        assert!(lan.node(bob).clock_off().is_none());
+    }
+}
+
+#[test]
+fn clocks_that_are_wrong_now_move_nothing_whoever_bears_them_out() {
+    // Two that begin at the same wrong time, long ago or last week; and one that strangers bear out.
+    for (seed, skew, known) in [(74, -26 * YEAR, true), (75, -7 * 24 * HOUR, true), (76, -HOUR, false)] {
+        let mut lan = Lan::seeded(seed);
+        let [ann, bob] = lan.join(["ann", "bob"]);
+        lan.run_for(10 * SECOND);
+        for (who, text) in [(ann, "one"), (bob, "two"), (ann, "three")] {
+            lan.say(who, text);
+            lan.settle();
+        }
+        let (said, latest) = (lan.chat(ann), lan.latest(ann));
+        for who in [ann, bob] {
+            lan.is_certain(who);
+            lan.quit(who);
+            lan.set_clock(who, skew);
+        }
+        lan.start(ann);
+        if known {
+            lan.start(bob);
+        } else {
+            lan.join_one("eve", skew);
+            lan.join_one("mal", skew);
+        }
+        lan.run_for(60 * SECOND);
+        lan.say(ann, "what year is it?");
+        lan.settle();
+        assert!(lan.latest(ann) >= latest, "{skew} ms off");
+        assert_eq!(lan.chat(ann), format!("{said}ann: what year is it?\n"), "{skew} ms off");
+    }
+}
+
+#[test]
+fn whose_clock_was_ahead_twice_reads_everything_in_order_once_it_is_right() {
+    let mut lan = Lan::seeded(77);
+    let [ann, bob] = lan.join(["ann", "bob"]);
+    lan.run_for(10 * SECOND);
+    lan.is_certain(bob);
+    let between = lan.converse(ann, bob);
+    let mut all = String::new();
+    for skew in [0, 48 * HOUR, 9 * 24 * HOUR, 3 * HOUR] {
+        lan.quit(bob);
+        lan.set_clock(bob, skew);
+        lan.start(bob);
+        lan.run_for(10 * SECOND);
+        for (who, name) in [(ann, "ann"), (bob, "bob"), (ann, "ann"), (bob, "bob")] {
+            lan.say_in(who, between, "word");
+            lan.settle();
+            all += &format!("{name}: word\n");
+        }
+        assert_eq!(lan.chat_in(bob, between), all, "{skew} ms off");
+    }
+    assert!(lan.latest(bob).0 > lan.unix_of(ann).0 + HOUR.unsigned_abs());
+    lan.quit(bob);
+    lan.set_clock(bob, 0);
+    lan.start(bob);
+    lan.run_for(30 * SECOND);
+    assert!(lan.latest(bob) <= lan.unix_of(bob), "it was told anew");
+    assert_eq!(lan.chat_in(bob, between), all);
+    lan.say_in(ann, between, "next");
+    lan.settle();
+    assert_eq!(lan.chat_in(bob, between), format!("{all}ann: next\n"));
+}

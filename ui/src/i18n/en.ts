@@ -24,8 +24,7 @@ export const en = {
   addressLabel: 'Address',
   addressPlaceholder: '192.168.1.20 or host:port',
   addTopic: 'Add a topic',
-  alike: (name: string, short: string, others: string) =>
-    `Others are called like ${name} (${short}): ${others}. Only the short id tells them apart.`,
+  alike: (name: string, short: string, others: string) => `Others are called like ${name} (${short}): ${others}. Only the short id tells them apart.`,
   alreadyHere: 'Was already here',
   alwaysAccept: (name: string) => `Always accept from ${name}`,
   alwaysAcceptAsk: 'Ask me each time',
@@ -513,6 +512,7 @@ export const en = {
   start: 'Start',
   stateDelivered: 'Delivered',
   stateOfferedToYou: 'Nothing is written to disk before you accept.',
+  stateNoSpace: 'No space there',
   stateQueued: 'Waiting',
   stateReceived: 'Received and verified',
   states: {

@@ -111,6 +111,8 @@ export const zhCNErrors: Sentences = {
     '文件列表要向 {author} 获取，但现在无法联系到对方。（{error}）',
   'The name of a shared folder has at least one character, and no slashes.': '共享文件夹的名称至少有一个字符，且不能含斜杠。',
   'The name {shown} is not readable text. Rename it, then try again.': '名称 {shown} 不是可读的文字。请重命名后再试。',
+  'The node that runs answered what this version does not understand: use the same version of both.':
+    '正在运行的节点的回应无法被此版本理解：请使用相同版本。',
   'The offer could not be saved: {error}.': '无法保存要发送的内容：{error}。',
   'The picture could not be kept: {error}.': '无法保存图片：{error}。',
   'The picture could not be pasted: {error}.': '无法粘贴图片：{error}。',
@@ -297,6 +299,11 @@ export const zhCNErrors: Sentences = {
   '{not_permitted}': '没有权限',
   '{not_there}': '文件或文件夹不存在',
   '{one}; {other}': '{one}；{other}',
+  '{other} has accepted it. It goes on when the two devices reach each other.': '{other} 已同意接收。两台设备能互相连接后会自动继续。',
+  '{other} has accepted it, and gets other things first.': '{other} 已同意接收，正在先接收其他内容。',
+  '{other} has accepted it and paused it. It goes on when {other} resumes it.':
+    '{other} 已同意接收并暂停了它。{other} 继续后会自动恢复。',
+  '{other} has accepted it and has no space for it. It goes on when there is.': '{other} 已同意接收，但磁盘空间不足。有空间后会自动继续。',
   '{other} cannot write the files where they should go.': '{other} 无法把文件写入目标位置。',
   '{other} did not come for it in time.': '{other} 没有及时来取。',
   '{other} gives it no longer: it was withdrawn, or is not shared with you any more.': '{other} 已不再提供它：已撤回，或不再与你共享。',
@@ -360,6 +367,7 @@ export const zhCNErrors: Sentences = {
     '{name} 现在不在。双方都在时才能比对表情符号；六十位数字随时可以核对。',
   'You are comparing with several people: finish with one first.': '你正在与多人比对：请先完成一个。',
   'There is no comparison with {name}. Begin one: lanyard verify --emoji': '没有与 {name} 的比对。开始比对：lanyard verify --emoji',
+  'It was not accepted yet, so there is nothing to go on with. To fetch it: lanyard accept {id}': '它还没有被接受，无法继续。如要接收：lanyard accept {id}',
   'You ended the comparison.': '你结束了比对。',
   '{name} does not want to compare, or no longer.': '{name} 不想比对，或不再继续。',
   'You saw other emoji than {name}: somebody may be in between, or one of you misread. Nothing was verified. Send nothing secret, and compare again or in person.':
@@ -368,6 +376,8 @@ export const zhCNErrors: Sentences = {
     '{name} 表示表情符号不同：中间可能有别人，或者有人看错了。没有验证任何内容。请不要发送机密内容，并重新比对或当面核对。',
   'The other side tried to choose which emoji you see: somebody is in between, or runs another program. Nothing was verified.':
     '对方试图选择你看到的表情符号：中间有别人，或对方运行的是其他程序。没有验证任何内容。',
+  '{what} {name} was verified before, and still is. To take that back: lanyard verify @{short} --undo':
+    '{what}你之前验证过 {name}，该验证仍然有效。如要撤销：lanyard verify @{short} --undo',
   'The other side said something that makes no sense. Update both programs.': '对方发来了无法理解的内容。请更新双方的程序。',
   '{name} did not answer in time. Tell {name} to have the window open, and begin again.': '{name} 没有及时回应。请让 {name} 打开窗口，然后重新开始。',
   'The connection to {name} was lost. Begin again.': '与 {name} 的连接已断开。请重新开始。',

@@ -508,6 +508,7 @@ export const zhCN: Catalogue = {
   start: '开始',
   stateDelivered: '已送达',
   stateOfferedToYou: '在你接收之前，不会写入磁盘。',
+  stateNoSpace: '对方空间不足',
   stateQueued: '等待中',
   stateReceived: '已接收并校验',
   states: {

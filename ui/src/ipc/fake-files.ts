@@ -38,6 +38,7 @@ export class FakeFiles {
       room: room.id,
       direction: author ? 'in' : 'out',
       from: author?.id ?? ME.id,
+      fromShort: author?.short ?? ME.short,
       fromName: author?.name ?? this.scene.me.name,
       state: 'offered',
       names,
@@ -71,7 +72,7 @@ export class FakeFiles {
     const size = files.reduce((sum, { size }) => sum + size, 0);
     const transfer = this.add(room, null, files.map(({ name }) => name), size, files.length, Date.now());
     const peer = this.scene.peers.find(({ id }) => id === room.peer);
-    if (peer) transfer.receivers = [{ peer: peer.id, name: peer.name, state: 'offered', moved: 0, chosen: null, chosenFiles: null }];
+    if (peer) transfer.receivers = [{ peer: peer.id, short: peer.short, name: peer.name, state: 'offered', moved: 0, chosen: null, chosenFiles: null, full: false }];
     return transfer;
   }
 

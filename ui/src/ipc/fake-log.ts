@@ -38,7 +38,7 @@ export class FakeLog {
       const message = log.find((message) => message.id === id);
       if (message) return message;
     }
-    throw { code: 'not-found', message: `There is no message ${id}.` } satisfies ApiError;
+    throw { code: 'no-such', message: `There is no message ${id}.` } satisfies ApiError;
   }
 
   /** Somebody writes, or oneself. */
@@ -111,7 +111,7 @@ export class FakeLog {
       end = Math.min(none, start + limit);
     } else if (around !== undefined) {
       const middle = log.findIndex(({ id }) => id === around);
-      if (middle < 0) throw { code: 'not-found', message: `There is no message ${around}.` } satisfies ApiError;
+      if (middle < 0) throw { code: 'no-such', message: `There is no message ${around}.` } satisfies ApiError;
       start = Math.max(0, middle - (limit >> 1));
       end = Math.min(none, start + limit);
     }

@@ -23,7 +23,7 @@ export class FakeRooms {
 
   get(id: string): Room {
     const room = this.scene.rooms.find((room) => room.id === id);
-    if (!room) throw { code: 'not-found', message: `There is no room ${id}.` } satisfies ApiError;
+    if (!room) throw { code: 'no-such', message: `There is no room ${id}.` } satisfies ApiError;
     return room;
   }
 

@@ -81,6 +81,7 @@ export function newRoom(part: Partial<Room> & Pick<Room, 'kind' | 'name'>): Room
     read: null,
     members: 1,
     forked: [],
+    alike: false,
     ...part,
   };
 }

@@ -98,7 +98,7 @@ function withAna(fake: FakeBackend): void {
   log.write(direct, ana, { text: 'Do you have the photos from Saturday?', time: at(65) });
   log.write(direct, null, { text: 'Yes, all of them. Sending.', time: at(64) }).delivered = heldBy([ana], 1);
   const photos = fake.files.add(direct, null, ['saturday'], 1_240_000_000, 86, at(63));
-  const receivers = [{ peer: ana.id, name: ana.name, state: 'done', moved: photos.bytes, chosen: null, chosenFiles: null }];
+  const receivers = [{ peer: ana.id, short: ana.short, name: ana.name, state: 'done', moved: photos.bytes, chosen: null, chosenFiles: null, full: false }];
   Object.assign(photos, { state: 'done', moved: photos.bytes, receivers, finished: at(60) });
   log.write(direct, null, { text: 'saturday', time: at(63), transfer: photos.id }).delivered = heldBy([ana], 1);
   log.write(direct, ana, { text: 'Got them, thank you!', time: at(50) });

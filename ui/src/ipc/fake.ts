@@ -302,6 +302,7 @@ export class FakeBackend implements Backend {
         scene.rooms = scene.rooms.filter(({ id }) => id !== command.params.room);
         this.emit({ event: 'room-left', room: command.params.room });
         return { reply: 'left', value: { undelivered: 0, kept: false, withoutAdmin: false } };
+      case 'find':
       case 'open':
         return { reply: 'room', value: this.find(command.params.to) };
       case 'say':

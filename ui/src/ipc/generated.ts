@@ -51,7 +51,7 @@ emoji: string, };
 /**
  * What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
  */
-export type Command = { "method": "snapshot", "params": Record<symbol, never> } | { "method": "peers", "params": Record<symbol, never> } | { "method": "rooms", "params": Record<symbol, never> } | { "method": "join-room", "params": { name: string, } } | { "method": "create-room", "params": { name: string, } } | { "method": "leave-room", "params": { room: string, } } | { "method": "open", "params": { to: string, } } | { "method": "say", "params": { to: string, text: string,
+export type Command = { "method": "snapshot", "params": Record<symbol, never> } | { "method": "peers", "params": Record<symbol, never> } | { "method": "rooms", "params": Record<symbol, never> } | { "method": "join-room", "params": { name: string, } } | { "method": "create-room", "params": { name: string, } } | { "method": "leave-room", "params": { room: string, } } | { "method": "open", "params": { to: string, } } | { "method": "find", "params": { to: string, } } | { "method": "say", "params": { to: string, text: string,
 /**
  * The message that this one answers.
  *
@@ -495,7 +495,7 @@ export type Membership = "member" | "joining" | "refused" | "removed";
 
 export type Message = { id: string, room: string, author: string,
 /**
- * The author's name as known now.
+ * The author's name as known now, with the short id behind it where somebody else is called alike.
  */
 name: string, mine: boolean,
 /**
@@ -697,11 +697,19 @@ export type Reaction = { emoji: string,
  */
 by: Array<string>, mine: boolean, };
 
-export type Receiver = { peer: string, name: string, state: TransferState, moved: number,
+export type Receiver = { peer: string, short: string,
+/**
+ * As that of who offers.
+ */
+name: string, state: TransferState, moved: number,
 /**
  * Bytes and number of the files that it has, where it chose among them: then it is done, and does not have all.
  */
-chosen: number | null, chosenFiles: number | null, };
+chosen: number | null, chosenFiles: number | null,
+/**
+ * Whether it waits for space on its disk.
+ */
+full: boolean, };
 
 /**
  * Whether this device passes on sealed bytes between others that cannot dial each other, and how much of that at a time. It
@@ -736,6 +744,10 @@ name: string,
  * The other person in a direct conversation.
  */
 peer: string | null,
+/**
+ * Whether somebody else has a name that looks the same as that person's.
+ */
+alike: boolean,
 /**
  * Messages and offers of others that were not seen yet.
  */
@@ -827,7 +839,11 @@ export type Transfer = { id: string, room: string, direction: TransferDirection,
 /**
  * The device that offers.
  */
-from: string, fromName: string, state: TransferState,
+from: string, fromShort: string,
+/**
+ * With the short id behind it where somebody else is called alike.
+ */
+fromName: string, state: TransferState,
 /**
  * The first names of what is offered, safe to show; at most 8.
  */

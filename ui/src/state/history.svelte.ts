@@ -309,5 +309,5 @@ export function quoted(text: string): string {
 
 /** Nothing, where a page was wanted around a message that is gone. */
 function unlessGone(thrown: unknown): undefined {
-  if (asApiError(thrown).code !== 'not-found') throw thrown;
+  if (asApiError(thrown).code !== 'no-such') throw thrown;
 }

@@ -11,6 +11,9 @@ export const wanted = ({ chosen, bytes }: Transfer) => chosen ?? bytes;
 
 export const hasEnded = ({ state }: Transfer) => state === 'done' || state === 'declined' || state === 'cancelled' || state === 'failed';
 
+/** Somebody else has it in their hands: nothing moves here before they do. */
+export const isTheirs = ({ direction, state }: Transfer) => direction === 'out' && state === 'waiting';
+
 /** Fetching it can be begun again: only what is missing is fetched then. */
 export const canRetry = ({ direction, state, failedFiles }: Transfer) =>
   direction === 'in' && (state === 'failed' || state === 'cancelled' || (state === 'done' && failedFiles > 0));
@@ -39,9 +42,9 @@ export class Transfers {
     this.outside = outside;
   }
 
-  running = $derived.by(() => this.all.filter((one) => one.state === 'running' || one.state === 'waiting' || one.state === 'paused'));
+  running = $derived.by(() => this.all.filter((one) => one.state === 'running' || (one.state === 'waiting' && !isTheirs(one)) || one.state === 'paused'));
   queued = $derived.by(() => this.all.filter(({ state }) => state === 'queued').sort((a, b) => (a.place ?? 0) - (b.place ?? 0)));
-  offered = $derived.by(() => this.all.filter(({ state }) => state === 'offered'));
+  offered = $derived.by(() => this.all.filter((one) => one.state === 'offered' || (one.state === 'waiting' && isTheirs(one))));
   ended = $derived.by(() => this.all.filter(hasEnded).sort((a, b) => (b.finished ?? b.offered) - (a.finished ?? a.offered)));
 
   /** All that moves, as one. */

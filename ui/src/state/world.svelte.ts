@@ -47,7 +47,9 @@ export class World {
   transferList = $derived([...this.transfers.values()].sort((a, b) => b.offered - a.offered || (a.id < b.id ? -1 : 1)));
 
   /** What moves, or will by itself. */
-  moving = $derived(this.transferList.filter(({ state }) => state === 'running' || state === 'waiting' || state === 'queued'));
+  moving = $derived(
+    this.transferList.filter((one) => one.state === 'running' || (one.direction === 'in' && (one.state === 'waiting' || one.state === 'queued'))),
+  );
 
   unread = $derived([...this.rooms.values()].reduce((sum, room) => sum + room.unread, 0));
 

@@ -120,7 +120,7 @@ export class Model implements Backend {
     const call = this.calls.filter(({ read }) => read)[index];
     if (!call?.read) return;
     this.calls = this.calls.filter((other) => other !== call);
-    if (call.fails) call.reject(call.command.method === 'log' ? { code: 'not-found', message: 'It is gone.' } : REFUSED);
+    if (call.fails) call.reject(call.command.method === 'log' ? { code: 'no-such', message: 'It is gone.' } : REFUSED);
     else call.resolve(call.read());
     await settled();
   }

@@ -61,6 +61,23 @@ test('a conversation that fits the window has nowhere to jump to, read or not', 
   await expect.poll(() => page.getByTestId('jump').count()).toBe(0);
 });
 
+test('whoever leaves the end by a page stays away from it, whatever the rows on the way turn out to be', async () => {
+  for (const lines of [1, 3, 9]) {
+    const page = await open({ messages: 300 });
+    await openLobby(page);
+    await page.evaluate((lines) => {
+      const fake = window.lanyardFake;
+      for (let n = 0; n < 12; n += 1) fake.hear('lobby', 'Bo', Array(lines).fill(`line of ${n}`).join('\n'));
+      for (let n = 0; n < 12; n += 1) fake.hear('lobby', 'Bo', `short ${n}`);
+    }, lines);
+    await page.getByText('short 11').waitFor();
+    await expect.poll(() => distanceToEnd(page)).toBeLessThan(2);
+    await page.evaluate(() => document.querySelector('[role=log]')?.scrollBy(0, -1_000));
+    await page.getByTestId('jump').waitFor();
+    expect(await distanceToEnd(page)).toBeGreaterThan(500);
+  }
+});
+
 test('the end follows new messages, but not while older ones are read', async () => {
   const page = await open({ messages: 300 });
   await openLobby(page);

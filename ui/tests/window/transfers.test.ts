@@ -128,11 +128,13 @@ test('who has what was offered is counted, and for whom it waits is said', async
     const transfer = fake.files.offer(room, ['x']);
     transfer.receivers = ['Ana', 'Bo', '小美', 'Dmitri', 'Grace'].map((name, index) => ({
       peer: fake.peer(name).id,
+      short: fake.peer(name).short,
       name,
-      state: index < 2 ? ('done' as const) : ('running' as const),
+      state: (['done', 'done', 'running', 'waiting', 'paused'] as const)[index]!,
       moved: 0,
       chosen: null,
       chosenFiles: null,
+      full: index === 3,
     }));
     transfer.audience = 9;
     transfer.awaited = ['Fatima'];
@@ -141,6 +143,8 @@ test('who has what was offered is counted, and for whom it waits is said', async
   });
   const card = page.getByTestId('offer').last();
   await card.getByText('Verified by 2 of 9, waiting for 小美, Dmitri, and 2 others').waitFor();
+  const states = await card.locator('li').allInnerTexts();
+  expect(states.map((text) => text.replace(/\s+/g, ' '))).toEqual(['Ana Verified', 'Bo Verified', '小美 0%', 'Dmitri No space there', 'Grace Paused']);
 });
 
 test('a transfer that goes through a third device says so', async () => {

@@ -45,9 +45,9 @@ impl ApiError {
 pub enum ErrorCode {
     /// The command makes no sense as given; exit code 2.
     Invalid,
-    /// No such person, room or message; exit code 3.
+    /// No such person, or not here right now; exit code 3.
     NotFound,
-    /// No such transfer, shared folder, or file in one; exit code 1.
+    /// No such room, message, invite, transfer, shared folder or file; exit code 1.
     NoSuch,
     /// The other side, or a rule, said no; exit code 4.
     Refused,

@@ -28,6 +28,8 @@ pub struct Transfer {
     pub direction: TransferDirection,
     /// The device that offers.
     pub from: String,
+    pub from_short: String,
+    /// With the short id behind it where somebody else is called alike.
     pub from_name: String,
     pub state: TransferState,
     /// The first names of what is offered, safe to show; at most 8.
@@ -100,7 +102,7 @@ pub enum TransferDirection {
 pub enum TransferState {
     /// Nobody has said yes yet.
     Offered,
-    /// Accepted; the other side is not reachable right now. It goes on by itself.
+    /// Accepted; the other side is not reachable right now, or has paused or queued it. It goes on by itself.
     Waiting,
     /// Accepted; others that came first are running on that disk. It starts by itself.
     Queued,
@@ -119,6 +121,8 @@ pub enum TransferState {
 #[serde(rename_all = "camelCase")]
 pub struct Receiver {
     pub peer: String,
+    pub short: String,
+    /// As that of who offers.
     pub name: String,
     pub state: TransferState,
     #[cfg_attr(test, ts(type = "number"))]
@@ -128,6 +132,8 @@ pub struct Receiver {
     pub chosen: Option<u64>,
     #[cfg_attr(test, ts(type = "number | null"))]
     pub chosen_files: Option<u64>,
+    /// Whether it waits for space on its disk.
+    pub full: bool,
 }
 
 /// Files and folders of a transfer, in the order of its manifest.

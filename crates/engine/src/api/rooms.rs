@@ -14,6 +14,9 @@ pub struct Room {
     pub name: String,
     /// The other person in a direct conversation.
     pub peer: Option<String>,
+    /// Whether somebody else has a name that looks the same as that person's.
+    #[serde(default)]
+    pub alike: bool,
     /// Messages and offers of others that were not seen yet.
     pub unread: u32,
     /// How many of them mention us or answer us.
@@ -133,7 +136,7 @@ pub struct Message {
     pub id: String,
     pub room: String,
     pub author: String,
-    /// The author's name as known now.
+    /// The author's name as known now, with the short id behind it where somebody else is called alike.
     pub name: String,
     pub mine: bool,
     /// By the author's clock, milliseconds since 1970.

@@ -13,7 +13,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use super::address::Address;
 use super::rpc::{self, Told};
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
-use crate::engine::handle::{COMMANDS, EVENTS, Request};
+use crate::engine::handle::{COMMANDS, EVENTS, Request, Shell};
 use crate::engine::{Events, Handle};
 use crate::says;
 
@@ -45,7 +45,7 @@ impl Client {
         let (subscribed, subscription) = oneshot::channel();
         tokio::spawn(run(stream, asked, events.clone(), subscribed));
         match subscription.await {
-            Ok(Ok(_)) => Ok(Some(Client { handle: Handle { requests, events } })),
+            Ok(Ok(_)) => Ok(Some(Client { handle: Handle { requests, events, shell: Shell::default() } })),
             Ok(Err(error)) => Err(error),
             // It went away while it was being connected to.
             Err(_) => Ok(None),
@@ -167,7 +167,7 @@ impl Pending {
 
     fn send(&mut self, permit: mpsc::Permit<'_, String>, request: Request) {
         match request {
-            Request::Call(command, answer) => match rpc::request(self.last + 1, &command) {
+            Request::Call(command, answer, _) => match rpc::request(self.last + 1, &command) {
                 Ok(line) => {
                     self.expect(Waiting::Reply(answer));
                     permit.send(line);
@@ -178,6 +178,8 @@ impl Pending {
                     let _ = answer.send(Err(error));
                 }
             },
+            // The end of the connection says so.
+            Request::Left(_) => {}
             Request::Shutdown(done) => {
                 let id = self.expect(Waiting::Shutdown(done));
                 permit.send(rpc::bare_request(id, "shutdown"));

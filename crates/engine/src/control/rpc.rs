@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::present::Presented;
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply, Saying};
+use crate::says;
 
 /// The longest request; a message is 16 times smaller.
 pub(super) const REQUEST_LINE: usize = 1 << 20;
@@ -71,6 +72,12 @@ struct AnswerLine {
     result: Option<Reply>,
     error: Option<Problem>,
     params: Option<Value>,
+}
+
+/// Of an answer that is not understood, whose it is.
+#[derive(Deserialize)]
+struct AnswerId {
+    id: Option<u64>,
 }
 
 /// Understands a line of a client's.
@@ -148,8 +155,16 @@ pub(super) fn present_request(id: u64, presented: &Presented) -> String {
 
 /// Understands a line of a node's. `None` for what only a newer version means something by.
 pub(super) fn parse_answer(line: &str) -> Option<Told> {
-    let line: AnswerLine = serde_json::from_str(line).ok()?;
-    match (line.id, line.result, line.error, line.params) {
+    let Ok(answer) = serde_json::from_str::<AnswerLine>(line) else {
+        // Whoever waits for it would wait for ever.
+        let id = serde_json::from_str::<AnswerId>(line).ok()?.id?;
+        let other = says!(
+            ErrorCode::Internal,
+            "The node that runs answered what this version does not understand: use the same version of both."
+        );
+        return Some(Told::Answer { id, result: Err(other) });
+    };
+    match (answer.id, answer.result, answer.error, answer.params) {
         (Some(id), Some(reply), None, _) => Some(Told::Answer { id, result: Ok(reply) }),
         (Some(id), None, Some(problem), _) => Some(Told::Answer { id, result: Err(problem.into()) }),
         (None, None, None, Some(event)) => serde_json::from_value(event).ok().map(Told::Event),
@@ -207,6 +222,16 @@ mod tests {
         let asked = parse_request(r#"{"jsonrpc":"2.0","id":7,"method":"peers"}"#).unwrap();
         assert_eq!(asked.id, Some(json!(7)));
         assert_eq!(asked.ask, Ask::Command(Command::Peers {}));
+    }
+
+    #[test]
+    fn an_answer_that_is_not_understood_is_one_all_the_same() {
+        let line = r#"{"jsonrpc":"2.0","id":7,"result":{"reply":"dance","value":{}}}"#;
+        let Some(Told::Answer { id: 7, result: Err(error) }) = parse_answer(line) else { panic!("{line}") };
+        assert_eq!(error.code, ErrorCode::Internal);
+        assert!(error.message.contains("the same version"), "{error}");
+        assert!(parse_answer(r#"{"jsonrpc":"2.0","method":"event","params":{"event":"dance"}}"#).is_none());
+        assert!(parse_answer("{").is_none());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::address::Address;
 use super::present::Presented;
 use super::rpc::{self, Ask, Problem};
 use crate::api::{ApiError, ErrorCode, Event, Reply};
+use crate::engine::handle::Shell;
 use crate::engine::{Events, Handle};
 
 /// A control socket that is open. Dropping it closes the socket and all connections at once.
@@ -94,13 +95,16 @@ fn listen(address: &Address) -> io::Result<Listener> {
 
 async fn accept(listener: Listener, served: Served, stop: CancellationToken) {
     let mut connections = JoinSet::new();
+    let mut shell = Shell::default();
     loop {
         tokio::select! {
             () = stop.cancelled() => break,
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok(stream) if connections.len() < CONNECTIONS => {
-                    connections.spawn(converse(stream, served.clone()));
+                    shell.0 += 1;
+                    let handle = served.handle.for_shell(shell);
+                    connections.spawn(converse(stream, Served { handle, window: served.window.clone() }));
                 }
                 Ok(stream) => {
                     connections.spawn(turn_away(stream));
@@ -127,6 +131,7 @@ async fn converse(stream: Stream, served: Served) {
     if let Err(error) = answer_lines(stream, &served).await {
         tracing::debug!(%error, "a program left the control socket");
     }
+    served.handle.left().await;
 }
 
 /// One client. Everything is written from here, so a client that does not read only ever stops this task: its events

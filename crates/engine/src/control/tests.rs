@@ -14,7 +14,7 @@ use super::address::Address;
 use super::{Client, Presented, Server, present, serve, serve_window};
 use crate::api::{ApiError, Command, ErrorCode, Event, Reply};
 use crate::engine::Handle;
-use crate::engine::handle::Request;
+use crate::engine::handle::{Request, Shell};
 
 /// Answers every command from a table, until it is asked to end.
 struct FakeNode {
@@ -31,7 +31,8 @@ impl FakeNode {
         tokio::spawn(async move {
             while let Some(request) = asked.recv().await {
                 match request {
-                    Request::Call(command, answer) => drop(answer.send(answer_of(command))),
+                    Request::Call(command, answer, _) => drop(answer.send(answer_of(command))),
+                    Request::Left(_) => {}
                     Request::Shutdown(done) => {
                         drop(asked);
                         done.send(()).expect("somebody waits for the end");
@@ -40,7 +41,7 @@ impl FakeNode {
                 }
             }
         });
-        let handle = Handle { requests, events };
+        let handle = Handle { requests, events, shell: Shell::default() };
         let server = serve(profile.path(), handle.clone()).unwrap();
         FakeNode { profile, handle, server }
     }

@@ -105,6 +105,16 @@ impl Run {
                 Ok(())
             }
             Command::Resume { transfer } => self.resume(&transfer, to).await,
+            Command::MarkRead { room, cursor } => {
+                match self.find_room(&room).and_then(|room| Ok((room, cursor_of(&cursor)?))) {
+                    Ok((room, cursor)) => self.mark_read(room, cursor, to).await,
+                    Err(error) => {
+                        // Whoever asked may be gone.
+                        let _ = to.send(Err(error));
+                        Ok(())
+                    }
+                }
+            }
             command => match self.carry_out(command).await {
                 Ok(Outcome::Now(reply)) => {
                     // Whoever asked may be gone.
@@ -144,6 +154,7 @@ impl Run {
                 let effects = self.node.leave(room, now).map_err(refused)?;
                 Ok(Outcome::After(effects, Answering::Ready(Box::new(Reply::Left(left)))))
             }
+            Command::Find { to } => Ok(Outcome::Now(Reply::Room(self.look_at(&to)?))),
             Command::Open { to } => {
                 let (room, effects) = self.resolve(&to)?;
                 Ok(Outcome::After(effects, Answering::Room(room)))
@@ -152,11 +163,6 @@ impl Run {
             Command::SetTopic { room, topic } => self.set_topic(&room, &topic),
             Command::Typing { room } => self.typing(&room),
             Command::SetDraft { room, text } => self.set_draft(&room, &text).await,
-            Command::MarkRead { room, cursor } => {
-                let room = self.find_room(&room)?;
-                self.mark_read(room, cursor_of(&cursor)?).await?;
-                Ok(Outcome::Now(Reply::Done))
-            }
             Command::Admit { paths } => {
                 let admitted: Result<Vec<_>, ApiError> = paths.iter().map(|path| self.admit(path)).collect();
                 Ok(Outcome::Now(Reply::Handles(admitted?)))
@@ -193,6 +199,7 @@ impl Run {
             | Command::Offer { .. }
             | Command::Accept { .. }
             | Command::Resume { .. }
+            | Command::MarkRead { .. }
             | Command::Edit { .. }
             | Command::Delete { .. }
             | Command::React { .. }
@@ -232,7 +239,7 @@ impl Run {
 
     /// Gives the answer that was waiting for its effects.
     pub fn answer(&mut self, answer: Answer) {
-        let gone = || says!(ErrorCode::NotFound, "It is no longer there.");
+        let gone = || says!(ErrorCode::NoSuch, "It is no longer there.");
         let reply = match answer.with {
             Answering::Ready(reply) => Ok(*reply),
             Answering::Message(id) => return self.answer_message(id, answer.to),
@@ -434,7 +441,7 @@ impl Run {
         let path = read_path(path);
         self.handles.admit(&path).map_err(|error| {
             let code = match error.kind() {
-                std::io::ErrorKind::NotFound => ErrorCode::NotFound,
+                std::io::ErrorKind::NotFound => ErrorCode::NoSuch,
                 _ => ErrorCode::Storage,
             };
             says!(code, "{path} cannot be used: {error}.", path, error)
@@ -473,7 +480,8 @@ pub fn refused(refusal: Refusal) -> ApiError {
         characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
     let code = match refusal {
         Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NoSuch,
-        Refusal::NoRoom | Refusal::NoMember | Refusal::NoInvite => ErrorCode::NotFound,
+        Refusal::NoRoom | Refusal::NoInvite => ErrorCode::NoSuch,
+        Refusal::NoMember => ErrorCode::NotFound,
         Refusal::NotMember
         | Refusal::NotAdmin
         | Refusal::NotCreator
@@ -483,7 +491,10 @@ pub fn refused(refusal: Refusal) -> ApiError {
             lanyard_proto::transfer::Refusal::Over
             | lanyard_proto::transfer::Refusal::TooMany
             | lanyard_proto::transfer::Refusal::Running
-            | lanyard_proto::transfer::Refusal::Withdrawn,
+            | lanyard_proto::transfer::Refusal::Withdrawn
+            | lanyard_proto::transfer::Refusal::NotPaused
+            | lanyard_proto::transfer::Refusal::NotQueued
+            | lanyard_proto::transfer::Refusal::NotOver,
         )
         | Refusal::NotYourMessage
         | Refusal::NotYoursToDelete => ErrorCode::Refused,

@@ -11,6 +11,7 @@ use lanyard_proto::wire::compare::Compare;
 
 use crate::api::{ApiError, ComparedEmoji, Comparison, ComparisonState, ErrorCode, Event, Reply, Trust};
 use crate::engine::commands::{Outcome, invalid};
+use crate::engine::handle::Shell;
 use crate::engine::run::{Report, Run};
 use crate::net::framing::{Deadlines, spawn_sync_within};
 use crate::net::stream::{Secure, dial};
@@ -30,6 +31,8 @@ pub struct Comparing {
     strangers_rest: Option<Instant>,
     /// Matches of which it is not written down yet that the devices are verified.
     matched: BTreeSet<PeerId>,
+    /// Whose command is being carried out.
+    pub(super) shell: Shell,
 }
 
 /// One comparison.
@@ -38,6 +41,8 @@ struct Open {
     number: u64,
     /// Whether a person here wanted it, too, that was begun there.
     agreed: bool,
+    /// Where that person is: if that program ends, nobody is left who looks at the emoji.
+    shell: Shell,
     line: Line,
 }
 
@@ -91,9 +96,10 @@ impl Run {
         if self.hides(peer) {
             return Err(self.blocked(peer));
         }
+        let shell = self.comparing.shell;
         let open = self.comparing.open.get_mut(&peer);
         let wanted = open.map(|open| {
-            open.agreed = true;
+            (open.agreed, open.shell) = (true, shell);
             &mut open.line
         });
         match wanted {
@@ -110,8 +116,12 @@ impl Run {
 
     /// A person says whether both see the same.
     pub(super) async fn compared(&mut self, peer: PeerId, same: bool) -> Result<Outcome, ApiError> {
-        let shown = match self.comparing.open.get_mut(&peer).map(|open| &mut open.line) {
-            Some(Line::Connected(conn, machine)) if matches!(machine.stage(), Stage::Shown { .. }) => {
+        let shell = self.comparing.shell;
+        let shown = match self.comparing.open.get_mut(&peer) {
+            Some(Open { line: Line::Connected(conn, machine), shell: by, .. })
+                if matches!(machine.stage(), Stage::Shown { .. }) =>
+            {
+                *by = shell;
                 let (conn, said) = (*conn, machine.compared(same));
                 let shown = self.as_shown(peer);
                 self.say_in_comparison(peer, conn, said);
@@ -137,6 +147,14 @@ impl Run {
             error: Some(ended(End::Cancelled, &self.name_of(peer))),
             ..shown
         })))
+    }
+
+    /// A program ended from which people compared.
+    pub(super) fn shell_left(&mut self, shell: Shell) {
+        let began = self.comparing.open.iter().filter(|(_, open)| open.shell == shell);
+        for peer in began.map(|(peer, _)| *peer).collect::<Vec<_>>() {
+            self.drop_comparison(peer);
+        }
     }
 
     /// Ends a comparison from this side.
@@ -193,13 +211,16 @@ impl Run {
             tracing::debug!(peer = %peer.short(), "nobody is asked to compare with it now");
             return;
         }
-        if let Some(Open { line: Line::Connected(conn, _), .. }) = self.comparing.open.remove(&peer) {
+        let before = self.comparing.open.remove(&peer);
+        if let Some(Open { line: Line::Connected(conn, _), .. }) = before {
             self.hang_up_comparison(conn);
         }
         let Some((conn, exporter, nonce)) = self.take_line(secure) else { return };
         let mut machine = Machine::asked(self.node.me(), peer, exporter, nonce, now);
         let said = if agreed { machine.agree(now) } else { None };
-        self.open_comparison(peer, Line::Connected(conn, machine));
+        // Who called here is there still.
+        let shell = before.filter(|_| agreed).map(|open| open.shell);
+        self.open_comparison(peer, shell, Line::Connected(conn, machine));
         self.say_in_comparison(peer, conn, said);
         self.tell_of_comparison(peer);
     }
@@ -302,7 +323,7 @@ impl Run {
             return Err(invalid(saying!("You are comparing with several people: finish with one first.")));
         }
         // A call has a bound of its own; this one is for whoever never reports.
-        let number = self.open_comparison(peer, Line::Calling(now + CALLING));
+        let number = self.open_comparison(peer, Some(self.comparing.shell), Line::Calling(now + CALLING));
         let (credentials, reports) = (self.credentials.clone(), self.reports.clone());
         tokio::spawn(async move {
             let result = dial(&credentials, peer, &addresses, Purpose::Verify).await;
@@ -341,10 +362,12 @@ impl Run {
         Some((conn, exporter, nonce))
     }
 
-    fn open_comparison(&mut self, peer: PeerId, line: Line) -> u64 {
+    /// Of those whom a person wanted it is known where that person is.
+    fn open_comparison(&mut self, peer: PeerId, shell: Option<Shell>, line: Line) -> u64 {
         self.next_conn += 1;
         let number = self.next_conn;
-        self.comparing.open.insert(peer, Open { number, agreed: false, line });
+        let (agreed, shell) = (shell.is_some(), shell.unwrap_or_default());
+        self.comparing.open.insert(peer, Open { number, agreed, shell, line });
         number
     }
 
@@ -405,7 +428,7 @@ impl Run {
         let name = self.name_of(peer);
         self.as_shown(peer).ok_or_else(|| {
             says!(
-                ErrorCode::NotFound,
+                ErrorCode::NoSuch,
                 "There is no comparison with {name}. Begin one: lanyard verify --emoji",
                 name
             )
@@ -466,7 +489,12 @@ impl Run {
             Some(End::Different | End::DifferentThere | End::Forged) => Alarm::Yes,
             _ => Alarm::No,
         };
-        (end.map(|end| ended(end, &self.name_of(peer))), alarm)
+        let name = self.name_of(peer);
+        let error = end.map(|end| match (alarm, self.trust_of(peer)) {
+            (Alarm::Yes, Trust::Verified) => still_verified(ended(end, &name), &name, &peer.short()),
+            _ => ended(end, &name),
+        });
+        (error, alarm)
     }
 }
 
@@ -489,6 +517,18 @@ fn compared(emoji: [u8; 7]) -> Vec<ComparedEmoji> {
         ComparedEmoji { number, symbol: emoji.symbol.to_owned(), name: emoji.name.to_owned() }
     });
     shown.collect()
+}
+
+/// What goes wrong now takes nothing back that a person decided before.
+fn still_verified(error: ApiError, name: &str, short: &str) -> ApiError {
+    let Some(what) = error.says else { return error };
+    says!(
+        error.code,
+        "{what} {name} was verified before, and still is. To take that back: lanyard verify @{short} --undo",
+        what,
+        name,
+        short
+    )
 }
 
 fn ended(end: End, name: &str) -> ApiError {

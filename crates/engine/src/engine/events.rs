@@ -28,7 +28,7 @@ impl Run {
                 self.recheck(room);
                 self.tell(Event::RoomLeft { room: room.to_string() });
             }
-            Fact::Entry { room, entry, arrived } => self.tell_of_entry(room, &entry, arrived),
+            Fact::Entry { room, entry, .. } => self.tell_of_entry(room, &entry),
             Fact::History(room) => {
                 // The counts, and perhaps the last message, are others.
                 self.tell(Event::History { room: room.to_string() });
@@ -48,6 +48,7 @@ impl Run {
                 let network = self.network();
                 self.tell(Event::NetworkChanged { network });
             }
+            Fact::Rearranged => self.look_anew(),
             Fact::Typing { room, peer } => {
                 self.tell(Event::Typing { room: room.to_string(), peer: peer.to_string() });
             }

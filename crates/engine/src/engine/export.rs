@@ -26,6 +26,8 @@ struct Source {
     reports: mpsc::Sender<Report>,
     /// Where the last page ended.
     after: Cursor,
+    /// How often messages had been moved when it began.
+    moves: u64,
 }
 
 /// Some messages, and the names of everybody who reacted to them.
@@ -39,7 +41,7 @@ impl Run {
     pub fn export(&self, room: &str, format: ExportFormat, into: &str, answer: To) {
         let wanted = self.find_room(room).and_then(|room| Ok((room, self.folder(into)?)));
         let described = wanted.and_then(|(id, folder)| {
-            let gone = || says!(ErrorCode::NotFound, "This room is no longer there.");
+            let gone = || says!(ErrorCode::NoSuch, "This room is no longer there.");
             Ok((id, folder, self.room(id).ok_or_else(gone)?))
         });
         let (id, folder, room) = match described {
@@ -48,12 +50,28 @@ impl Run {
         };
         let room = Room { last: None, draft: String::new(), ..room };
         let (store, reports) = (self.store.clone(), self.reports.clone());
-        let source = Source { room: id, store, reports, after: Cursor::START };
+        let source = Source { room: id, store, reports, after: Cursor::START, moves: 0 };
         let runtime = Handle::current();
         tokio::task::spawn_blocking(move || {
-            let written = write(&folder, &room, format, source, &runtime);
+            let written = write_whole(&folder, &room, format, source, &runtime);
             let _ = answer.send(written.map(Reply::Exported));
         });
+    }
+}
+
+/// Begins anew where messages were moved meanwhile: pages would not join.
+fn write_whole(
+    folder: &Path,
+    room: &Room,
+    format: ExportFormat,
+    mut source: Source,
+    runtime: &Handle,
+) -> Result<Export, ApiError> {
+    loop {
+        (source.after, source.moves) = (Cursor::START, source.store.moves());
+        if let Some(export) = write(folder, room, format, &mut source, runtime)? {
+            return Ok(export);
+        }
     }
 }
 
@@ -61,9 +79,9 @@ fn write(
     folder: &Path,
     room: &Room,
     format: ExportFormat,
-    mut source: Source,
+    source: &mut Source,
     runtime: &Handle,
-) -> Result<Export, ApiError> {
+) -> Result<Option<Export>, ApiError> {
     let unwritten = |error: io::Error| unwritten(folder, &error);
     let mut file = Fresh::begin(folder).map_err(unwritten)?;
     let now = Timestamp::now();
@@ -71,6 +89,9 @@ fn write(
     head(&mut file, room, format, now).map_err(unwritten)?;
     loop {
         let batch = runtime.block_on(source.next())?;
+        if source.store.moves() != source.moves {
+            return Ok(None);
+        }
         if batch.messages.is_empty() {
             break;
         }
@@ -85,7 +106,7 @@ fn write(
     };
     file.write_all(end.as_bytes()).map_err(unwritten)?;
     let file = file.finish(&file_name(room, format, now)).map_err(unwritten)?;
-    Ok(Export { file, messages: count })
+    Ok(Some(Export { file, messages: count }))
 }
 
 fn head(file: &mut Fresh, room: &Room, format: ExportFormat, now: Timestamp) -> io::Result<()> {
@@ -129,7 +150,7 @@ impl Source {
             let reacted =
                 messages.iter().flat_map(|message| &message.reactions).flat_map(|reaction| &reaction.by);
             let names =
-                reacted.filter_map(|id| Some((id.clone(), run.name_of(PeerId::parse(id)?)))).collect();
+                reacted.filter_map(|id| Some((id.clone(), run.known_as(PeerId::parse(id)?)))).collect();
             // An error only says that nobody waits for it.
             let _ = answer.send(Batch { messages, names });
         };
@@ -139,9 +160,13 @@ impl Source {
     }
 }
 
-/// As people call the room.
+/// As people call the room, with whom it is where that is not plain.
 fn title(room: &Room) -> String {
     match room.kind {
+        RoomKind::Direct if room.alike => {
+            let short: String = room.peer.iter().flat_map(|peer| peer.chars().take(SHORT)).collect();
+            format!("@{} ({short})", room.name)
+        }
         RoomKind::Direct => format!("@{}", room.name),
         RoomKind::Lobby | RoomKind::Open | RoomKind::Private => format!("#{}", room.name),
     }
@@ -165,5 +190,7 @@ fn unwritten(folder: &Path, error: &io::Error) -> ApiError {
     )
 }
 
+/// Characters of an id by which people tell devices apart.
+const SHORT: usize = 8;
 /// Messages that are in memory at the same time.
 const AT_ONCE: u32 = 500;

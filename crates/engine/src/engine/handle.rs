@@ -11,9 +11,16 @@ pub(crate) const COMMANDS: usize = 256;
 /// Events that a slow reader may be behind before it is told [`Event::Lagged`].
 pub(crate) const EVENTS: usize = 4096;
 
+/// Tells those apart who talk to an engine: what somebody began who is gone need not go on. 0 is the program itself, which
+/// ends with the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shell(pub u64);
+
 /// A command on its way to the engine's task.
 pub(crate) enum Request {
-    Call(Command, oneshot::Sender<Result<Reply, ApiError>>),
+    Call(Command, oneshot::Sender<Result<Reply, ApiError>>, Shell),
+    /// A shell is gone, and with it whoever looked at it.
+    Left(Shell),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -22,6 +29,7 @@ pub(crate) enum Request {
 pub struct Handle {
     pub(crate) requests: mpsc::Sender<Request>,
     pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) shell: Shell,
 }
 
 impl Handle {
@@ -31,8 +39,19 @@ impl Handle {
     /// Whatever the command says, and [`ErrorCode::Internal`] once the node has ended.
     pub async fn call(&self, command: Command) -> Result<Reply, ApiError> {
         let (answer, answered) = oneshot::channel();
-        self.requests.send(Request::Call(command, answer)).await.map_err(|_| ended())?;
+        self.requests.send(Request::Call(command, answer, self.shell)).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
+    }
+
+    /// The same engine, for somebody else to talk to.
+    pub(crate) fn for_shell(&self, shell: Shell) -> Handle {
+        Handle { shell, ..self.clone() }
+    }
+
+    /// Whoever talked by this handle is gone.
+    pub(crate) async fn left(&self) {
+        // An error only says that the node has ended.
+        let _ = self.requests.send(Request::Left(self.shell)).await;
     }
 
     /// Every event from now on.

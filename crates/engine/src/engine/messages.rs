@@ -13,7 +13,7 @@ use crate::engine::run::{Report, Run};
 use crate::engine::show::is_taken_back;
 use crate::saying;
 use crate::says;
-use crate::store::{Cursor, MAX_REACTIONS_OF_AUTHOR, Number, Search, Shown, StoreError, Stretch};
+use crate::store::{Counts, Cursor, MAX_REACTIONS_OF_AUTHOR, Number, Search, Shown, StoreError, Stretch};
 
 /// What is to be done with a message.
 pub enum Action {
@@ -172,23 +172,51 @@ impl Run {
         Ok(Outcome::After(Effects::default(), Answering::Ready(Box::new(Reply::Done))))
     }
 
-    pub async fn mark_read(&mut self, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
+    /// Answered once what is left is counted, so that whoever asks then is told what is true.
+    pub async fn mark_read(&mut self, room: RoomId, cursor: Cursor, answer: To) -> Result<(), StoreError> {
         let view = self.view.room(room);
         // What came late may stand before what was seen already.
         if view.read.is_some_and(|read| read >= cursor) && view.counts.unread == 0 {
+            // Whoever asked may be gone.
+            let _ = answer.send(Ok(Reply::Done));
             return Ok(());
         }
         view.read = view.read.max(Some(cursor));
         let marked = self.store.mark_read(room, cursor).await?;
-        let reports = self.reports.clone();
+        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
         tokio::spawn(async move {
-            let report = match marked.await {
-                Ok(()) => Report::Recount(room),
+            let counted = async {
+                marked.await?;
+                Ok((store.read_mark(room).await?, store.counts(room, me).await?))
+            };
+            let report = match counted.await {
+                Ok((read, counts)) => Report::Marked { room, asked: cursor, read, counts, answer },
                 Err(error) => Report::Failed(error),
             };
             let _ = reports.send(report).await;
         });
         Ok(())
+    }
+
+    /// A room was read up to some message, and so much is left.
+    pub fn marked(
+        &mut self,
+        room: RoomId,
+        asked: Cursor,
+        (read, counts): (Option<Cursor>, Counts),
+        answer: To,
+    ) {
+        if self.node.room(room).is_some() {
+            let view = self.view.room(room);
+            view.counts = counts;
+            // The message that was meant may have been moved; whoever read on since is told next.
+            if view.read == Some(asked) {
+                view.read = read;
+            }
+            self.recount(room);
+        }
+        // Whoever asked may be gone.
+        let _ = answer.send(Ok(Reply::Done));
     }
 
     /// Whom `@Name` in a text means: people who take part in the room, or are here where anybody may.
@@ -408,7 +436,7 @@ fn one(to: &str, room: RoomId, wanted: &str, found: Vec<Shown>) -> Result<Shown,
             Err(invalid(saying!("The message “{wanted}” is not in {to}. Nothing was done.", wanted, to)))
         }
         (None, _) => Err(says!(
-            ErrorCode::NotFound,
+            ErrorCode::NoSuch,
             "There is no message “{wanted}” here. See ids: lanyard log TO --ids",
             wanted
         )),
@@ -419,7 +447,7 @@ fn one(to: &str, room: RoomId, wanted: &str, found: Vec<Shown>) -> Result<Shown,
 }
 
 fn gone() -> ApiError {
-    says!(ErrorCode::NotFound, "It is no longer there.")
+    says!(ErrorCode::NoSuch, "It is no longer there.")
 }
 
 /// Messages that one search gives at the most.

@@ -2,13 +2,14 @@
 //! #design and then writes to #design must have named the same room.
 
 use lanyard_proto::effects::RoomRecord;
-use lanyard_proto::model::RoomId;
+use lanyard_proto::model::{PeerId, RoomId};
+use lanyard_proto::node::Refusal;
 use lanyard_proto::rooms::{self, MAX_ROOM_NAME, RoomKind};
 use lanyard_proto::wire::datagram::MAX_NAME;
 use lanyard_proto::wire::text::clean_line;
 
-use crate::api::{ApiError, ErrorCode};
-use crate::engine::commands::invalid;
+use crate::api::{self, ApiError, ErrorCode, Membership, Room};
+use crate::engine::commands::{invalid, refused};
 use crate::engine::run::Run;
 use crate::saying;
 use crate::says;
@@ -25,7 +26,7 @@ impl Run {
             let room = rooms::direct_room_id(self.node.me(), peer);
             return match self.node.room(room) {
                 Some(_) => Ok(room),
-                None => Err(says!(ErrorCode::NotFound, "Nothing was said to or by {person} yet.", person)),
+                None => Err(says!(ErrorCode::NoSuch, "Nothing was said to or by {person} yet.", person)),
             };
         }
         if let Some(room) = RoomId::parse(to).filter(|room| self.node.room(*room).is_some()) {
@@ -36,13 +37,52 @@ impl Run {
         match (&self.rooms_meant(&meant)[..], meant.name) {
             ([one], _) => Ok(one.id),
             ([], Some(name)) => {
-                let code = ErrorCode::NotFound;
+                let code = ErrorCode::NoSuch;
                 Err(says!(code, "You are not in #{name}. Join it first: lanyard room join {name}", name))
             }
             ([], None) => {
                 Err(invalid(saying!("“{to}” is neither a room nor a person. Write #room or @person.", to)))
             }
             (several, _) => Err(self.ambiguous(to, several)),
+        }
+    }
+
+    /// A room that this device takes part in; or the conversation with a person that would be begun by saying something.
+    ///
+    /// # Errors
+    /// As [`Run::find_room`], and if nobody is meant.
+    pub fn look_at(&self, to: &str) -> Result<Room, ApiError> {
+        if let Some(person) = to.strip_prefix('@') {
+            let (me, peer) = (self.node.me(), self.find_peer(person)?);
+            if peer == me {
+                return Err(refused(Refusal::Yourself));
+            }
+            let id = rooms::direct_room_id(me, peer);
+            return Ok(self.room(id).unwrap_or_else(|| self.unbegun(id, peer)));
+        }
+        let id = self.find_room(to)?;
+        self.room(id).ok_or_else(|| says!(ErrorCode::NoSuch, "It is no longer there."))
+    }
+
+    fn unbegun(&self, id: RoomId, peer: PeerId) -> Room {
+        Room {
+            id: id.to_string(),
+            kind: api::RoomKind::Direct,
+            name: self.name_of(peer),
+            peer: Some(peer.to_string()),
+            alike: !self.alike(peer).is_empty(),
+            unread: 0,
+            mentions: 0,
+            topic: String::new(),
+            draft: String::new(),
+            membership: Membership::Member,
+            role: None,
+            keep_days: None,
+            notify: None,
+            last: None,
+            read: None,
+            members: 2,
+            forked: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
-use lanyard_proto::model::{EntryId, PeerId, RoomId, UnixMillis};
+use lanyard_proto::model::{EntryId, Hlc, PeerId, RoomId};
 use lanyard_proto::node::Room;
 use lanyard_proto::rooms::{self, Content};
 use lanyard_proto::wire::entry::Entry;
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::api::Event;
 use crate::engine::run::{Report, Run};
 use crate::engine::view::{SENT_WATCHED, Sent};
-use crate::store::{About, Change, Changed, Counts, Cursor, LogPosition, Shown};
+use crate::store::{Change, Changed, Counts, Cursor, LogPosition, Shown};
 
 /// What is to be told, oldest first.
 #[derive(Default)]
@@ -54,11 +54,10 @@ struct Counted {
 
 impl Run {
     /// An entry is durable: what it says is told soon.
-    pub fn tell_of_entry(&mut self, room: RoomId, entry: &std::sync::Arc<Entry>, arrived: UnixMillis) {
+    pub fn tell_of_entry(&mut self, room: RoomId, entry: &Entry) {
         let Some(held) = self.node.room(room) else { return };
         let header = &entry.header;
         let content = held.open(entry);
-        let cursor = Cursor::of(header, arrived);
         let change = match &content {
             // What somebody blocked took back as an admin is gone all the same; nothing else of theirs is seen.
             Some(Content::Delete { target }) => {
@@ -67,12 +66,8 @@ impl Run {
             }
             _ if self.hides(header.author) => return,
             _ if rooms::is_message(header.kind) => {
-                self.take_in(room, Shown { entry: entry.clone(), arrived, cursor, about: About::default() });
-                if let Some(Content::Topic(topic)) = content {
-                    let view = self.view.room(room);
-                    if view.topic.as_ref().is_none_or(|(since, _)| cursor > *since) {
-                        view.topic = Some((cursor, topic));
-                    }
+                if header.author == self.node.me() {
+                    self.watch_delivery(room, entry.id(), entry);
                 }
                 Change::New(entry.id())
             }
@@ -119,27 +114,54 @@ impl Run {
         self.look();
     }
 
+    /// What stands in rooms was moved: what is known of each is read anew.
+    pub fn look_anew(&self) {
+        let rooms: Vec<RoomId> = self.node.rooms().map(|room| room.record().id).collect();
+        let (store, reports, now) = (self.store.clone(), self.reports.clone(), self.clock.now().unix);
+        tokio::spawn(async move {
+            let read = async {
+                let mut more = store.retell(now, None).await?;
+                while more.is_some() {
+                    more = store.retell(now, more).await?;
+                }
+                let mut read = Vec::with_capacity(rooms.len());
+                for room in rooms {
+                    read.push((room, store.read_mark(room).await?));
+                }
+                Ok(read)
+            };
+            let report = match read.await {
+                Ok(read) => Report::Rearranged(read),
+                Err(error) => Report::Failed(error),
+            };
+            // The engine's task may have ended.
+            let _ = reports.send(report).await;
+        });
+    }
+
+    /// How far rooms are read after what stands in them was moved.
+    pub fn rearranged(&mut self, read: Vec<(RoomId, Option<Cursor>)>) {
+        let now = Hlc::at(self.clock.now().unix);
+        for (room, read) in read {
+            if self.node.room(room).is_some() {
+                let view = self.view.room(room);
+                // Somebody may have read on meanwhile.
+                let newer = view.read.filter(|read| read.place <= now);
+                (view.read, view.last, view.topic) = (read.max(newer), None, None);
+                self.tell(Event::History { room: room.to_string() });
+                self.recount(room);
+            }
+        }
+    }
+
     /// The store told what is known of what happened.
     pub fn looked(&mut self, looked: Looked) {
         self.news.is_asking = false;
         let rooms: Vec<RoomId> = looked.rooms.iter().map(|counted| counted.room).collect();
         for Counted { room, counts, last, topic } in looked.rooms {
             if self.node.room(room).is_some() {
-                let is_blocked = |author| self.node.presence().is_blocked(author);
                 let view = self.view.room(room);
-                view.counts = counts;
-                // One that came meanwhile is told next.
-                let newer = view
-                    .last
-                    .take()
-                    .filter(|known| Some(known.cursor) > last.as_ref().map(|last| last.cursor));
-                view.last = newer.filter(|_| !self.news.heard.is_empty()).or(last);
-                let newer = view
-                    .topic
-                    .take()
-                    .filter(|(known, _)| Some(*known) > topic.as_ref().map(|(since, _)| *since));
-                let newer = newer.filter(|_| !self.news.heard.is_empty());
-                view.topic = newer.filter(|(known, _)| !is_blocked(known.author)).or(topic);
+                (view.counts, view.last, view.topic) = (counts, last, topic);
             }
         }
         for (heard, changed) in looked.heard.iter().zip(looked.changed) {
@@ -219,8 +241,11 @@ impl Run {
             return;
         }
         let Some(message) = self.message(room, shown) else { return };
+        // Only the store knows where it stands.
         let last = &mut self.view.room(room).last;
-        if last.as_ref().is_some_and(|last| last.entry.id() == shown.entry.id()) {
+        let is_newer = matches!(heard.change, Change::New(_))
+            && last.as_ref().is_none_or(|last| shown.cursor > last.cursor);
+        if is_newer || last.as_ref().is_some_and(|last| last.entry.id() == shown.entry.id()) {
             *last = Some(shown.clone());
         }
         self.tell(match heard.change {
@@ -230,17 +255,6 @@ impl Run {
         let answers = changed.answers.iter().filter(|answer| answer.entry.header.room == room);
         for message in answers.filter_map(|answer| self.message(room, answer)) {
             self.tell(Event::MessageChanged { message });
-        }
-    }
-
-    /// What needs no looking up: the newest message, and own ones whose delivery is watched.
-    fn take_in(&mut self, room: RoomId, shown: Shown) {
-        if shown.entry.header.author == self.node.me() {
-            self.watch_delivery(room, shown.entry.id(), &shown.entry);
-        }
-        let view = self.view.room(room);
-        if view.last.as_ref().is_none_or(|last| shown.cursor > last.cursor) {
-            view.last = Some(shown);
         }
     }
 

@@ -133,7 +133,7 @@ impl Run {
         let found: Vec<InviteId> = open.filter(|id| id.to_string().starts_with(&prefix)).collect();
         match found[..] {
             [one] if !prefix.is_empty() => Ok(one),
-            [] => Err(says!(ErrorCode::NotFound, "This room has no invite “{wanted}” that holds.", wanted)),
+            [] => Err(says!(ErrorCode::NoSuch, "This room has no invite “{wanted}” that holds.", wanted)),
             _ => {
                 Err(invalid(saying!("Several invites begin with “{wanted}”: write more of the id.", wanted)))
             }

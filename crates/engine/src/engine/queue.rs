@@ -9,7 +9,7 @@ use lanyard_proto::effects::{Effects, Event as Fact, Job, Record, Staged, Transf
 use lanyard_proto::model::TransferId;
 use lanyard_proto::node::Node;
 use lanyard_proto::rooms::Offer;
-use lanyard_proto::transfer::AT_ONCE;
+use lanyard_proto::transfer::{AT_ONCE, TransferState};
 
 use crate::api::{ApiError, Command, ErrorCode, Event};
 use crate::config::Config;
@@ -55,6 +55,17 @@ impl Run {
             Ok(transfer) if self.is_own(transfer) => self.resumed(transfer, to).await,
             Ok(transfer) if self.is_to_be_got_anew(transfer) => {
                 self.get_anew(transfer, to);
+                Ok(())
+            }
+            Ok(transfer) if self.is_unanswered(transfer) => {
+                let id = transfer.to_string();
+                let error = says!(
+                    ErrorCode::Refused,
+                    "It was not accepted yet, so there is nothing to go on with. To fetch it: lanyard accept {id}",
+                    id = id[id.len() / 2..][..8].to_owned()
+                );
+                // Whoever asked may be gone.
+                let _ = to.send(Err(error));
                 Ok(())
             }
             Ok(transfer) => {
@@ -108,6 +119,11 @@ impl Run {
             self.node.lay(transfer, disk.number);
         }
         self.fetch(transfer, folder, choice, to).await
+    }
+
+    /// Whether somebody offers it, and nobody here has said yes or no. It may be paused by its author.
+    fn is_unanswered(&self, transfer: TransferId) -> bool {
+        self.node.transfer(transfer).is_some_and(|record| record.state == TransferState::Offered)
     }
 
     async fn resumed(&mut self, transfer: TransferId, to: To) -> Result<(), StoreError> {

@@ -1,7 +1,7 @@
 //! Why a transfer waits, failed or was cancelled, as this device says it.
 
 use lanyard_proto::effects::TransferRecord;
-use lanyard_proto::transfer::{Failure, Receipt, TransferState};
+use lanyard_proto::transfer::{Delay, Failure, Receipt, TransferState};
 
 use crate::api::{ApiError, ErrorCode};
 use crate::engine::run::Run;
@@ -26,6 +26,9 @@ impl Run {
             }
             TransferState::Cancelled => {
                 self.cancelled_sentence(record).map(|by| ApiError::says(ErrorCode::Refused, by))
+            }
+            TransferState::Offered if record.from == self.node.me() && !record.paused => {
+                self.accepted_sentence(record)
             }
             TransferState::Waiting if record.paused => None,
             TransferState::Waiting if self.node.is_held(record.id) => Some(says!(
@@ -53,6 +56,30 @@ impl Run {
             }),
             _ => None,
         }
+    }
+
+    /// Why what was accepted by the one whom it is for does not go there.
+    fn accepted_sentence(&self, record: &TransferRecord) -> Option<ApiError> {
+        let (other, delay) = self.accepted_by_one(record)?;
+        let other = self.name_of(other);
+        let (code, sentence) = match delay {
+            Delay::Waits => (
+                ErrorCode::Network,
+                saying!("{other} has accepted it. It goes on when the two devices reach each other.", other),
+            ),
+            Delay::Queued => {
+                (ErrorCode::Refused, saying!("{other} has accepted it, and gets other things first.", other))
+            }
+            Delay::Paused => (
+                ErrorCode::Refused,
+                saying!("{other} has accepted it and paused it. It goes on when {other} resumes it.", other),
+            ),
+            Delay::NoSpace => (
+                ErrorCode::Storage,
+                saying!("{other} has accepted it and has no space for it. It goes on when there is.", other),
+            ),
+        };
+        Some(ApiError::says(code, sentence))
     }
 
     /// Who cancelled it, if that was not a person here.

@@ -14,7 +14,7 @@ use crate::api::{ApiError, Event};
 use crate::config::Config;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::choosing::Choosing;
-use crate::engine::commands::Offering;
+use crate::engine::commands::{Offering, To};
 use crate::engine::comparing::{Comparing, ComparisonReport};
 use crate::engine::detours::{Coming, DetourReport, Detours};
 use crate::engine::gate::{Answer, Gate, Passing};
@@ -37,7 +37,7 @@ use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
-use crate::store::{Pruning, Settings, Store, StoreError};
+use crate::store::{Counts, Cursor, Pruning, Settings, Store, StoreError};
 
 /// Everything that the engine's task owns.
 pub struct Run {
@@ -130,9 +130,17 @@ pub enum Report {
     Read(Box<dyn FnOnce(&Run) + Send>),
     Surveyed(Box<Offering>),
     Chosen(Box<Choosing>),
-    /// What is unread in a room changed.
-    Recount(RoomId),
+    /// A room was read up to some message: how far it is, and what is left, is to be told, to whoever marked it and all others.
+    Marked {
+        room: RoomId,
+        asked: Cursor,
+        read: Option<Cursor>,
+        counts: Counts,
+        answer: To,
+    },
     CountRooms,
+    /// What stands in rooms was moved: so far they are read.
+    Rearranged(Vec<(RoomId, Option<Cursor>)>),
     Looked(Box<Looked>),
     /// The message was looked for that something is to be done with.
     Found(Box<Found>),
@@ -244,7 +252,11 @@ impl Run {
             tokio::select! {
                 opened = self.gate.opened() => opened?,
                 request = self.requests.recv() => match request {
-                    Some(Request::Call(command, answer)) => self.command(command, answer).await?,
+                    Some(Request::Call(command, answer, shell)) => {
+                        self.comparing.shell = shell;
+                        self.command(command, answer).await?;
+                    }
+                    Some(Request::Left(shell)) => self.shell_left(shell),
                     Some(Request::Shutdown(done)) => return Ok(Some(done)),
                     None => return Ok(None),
                 },
@@ -306,7 +318,14 @@ impl Run {
         for writer in self.conns.values() {
             writer.close();
         }
-        Ok(self.store.close().await?)
+        // Over links a goodbye is heard where no multicast passes.
+        let written = async {
+            for writer in self.conns.values() {
+                writer.written().await;
+            }
+        };
+        let (closed, _) = tokio::join!(self.store.close(), tokio::time::timeout(PARTING, written));
+        Ok(closed?)
     }
 
     fn stop_bulk(&mut self) {
@@ -447,8 +466,12 @@ impl Run {
                 self.chosen(*choosing);
                 Ok(())
             }
-            Report::Recount(room) => {
-                self.recount(room);
+            Report::Marked { room, asked, read, counts, answer } => {
+                self.marked(room, asked, (read, counts), answer);
+                Ok(())
+            }
+            Report::Rearranged(read) => {
+                self.rearranged(read);
                 Ok(())
             }
             Report::CountRooms => {
@@ -525,5 +548,7 @@ const HEARD_FIRST: u32 = 64;
 const REFRESH_GROUPS: Duration = Duration::from_secs(120);
 /// A pull that is stopped says so within a second or two; one that is being made durable takes as long as the disk.
 const PATIENCE: Duration = Duration::from_secs(3);
+/// So long the end waits for last words to be written: whoever does not read is not waited for.
+const PARTING: Duration = Duration::from_millis(500);
 /// Ten times a second is as fast as a progress bar needs to move.
 const PROGRESS: Duration = Duration::from_millis(100);

@@ -112,6 +112,7 @@ impl Run {
         let author = entry.header.author;
         let let_in = || held.name_of_member(author).map(str::to_owned);
         self.known_name(author)
+            .map(|_| self.known_as(author))
             .or_else(|| held.name_in(entry).or_else(let_in).map(|name| self.claimed_by(author, name)))
             .unwrap_or_else(|| author.short())
     }

@@ -20,7 +20,7 @@ use crate::config::{Config, Multicast};
 use crate::engine::comparing::Comparing;
 use crate::engine::detours::Detours;
 use crate::engine::gate::Gate;
-use crate::engine::handle::{COMMANDS, EVENTS, Handle};
+use crate::engine::handle::{COMMANDS, EVENTS, Handle, Shell};
 use crate::engine::links::check_address;
 use crate::engine::lock::ProfileLock;
 use crate::engine::naming::own_name;
@@ -122,7 +122,7 @@ pub async fn start(config: Config, looks: Looks) -> Result<(Run, Handle), ApiErr
     let (events, _) = broadcast::channel(EVENTS);
     let (reports, reported) = mpsc::channel(CAUSES);
     let (sync_events, synced) = mpsc::channel(FRAMES);
-    let handle = Handle { requests, events: events.clone() };
+    let handle = Handle { requests, events: events.clone(), shell: Shell::default() };
     let mut run = Run {
         config,
         settings,

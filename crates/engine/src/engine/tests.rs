@@ -3,6 +3,7 @@
 mod arrivals;
 mod avatar;
 mod choosing;
+mod comparing;
 mod delivered;
 mod facts;
 mod mailbox;
@@ -11,6 +12,7 @@ mod notifications;
 mod pasted;
 mod private;
 mod queue;
+mod reading;
 mod sentences;
 mod shares;
 mod telling;
@@ -222,9 +224,10 @@ async fn meet(one: &Engine, other: &Engine) {
     let port = snapshot(other).await.network.tcp_port;
     let address = format!("127.0.0.1:{port}");
     one.handle().call(Command::AddPeer { address }).await.unwrap();
-    for engine in [one, other] {
+    for (engine, awaited) in [(one, other), (other, one)] {
+        let id = snapshot(awaited).await.me.id;
         tokio::time::timeout(SOON, async {
-            while !snapshot(engine).await.peers.iter().any(|peer| peer.online) {
+            while !snapshot(engine).await.peers.iter().any(|peer| peer.online && peer.id == id) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         })

@@ -106,6 +106,13 @@ impl Run {
         self.trusting.known.get(&peer)?.accept_bytes
     }
 
+    /// What a person is called where somebody else's name looks like it: with the short id behind it.
+    pub fn known_as(&self, peer: PeerId) -> String {
+        let name = self.name_of(peer);
+        let is_shared = peer != self.node.me() && !self.trusting.alike.others(peer, 1).is_empty();
+        if is_shared { format!("{name} ({})", peer.short()) } else { name }
+    }
+
     /// The name that somebody claims who never announced itself, with its short id where another one has that name.
     pub fn claimed_by(&self, peer: PeerId, name: String) -> String {
         if self.trusting.alike.has_another(&name, peer) { format!("{name} ({})", peer.short()) } else { name }

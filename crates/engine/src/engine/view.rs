@@ -7,7 +7,7 @@ use lanyard_proto::effects::TransferRecord;
 use lanyard_proto::model::{self, EntryId, PeerId, RoomId, TransferId, UnixMillis};
 use lanyard_proto::node::Dropped as NodeDropped;
 use lanyard_proto::rooms::{self, LOBBY};
-use lanyard_proto::transfer::{Part, Receipt, TransferState as NodeState};
+use lanyard_proto::transfer::{Delay, Part, Receipt, TransferState as NodeState};
 use lanyard_proto::wire::codec::DecodeError;
 
 use crate::api::{
@@ -230,6 +230,7 @@ impl Run {
             id: id.to_string(),
             kind,
             name,
+            alike: peer.as_deref().and_then(PeerId::parse).is_some_and(|peer| !self.alike(peer).is_empty()),
             peer,
             unread: view.map_or(0, |view| view.counts.unread),
             mentions: view.map_or(0, |view| view.counts.mentions),
@@ -287,6 +288,9 @@ impl Run {
             _ if record.paused => TransferState::Paused,
             // Whoever had failed or did not want it may come after all.
             state if busy && state != NodeState::Done => TransferState::Running,
+            NodeState::Offered if outgoing && self.accepted_by_one(record).is_some() => {
+                TransferState::Waiting
+            }
             state => api_state(state),
         };
         let (audience, awaited) = if outgoing { self.audience(record) } else { (0, Vec::new()) };
@@ -300,12 +304,14 @@ impl Run {
         };
         let sha256 = note.and_then(|note| note.sha256).or_else(|| received_digest(record));
         let folder = note.and_then(|note| note.folder.as_ref()).filter(|_| !outgoing);
+        let error = self.problem(record, note.and_then(|note| note.problem.as_ref()));
         Transfer {
             id: record.id.to_string(),
             room: record.room.to_string(),
             direction: if outgoing { TransferDirection::Out } else { TransferDirection::In },
             from: record.from.to_string(),
-            from_name: self.name_of(record.from),
+            from_short: record.from.short(),
+            from_name: self.known_as(record.from),
             state,
             names: record.offer.names.iter().map(|name| shown(name)).collect(),
             files: record.offer.files,
@@ -314,7 +320,7 @@ impl Run {
             offered: record.offered.0,
             folder: folder.map(|folder| folder.display().to_string()),
             sha256: sha256.map(|digest| data_encoding::HEXLOWER.encode(&digest)),
-            error: self.problem(record, note.and_then(|note| note.problem.as_ref())),
+            error: error.filter(|_| state != TransferState::Running),
             chosen: chosen.map(|(_, bytes)| bytes),
             chosen_files: chosen.map(|(files, _)| files),
             here: note.map_or(0, |note| note.here),
@@ -327,7 +333,7 @@ impl Run {
             rate: if state == TransferState::Running { self.progress.rate(record.id) } else { 0 },
             audience,
             awaited,
-            via: self.through(record, outgoing).map(|peer| self.name_of(peer)),
+            via: self.through(record, outgoing).map(|peer| self.known_as(peer)),
         }
     }
 
@@ -349,7 +355,7 @@ impl Run {
         let members: Vec<PeerId> = room.members().into_iter().filter(counts).collect();
         let waits = !record.state.is_over();
         let awaited = members.iter().filter(|peer| waits && !answered(peer)).take(MAX_AWAITED);
-        let awaited = awaited.map(|peer| self.name_of(*peer)).collect();
+        let awaited = awaited.map(|peer| self.known_as(*peer)).collect();
         (u32::try_from(members.len()).unwrap_or(u32::MAX), awaited)
     }
 
@@ -360,26 +366,38 @@ impl Run {
             let state = receipt_state(*receipt);
             let part = part_of(*receipt);
             let has = part.map_or(bytes, |part| part.bytes);
-            (*peer, state, if state == TransferState::Done { has } else { 0 }, part)
+            let has = if state == TransferState::Done { has } else { 0 };
+            (*peer, state, has, part, *receipt == Receipt::Accepted(Delay::NoSpace))
         });
         // Whoever did not want it, or had failed, may be at it again; its own receipt is the offer's withdrawal.
-        let stands = |(peer, state, ..): &(PeerId, TransferState, u64, Option<Part>)| {
+        let stands = |(peer, state, ..): &(PeerId, TransferState, u64, Option<Part>, bool)| {
             *peer != record.from && (*state == TransferState::Done || !moves(*peer))
         };
         let settled: Vec<_> = receipts.filter(stands).collect();
         let moving = self.progress.of(record.id);
         let moving = moving.filter(|(peer, _)| settled.iter().all(|(done, ..)| done != peer));
-        let moving = moving.map(|(peer, moving)| (peer, TransferState::Running, moving.moved, None));
+        let moving = moving.map(|(peer, moving)| (peer, TransferState::Running, moving.moved, None, false));
         let all = settled.clone().into_iter().chain(moving);
-        all.map(|(peer, state, moved, part)| Receiver {
+        all.map(|(peer, state, moved, part, full)| Receiver {
             peer: peer.to_string(),
-            name: self.name_of(peer),
+            short: peer.short(),
+            name: self.known_as(peer),
             state,
             moved,
             chosen: part.map(|part| part.bytes),
             chosen_files: part.map(|part| part.files),
+            full,
         })
         .collect()
+    }
+
+    /// How an own offer stands at the one whom it is for, where that one has accepted it.
+    pub fn accepted_by_one(&self, record: &TransferRecord) -> Option<(PeerId, Delay)> {
+        let room = self.node.room(record.room)?;
+        match (room.record().kind, &record.receipts[..]) {
+            (rooms::RoomKind::Direct(_), [(peer, Receipt::Accepted(delay))]) => Some((*peer, *delay)),
+            _ => None,
+        }
     }
 
     /// What the one receiver of an own offer has, if it chose among the files.
@@ -427,6 +445,9 @@ fn receipt_state(receipt: Receipt) -> TransferState {
         Receipt::Declined => TransferState::Declined,
         Receipt::Cancelled => TransferState::Cancelled,
         Receipt::Failed(_) => TransferState::Failed,
+        Receipt::Accepted(Delay::Queued) => TransferState::Queued,
+        Receipt::Accepted(Delay::Paused) => TransferState::Paused,
+        Receipt::Accepted(Delay::Waits | Delay::NoSpace) => TransferState::Waiting,
     }
 }
 

@@ -41,6 +41,10 @@ impl Staging {
         self.clear_away(&failed).map_err(disk(saying!("remove a file that is not whole")))?;
         self.end_believed().map_err(disk(saying!("make the files durable")))?;
         self.tree.date_folders().map_err(disk(saying!("make the files durable")))?;
+        #[cfg(unix)]
+        if failed.is_empty() {
+            self.make_executable().map_err(disk(saying!("write a file")))?;
+        }
         self.sync().map_err(disk(saying!("make the files durable")))?;
         self.holding.set_moving();
         let named = match self.name_all() {
@@ -87,10 +91,17 @@ impl Staging {
 
     /// Gives everything that came its final name. What the disk does not let have one stays staged.
     fn name_all(&self) -> Result<Named, PullError> {
+        self.note_names().map_err(disk(saying!("write the journal")))?;
         let mut named = Named::default();
         named.left.extend(self.unmade());
         let mut older = BTreeSet::new();
-        for (name, top) in self.tops() {
+        let mut tops = Vec::new();
+        let wanted = self.tops();
+        let mut came = match wanted.iter().any(|(_, top)| matches!(top, Top::Here(_))) {
+            true => self.came_by_top(),
+            false => BTreeMap::new(),
+        };
+        for (name, top) in wanted {
             let placed = match (self.tree.placed_as(&name), top) {
                 (Some(to), _) => to.to_owned(),
                 (None, Top::Nothing) => continue,
@@ -101,19 +112,21 @@ impl Staging {
                         }
                         placed => {
                             let placed = placed.map_err(disk(saying!("name what arrived")))?;
-                            named.paths.push(self.folder.join(&placed));
+                            tops.push(name.clone());
                             named.names.insert(name, placed);
                         }
                     }
                     continue;
                 }
-                (None, Top::Here) => {
-                    named.left.extend(self.merge(&name).map_err(disk(saying!("name what arrived")))?);
-                    name.clone()
+                (None, Top::Here(to)) => {
+                    let came = came.remove(&name).unwrap_or_default();
+                    let left = self.merge(&name, &to, came).map_err(disk(saying!("name what arrived")))?;
+                    named.left.extend(left);
+                    to
                 }
             };
-            named.paths.push(self.folder.join(&placed));
             older.insert(name.clone());
+            tops.push(name.clone());
             named.names.insert(name, placed);
         }
         let late: Vec<u32> = self.tree.late_files().filter(|file| !self.tree.is_settled(*file)).collect();
@@ -121,8 +134,29 @@ impl Staging {
         named
             .left
             .extend(self.make_folders_in(&older, &named.names).map_err(disk(saying!("make a folder")))?);
+        self.lock().journal.sync().map_err(disk(saying!("write the journal")))?;
         super::shelf::sync_folder(&self.folder).map_err(disk(saying!("make the names durable")))?;
+        for (file, to) in &self.lock().late {
+            let planned = &self.plan.files[*file as usize];
+            if planned.parent.is_none() {
+                named.names.insert(planned.name.clone(), to.clone());
+            }
+        }
+        named.paths = tops.iter().map(|top| self.folder.join(&named.names[top])).collect();
         Ok(named)
+    }
+
+    /// Writes down the names of what was here under others than planned. At the top, what is placed says so.
+    fn note_names(&self) -> io::Result<()> {
+        let here = self.files_here();
+        let mut state = self.lock();
+        for file in here {
+            let inside = self.plan.files[file as usize].parent.is_some();
+            if let Some(to) = state.late.get(&file).filter(|_| inside || self.tree.is_placed(file)).cloned() {
+                state.journal.add(&Record::Late { file, to });
+            }
+        }
+        state.journal.flush()
     }
 
     /// Whether the folder still is what it was when the pull began, with the staging in it: what would get its name in another
@@ -276,17 +310,24 @@ impl Staging {
         let state = self.lock();
         // Of the tops that hold files that are wanted.
         let mut filled: BTreeMap<&str, Top> = BTreeMap::new();
+        let stands = |number: u32, top: &str| {
+            let inside = self.plan.files[number as usize].parent.is_some();
+            let name = if inside { self.tree.found_top(top) } else { Some(self.tree.final_name(number)) };
+            name.unwrap_or_else(|| top.to_owned())
+        };
         for (number, file) in (0u32..).zip(&self.plan.files) {
             let whole = state.whole.has(number);
             if !file.chosen && !whole {
                 continue;
             }
-            let top = filled.entry(self.plan.path(file.parent, &file.name)[0]).or_insert(Top::Nothing);
-            *top = match *top {
-                _ if whole && self.tree.is_settled(number) => Top::Here,
-                Top::Nothing if whole => Top::Arrived,
-                other => other,
-            };
+            let name = self.plan.path(file.parent, &file.name)[0];
+            let top = filled.entry(name).or_insert(Top::Nothing);
+            match top {
+                Top::Here(_) => {}
+                _ if whole && self.tree.is_settled(number) => *top = Top::Here(stands(number, name)),
+                Top::Nothing if whole => *top = Top::Arrived,
+                Top::Nothing | Top::Arrived => {}
+            }
         }
         let refused = |folder: &u32| {
             let folder = &self.plan.folders[*folder as usize];
@@ -295,28 +336,24 @@ impl Staging {
         let refused: BTreeSet<&str> = self.tree.refused().keys().filter_map(refused).collect();
         let empty = |top: &str| if refused.contains(top) { Top::Nothing } else { Top::Arrived };
         let tops = self.plan.tops();
-        tops.map(|top| (top.to_owned(), filled.get(top).copied().unwrap_or_else(|| empty(top)))).collect()
+        tops.map(|top| (top.to_owned(), filled.remove(top).unwrap_or_else(|| empty(top)))).collect()
     }
 
-    /// Puts what came beside what was here, in a folder of which something was; or leaves a file that was here as it is. Gives
-    /// what could not be put there.
-    fn merge(&self, top: &str) -> io::Result<Vec<Left>> {
-        let state = self.lock();
-        let below = |file: &u32| {
-            let planned = &self.plan.files[*file as usize];
-            self.plan.path(planned.parent, &planned.name)[0] == top
-        };
-        let came = state.whole.iter().filter(|file| !self.tree.is_settled(*file)).filter(below).collect();
+    /// Puts what came beside what was here, in a folder of which something was, and which stands as `to`; or leaves a file that
+    /// was here as it is. Gives what could not be put there.
+    fn merge(&self, top: &str, to: &str, came: Vec<u32>) -> io::Result<Vec<Left>> {
+        let mut state = self.lock();
+        state.journal.add(&Record::Place { name: top.to_owned(), to: to.to_owned() });
+        if !came.is_empty() {
+            // Before anything goes there: whoever goes on after a crash looks for it where it went.
+            state.journal.sync()?;
+        }
         drop(state);
-        let left = self.place_each(came, &[(top.to_owned(), top.to_owned())].into())?;
+        let left = self.place_each(came, &[(top.to_owned(), to.to_owned())].into())?;
         if !left.is_empty() {
             // It lies in what is thrown away below.
             return Ok(left);
         }
-        let mut state = self.lock();
-        state.journal.add(&Record::Place { name: top.to_owned(), to: top.to_owned() });
-        state.journal.sync()?;
-        drop(state);
         // Whoever looks for what was placed looks whether it is still here.
         if self.tree.top().symlink_metadata(top).is_ok_and(|about| about.is_dir()) {
             super::tree::remove_tree(self.tree.top(), top)?;
@@ -324,9 +361,28 @@ impl Staging {
         Ok(left)
     }
 
+    /// What came and has no name yet, by what it stands in at the top.
+    fn came_by_top(&self) -> BTreeMap<String, Vec<u32>> {
+        let whole: Vec<u32> = self.lock().whole.iter().collect();
+        let mut came: BTreeMap<String, Vec<u32>> = BTreeMap::new();
+        for file in whole.into_iter().filter(|file| !self.tree.is_settled(*file)) {
+            let planned = &self.plan.files[file as usize];
+            let top = self.plan.path(planned.parent, &planned.name)[0];
+            came.entry(top.to_owned()).or_default().push(file);
+        }
+        came
+    }
+
     /// Renames one thing at the top, to its own name or the first free numbered one, which it gives.
     fn place_top(&self, name: &str) -> io::Result<String> {
         let record = |to: &str| Record::Place { name: name.to_owned(), to: to.to_owned() };
+        // In what is placed whole all have the names that they were planned to have, whatever they once were found under.
+        let mut state = self.lock();
+        for file in self.tree.named_below(name) {
+            let to = self.plan.files[file as usize].name.clone();
+            state.journal.add(&Record::Late { file, to });
+        }
+        drop(state);
         self.place(self.tree.top(), name, &self.into, name, record)
     }
 
@@ -489,13 +545,13 @@ struct Left {
 }
 
 /// What came of something at the top.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Top {
     Nothing,
     /// Something, and nothing was here before; or there is nothing to come.
     Arrived,
-    /// Something of it stands where it is to stand already.
-    Here,
+    /// Something of it stands where it is to stand already, under this name.
+    Here(String),
 }
 
 /// A name, or its first numbered twin, that nothing in a folder has. That saves writing down every taken name; what

@@ -1,4 +1,5 @@
-//! What is here already: files of the same name and size where those of an offer are to go.
+//! What is here already: files of the same name and size where those of an offer are to go, or under a numbered name there
+//! (`numbered`).
 //!
 //! Such a file is compared piece by piece with what the author says of its own, before any of it is fetched. If all is the
 //! same it stays as it is and counts as verified. If not, what is the same is copied into the staging and the rest fetched:
@@ -18,7 +19,13 @@ use super::positions::read_up_to_at;
 use super::sink::Outcome;
 use super::staging::{PullError, Staging};
 use super::tree::LastFolder;
+#[cfg(unix)]
+use super::tree::{Content, open_file};
 use crate::saying;
+
+/// In the staging folder of a transfer, for a moment.
+#[cfg(unix)]
+const PROBE: &str = "executable";
 
 /// Tells a file from another one, and from itself after it changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,28 +86,17 @@ impl Staging {
         let mut local = Local::default();
         let held = self.holding.lock();
         let state = self.lock();
-        let wanted: Vec<(u32, bool)> = (0..layout.files())
+        let wanted: Vec<u32> = (0..layout.files())
             .filter(|file| self.plan.files[*file as usize].chosen && !state.whole.has(*file))
-            // Of what came in part it is known that it is not the same.
-            .map(|file| (file, layout.pieces_of(file).any(|piece| held.have.has(piece))))
             .collect();
+        // Of what came in part it is known that it is not the same.
+        let in_part = |file: &u32| layout.pieces_of(*file).any(|piece| held.have.has(piece));
+        let differing: BTreeSet<u32> = wanted.iter().copied().filter(in_part).collect();
         drop((held, state));
-        // Files of one folder follow each other: one that is not there is looked for once.
-        let mut last = None;
-        for (file, differs) in wanted {
-            let parent = self.plan.files[file as usize].parent;
-            if !matches!(last, Some((at, _)) if at == parent) {
-                last = Some((parent, self.tree.final_folder(parent).is_ok()));
-            }
-            if !matches!(last, Some((_, true))) {
-                continue;
-            }
-            let print = self.tree.final_file(file).and_then(|opened| Print::of(&opened));
-            let Ok(print) = print else { continue };
-            if print.size == layout.size(file) {
-                pieces.extend(layout.pieces_of(file));
-                local.candidates.insert(file, Candidate { print, same: Vec::new(), differs });
-            }
+        for (file, print) in self.find_here(&wanted) {
+            pieces.extend(layout.pieces_of(file));
+            let differs = differing.contains(&file);
+            local.candidates.insert(file, Candidate { print, same: Vec::new(), differs });
         }
         *self.local() = local;
         let held = self.holding.lock();
@@ -199,7 +195,7 @@ impl Staging {
             let found = self.reopen(file, print).and_then(|opened| sum_of(&opened, print.size));
             if sum.is_some() && found.ok() == sum {
                 self.tree.remove(file)?;
-                self.tree.settle(file);
+                self.stays(file);
                 self.local().kept.insert(file, print);
             }
         }
@@ -317,7 +313,7 @@ impl Staging {
 
     /// A whole file is here, and stays as it is.
     fn is_here(&self, file: u32, print: Print) {
-        self.tree.settle(file);
+        self.stays(file);
         self.local().here.insert(file, print);
         let mut held = self.holding.lock();
         held.whole.insert(file);
@@ -331,6 +327,20 @@ impl Staging {
         self.holding.notify();
     }
 
+    /// What stands where it stands is given and told of by the name that it has there.
+    fn stays(&self, file: u32) {
+        self.tree.settle(file);
+        if let Some(name) = self.tree.own_name(file) {
+            self.lock().late.insert(file, name);
+        }
+    }
+
+    /// Files that were here before, and stay.
+    pub fn files_here(&self) -> Vec<u32> {
+        let local = self.local();
+        local.here.keys().chain(local.kept.keys()).copied().collect()
+    }
+
     /// So many bytes have to be written that might have been here.
     fn expect(&self, bytes: u64) -> Result<(), PullError> {
         let mut state = self.lock();
@@ -338,16 +348,45 @@ impl Staging {
         self.check_space(&state)
     }
 
+    /// Lets files that were here be executed, where their author's can be, by those whom a new file would let, and who may read
+    /// them. Nothing is taken from anybody.
+    #[cfg(unix)]
+    pub fn make_executable(&self) -> io::Result<()> {
+        use std::fs::Permissions;
+        use std::os::unix::fs::PermissionsExt;
+        let here = self.files_here();
+        let mut meant = here.into_iter().filter(|file| self.plan.files[*file as usize].executable).peekable();
+        if meant.peek().is_none() {
+            return Ok(());
+        }
+        // What new files get, this process has no harmless way to ask for but to make one.
+        let _ = self.own.remove_file(PROBE);
+        let new = open_file(&self.own, PROBE, true, Content::Discarded)?.metadata()?.permissions().mode();
+        self.own.remove_file(PROBE)?;
+        for file in meant {
+            let changed = self.tree.final_file(file).and_then(|opened| {
+                let mode = opened.metadata()?.permissions().mode() & 0o7777;
+                let readers = (mode & 0o444) >> 2;
+                let more = mode | (readers & new);
+                // By what is the author's counted as one that can be executed, see `manifest`.
+                match mode & 0o100 {
+                    0 if more != mode => opened.set_permissions(Permissions::from_mode(more)),
+                    _ => Ok(()),
+                }
+            });
+            if let Err(error) = changed {
+                // It may belong to somebody else, and what is in it is what was offered.
+                let name = self.holding.list.name(file);
+                tracing::debug!(%name, %error, "a file that was here is not made executable");
+            }
+        }
+        Ok(())
+    }
+
     /// Makes what was here as durable as what was fetched.
     pub fn sync_here(&self) -> io::Result<()> {
         // Windows syncs only what was opened to be written, and this is not ours to write.
-        let files: Vec<u32> = match cfg!(windows) {
-            true => Vec::new(),
-            false => {
-                let local = self.local();
-                local.here.keys().chain(local.kept.keys()).copied().collect()
-            }
-        };
+        let files = if cfg!(windows) { Vec::new() } else { self.files_here() };
         files.into_iter().try_for_each(|file| self.tree.final_file(file)?.sync_all())
     }
 }

@@ -49,6 +49,7 @@ mod list;
 mod listing;
 mod manifest;
 mod names;
+mod numbered;
 mod pages;
 mod pasted;
 mod place;

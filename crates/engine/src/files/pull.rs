@@ -172,8 +172,15 @@ where
 {
     let (folder, transfer, author, stopped) =
         (wanted.into.clone(), wanted.transfer, wanted.author, stop.clone());
+    let fresh = first.is_some();
     let work = move || -> Result<(Staging, BTreeSet<u32>), PullError> {
-        let staging = Staging::open(&folder, transfer, author, plan, list, &stopped)?;
+        // Of what an earlier pull left it is not known yet what is missing.
+        let needed = if fresh { plan.chosen_bytes } else { 0 };
+        let opened = Staging::open(&folder, transfer, author, plan, list, &stopped);
+        let staging = opened.map_err(|error| match error {
+            PullError::NoSpace(why) => PullError::NoSpace(staging::unopened(&folder, needed, why)),
+            error => error,
+        })?;
         let may_be_here = staging.look_around();
         staging.begin_writing()?;
         Ok((staging, may_be_here))

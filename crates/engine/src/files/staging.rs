@@ -145,7 +145,7 @@ pub(super) struct State {
     /// Leaves and pages that the journal knows.
     written: Bitmap,
     signed: BTreeSet<u32>,
-    /// Files that came late and have their names.
+    /// Files that were named by themselves, or were here under other names than planned, and those names.
     pub late: BTreeMap<u32, String>,
     /// Files that are whole, and those that an earlier pull left so.
     pub whole: Bitmap,
@@ -533,6 +533,14 @@ fn open_existing(folder: &Dir, name: &str) -> io::Result<cap_std::fs::File> {
     use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
     let mut options = cap_std::fs::OpenOptions::new();
     folder.open_with(name, options.read(true).follow(FollowSymlinks::No))
+}
+
+/// What is said where a disk was full before it was known what lies on it, and so many bytes are to come.
+pub(super) fn unopened(folder: &Path, needed: u64, why: Filling) -> Filling {
+    match has_room(disk_of(folder), needed, Whose::Person) {
+        Err(lack) => lack.filling(folder),
+        Ok(()) => saying!("{folder}: {why}", folder, why).into(),
+    }
 }
 
 /// What a failed disk call means for the pull.

@@ -398,7 +398,10 @@ impl<D: Dial> Swarm<D> {
                     (self.progress)(Told::Moved(self.staging.moved()));
                 }
             }
-            Outcome::Partial => self.fetch.partial(link, piece),
+            Outcome::Partial => {
+                self.fetch.partial(link, piece);
+                (self.progress)(Told::Moved(self.staging.moved()));
+            }
             Outcome::Refused => {
                 self.fetch.partial(link, piece);
                 self.refused(piece);

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, SystemTimeSpec};
 use cap_std::fs::{Dir, OpenOptions};
@@ -33,10 +33,28 @@ pub(super) struct Tree {
     late: BTreeSet<u32>,
     /// Files that got another name than planned when they were named one by one.
     names: BTreeMap<u32, String>,
+    /// What was here before, and under which numbered names.
+    found: Mutex<Found>,
     /// Files that stand where they are to stand, though what is above them was not placed from here.
     settled: Mutex<Bitmap>,
     /// Folders that the disk refuses, with all that is in them, and why.
     refused: BTreeMap<u32, Filling>,
+}
+
+/// What stands under other names than planned, because those belong to something else.
+#[derive(Debug, Default)]
+struct Found {
+    files: BTreeMap<u32, String>,
+    /// Folders at the top, which are filled up there.
+    tops: BTreeMap<String, String>,
+}
+
+/// What has a name.
+pub(super) enum Look {
+    Nothing,
+    File(File),
+    /// No file, or one that cannot be read.
+    Other,
 }
 
 /// The folder that was last opened: files of one folder follow each other.
@@ -54,11 +72,20 @@ impl Tree {
         names: BTreeMap<u32, String>,
     ) -> io::Result<Tree> {
         let tree = open_folder(own, TREE, Access::Usual)?;
-        placing.retain(|name, _| tree.symlink_metadata(name).is_err());
+        let mut found = Found::default();
+        // A folder that is staged still was to be renamed, or was filled up where it says: what came may be there in part.
+        placing.retain(|name, to| {
+            let Ok(staged) = tree.symlink_metadata(name) else { return true };
+            if staged.is_dir() && into.open_dir_nofollow(&*to).is_ok() {
+                found.tops.insert(name.clone(), to.clone());
+            }
+            false
+        });
         let (own, into) = (own.try_clone()?, into.try_clone()?);
         let settled = Mutex::new(Bitmap::new(plan.files.len() as u32));
         let (late, refused) = (BTreeSet::new(), BTreeMap::new());
-        let mut tree = Tree { own, tree, into, plan, placed: placing, late, names, settled, refused };
+        let found = Mutex::new(found);
+        let mut tree = Tree { own, tree, into, plan, placed: placing, late, names, found, settled, refused };
         tree.refused = tree.make_folders()?;
         Ok(tree)
     }
@@ -105,18 +132,50 @@ impl Tree {
         &self.refused
     }
 
+    /// A file was here before under this name.
+    pub fn find(&self, file: u32, name: String) {
+        self.found().files.insert(file, name);
+    }
+
+    /// A folder at the top stands, or is to be filled up, under this name.
+    pub fn find_top(&self, top: &str, name: String) {
+        self.found().tops.insert(top.to_owned(), name);
+    }
+
+    /// The name that something at the top has where it is filled up, if that was found out.
+    pub fn found_top(&self, top: &str) -> Option<String> {
+        self.found().tops.get(top).cloned()
+    }
+
+    /// The name of a file by itself, if it was here under another one than planned, or was named by itself.
+    pub fn own_name(&self, file: u32) -> Option<String> {
+        self.found().files.get(&file).or_else(|| self.names.get(&file)).cloned()
+    }
+
+    /// Files that a journal names by themselves, below what stands at the top.
+    pub fn named_below(&self, top: &str) -> Vec<u32> {
+        let below = |file: &u32| {
+            let planned = &self.plan.files[*file as usize];
+            planned.parent.is_some() && self.plan.path(planned.parent, &planned.name)[0] == top
+        };
+        let known = self.names.keys().copied().filter(|file| (*file as usize) < self.plan.files.len());
+        known.filter(below).collect()
+    }
+
+    /// The name that a file has, or will have, where it is to stand.
+    pub fn final_name(&self, file: u32) -> String {
+        let planned = &self.plan.files[file as usize];
+        let placed = || self.placed_as(&planned.name).filter(|_| planned.parent.is_none());
+        self.own_name(file).unwrap_or_else(|| placed().unwrap_or(&planned.name).to_owned())
+    }
+
     /// Opens what stands where a file is to stand, if that is a file.
     pub fn final_file(&self, file: u32) -> io::Result<File> {
-        let planned = &self.plan.files[file as usize];
-        let name = self.names.get(&file).unwrap_or(&planned.name);
-        let mut options = OpenOptions::new();
-        options.read(true).follow(FollowSymlinks::No);
-        // Whoever opens a pipe would wait for somebody to write.
-        #[cfg(unix)]
-        cap_std::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
-        let name = if planned.parent.is_none() { self.placed_as(name).unwrap_or(name) } else { name };
-        let opened = self.final_folder(planned.parent)?.open_with(name, &options)?.into_std();
-        if opened.metadata()?.is_file() { Ok(opened) } else { Err(io::ErrorKind::NotFound.into()) }
+        let folder = self.final_folder(self.plan.files[file as usize].parent)?;
+        match look(&folder, &self.final_name(file))? {
+            Look::File(file) => Ok(file),
+            Look::Nothing | Look::Other => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// The folder with this number where it is to stand, `None` being the one around everything.
@@ -125,8 +184,13 @@ impl Tree {
         let folder = &self.plan.folders[number as usize];
         let mut names = self.plan.path(folder.parent, &folder.name).into_iter();
         let top = names.next().expect("a path has a name");
-        let top = self.into.open_dir_nofollow(self.placed_as(top).unwrap_or(top))?;
+        let placed = self.placed_as(top).map(str::to_owned).or_else(|| self.found_top(top));
+        let top = self.into.open_dir_nofollow(placed.as_deref().unwrap_or(top))?;
         names.try_fold(top, |dir, name| dir.open_dir_nofollow(name))
+    }
+
+    fn found(&self) -> MutexGuard<'_, Found> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn late_folder(&self) -> io::Result<Dir> {
@@ -175,6 +239,13 @@ impl Tree {
             false => self.folder(planned.parent)?.open_with(&planned.name, &options)?,
         };
         Ok(opened.into_std())
+    }
+
+    /// Files that an earlier pull staged to be named by themselves, and that have no names yet.
+    pub fn left_late(&self) -> BTreeSet<u32> {
+        let Ok(entries) = self.late_folder().and_then(|late| late.entries()) else { return BTreeSet::new() };
+        let numbers = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        numbers.filter(|file| (*file as usize) < self.plan.files.len()).collect()
     }
 
     /// Opens a staged file to be written, made if needed, with the permissions that it will keep.
@@ -287,6 +358,23 @@ impl Tree {
             sync_folder(&self.late_folder()?)?;
         }
         sync_folder(&self.tree)
+    }
+}
+
+/// Looks at what has a name, following no link and waiting for nobody.
+///
+/// # Errors
+/// Where the system cannot say.
+pub(super) fn look(folder: &Dir, name: &str) -> io::Result<Look> {
+    let mut options = OpenOptions::new();
+    options.read(true).follow(FollowSymlinks::No);
+    // Whoever opens a pipe would wait for somebody to write.
+    #[cfg(unix)]
+    cap_std::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
+    match folder.open_with(name, &options) {
+        Ok(opened) if opened.metadata()?.is_file() => Ok(Look::File(opened.into_std())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Look::Nothing),
+        _ => Ok(Look::Other),
     }
 }
 

@@ -99,7 +99,13 @@ pub(super) fn claimed(story: Story, layout: &Layout) -> (Bitmap, Bitmap) {
 /// by whoever it belongs to: size and date must be those it was given, or what is in it the same.
 fn settled(claims: &Claims, holding: &Holding, tree: &Tree, stop: &CancellationToken) -> Vec<u32> {
     let layout = &holding.layout;
-    let named = |file: &u32| tree.is_placed(*file) || tree.is_named(*file);
+    // What was named is not in the staging any more.
+    let late = tree.left_late();
+    let named = |file: &u32| match tree.is_named(*file) {
+        _ if late.contains(file) => false,
+        true => tree.read_left(*file).is_err(),
+        false => tree.is_placed(*file),
+    };
     let claimed = (0..layout.files()).filter(named).filter(|file| claims.whole(*file, layout));
     let stands = |file: &u32| {
         let sum = holding.lock().leaves.get(layout.sum_of(*file))?;

@@ -150,6 +150,12 @@ impl SyncWriter {
     pub fn close(&self) {
         self.closing.cancel();
     }
+
+    /// Waits until what was queued as urgent is written, or the connection is gone.
+    pub async fn written(&self) {
+        // All room is free again only then. It is closed for nobody.
+        let _ = self.urgent.acquire_many(u32::try_from(MAX_UNSENT).unwrap_or(u32::MAX)).await;
+    }
 }
 
 /// What a frame takes of [`MAX_UNSENT`]; `None` if it is no frame. A long one takes all of it.
@@ -328,6 +334,30 @@ mod tests {
         sending.await.unwrap();
         drop(other);
         closes(&mut ours).await;
+    }
+
+    #[tokio::test]
+    async fn what_was_queued_is_written_once_the_other_side_has_read_enough_or_is_gone() {
+        let (here, mut there) = duplex(10);
+        let (to_us, _ours) = mpsc::channel(1);
+        let writer = spawn_sync_within(PATIENT, CONN, here, to_us);
+        writer.try_send(frame(1000)).unwrap();
+        writer.close();
+        assert!(timeout(SHORT, writer.written()).await.is_err(), "nobody reads");
+        let reads = async {
+            let mut all = Vec::new();
+            there.read_to_end(&mut all).await.unwrap();
+            all
+        };
+        let ((), all) = tokio::join!(writer.written(), reads);
+        assert_eq!(all, on_the_wire(&frame(1000)));
+
+        let (here, there) = duplex(10);
+        let (to_us, _ours) = mpsc::channel(1);
+        let writer = spawn_sync_within(PATIENT, CONN, here, to_us);
+        writer.try_send(frame(1000)).unwrap();
+        drop(there);
+        timeout(PATIENCE, writer.written()).await.expect("nothing is waited for");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lanyard_proto::effects::{Origin, PeerRecord, RoomRecord, TransferRecord, Trust};
 use lanyard_proto::model::{EntryId, PeerId, Platform, RoomId, ShareId, TransferId, UnixMillis};
 use lanyard_proto::rooms::{Offer, RoomKind};
-use lanyard_proto::transfer::{Failure, Part, Receipt, TransferState};
+use lanyard_proto::transfer::{Delay, Failure, Part, Receipt, TransferState};
 use lanyard_proto::wire::avatar::Avatar;
 use minicbor::{Decode, Encode};
 use rusqlite::Row;
@@ -187,6 +187,11 @@ enum Said {
         #[n(2)]
         bytes: u64,
     },
+    #[n(5)]
+    Accepted {
+        #[n(0)]
+        delay: u8,
+    },
 }
 
 impl StoredReceipt {
@@ -197,6 +202,7 @@ impl StoredReceipt {
             Receipt::Declined => Said::Declined,
             Receipt::Cancelled => Said::Cancelled,
             Receipt::Failed(failure) => Said::Failed { failure: failure as u8 },
+            Receipt::Accepted(delay) => Said::Accepted { delay: delay as u8 },
         };
         StoredReceipt { peer: peer.0, said }
     }
@@ -207,6 +213,7 @@ impl StoredReceipt {
             Said::Part { digest, files, bytes } => Receipt::Part(Part { digest, files, bytes }),
             Said::Declined => Receipt::Declined,
             Said::Cancelled => Receipt::Cancelled,
+            Said::Accepted { delay } => Receipt::Accepted(Delay::from_number(delay)),
             Said::Failed { failure: why } => {
                 Receipt::Failed(failure(why).ok_or_else(|| StoreError::unreadable("a receipt"))?)
             }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use data_encoding::HEXLOWER;
 use lanyard_proto::model::{Hlc, PeerId, Seq, UnixMillis};
+use lanyard_proto::rooms::{self, Came, MAX_PLACE};
 use lanyard_proto::wire::entry::Header;
 
 use crate::saying;
@@ -14,7 +15,7 @@ use crate::saying::{Filling, Says};
 /// Its text form, 112 lower-case hexadecimal characters, sorts as the cursors do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cursor {
-    /// The entry's hybrid clock, or that of its arrival if its author's clock was far ahead.
+    /// The entry's hybrid clock, or another time where its author's clock was far off.
     pub place: Hlc,
     pub author: PeerId,
     pub seq: Seq,
@@ -22,12 +23,15 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// Where an entry stands that arrived here at this time.
+    /// Where an entry stands that arrived here at this time, as far as that alone says it.
     pub fn of(header: &Header, arrived: UnixMillis) -> Cursor {
-        let Header { hlc, author, seq, nonce, .. } = *header;
-        let place =
-            if hlc.unix().0 > arrived.0.saturating_add(MAX_AHEAD_MS) { Hlc::at(arrived) } else { hlc };
-        Cursor { place: place.min(MAX_PLACE), author, seq, nonce }
+        Cursor::at_place(header, rooms::place(header, Came::at(arrived)))
+    }
+
+    /// Where an entry stands that has this place.
+    pub fn at_place(header: &Header, place: Hlc) -> Cursor {
+        let Header { author, seq, nonce, .. } = *header;
+        Cursor { place, author, seq, nonce }
     }
 
     /// Reads the [`fmt::Display`] form.
@@ -66,10 +70,3 @@ impl Says for NotACursor {
             .into()
     }
 }
-
-/// Milliseconds that an author's clock may be ahead before its entries stand where they arrived (PROTOCOL.md, "Order
-/// shown").
-const MAX_AHEAD_MS: u64 = 10 * 60 * 1000;
-
-/// SQLite compares signed numbers; clocks reach this in the year 6429.
-const MAX_PLACE: Hlc = Hlc(i64::MAX as u64);

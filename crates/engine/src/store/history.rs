@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use lanyard_proto::effects::{Fork, Interval, Place};
 use lanyard_proto::log::NO_ENTRY;
-use lanyard_proto::model::{EntryId, LogId, RoomId, Seq, UnixMillis};
+use lanyard_proto::model::{EntryId, LogId, RoomId, Seq};
+use lanyard_proto::rooms::{self, Came};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::Openings;
 use super::arrivals;
 use super::columns::{array, bits, unsigned};
 use super::error::StoreError;
-use super::records::{insert, room_row};
+use super::records::{before, behind, insert, room_row};
+use super::{Cursor, Openings};
 
 /// Writes consecutive entries of one log.
 pub(super) fn write_run(
@@ -21,7 +22,7 @@ pub(super) fn write_run(
     room: RoomId,
     entries: &[Arc<Entry>],
     place: Place,
-    arrived: UnixMillis,
+    came: Came,
     openings: &Openings,
 ) -> Result<(), StoreError> {
     let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Ok(()) };
@@ -65,10 +66,12 @@ pub(super) fn write_run(
         }
     };
     let mut size: i64 = 0;
-    for entry in kept {
+    let between = (before(transaction, log, kept[0].header.seq)?, behind(transaction, log, last.header.seq)?);
+    for (entry, place) in kept.iter().zip(rooms::places(kept, Came { between, ..came })) {
         let bytes = entry.encode();
         size += bytes.len() as i64;
-        insert(transaction, room_id, log, (entry, &bytes), arrived, openings)?;
+        let cursor = Cursor::at_place(&entry.header, place);
+        insert(transaction, room_id, log, (entry, &bytes), (cursor, came.arrived), openings)?;
     }
     transaction
         .prepare_cached("UPDATE log SET bytes = bytes + ? WHERE id = ?")?

@@ -14,7 +14,7 @@ use super::columns::{self, TRANSFER_COLUMNS, array, bits, unsigned};
 use super::error::StoreError;
 use super::history::{self, interval};
 use super::witness::Witness;
-use super::{Cursor, mailbox, private, reader, schema};
+use super::{Cursor, mailbox, private, prune, reader, schema};
 
 /// Opens the database and begins a run. The connection writes with `synchronous=FULL`.
 pub(super) fn begin_run(path: &Path, now: UnixMillis) -> Result<(Connection, Loaded), StoreError> {
@@ -108,6 +108,8 @@ fn load(connection: &Connection, node: &Node) -> Result<Loaded, StoreError> {
     Ok(Loaded {
         boot: node.boot,
         clock: node.clock,
+        latest: latest(connection)?,
+        certain: certain(connection)?,
         cloned: cloned(connection)?,
         rooms: rooms(connection)?,
         peers: reader::peers(connection)?,
@@ -166,6 +168,22 @@ fn forked(connection: &Connection, room: i64) -> rusqlite::Result<Vec<Fork>> {
     rows.collect()
 }
 
+/// The latest time at which anything stands.
+fn latest(connection: &Connection) -> rusqlite::Result<UnixMillis> {
+    let place: Option<i64> = connection.query_row(
+        "SELECT max(place) FROM (SELECT (SELECT max(place) FROM entry WHERE entry.room = room.id) AS place FROM room)",
+        [],
+        |row| row.get(0),
+    )?;
+    Ok(place.map_or(UnixMillis(0), |place| Hlc(place.cast_unsigned()).unix()))
+}
+
+/// The latest time that was certain, where any was written down.
+fn certain(connection: &Connection) -> rusqlite::Result<Option<UnixMillis>> {
+    let certain: Option<i64> = connection.query_row(prune::CERTAIN, [], |row| row.get(0))?;
+    Ok(certain.map(|certain| UnixMillis(certain.cast_unsigned())))
+}
+
 /// Since when a copy of this device is known of.
 fn cloned(connection: &Connection) -> rusqlite::Result<Option<UnixMillis>> {
     let since: Option<i64> = connection.query_row("SELECT cloned FROM node", [], |row| row.get(0))?;
@@ -191,7 +209,7 @@ fn recent(connection: &Connection, room: i64) -> Result<Vec<Arc<Entry>>, StoreEr
         let mut rows = statement.query(params![room, message, RECENT_ENTRIES as i64])?;
         while let Some(row) = rows.next()? {
             let entry = reader::entry_from(row, 0)?;
-            newest.push((Cursor::of(&entry.header, UnixMillis(unsigned(row, 1)?)), entry));
+            newest.push((Cursor::at_place(&entry.header, Hlc(unsigned(row, 1)?)), entry));
         }
     }
     newest.sort_by_key(|(cursor, _)| *cursor);

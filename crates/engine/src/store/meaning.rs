@@ -3,7 +3,7 @@
 //! The rows do not depend on the order in which entries come: of what contradicts itself the newest is kept, and what
 //! speaks about a message that is not here waits for it.
 
-use lanyard_proto::model::{EntryId, Hlc, PeerId, RoomId, Seq, UnixMillis};
+use lanyard_proto::model::{EntryId, Hlc, PeerId, RoomId, Seq};
 use lanyard_proto::rooms::{self, Content, Text, kind};
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Transaction, params};
@@ -66,14 +66,14 @@ pub(super) fn opened(
     me: PeerId,
 ) -> Result<(), StoreError> {
     let found = transaction
-        .prepare_cached("SELECT entry.id, entry.room, bytes, arrived FROM entry WHERE entry = ?")?
+        .prepare_cached("SELECT entry.id, entry.room, bytes, place FROM entry WHERE entry = ?")?
         .query_row([id.0], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, Vec<u8>>(2)?, unsigned(row, 3)?))
         })
         .optional()?;
-    let Some((id, room, bytes, arrived)) = found else { return Ok(()) };
+    let Some((id, room, bytes, place)) = found else { return Ok(()) };
     let entry = Entry::from_store(&bytes).map_err(|_| StoreError::unreadable("an entry"))?;
-    let cursor = Cursor::of(&entry.header, UnixMillis(arrived));
+    let cursor = Cursor::at_place(&entry.header, Hlc(place));
     let row = Row { id, room, entry: &entry, cursor };
     let is_message = rooms::is_message(entry.header.kind);
     // Versions that did not know its kind took it for a message.
@@ -428,6 +428,15 @@ fn erase(transaction: &Transaction, number: i64) -> Result<(), StoreError> {
     thoroughly.execute([1])?;
     transaction.prepare_cached("DELETE FROM search WHERE rowid = ?")?.execute([number])?;
     thoroughly.execute([0])?;
+    Ok(())
+}
+
+/// A message stands elsewhere now: it is found in that order.
+pub(super) fn find_at(transaction: &Transaction, id: i64, cursor: Cursor) -> Result<(), StoreError> {
+    let Some(old) = number_of(transaction, id)? else { return Ok(()) };
+    transaction.prepare_cached("DELETE FROM found WHERE id = ?")?.execute([old])?;
+    let new = number(transaction, &Target { id, author: cursor.author, kind: kind::TEXT, cursor })?;
+    transaction.prepare_cached("UPDATE search SET rowid = ?2 WHERE rowid = ?1")?.execute([old, new])?;
     Ok(())
 }
 

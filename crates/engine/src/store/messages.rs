@@ -371,7 +371,8 @@ fn bare(row: &Row) -> Result<(Shown, Beside), StoreError> {
     let reply: Option<[u8; 32]> = row.get(6)?;
     let about = About { to_me: row.get(4)?, late: row.get::<_, i64>(5)? > 0, ..About::default() };
     let beside = Beside { room: row.get(2)?, marked: row.get(3)?, reply: reply.map(EntryId) };
-    Ok((Shown { cursor: Cursor::of(&entry.header, arrived), entry, arrived, about }, beside))
+    let cursor = Cursor::at_place(&entry.header, Hlc(unsigned(row, 7)?));
+    Ok((Shown { cursor, entry, arrived, about }, beside))
 }
 
 fn quoted(connection: &Connection, room: i64, id: EntryId) -> Result<Option<Shown>, StoreError> {
@@ -476,7 +477,7 @@ macro_rules! columns {
     ($($from:tt)+) => {
         concat!(
             "SELECT entry.bytes, entry.arrived, entry.room, coalesce(marked, 0), coalesce(to_me, 0), coalesce(late, 0), \
-             reply FROM ",
+             reply, entry.place FROM ",
             $($from)+
         )
     };

@@ -31,6 +31,7 @@ mod records;
 mod schema;
 mod search;
 mod sent;
+mod setback;
 mod shares;
 mod trust;
 mod witness;
@@ -45,6 +46,7 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use lanyard_proto::effects::{Loaded, PeerRecord, Record, Stock, TransferRecord};
@@ -308,6 +310,22 @@ impl Store {
         let (told, pruning) = oneshot::channel();
         self.writer.queue(Write::Prune(limits, told)).await?.await?;
         pruning.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// After the clock was set back ([`Record::ClockSetBack`], which does the first step): moves a bounded part of what stands
+    /// in the future, and tells up to which number more is to be done. Behind everything that was queued before.
+    ///
+    /// # Errors
+    /// As [`Store::commit`].
+    pub async fn retell(&self, now: UnixMillis, to: Option<i64>) -> Result<Option<i64>, StoreError> {
+        let (told, more) = oneshot::channel();
+        self.writer.queue(Write::Retell(now, to, told)).await?.await?;
+        more.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// How often messages were moved since this run began: whoever reads page by page has missed some if that changes.
+    pub fn moves(&self) -> u64 {
+        self.writer.moves.load(Ordering::SeqCst)
     }
 
     /// Judges again, a bounded part at a time, by whose word messages of others are taken back in a room: the first part, or

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::columns::{bits, unsigned};
 use super::error::StoreError;
 use super::history::forget;
+use super::reader;
 
 /// What is to be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,7 +133,12 @@ impl Step<'_> {
         let mut rows = beginning.query([log, STRETCH])?;
         let mut to = None;
         while let Some(row) = rows.next()? {
-            if unsigned(row, 1)? >= before.0 || unsigned(row, 2)? >= arrived.0 {
+            let (place, came) = (Hlc(unsigned(row, 1)?), UnixMillis(unsigned(row, 2)?));
+            if place >= before || came >= arrived {
+                break;
+            }
+            // What stands by another time than its reading does so since it came, whatever it was told anew meanwhile.
+            if Hlc::at(came) >= before && reader::entry_from(row, 4)?.header.hlc != place {
                 break;
             }
             to = Some(Seq(unsigned(row, 0)?));
@@ -202,7 +208,7 @@ pub(super) const WITH_ENTRIES: &str = "SELECT id FROM log WHERE room = ? AND byt
 
 /// The first entries of a log that are here.
 pub(super) const BEGINNING: &str =
-    "SELECT seq, place, arrived, length(bytes) FROM entry WHERE log = ? ORDER BY seq LIMIT ?";
+    "SELECT seq, place, arrived, length(bytes), bytes FROM entry WHERE log = ? ORDER BY seq LIMIT ?";
 
 pub(super) const CERTAIN: &str = "SELECT certain FROM node";
 

@@ -245,7 +245,7 @@ pub(super) fn noted_transfer(row: &Row) -> Result<NotedTransfer, StoreError> {
 /// Questions that may wait. Each takes about a millisecond, so a longer queue would only hide a stall.
 const QUEUE: usize = 256;
 
-pub(super) const RECENT: &str = "SELECT bytes, arrived FROM entry WHERE room = ? AND message = ?
+pub(super) const RECENT: &str = "SELECT bytes, place FROM entry WHERE room = ? AND message = ?
     ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT ?";
 
 pub(super) const STRETCH: &str = "SELECT seq, bytes FROM entry

@@ -1,19 +1,19 @@
 //! What each record changes in the database. All of it runs inside the writing thread's transaction.
 
 use lanyard_proto::effects::{Origin, PeerRecord, Record, RoomRecord, TransferRecord};
-use lanyard_proto::model::{LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
-use lanyard_proto::rooms::{self, RoomKind};
+use lanyard_proto::model::{Hlc, LogId, PeerId, RoomId, Seq, Span, TransferId, UnixMillis};
+use lanyard_proto::rooms::{self, Came, RoomKind};
 use lanyard_proto::wire::avatar::Avatar;
 use lanyard_proto::wire::entry::Entry;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::arrivals::{self, next_number};
 use super::columns::{
-    bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number,
+    bits, names_blob, path_blob, platform_number, receipts_blob, state_numbers, trust_number, unsigned,
 };
 use super::error::StoreError;
 use super::history::{self, LogRow};
-use super::{Cursor, Openings, Settings, TransferNote, mailbox, meaning, private};
+use super::{Cursor, Openings, Settings, TransferNote, mailbox, meaning, private, setback};
 use crate::saying::Filling;
 
 /// `openings` has what the entries say, as far as they could be opened.
@@ -25,13 +25,21 @@ pub(super) fn write(
     match record {
         Record::Room(room) => write_room(transaction, room),
         Record::RoomLeft(room) => forget_room(transaction, *room),
-        Record::Entry { room, entry, own, arrived } => {
+        Record::Entry { room, entry, own, arrived, theirs } => {
             let writer = if *own { Author::ThisDevice } else { Author::Another };
-            append(transaction, *room, entry, writer, *arrived, openings)?;
+            append(
+                transaction,
+                *room,
+                entry,
+                writer,
+                Came { theirs: *theirs, ..Came::at(*arrived) },
+                openings,
+            )?;
             private::note_deeds(transaction, *room, std::iter::once(entry))
         }
-        Record::Run { room, entries, place, arrived } => {
-            history::write_run(transaction, *room, entries, *place, *arrived, openings)?;
+        Record::Run { room, entries, place, arrived, theirs } => {
+            let came = Came { theirs: *theirs, ..Came::at(*arrived) };
+            history::write_run(transaction, *room, entries, *place, came, openings)?;
             private::note_deeds(transaction, *room, entries.iter())
         }
         Record::Forget { room, log, to } => history::forget(transaction, *room, *log, *to),
@@ -57,6 +65,8 @@ pub(super) fn write(
         Record::Taken { room, log, taken, at } => mailbox::taken(transaction, *room, *log, taken, *at),
         Record::TakenForgotten { room, log } => mailbox::forget_taken(transaction, *room, *log),
         Record::Kept(kept) => mailbox::kept(transaction, kept),
+        // The first step; whoever asked for it asks for the others.
+        Record::ClockSetBack(now) => setback::retell(transaction, *now, None).map(drop),
         // It says how the transaction is to be written.
         Record::Outlast => Ok(()),
     }
@@ -118,7 +128,7 @@ fn append(
     room: RoomId,
     entry: &Entry,
     writer: Author,
-    arrived: UnixMillis,
+    came: Came,
     openings: &Openings,
 ) -> Result<(), StoreError> {
     let header = &entry.header;
@@ -167,7 +177,29 @@ fn append(
             ],
             |row| row.get(0),
         )?;
-    insert(transaction, room_id, log_row, (entry, &bytes), arrived, openings)
+    let came = match rooms::is_message(header.kind) {
+        true => Came { between: (before(transaction, log_row, header.seq)?, None), ..came },
+        false => came,
+    };
+    let cursor = Cursor::at_place(header, rooms::place(header, came));
+    insert(transaction, room_id, log_row, (entry, &bytes), (cursor, came.arrived), openings)
+}
+
+/// Where the message stands that is right before this place of a log.
+pub(super) fn before(transaction: &Transaction, log: i64, seq: Seq) -> Result<Option<Hlc>, StoreError> {
+    neighbour(transaction, MESSAGE_BEFORE, log, seq)
+}
+
+/// Where the message stands that is right behind this place of a log.
+pub(super) fn behind(transaction: &Transaction, log: i64, seq: Seq) -> Result<Option<Hlc>, StoreError> {
+    neighbour(transaction, MESSAGE_BEHIND, log, seq)
+}
+
+fn neighbour(transaction: &Transaction, sql: &str, log: i64, seq: Seq) -> Result<Option<Hlc>, StoreError> {
+    Ok(transaction
+        .prepare_cached(sql)?
+        .query_row(params![log, bits(seq.0), NEIGHBOURS], |row| unsigned(row, 0).map(Hlc))
+        .optional()?)
 }
 
 /// Puts an entry, in its encoding, where it belongs, once that is known; and what it says beside it.
@@ -176,11 +208,10 @@ pub(super) fn insert(
     room_id: i64,
     log_row: i64,
     (entry, bytes): (&Entry, &[u8]),
-    arrived: UnixMillis,
+    (cursor, arrived): (Cursor, UnixMillis),
     openings: &Openings,
 ) -> Result<(), StoreError> {
     let header = &entry.header;
-    let cursor = Cursor::of(header, arrived);
     let id = transaction
         .prepare_cached(concat!(
             "INSERT INTO entry (id, room, log, seq, entry, place, author, nonce, message, arrived, bytes) VALUES (",
@@ -312,8 +343,9 @@ fn forget_transfer(transaction: &Transaction, transfer: TransferId) -> Result<()
     Ok(())
 }
 
-/// Of a room that was left meanwhile there is nothing to mark.
+/// Of a room that was left meanwhile there is nothing to mark, nor of one in which nothing stands there.
 pub(super) fn mark_read(transaction: &Transaction, room: RoomId, cursor: Cursor) -> Result<(), StoreError> {
+    let Some(cursor) = reached(transaction, room, cursor)? else { return Ok(()) };
     transaction
         .prepare_cached(
             "INSERT INTO read_mark (room, place, author, seq, nonce)
@@ -342,6 +374,23 @@ pub(super) fn mark_read(transaction: &Transaction, room: RoomId, cursor: Cursor)
             cursor.nonce.to_be_bytes(),
         ])?;
     Ok(())
+}
+
+/// The message that is meant by where it stood: it may have been moved meanwhile. Else the last that is before that, so that no
+/// mark stands where something may still come.
+fn reached(transaction: &Transaction, room: RoomId, cursor: Cursor) -> Result<Option<Cursor>, StoreError> {
+    let Some(room) = room_row(transaction, room)? else { return Ok(None) };
+    let (author, seq, nonce) = (cursor.author.0, bits(cursor.seq.0), cursor.nonce.to_be_bytes());
+    let named = transaction
+        .prepare_cached(NAMED)?
+        .query_row(params![room, author, nonce, seq], super::reader::cursor)
+        .optional()?;
+    if named.is_some() {
+        return Ok(named);
+    }
+    let mut last = transaction.prepare_cached(LAST_TO)?;
+    let last = last.query_row(params![room, bits(cursor.place.0), author, seq, nonce], super::reader::cursor);
+    Ok(last.optional()?)
 }
 
 pub(super) fn note_transfer(
@@ -404,3 +453,21 @@ pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Re
     )?;
     Ok(())
 }
+
+/// What is not a message between two of them; behind more of that the order of the two is not looked at.
+const NEIGHBOURS: i64 = 64;
+
+pub(super) const NAMED: &str = "SELECT entry.place, entry.author, entry.seq, entry.nonce FROM log
+    JOIN entry ON entry.log = log.id AND entry.seq = ?4
+    WHERE log.room = ?1 AND log.author = ?2 AND log.nonce = ?3";
+
+/// The last message of a room at or before a place.
+pub(super) const LAST_TO: &str = "SELECT place, author, seq, nonce FROM entry
+    WHERE room = ?1 AND message = 1 AND (place, author, seq, nonce) <= (?2, ?3, ?4, ?5)
+    ORDER BY place DESC, author DESC, seq DESC, nonce DESC LIMIT 1";
+
+pub(super) const MESSAGE_BEFORE: &str = "SELECT place FROM entry
+    WHERE log = ?1 AND seq < ?2 AND seq >= ?2 - ?3 AND message = 1 ORDER BY seq DESC LIMIT 1";
+
+pub(super) const MESSAGE_BEHIND: &str = "SELECT place FROM entry
+    WHERE log = ?1 AND seq > ?2 AND seq <= ?2 + ?3 AND message = 1 ORDER BY seq LIMIT 1";

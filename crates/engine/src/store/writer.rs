@@ -3,17 +3,18 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use lanyard_proto::effects::Record;
-use lanyard_proto::model::{EntryId, PeerId, RoomId, ShareId, TransferId};
+use lanyard_proto::model::{EntryId, PeerId, RoomId, ShareId, TransferId, UnixMillis};
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::StoreError;
 use super::{
     Acquaintance, Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote,
-    judging, meaning, notifications, prune, records, schema, shares, trust,
+    judging, meaning, notifications, prune, records, schema, setback, shares, trust,
 };
 use crate::api::{Notifications, NotifyLevel};
 
@@ -26,6 +27,8 @@ pub(super) enum Write {
     Keep(RoomId, Option<u32>),
     /// And whom to tell what was given up.
     Prune(Limits, oneshot::Sender<Pruning>),
+    /// A step of what follows when the clock was set back, up to which number, and whom to tell up to which more is to be done.
+    Retell(UnixMillis, Option<i64>, oneshot::Sender<Option<i64>>),
     /// Entries that were stored before and could be opened now.
     Opened(Openings),
     Draft(RoomId, String),
@@ -42,6 +45,8 @@ pub(super) enum Write {
 #[derive(Clone)]
 pub(super) struct Writer {
     requests: mpsc::Sender<Request>,
+    /// How often messages were moved.
+    pub(super) moves: Arc<AtomicU64>,
 }
 
 enum Request {
@@ -58,10 +63,12 @@ impl Writer {
     /// If the system has no thread left.
     pub(super) fn start(path: &Path, connection: Connection) -> Result<Writer, StoreError> {
         let (requests, queue) = mpsc::channel(QUEUE);
+        let moves = Arc::new(AtomicU64::new(0));
         let thread = Thread {
             path: path.to_owned(),
             connection,
             queue,
+            moves: moves.clone(),
             durability: Durability::PowerLoss,
             failed: None,
         };
@@ -69,7 +76,7 @@ impl Writer {
             .name("store-writer".to_owned())
             .spawn(move || thread.run())
             .map_err(|error| schema::unusable(path, error))?;
-        Ok(Writer { requests })
+        Ok(Writer { requests, moves })
     }
 
     pub(super) async fn queue(&self, write: Write) -> Result<Durable, StoreError> {
@@ -99,6 +106,7 @@ struct Thread {
     path: PathBuf,
     connection: Connection,
     queue: mpsc::Receiver<Request>,
+    moves: Arc<AtomicU64>,
     /// How the connection is set.
     durability: Durability,
     /// The error that ended the store: nothing is written after it.
@@ -136,9 +144,13 @@ impl Thread {
 
     fn commit(&mut self, writes: Vec<Write>) -> Result<(), StoreError> {
         let Some(durability) = writes.iter().map(durability_of).max() else { return Ok(()) };
+        if writes.iter().any(moves) {
+            // Before anybody can read what they did.
+            self.moves.fetch_add(1, Ordering::SeqCst);
+        }
         self.set_durability(durability)?;
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let (mut pruned, mut judged) = (Vec::new(), Vec::new());
+        let (mut pruned, mut judged, mut retold) = (Vec::new(), Vec::new(), Vec::new());
         for write in writes {
             match write {
                 Write::Records(batch, openings) => {
@@ -159,6 +171,9 @@ impl Thread {
                 Write::Notify(room, level) => notifications::notify(&transaction, room, level)?,
                 Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
                 Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
+                Write::Retell(now, to, told) => {
+                    retold.push((told, setback::retell(&transaction, now, to)?));
+                }
                 Write::Judge(room, moderators, after, told) => {
                     judged.push((told, judging::judge(&transaction, room, &moderators, after)?));
                 }
@@ -168,6 +183,10 @@ impl Thread {
         for (told, pruning) in pruned {
             // An error only says that nobody waits for it.
             let _ = told.send(pruning);
+        }
+        for (told, more) in retold {
+            // As above.
+            let _ = told.send(more);
         }
         for (told, judged) in judged {
             // As above.
@@ -229,6 +248,16 @@ fn rows_of(record: &Record) -> usize {
     }
 }
 
+/// Whether messages may stand elsewhere after it.
+fn moves(write: &Write) -> bool {
+    let is_move = |record: &Record| matches!(record, Record::ClockSetBack(_));
+    match write {
+        Write::Records(records, _) => records.iter().any(is_move),
+        Write::Retell(..) => true,
+        _ => false,
+    }
+}
+
 fn durability_of(write: &Write) -> Durability {
     match write {
         Write::Records(records, _) => {
@@ -244,6 +273,7 @@ fn durability_of(write: &Write) -> Durability {
         | Write::Note(..)
         | Write::Keep(..)
         | Write::Prune(..)
+        | Write::Retell(..)
         | Write::Opened(_)
         | Write::Judge(..)
         | Write::Draft(..) => Durability::ProgramEnd,
@@ -264,6 +294,7 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Outlast => Durability::PowerLoss,
         Record::Entry { own: false, .. }
         | Record::Run { .. }
+        | Record::ClockSetBack(_)
         | Record::Forget { .. }
         | Record::Closed { .. }
         | Record::Forked { .. }
@@ -289,7 +320,7 @@ const MAX_ROWS: usize = 512;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lanyard_proto::model::{LogId, PeerId, Span, UnixMillis};
+    use lanyard_proto::model::{LogId, PeerId, Span};
 
     #[test]
     fn one_record_that_must_survive_power_loss_makes_the_whole_batch_survive_it() {

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn what_oneself_said_is_printed_with_who_has_it() {
     let node = FakeNode::start(|method, _| match method {
-        "open" => ok("room", room("design", "open")),
+        "find" => ok("room", room("design", "open")),
         _ => {
             let alone = own("m1", "anybody?", &[], 0);
             let nobody = own("m2", "nobody?", &[], 2);

@@ -58,7 +58,7 @@ fn who_offers_something_and_resumes_it_can_wait_until_the_others_have_it() {
 #[test]
 fn transfers_say_rate_place_receipts_and_why_they_wait() {
     let node = FakeNode::start(|_, _| {
-        let done = |n: usize| json!({ "peer": format!("p{n}"), "name": "P", "state": "done", "moved": 9 });
+        let done = |n: usize| json!({ "peer": format!("p{n}"), "short": "p", "name": "P", "state": "done", "moved": 9, "full": false });
         let offer = json!({
             "audience": 9, "awaited": ["A\u{1b}[2Jna"], "receivers": (0..8).map(done).collect::<Vec<_>>(),
         });

@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn history_from_a_time_on_is_read_to_its_end() {
     let node = FakeNode::start(|method, params| match (method, params["after"].as_str()) {
-        ("open", _) => ok("room", room("design", "open")),
+        ("find", _) => ok("room", room("design", "open")),
         (_, None) => {
             assert_eq!(params["at"], 60_000);
             let mut first = page(&[message("m1", "one", 60_000)], true);
@@ -25,7 +25,7 @@ fn history_from_a_time_on_is_read_to_its_end() {
 #[test]
 fn what_is_read_is_narrowed_by_time_number_and_words_at_once() {
     let node = FakeNode::start(|method, params| match (method, params["before"].as_str()) {
-        ("open", _) => ok("room", room("design", "open")),
+        ("find", _) => ok("room", room("design", "open")),
         ("search", before) => {
             assert_eq!((&params["text"], &params["to"]), (&json!("tea"), &json!("room-design")));
             let all = [4, 3, 2, 1].map(|n| message(&format!("m{n}"), &format!("tea {n}"), n * 60_000));
@@ -68,7 +68,7 @@ fn following_a_room_prints_what_changes_in_it() {
         .map(|message| json!({ "event": "message-changed", "message": message }));
     let now = Mutex::new(vec![gone, liked, changed[0]["message"].clone()]);
     let node = FakeNode::start(move |method, params| match (method, params["around"].as_str()) {
-        ("open", _) => ok("room", room("design", "open")),
+        ("find", _) => ok("room", room("design", "open")),
         ("arrived", _) => arrived(&[], &[], "7"),
         (_, Some("m1")) => {
             let now = now.lock().expect("no panic before").pop().expect("asked once a change");
@@ -96,7 +96,7 @@ fn who_was_slow_is_not_told_of_what_was_taken_back_meanwhile() {
     let stale = message("m1", "SECRET two", 0);
     let node = FakeNode::start(move |method, params| {
         match (method, params["since"].as_str(), params["around"].as_str()) {
-            ("open", ..) => ok("room", room("design", "open")),
+            ("find", ..) => ok("room", room("design", "open")),
             ("arrived", None, _) => arrived(&[], &[], "1"),
             ("arrived", Some("1"), _) => arrived(&[], std::slice::from_ref(&gone), "2"),
             ("arrived", Some("2"), _) => arrived(&[], &[], "3"),
@@ -121,7 +121,7 @@ fn who_was_slow_is_not_told_of_what_was_taken_back_meanwhile() {
 #[test]
 fn following_with_words_prints_what_a_search_would_find() {
     let node = FakeNode::start(|method, params| match (method, params["since"].as_str()) {
-        ("open", _) => ok("room", room("design", "open")),
+        ("find", _) => ok("room", room("design", "open")),
         ("arrived", None) => arrived(&[], &[], "1"),
         ("arrived", Some("1")) => {
             let both = [message("m2", "coffee", 0), message("m3", "green tea", 0)];
@@ -146,7 +146,8 @@ fn following_with_words_prints_what_a_search_would_find() {
 #[test]
 fn what_others_keep_for_somebody_who_is_away_is_said() {
     let node = FakeNode::start(|method, _| match method {
-        "open" => ok("room", room("Bob", "direct")),
+        "find" => ok("room", room("Bob", "direct")),
+        "rooms" => ok("rooms", json!([room("Bob", "direct")])),
         _ => {
             let mut mine = message("m1", "tea?", 0);
             mine["delivered"] = json!({ "to": [], "names": [], "of": 1, "keptBy": ["cyd", "dan"] });
@@ -155,4 +156,61 @@ fn what_others_keep_for_somebody_who_is_away_is_said() {
     });
     let said = stdout(&node.lanyard(&["log", "@Bob"]));
     assert_eq!(said, "1970-01-01 00:00  Bob: tea?  (delivered to 0 of 1, kept by 2)\n");
+}
+
+#[test]
+fn reading_what_nobody_said_yet_begins_no_conversation() {
+    let node = FakeNode::start(|method, _| match method {
+        "find" => ok("room", room("Bob", "direct")),
+        "rooms" => ok("rooms", json!([room("lobby", "lobby")])),
+        other => panic!("{other}"),
+    });
+    let output = node.lanyard(&["log", "@Bob"]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
+    assert_eq!(stderr(&output), "Nothing was said to or by Bob yet.\n");
+}
+
+#[test]
+fn whoever_follows_a_conversation_before_it_begins_is_told_its_first_word() {
+    let node = FakeNode::start(|method, _| match method {
+        "find" => ok("room", room("Bob", "direct")),
+        "rooms" => ok("rooms", json!([room("lobby", "lobby")]))
+            .then(json!({ "event": "room-changed", "room": room("design", "open") }))
+            .then(json!({ "event": "room-changed", "room": room("Bob", "direct") })),
+        "arrived" => arrived(&[], &[], "7"),
+        _ => ok("page", page(&[message("m1", "tea?", 0)], false)),
+    });
+    let mut child = node.spawn(&["log", "@Bob", "--follow"]);
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    assert_eq!(lines.next().expect("a line").expect("text"), "1970-01-01 00:00  Bob: tea?");
+    terminate(&child);
+    assert_eq!(child.wait().expect("ended").code(), Some(0));
+}
+
+#[test]
+fn an_offer_that_is_over_is_shown_with_what_became_of_it() {
+    let node = FakeNode::start(|method, _| match method {
+        "find" => ok("room", room("design", "open")),
+        "transfers" => {
+            let of = |id: &str, state: &str| {
+                let mut transfer = transfer("in", state);
+                transfer["id"] = id.repeat(16).into();
+                transfer
+            };
+            ok("transfers", json!([of("aa", "offered"), of("bb", "done"), of("cc", "declined")]))
+        }
+        _ => {
+            let offer = |id: &str| {
+                let mut offer = message(id, "plan.pdf", 0);
+                (offer["kind"], offer["transfer"]) = ("offer".into(), id.repeat(16).into());
+                offer
+            };
+            ok("page", page(&["aa", "bb", "cc", "dd"].map(offer), false))
+        }
+    });
+    let lines = "1970-01-01 00:00  Bob: offers plan.pdf  lanyard accept aaaaaaaa\n\
+                 1970-01-01 00:00  Bob: offers plan.pdf  received\n\
+                 1970-01-01 00:00  Bob: offers plan.pdf  declined\n\
+                 1970-01-01 00:00  Bob: offers plan.pdf\n";
+    assert_eq!(stdout(&node.lanyard(&["log", "#design"])), lines);
 }

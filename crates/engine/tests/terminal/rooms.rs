@@ -28,6 +28,7 @@ fn rooms_are_listed_with_what_is_unread_and_two_of_one_name_are_told_apart() {
     let bobs = ["aaaa", "bbbb"].map(|id| {
         let mut bob = room("Bob", "direct");
         bob["peer"] = id.repeat(16).into();
+        bob["alike"] = json!(true);
         bob
     });
     let mut cyd = room("Cyd", "direct");
@@ -67,7 +68,7 @@ fn what_is_unread_is_marked_as_read_in_one_room_or_in_all() {
         room
     };
     let node = FakeNode::start(move |method, _| match method {
-        "open" => ok("room", unread("design", 2)),
+        "find" => ok("room", unread("design", 2)),
         "rooms" => ok("rooms", json!([unread("design", 2), unread("tea", 0), unread("board", 1)])),
         _ => Answer { result: Ok(json!({ "reply": "done" })), events: Vec::new() },
     });

@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::log::replica::Replica;
-use crate::model::{LogId, PeerId, Seq, Span};
-use crate::wire::datagram::Head;
+use crate::log::company::{Company, MIN_DIGEST_INTERVAL};
+use crate::log::replica::{Received, Replica};
+use crate::model::{Instant, LogId, PeerId, Seq, Span};
+use crate::pacing::Dice;
+use crate::wire::datagram::{Head, RoomPacket};
 
 /// What one device holds of the logs of this one.
 pub(super) type Covered = BTreeMap<LogId, Span>;
@@ -31,6 +33,28 @@ impl Replica {
         let own = self.own_log();
         let covered = self.members.get(&peer).and_then(|member| member.covered.get(&own));
         Span { after: covered.map_or(Seq(0), |covered| covered.to), to: self.logs.head(own) }
+    }
+
+    /// Something came, and some hear of it over links only: what is here is said soon, where few are here, else in turn.
+    pub fn say_soon(&mut self, now: Instant, dice: &mut Dice) {
+        let turn = Company::Members(self.group()).digest_interval();
+        self.repair.say_again_soon(now + turn.saturating_sub(MIN_DIGEST_INTERVAL), dice);
+    }
+
+    /// Heads that came another way than by their sender's multicast, and late: neither an answer is due to them, nor do
+    /// they say what this device was about to.
+    pub fn heads_passed(
+        &mut self,
+        sender: PeerId,
+        present: bool,
+        packet: RoomPacket,
+        now: Instant,
+        dice: &mut Dice,
+    ) -> Received {
+        let due = self.repair.heads_at;
+        let received = self.packet(sender, present, packet, now, dice);
+        self.repair.heads_at = due;
+        received
     }
 
     /// Devices that have signed to hold an entry of this device.

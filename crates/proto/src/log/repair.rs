@@ -37,7 +37,7 @@ pub struct Repair {
     /// When this device last asked.
     nacked_at: Option<Instant>,
     missing_since: Option<Instant>,
-    heads_at: Option<Instant>,
+    pub(super) heads_at: Option<Instant>,
     digest_at: Option<Instant>,
     tail: Option<Tail>,
     /// The next heads say that something has to be fetched over TCP.

@@ -35,6 +35,8 @@ pub struct Session {
     expected: BTreeSet<RoomId>,
     /// Of each room, up to which activity the other side knows what is here.
     told: BTreeMap<RoomId, u64>,
+    /// Until when the other side is taken not to hear by multicast what this one says in rooms, because it says so.
+    pub deaf_until: Option<Instant>,
     /// Whether the other side was asked who is here.
     pub looking: bool,
     /// When it was last told that.
@@ -77,6 +79,7 @@ impl Session {
             to_serve: VecDeque::new(),
             expected: BTreeSet::new(),
             told: BTreeMap::new(),
+            deaf_until: None,
             looking: false,
             shown: None,
             formers: BTreeSet::new(),
@@ -100,6 +103,11 @@ impl Session {
 
     pub fn is_greeted(&self) -> bool {
         self.greeted
+    }
+
+    /// Whether the other side of a standing connection has said that it does not hear this one by multicast.
+    pub fn is_deaf(&self, now: Instant) -> bool {
+        self.standing && self.greeted && self.deaf_until.is_some_and(|until| until > now)
     }
 
     /// Whether the other side is to be asked what it holds of a room; not if it is being asked already.

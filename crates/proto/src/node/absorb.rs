@@ -26,6 +26,12 @@ impl Node {
             effects.run.push(Job::Retrieve { room, ranges: received.absent });
         }
         let came = !received.runs.is_empty();
+        if came
+            && self.has_deaf_links(now.instant)
+            && let Some(held) = self.rooms.get_mut(&room)
+        {
+            held.replica.say_soon(now.instant, &mut self.dice);
+        }
         for Heard { run, news } in received.runs {
             effects.extend(self.absorb_run(room, from, run, news, now));
         }
@@ -55,7 +61,11 @@ impl Node {
         if last.header.hlc.unix().0 <= self.time(now).0.saturating_add(MAX_CLOCK_AHEAD_MS) {
             self.clock = self.clock.max(last.header.hlc);
         }
-        let arrived = self.time(now);
+        let (arrived, set_back) = self.arrives(now);
+        if set_back.is_some() {
+            self.clocks.stands_at(last.header.hlc);
+        }
+        let theirs = self.presence.far_behind(last.header.author, Now { unix: arrived, ..now });
         if let Some(held) = self.rooms.get_mut(&room) {
             held.active = held.active.max(last.header.hlc.unix().min(arrived));
         }
@@ -74,10 +84,10 @@ impl Node {
         }
         if place == Place::Head {
             effects.extend(self.pass_on(room, &entries, Some(from)));
-            let record = |entry| Record::Entry { room, entry, own: false, arrived };
+            let record = |entry| Record::Entry { room, entry, own: false, arrived, theirs };
             effects.commit.extend(entries.into_iter().map(record));
         } else {
-            effects.commit.push(Record::Run { room, entries, place, arrived });
+            effects.commit.push(Record::Run { room, entries, place, arrived, theirs });
         }
         effects
     }
@@ -108,7 +118,7 @@ impl Node {
                 self.transfers.offered(record, kind)
             }
             Content::Receipt { transfer, receipt } if entry.header.author != self.me => {
-                self.transfers.receipt(entry.header.author, transfer, receipt)
+                self.transfers.receipt(entry.header.author, transfer, receipt, entry.header.hlc)
             }
             Content::Pause { transfer, on } if entry.header.author != self.me => {
                 self.transfers.held(entry.header.author, transfer, on, entry.header.hlc, now.instant)

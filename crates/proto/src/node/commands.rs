@@ -225,12 +225,16 @@ impl Node {
         deps: Vec<(LogId, Seq)>,
         now: Now,
     ) -> Result<(std::sync::Arc<Entry>, Effects), Refusal> {
-        let (hlc, arrived) = (self.next_reading(content, now), self.time(now));
-        let sealing = self.dice.bytes();
-        let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
-        if held.membership() != Membership::Member {
+        let held = self.rooms.get(&room).ok_or(Refusal::NoRoom)?;
+        if held.membership() != Membership::Member || !held.keys.can_seal() {
             return Err(Refusal::NotMember);
         }
+        let mut effects = self.set_back(now);
+        let hlc = self.next_reading(content, now);
+        // What is said now stands behind what is here.
+        let (arrived, theirs) = self.arrives(now);
+        let sealing = self.dice.bytes();
+        let held = self.rooms.get_mut(&room).ok_or(Refusal::NoRoom)?;
         let (seq, prev) = held.replica.next_own();
         let header = Header {
             room,
@@ -253,9 +257,8 @@ impl Node {
             self.mail.wake(now.instant);
         }
         let closed = held.replica.take_closed();
-        let mut effects = Effects::default();
         effects.commit.extend(closed.into_iter().map(|log| Record::Closed { room, log }));
-        effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived });
+        effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived, theirs });
         self.reach_soon(room, now.instant);
         effects.extend(self.pass_on(room, &written, None));
         effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived });

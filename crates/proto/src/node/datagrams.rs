@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use crate::effects::{Detour, Effects, Event, Job, Reach, Transmit};
-use crate::model::{Now, PeerId, RoomId};
+use crate::model::{Instant, Now, PeerId, RoomId};
 use crate::node::{Node, Profile};
 use crate::presence::Heard;
 use crate::rooms::{RoomKeys, RoomKind, RoomTag};
@@ -29,6 +29,14 @@ pub enum Dropped {
     Entry,
 }
 
+/// How a packet of a room came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    Multicast,
+    /// In a carry or over a link: heads only.
+    Passed,
+}
+
 impl Node {
     pub(super) fn datagram(&mut self, from: SocketAddr, bytes: &[u8], now: Now) -> Effects {
         match Unverified::decode(bytes, self.network) {
@@ -42,7 +50,15 @@ impl Node {
         if claimed.sender == self.me {
             return self.own_datagram(datagram, now);
         }
+        let multicast = self.unheard.coming.is_none();
+        if claimed.kind == kind::CARRY && !multicast {
+            // Those who have a link to its sender are not the group.
+            return self.drop(Dropped::Frame);
+        }
         if !self.presence.is_fresh(&claimed) {
+            if multicast {
+                self.carrying.said_itself(claimed.sender, datagram.bytes(), from.ip());
+            }
             if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {
                 return self.another_address(datagram, from);
             }
@@ -55,27 +71,33 @@ impl Node {
             Ok(verified) => verified,
             Err(error) => return self.drop(Dropped::Datagram(error)),
         };
-        if let Some(newest) = self.presence.newest_of(&envelope) {
+        // What goes over a link besides is not lost.
+        if let Some(newest) = self.presence.newest_of(&envelope).filter(|_| multicast) {
             self.air.counted(newest, envelope.counter);
         }
         match envelope.kind {
             kind::ANNOUNCE => match Announcement::decode(body) {
-                Ok(said) => self.announced(&envelope, &said, datagram.bytes(), Heard::From(from), now),
+                Ok(said) => {
+                    self.announced(&envelope, &said, datagram.bytes().to_vec(), Heard::From(from), now)
+                }
                 Err(_) => self.drop(Dropped::Body),
             },
             kind::BYE => {
-                let effects = self.presence.left(&envelope);
-                self.notice_departures(&effects, now.instant);
+                let mut effects = self.said_goodbye(&envelope, now.instant);
+                effects.extend(self.pass_goodbye(&envelope, datagram.bytes(), None, &effects, now.instant));
                 effects
             }
+            kind::CARRY => self.carry_heard(&envelope, body, now),
             kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT | kind::TYPING => {
                 self.air.carried(body.len() + AROUND_BODY, now.instant);
+                self.unheard.note_in_rooms(envelope.sender, now.instant);
+                self.pass_to_deaf_soon(&envelope, body, datagram.bytes(), None, now.instant);
                 if envelope.kind == kind::NACK {
                     self.air.nacked();
                 }
                 let mut effects = self.presence.heard(&envelope, now);
                 effects.extend(self.notice_arrivals(&effects, now));
-                effects.extend(self.room_packet(&envelope, body, now));
+                effects.extend(self.room_packet(&envelope, body, Way::Multicast, now));
                 effects
             }
             kind::KNOCK => self.knock_heard(&envelope, body, now),
@@ -92,20 +114,39 @@ impl Node {
         from: Heard,
         now: Now,
     ) -> Effects {
+        let overtaken = self.presence.is_overtaken(envelope);
         let mut effects = self.presence.announced(envelope, said, from, now, &mut self.dice);
+        if overtaken {
+            if matches!(from, Heard::From(_)) && self.presence.is_online(envelope.sender) {
+                self.unheard.note_on_air(envelope.sender, said, now.instant);
+            }
+            return effects;
+        }
         effects.extend(self.notice_arrivals(&effects, now));
         let ip = match from {
             Heard::From(from) => Some(from.ip()),
             Heard::Told(ip) => ip,
         };
+        if let Some(conn) = self.unheard.coming {
+            self.carry_soon(conn, envelope, &[], &datagram, &effects, now.instant);
+        }
         let relayed = Relayed { datagram: datagram.clone(), from: ip };
         self.pass_on_announcement(envelope.sender, relayed, &effects.tell, now.instant);
         if let Heard::From(from) = from {
             self.unheard.note_on_air(envelope.sender, said, now.instant);
             self.roster.heard(envelope.sender, datagram, from.ip(), now.instant);
         }
-        self.consider_looking(envelope.sender, said, now);
+        // Whom its sender hears, and who is carried is heard elsewhere, it need not show for good.
+        if matches!(from, Heard::From(_)) || self.unheard.coming.is_some() {
+            self.consider_looking(envelope.sender, said, now);
+        }
         effects.extend(self.compare_clocks(now));
+        effects
+    }
+
+    pub(super) fn said_goodbye(&mut self, envelope: &Envelope, now: Instant) -> Effects {
+        let effects = self.presence.left(envelope);
+        self.notice_departures(&effects, now);
         effects
     }
 
@@ -152,7 +193,7 @@ impl Node {
         Effects { run, ..Effects::default() }
     }
 
-    fn room_packet(&mut self, envelope: &Envelope, body: &[u8], now: Now) -> Effects {
+    pub(super) fn room_packet(&mut self, envelope: &Envelope, body: &[u8], way: Way, now: Now) -> Effects {
         let Some(tag) = body.first_chunk::<{ size_of::<RoomTag>() }>() else {
             return self.drop(Dropped::Body);
         };
@@ -193,7 +234,11 @@ impl Node {
             return effects;
         }
         let Some(room) = self.rooms.get_mut(&id) else { return effects };
-        let received = room.replica.packet(envelope.sender, present, packet, now.instant, &mut self.dice);
+        let (sender, dice) = (envelope.sender, &mut self.dice);
+        let received = match way {
+            Way::Multicast => room.replica.packet(sender, present, packet, now.instant, dice),
+            Way::Passed => room.replica.heads_passed(sender, present, packet, now.instant, dice),
+        };
         effects.extend(self.absorb(id, envelope.sender, received, now));
         effects
     }
@@ -240,14 +285,16 @@ impl Node {
         self.envelope(kind::ANNOUNCE).sign(&self.identity, &said.encode())
     }
 
-    /// Says goodbye: others need not wait for the lease to end. Twice in small groups, where a loss would be noticed.
+    /// Says goodbye, to everybody and over links: others need not wait for the lease to end. Twice in small groups, where a
+    /// loss would be noticed.
     pub fn goodbye(&mut self) -> Effects {
         let times = if self.presence.online_count() < SMALL_GROUP { 2 } else { 1 };
-        let byes = (0..times).map(|_| {
-            let bytes = self.envelope(kind::BYE).sign(&self.identity, &[]);
-            Transmit::Multicast { reach: Reach::GroupAndBroadcast, bytes }
-        });
-        let send = byes.collect();
+        let byes: Vec<Vec<u8>> =
+            (0..times).map(|_| self.envelope(kind::BYE).sign(&self.identity, &[])).collect();
+        let over_links = self.pass_own_goodbye(byes.clone());
+        let everywhere =
+            byes.into_iter().map(|bytes| Transmit::Multicast { reach: Reach::GroupAndBroadcast, bytes });
+        let send = everywhere.chain(over_links).collect();
         Effects { send, ..Effects::default() }
     }
 
@@ -270,7 +317,7 @@ impl Node {
 }
 
 /// Bytes of a datagram beside its body.
-const AROUND_BODY: usize = MAX_DATAGRAM - MAX_BODY;
+pub(super) const AROUND_BODY: usize = MAX_DATAGRAM - MAX_BODY;
 /// So many devices ask at a time which run somebody is in.
 const ASKERS: f64 = 20.0;
 /// Up to so many devices a goodbye is said twice.

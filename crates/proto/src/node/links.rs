@@ -184,6 +184,7 @@ impl Node {
             Frame::Door(door) => self.door(conn, peer, door, now),
             Frame::Mail(mail) => self.mail(conn, peer, mail, now),
             Frame::Knock(datagram) => self.knock_carried(peer, &datagram, now),
+            Frame::Passed(said) => self.passed(conn, peer, said, now),
             Frame::Hello(_) | Frame::Ping => Effects::default(),
         }
     }
@@ -474,6 +475,7 @@ impl Node {
             effects.extend(self.look_on(conn));
         }
         self.remind_at = earliest(self.remind_at, Some(now.instant + REMIND));
+        self.passing.begin(now.instant);
         effects
     }
 

@@ -9,6 +9,7 @@
 //!   room       what is known of one room
 //!   roster     who is here and which rooms there are, over TCP
 //!   unheard    those whom multicast does not reach
+//!   carrying   what comes from them over a link is said on the group; passing is what goes over the link for that
 //!   forks      logs that contradict themselves
 //!   messages   what they write
 //!   private    who is in private rooms; members and joining are what is done about it
@@ -22,6 +23,7 @@
 //! ```
 
 mod absorb;
+mod carrying;
 mod clocks;
 mod commands;
 mod datagrams;
@@ -36,6 +38,7 @@ mod mailbox;
 mod members;
 mod membership;
 mod messages;
+mod passing;
 mod posting;
 mod private;
 mod queue;
@@ -68,6 +71,7 @@ use crate::wire::datagram::{NetworkTag, Query};
 use crate::wire::entry::{Entry, Signed, log_id};
 
 use absorb::History;
+use carrying::Carrying;
 use clocks::Clocks;
 use roster::{Roster, reachable};
 
@@ -80,6 +84,7 @@ pub use roster::KnownRoom;
 use errands::Errands;
 use joining::Knocks;
 use mailbox::Mailbox;
+use passing::Passing;
 use private::Private;
 use tags::Tags;
 use unheard::Unheard;
@@ -110,6 +115,8 @@ pub struct Node {
     /// When standing connections are next told what is here.
     remind_at: Option<Instant>,
     unheard: Unheard,
+    carrying: Carrying,
+    passing: Passing,
     transfers: Transfers,
     errands: Errands,
     mail: Mailbox,
@@ -174,7 +181,7 @@ impl Node {
             counter: 0,
             clock: loaded.clock,
             highest: loaded.clock,
-            clocks: Clocks::default(),
+            clocks: Clocks::since(loaded.latest, loaded.certain, now),
             bucket: TokenBucket::new(HOST_LIMIT as u32, HOST_BURST_BYTES, now.instant),
             air: Air::new(now.instant),
             presence: Presence::new(me, loaded.peers, now, &mut dice),
@@ -187,6 +194,8 @@ impl Node {
             dialling: BTreeMap::new(),
             remind_at: None,
             unheard: Unheard::default(),
+            carrying: Carrying::new(now.instant),
+            passing: Passing::default(),
             transfers: Transfers::new(me),
             errands: Errands::default(),
             mail: Mailbox::new(me, now.instant),
@@ -297,8 +306,9 @@ impl Node {
         let machines = earliest(self.presence.deadline(), self.transfers.deadline());
         let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
         let machines = earliest(machines, earliest(self.serve_deadline(), self.detours.deadline()));
+        let links = earliest(self.carry_deadline(now.instant), self.passing.deadline());
         self.due = earliest(
-            earliest(timers, machines),
+            earliest(timers, earliest(machines, links)),
             earliest(self.remind_at, earliest(self.roster.deadline(), self.unheard.deadline())),
         );
         self.due
@@ -393,7 +403,15 @@ impl Node {
             |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };
         effects.extend(self.transfers.start_due(now.instant, reach));
         effects.extend(self.transfers.give_up_unclaimed(now.instant));
+        let presence = &self.presence;
+        if let Some((changed, said)) = self.transfers.say_delays(now.instant, |peer| presence.is_online(peer))
+        {
+            effects.extend(changed);
+            effects.extend(self.say_if_in_room(said, now));
+        }
         effects.extend(self.send_packets(now));
+        effects.extend(self.tend_links(now.instant));
+        effects.extend(self.send_carried(now));
         effects
     }
 
@@ -413,7 +431,10 @@ impl Node {
                     let air = self.air.conditions();
                     let packet = room.replica.next_packet(priority, air, now.instant, &mut self.dice);
                     let Some(packet) = packet else { break };
-                    effects.send.extend(self.seal_packet(id, &packet, now));
+                    let packet = self.fit_for_links(packet, now.instant);
+                    let sent = self.seal_packet(id, &packet, now);
+                    let passed = self.pass_own_heads(id, &packet, sent.as_ref(), now.instant);
+                    effects.send.extend(sent.into_iter().chain(passed));
                 }
             }
         }

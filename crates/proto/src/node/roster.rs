@@ -205,7 +205,7 @@ impl Node {
             let news = claimed.kind == kind::ANNOUNCE && self.presence.is_fresh(&claimed);
             let Some((envelope, body)) = read.verify(&self.verifier).ok().filter(|_| news) else { continue };
             if let Ok(said) = Announcement::decode(body) {
-                let from = Heard::Told(from.filter(|ip| is_unicast(*ip)));
+                let from = Heard::Told(from.map(|ip| ip.to_canonical()).filter(|ip| is_unicast(*ip)));
                 effects.extend(self.announced(&envelope, &said, datagram.clone(), from, now));
                 self.roster.vain = 0;
             }
@@ -271,9 +271,10 @@ pub(super) fn announcements(conn: ConnId, all: impl IntoIterator<Item = Relayed>
     effects
 }
 
-/// Whether an address could be that of one device elsewhere.
-fn is_unicast(ip: IpAddr) -> bool {
-    !ip.is_multicast() && !ip.is_unspecified() && !ip.is_loopback()
+/// Whether an address could be that of one device elsewhere, however it is written.
+pub(super) fn is_unicast(ip: IpAddr) -> bool {
+    let ip = ip.to_canonical();
+    !ip.is_multicast() && !ip.is_unspecified() && !ip.is_loopback() && ip != IpAddr::from([255; 4])
 }
 
 /// Announcements in one frame,

@@ -26,9 +26,17 @@ pub(super) struct Unheard {
     /// The connection over which announcements are just coming.
     pub(super) coming: Option<ConnId>,
     /// Devices that are heard by multicast, until their next announcements should long have come.
-    on_air: BTreeMap<PeerId, Instant>,
+    on_air: BTreeMap<PeerId, OnAir>,
     /// Devices that are not, and were dialled because they lack something of a room; and what they had of it then.
     dialled_for: BTreeMap<(RoomId, PeerId), (Retry, Seq)>,
+}
+
+/// A device that was heard without a link.
+#[derive(Clone, Copy)]
+struct OnAir {
+    until: Instant,
+    /// When it last spoke in a room: that goes by multicast only, where announcements go by broadcast, too.
+    in_rooms: Option<Instant>,
 }
 
 impl Unheard {
@@ -56,20 +64,47 @@ impl Unheard {
 
     /// Whoever announces itself by multicast is heard so until several announcements were missed.
     pub(super) fn note_on_air(&mut self, sender: PeerId, said: &Announcement, now: Instant) {
-        if self.coming.is_some() {
-            return;
-        }
-        if self.on_air.len() >= MAX_PEERS {
-            self.on_air.retain(|_, until| *until > now);
-        }
-        if self.on_air.len() < MAX_PEERS || self.on_air.contains_key(&sender) {
-            self.on_air.insert(sender, now + Duration::from_secs(u64::from(said.interval) * 4));
+        let until = now + Duration::from_secs(u64::from(said.interval) * 4);
+        if let Some(heard) = self.heard(sender, now) {
+            heard.until = until;
         }
     }
 
+    /// Whoever speaks in rooms by multicast is heard there.
+    pub(super) fn note_in_rooms(&mut self, sender: PeerId, now: Instant) {
+        if let Some(heard) = self.heard(sender, now) {
+            heard.in_rooms = Some(now);
+        }
+    }
+
+    /// `None` where something comes over a link, or there is no room.
+    fn heard(&mut self, sender: PeerId, now: Instant) -> Option<&mut OnAir> {
+        if self.coming.is_some() {
+            return None;
+        }
+        if self.on_air.len() >= MAX_PEERS {
+            self.on_air.retain(|_, heard| heard.until > now);
+        }
+        let fits = self.on_air.len() < MAX_PEERS || self.on_air.contains_key(&sender);
+        fits.then(|| self.on_air.entry(sender).or_insert(OnAir { until: now, in_rooms: None }))
+    }
+
     /// Whether a device is heard by multicast.
-    fn is_on_air(&self, peer: PeerId, now: Instant) -> bool {
-        self.on_air.get(&peer).is_some_and(|until| *until > now)
+    pub(super) fn is_on_air(&self, peer: PeerId, now: Instant) -> bool {
+        self.on_air.get(&peer).is_some_and(|heard| heard.until > now)
+    }
+
+    /// Whether what a device says in rooms is heard by multicast: everybody speaks there again and again, the more rarely
+    /// the more are here.
+    pub(super) fn is_heard_in_rooms(&self, peer: PeerId, here: usize, now: Instant) -> bool {
+        let patience = (SILENT * here as u32).clamp(MIN_SILENT, MAX_SILENT);
+        let spoke = self.on_air.get(&peer).and_then(|heard| heard.in_rooms);
+        spoke.is_some_and(|at| now.since(at) < patience)
+    }
+
+    /// Whether anybody but this one is heard there.
+    pub(super) fn hears_others(&self, but: PeerId, here: usize, now: Instant) -> bool {
+        self.on_air.keys().any(|peer| *peer != but && self.is_heard_in_rooms(*peer, here, now))
     }
 }
 
@@ -99,12 +134,12 @@ impl Node {
         if due { self.tell_news(now) } else { Effects::default() }
     }
 
-    /// Tells what was announced since to the other ends of standing connections that are not heard by multicast: so they do
-    /// not hear the others either. Each announcement is new to everybody once, so it goes no rounds.
+    /// Tells what was announced since to the other ends of standing connections that are not heard by multicast, so they do
+    /// not hear the others either, or say that they do not hear this device. Each announcement is new to everybody once, so it goes no rounds.
     pub(super) fn tell_news(&mut self, now: Instant) -> Effects {
         let mut effects = Effects::default();
         for session in self.sessions.values().filter(|session| session.standing && session.is_greeted()) {
-            if self.unheard.is_on_air(session.peer, now) {
+            if self.unheard.is_on_air(session.peer, now) && !session.is_deaf(now) {
                 continue;
             }
             let news = self.unheard.news.iter().filter(|(sender, (_, by))| {
@@ -208,6 +243,11 @@ impl Node {
 const MAX_NEWS_BYTES: usize = 128 << 10;
 /// Between two times that arrivals are told: whoever comes and goes costs no more than this.
 const TELL_REST: Duration = Duration::from_secs(1);
+/// Whoever was silent in rooms for three times as long as a device is on average, which grows with those who are here, is not
+/// heard there.
+const SILENT: Duration = Duration::from_millis(1500);
+const MIN_SILENT: Duration = Duration::from_secs(60);
+const MAX_SILENT: Duration = Duration::from_secs(900);
 /// Between two dials to somebody who lacks something and is not heard by multicast,
 const DIAL_REST: Duration = Duration::from_secs(8);
 /// doubled up to this,

@@ -21,12 +21,21 @@ impl Presence {
         self.peers.get(&id)?.clock.map(|clock| clock.reading(now))
     }
 
+    /// What the clock of a device says now, as it said itself, where that is far behind this device's.
+    pub fn far_behind(&self, id: PeerId, now: Now) -> Option<UnixMillis> {
+        let clock = self.peers.get(&id)?.clock.filter(|clock| clock.first_hand)?;
+        let said = clock.reading(now.instant);
+        (said.0.saturating_add(AGREED_MS.unsigned_abs()) < now.unix.0).then_some(said)
+    }
+
     /// Whether the clocks of most who are here, as they say themselves, are within so much of this device's.
     pub fn bears_out(&self, now: Now, within: Duration) -> bool {
-        let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
-        let (near, far): (Vec<i64>, Vec<i64>) =
-            self.offsets(now, |_| true).into_iter().partition(|offset| offset.abs() <= within);
-        near.len() > far.len()
+        are_near(&self.offsets(now, |_| true), within)
+    }
+
+    /// The same of those who were known before this run: whoever comes with made-up devices now has no say.
+    pub fn known_bear_out(&self, now: Now, within: Duration) -> bool {
+        are_near(&self.offsets(now, |peer| peer.known_before), within)
     }
 
     /// By how many milliseconds most clocks of those who are here are ahead of this device's, where that is much.
@@ -83,11 +92,18 @@ impl Clock {
     }
 }
 
+/// Whether most of these are within so much.
+fn are_near(offsets: &[i64], within: Duration) -> bool {
+    let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+    let near = offsets.iter().filter(|offset| offset.abs() <= within).count();
+    near > offsets.len() - near
+}
+
 /// Clocks that differ by no more agree, as far as the order of what is said goes.
 const AGREED_MS: i64 = 10 * 60_000;
 /// A clock that could be right is behind by no more than another time zone makes.
 const MAX_BEHIND_MS: i64 = 26 * 3_600_000;
 /// Before this program was, no clock was right: 2026-11-01.
-const RELEASED: UnixMillis = UnixMillis(1_793_491_200_000);
+pub(crate) const RELEASED: UnixMillis = UnixMillis(1_793_491_200_000);
 /// Nor is one that says it is thirty years later.
 const OUTLIVED: UnixMillis = UnixMillis(RELEASED.0 + 30 * 365 * 24 * 3_600_000);

@@ -6,6 +6,8 @@
 mod clocks;
 mod replay;
 
+pub(crate) use clocks::RELEASED;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -45,6 +47,9 @@ struct Peer {
     lease: Duration,
     /// Counter of its newest announcement: copies of it that come another way tell more addresses.
     announced: u64,
+    /// Counter of the newest that said whether it is here, in the run of the window: an announcement from before that tells
+    /// nothing any more, whoever kept it.
+    floor: u64,
     clock: Option<Clock>,
     /// Whether it was known at the start of this run.
     known_before: bool,
@@ -141,8 +146,14 @@ impl Presence {
         let Some(peer) = self.peers.get_mut(&id).filter(|_| !here) else { return };
         if !peer.window.is_fresh(boot, u64::MAX) {
             peer.window.go_back(boot, counter);
-            peer.announced = 0;
+            (peer.announced, peer.floor) = (0, counter);
         }
+    }
+
+    /// Whether an announcement was sent before what last said whether its sender is here, and came after it.
+    pub fn is_overtaken(&self, envelope: &Envelope) -> bool {
+        let known = self.peers.get(&envelope.sender).filter(|peer| peer.window.boot() == envelope.boot);
+        known.is_some_and(|peer| envelope.counter <= peer.floor)
     }
 
     /// The highest number that was heard of the sender's present run.
@@ -173,9 +184,10 @@ impl Presence {
     pub fn heard(&mut self, envelope: &Envelope, now: Now) -> Effects {
         let mut effects = Effects::default();
         let Some(peer) = self.peers.get_mut(&envelope.sender) else { return effects };
-        let announced = peer.announced > 0 && peer.window.boot() == envelope.boot;
-        peer.window.mark(envelope.boot, envelope.counter);
-        if announced {
+        // What somebody kept back of it proves nothing of now.
+        let newest = envelope.boot > peer.window.boot() || envelope.counter > peer.window.newest();
+        peer.mark(envelope);
+        if newest && peer.announced > 0 {
             peer.record.last_seen = now.unix;
             if !self.leases.contains(&envelope.sender) {
                 effects.tell.push(Event::PeerOnline(envelope.sender));
@@ -199,6 +211,15 @@ impl Presence {
         }
         let sender = envelope.sender;
         let mut effects = Effects::default();
+        if self.is_overtaken(envelope) {
+            let here = self.leases.contains(&sender);
+            let Some(peer) = self.peers.get_mut(&sender) else { return effects };
+            peer.mark(envelope);
+            if let (true, Heard::From(from)) = (here, from) {
+                self.add_address(sender, said, from);
+            }
+            return effects;
+        }
         let known = self.peers.contains_key(&sender);
         if !known && !self.make_room() {
             return effects;
@@ -208,9 +229,9 @@ impl Presence {
             .clamp(MIN_LEASE, MAX_LEASE);
         let peer = self.peers.entry(sender).or_insert_with(|| Peer::first_seen(sender, now));
         let before = peer.record.clone();
-        peer.window.mark(envelope.boot, envelope.counter);
+        peer.mark(envelope);
         peer.lease = lease;
-        peer.announced = envelope.counter;
+        (peer.announced, peer.floor) = (envelope.counter, envelope.counter);
         peer.record.name.clone_from(&said.name);
         peer.record.platform = said.platform();
         peer.record.avatar = said.avatar();
@@ -251,8 +272,8 @@ impl Presence {
     /// A verified goodbye. What was sent before and arrives after it brings nobody back.
     pub fn left(&mut self, envelope: &Envelope) -> Effects {
         if let Some(peer) = self.peers.get_mut(&envelope.sender) {
-            peer.window.mark(envelope.boot, envelope.counter);
-            peer.announced = 0;
+            peer.mark(envelope);
+            (peer.announced, peer.floor) = (0, peer.floor.max(envelope.counter));
         }
         if self.leases.remove(&envelope.sender) { self.gone(envelope.sender) } else { Effects::default() }
     }
@@ -470,10 +491,19 @@ impl Peer {
             window: ReplayWindow::starting_after(0, 0),
             lease: MIN_LEASE,
             announced: 0,
+            floor: 0,
             clock: None,
             known_before: false,
             run_asked: (Instant(0), 0),
         }
+    }
+
+    /// Marks a datagram as heard. In a later run nothing was announced yet.
+    fn mark(&mut self, envelope: &Envelope) {
+        if envelope.boot > self.window.boot() {
+            (self.announced, self.floor) = (0, 0);
+        }
+        self.window.mark(envelope.boot, envelope.counter);
     }
 }
 

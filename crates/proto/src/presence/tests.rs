@@ -148,3 +148,62 @@ fn a_thousand_peers_announce_ten_times_a_second_all_together() {
     }
     assert_eq!(ann.presence.interval(), Duration::from_secs(100));
 }
+
+#[test]
+fn what_was_announced_before_a_goodbye_and_kept_back_brings_nobody_back() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 2, Query::No);
+    let _ = ann.presence.left(&envelope(BOB, 5));
+    assert!(ann.hear(BOB, 4, Query::No).is_empty());
+    assert!(!ann.presence.is_online(BOB));
+    assert!(!ann.presence.is_fresh(&envelope(BOB, 4)), "it is marked");
+    // What came after it does, and so does another run, from its start.
+    assert!(matches!(ann.hear(BOB, 6, Query::No)[..], [Event::PeerOnline(BOB)]));
+    let _ = ann.presence.left(&envelope(BOB, 7));
+    let next = Envelope { boot: 2, ..envelope(BOB, 1) };
+    let said = Announcement::new("Bob", Platform::Linux, 24417, 10, 0, Query::No);
+    let _ = ann.presence.announced(&next, &said, Heard::From(from(BOB)), ann.now, &mut ann.dice);
+    assert!(ann.presence.is_online(BOB));
+}
+
+#[test]
+fn what_was_kept_back_renews_no_lease_and_takes_none_up_again() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 9, Query::No);
+    for counter in 1..9 {
+        ann.wait(Duration::from_secs(4));
+        if counter % 2 == 0 {
+            assert!(ann.hear(BOB, counter, Query::No).is_empty());
+        } else {
+            let _ = ann.presence.heard(&envelope(BOB, counter), ann.now);
+        }
+    }
+    ann.wait(Duration::from_secs(4));
+    let (effects, _) = ann.presence.timer(ann.now, &mut ann.dice);
+    assert!(matches!(effects.tell[..], [Event::PeerOffline(BOB)]));
+}
+
+#[test]
+fn in_a_later_run_somebody_is_here_once_they_announced_themselves_in_it() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 1, Query::No);
+    ann.wait(Duration::from_secs(40));
+    let _ = ann.presence.timer(ann.now, &mut ann.dice);
+    for counter in 1..4 {
+        let next = Envelope { boot: 2, ..envelope(BOB, counter) };
+        assert!(ann.presence.heard(&next, ann.now).is_empty());
+    }
+    assert!(!ann.presence.is_online(BOB));
+}
+
+#[test]
+fn announcements_that_overtook_each_other_on_the_air_lose_nothing_but_the_older_name() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 5, Query::No);
+    let older: SocketAddr = "10.9.9.9:5000".parse().unwrap();
+    let said = Announcement::new("Bobby", Platform::Linux, 24417, 10, 0, Query::No);
+    let told = ann.presence.announced(&envelope(BOB, 4), &said, Heard::From(older), ann.now, &mut ann.dice);
+    assert!(told.is_empty() && ann.presence.is_online(BOB));
+    assert_eq!(ann.presence.peer(BOB).unwrap().name, "Bob");
+    assert_eq!(ann.presence.addresses(BOB).len(), 2);
+}

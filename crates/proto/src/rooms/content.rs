@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use crate::model::{EntryId, TransferId};
 use crate::rooms::deed::Deed;
-use crate::transfer::{Failure, Part, Receipt};
+use crate::transfer::{Delay, Failure, Part, Receipt};
 use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::MAX_NAME;
 use crate::wire::entry::Signed;
@@ -268,6 +268,8 @@ struct ReceiptBody {
     files: Option<u64>,
     #[n(5)]
     bytes: Option<u64>,
+    #[n(6)]
+    delay: Option<u8>,
 }
 
 impl ReceiptBody {
@@ -278,12 +280,14 @@ impl ReceiptBody {
             Receipt::Cancelled => (3, None, None),
             Receipt::Failed(failure) => (4, None, Some(failure as u8)),
             Receipt::Part(part) => (5, Some(part.digest.into()), None),
+            Receipt::Accepted(_) => (6, None, None),
         };
         let (files, bytes) = match receipt {
             Receipt::Part(part) => (Some(part.files), Some(part.bytes)),
             _ => (None, None),
         };
-        ReceiptBody { transfer: transfer.0.into(), what, digest, failure, files, bytes }
+        let delay = if let Receipt::Accepted(delay) = receipt { Some(delay as u8) } else { None };
+        ReceiptBody { transfer: transfer.0.into(), what, digest, failure, files, bytes, delay }
     }
 
     fn pause(transfer: TransferId, on: bool) -> ReceiptBody {
@@ -294,6 +298,7 @@ impl ReceiptBody {
             failure: None,
             files: None,
             bytes: None,
+            delay: None,
         }
     }
 
@@ -311,6 +316,7 @@ impl ReceiptBody {
                 let (files, bytes) = self.files.zip(self.bytes).ok_or(DecodeError::Malformed)?;
                 Receipt::Part(Part { digest: digest.into(), files, bytes })
             }
+            (6, ..) => Receipt::Accepted(Delay::from_number(self.delay.unwrap_or_default())),
             _ => return Err(DecodeError::Malformed),
         };
         Ok(Content::Receipt { transfer, receipt })
@@ -339,6 +345,8 @@ mod tests {
             Receipt::Declined,
             Receipt::Cancelled,
             Receipt::Failed(Failure::DiskFull),
+            Receipt::Accepted(Delay::Waits),
+            Receipt::Accepted(Delay::NoSpace),
             Receipt::Part(Part { digest: [2; 32], files: 3, bytes: 1 << 40 }),
         ];
         let target = EntryId([7; 32]);

@@ -99,6 +99,14 @@ impl RoomKeys {
         }
     }
 
+    /// Whether this device can write with them.
+    pub fn can_seal(&self) -> bool {
+        match self {
+            RoomKeys::Open | RoomKeys::Sealed(_) => true,
+            RoomKeys::Epochs(epochs) => epochs.writing().is_some(),
+        }
+    }
+
     /// An entry's body as it is signed, stored and sent; `None` without a key. `nonce` must never be used twice: 24
     /// random bytes.
     pub fn seal_body(&self, header: &Header, nonce: [u8; 24], plain: &[u8]) -> Option<Vec<u8>> {

@@ -8,6 +8,7 @@ mod invite;
 mod keys;
 mod mentions;
 mod quota;
+mod shown;
 
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
@@ -26,6 +27,7 @@ pub use invite::{BadInvite, Invite, Standing, Why, invite_id, join_proof, refusa
 pub use keys::{RoomKeys, RoomTag, hour};
 pub use mentions::mentioned;
 pub use quota::{MAX_DEEDS, MAX_PLAIN_OF_AUTHOR, MAX_RULING_OF_AUTHOR, PLAIN_IS_MUCH, Sort};
+pub use shown::{Came, MAX_AHEAD_MS, MAX_PLACE, Retold, place, places};
 
 use crate::identity::ordered;
 use crate::model::{PeerId, RoomId};

@@ -235,7 +235,7 @@ const MAX_ENDED: usize = 256;
 mod tests {
     use super::*;
     use crate::effects::Event;
-    use crate::model::RoomId;
+    use crate::model::{Hlc, RoomId};
     use crate::rooms::{Offer, RoomKind};
     use crate::transfer::{Failure, Part, PullEnd};
 
@@ -281,11 +281,11 @@ mod tests {
         assert!(effects.tell.is_empty(), "nobody is told before it moves");
         assert_eq!(ann.audience(id(1)), Some(Audience::Peer(BOB)));
         let received = Receipt::Received { digest: [7; 32] };
-        assert!(ann.receipt(EVE, id(1), received).is_empty());
-        let failed = ann.receipt(BOB, id(1), Receipt::Failed(Failure::DiskFull));
+        assert!(ann.receipt(EVE, id(1), received, Hlc(0)).is_empty());
+        let failed = ann.receipt(BOB, id(1), Receipt::Failed(Failure::DiskFull), Hlc(0));
         assert_eq!(unshelved(&failed), [], "it may come again");
         assert_eq!(ann.audience(id(1)), Some(Audience::Peer(BOB)));
-        assert_eq!(unshelved(&ann.receipt(BOB, id(1), received)), [id(1)]);
+        assert_eq!(unshelved(&ann.receipt(BOB, id(1), received, Hlc(0))), [id(1)]);
         assert_eq!(ann.get(id(1)).unwrap().state, TransferState::Done);
     }
 
@@ -310,7 +310,7 @@ mod tests {
             let _ = ann.give(record(u64::from(who), PeerId([10 + who; 32]), MAX_ITEMS), Instant(0)).unwrap();
         }
         assert_eq!(ann.give(record(9, BOB, 1), Instant(0)).unwrap_err(), Refusal::TooMany);
-        let _ = ann.receipt(PeerId([10; 32]), id(0), Receipt::Cancelled);
+        let _ = ann.receipt(PeerId([10; 32]), id(0), Receipt::Cancelled, Hlc(0));
         assert!(ann.give(record(9, BOB, 1), Instant(0)).is_ok());
     }
 
@@ -329,7 +329,7 @@ mod tests {
             let _ = ann.give(record(number, BOB, 1), Instant(5)).unwrap();
         }
         ann.came_for(id(1));
-        let _ = ann.receipt(BOB, id(2), Receipt::Failed(Failure::DiskFull));
+        let _ = ann.receipt(BOB, id(2), Receipt::Failed(Failure::DiskFull), Hlc(0));
         let hour = Instant(5) + UNCLAIMED_FOR;
         assert_eq!(ann.deadline(), Some(hour));
         assert!(ann.give_up_unclaimed(Instant(hour.0 - 1)).is_empty());
@@ -354,7 +354,7 @@ mod tests {
         let _ = ann.pause(id(1)).unwrap();
         assert!(ann.is_paused(id(1)));
         assert_eq!(ann.audience(id(1)), Some(Audience::Peer(BOB)));
-        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Cancelled)), [id(1)]);
+        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Cancelled, Hlc(0))), [id(1)]);
         assert!(!ann.is_paused(id(1)));
         assert_eq!(ann.audience(id(1)), None);
     }
@@ -364,10 +364,13 @@ mod tests {
         let mut ann = Transfers::new(ANN);
         let _ = ann.give(record(1, BOB, 4), Instant(0)).unwrap();
         let part = Part { digest: [7; 32], files: 1, bytes: 2 };
-        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Part(part))), []);
+        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Part(part), Hlc(0))), []);
         assert_eq!(ann.get(id(1)).unwrap().state, TransferState::Done);
         assert_eq!((ann.audience(id(1)), ann.given_of(SHARE)), (Some(Audience::Peer(BOB)), vec![id(1)]));
-        assert_eq!(unshelved(&ann.receipt(BOB, id(1), Receipt::Received { digest: [8; 32] })), [id(1)]);
+        assert_eq!(
+            unshelved(&ann.receipt(BOB, id(1), Receipt::Received { digest: [8; 32] }, Hlc(0))),
+            [id(1)]
+        );
     }
 
     #[test]
@@ -387,7 +390,7 @@ mod tests {
     #[test]
     fn what_its_holder_took_back_before_it_was_taken_is_not_fetched() {
         let mut bob = Transfers::new(BOB);
-        let _ = bob.receipt(ANN, id(1), Receipt::Cancelled);
+        let _ = bob.receipt(ANN, id(1), Receipt::Cancelled, Hlc(0));
         let _ = bob.take(record(1, BOB, 1), 0, Instant(5)).unwrap();
         assert_eq!(bob.get(id(1)).unwrap().state, TransferState::Cancelled);
         assert!(bob.start_due(Instant(5), |_| vec!["127.0.0.1:24417".parse().unwrap()]).run.is_empty());
@@ -398,7 +401,7 @@ mod tests {
         let mut ann = Transfers::new(ANN);
         for number in 0..2 * MAX_ENDED as u64 {
             let _ = ann.give(record(number, BOB, 1), Instant(0)).unwrap();
-            let _ = ann.receipt(BOB, id(number), Receipt::Received { digest: [7; 32] });
+            let _ = ann.receipt(BOB, id(number), Receipt::Received { digest: [7; 32] }, Hlc(0));
         }
         assert!(ann.open.len() <= MAX_ENDED + 1, "{}", ann.open.len());
     }

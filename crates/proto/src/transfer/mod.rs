@@ -100,6 +100,22 @@ pub enum Receipt {
     Declined,
     Cancelled,
     Failed(Failure),
+    /// It was accepted and is not being fetched; nothing has ended.
+    Accepted(Delay),
+}
+
+/// Why what was accepted does not come yet. Stable numbers: they travel in receipts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Delay {
+    /// Nobody who has it is reached; or for a reason that only newer versions know.
+    Waits = 0,
+    /// Others are fetched first.
+    Queued = 1,
+    /// A person paused it.
+    Paused = 2,
+    /// There is no space where it should go.
+    NoSpace = 3,
 }
 
 /// What somebody has of an offer who chose among its files.
@@ -110,6 +126,14 @@ pub struct Part {
     /// How many files that is, of those that were offered.
     pub files: u64,
     pub bytes: u64,
+}
+
+impl Delay {
+    /// What travels as this number.
+    pub fn from_number(number: u8) -> Delay {
+        use Delay::*;
+        [Queued, Paused, NoSpace].into_iter().find(|delay| *delay as u8 == number).unwrap_or(Waits)
+    }
 }
 
 impl Failure {

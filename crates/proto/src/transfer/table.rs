@@ -8,10 +8,12 @@ use crate::model::{Hlc, Instant, PeerId, RoomId, TransferId};
 use crate::rooms::{Content, RoomKind};
 use crate::transfer::{PullEnd, Receipt, TransferState};
 
+mod delay;
 mod part;
-
 mod queue;
+mod receipts;
 
+use self::receipts::state_after;
 use super::given::UNCLAIMED_FOR;
 pub use queue::{AT_ONCE, AT_ONCE_FROM_PEER};
 
@@ -20,9 +22,11 @@ pub struct Transfers {
     pub(super) open: BTreeMap<TransferId, Open>,
     /// How many may be fetched at a time onto one disk.
     at_once: usize,
+    /// When an author was last told why something does not come.
+    last_word: Option<Instant>,
     /// What others said of offers that are not known yet, the oldest first; at most [`MAX_EARLY`]. Entries of several logs
     /// come in no order.
-    early: VecDeque<(PeerId, TransferId, Receipt)>,
+    early: VecDeque<(PeerId, TransferId, Receipt, Hlc)>,
 }
 
 pub(super) struct Open {
@@ -43,6 +47,10 @@ pub(super) struct Open {
     held: (Hlc, bool),
     /// Whether its author answered so when it was last asked.
     turned_away: bool,
+    /// By its author's clock, when each receiver of an own offer said what counts of it: entries come in any order.
+    answered: BTreeMap<PeerId, Hlc>,
+    /// What its author is told of how it stands here.
+    word: delay::Word,
     /// Until when somebody must come for what it asked for of a shared folder; `None` once it has.
     pub(super) unclaimed: Option<Instant>,
 }
@@ -75,7 +83,7 @@ pub type Spoken = (Effects, Option<(RoomId, Content)>);
 
 impl Transfers {
     pub fn new(me: PeerId) -> Transfers {
-        Transfers { me, open: BTreeMap::new(), at_once: AT_ONCE, early: VecDeque::new() }
+        Transfers { me, open: BTreeMap::new(), at_once: AT_ONCE, last_word: None, early: VecDeque::new() }
     }
 
     /// Takes up a transfer as the last run left it: what ran then waits now.
@@ -116,69 +124,6 @@ impl Transfers {
         let transfer = record.id;
         self.open.insert(transfer, Open::new(record, audience));
         effects.extend(self.hear_what_was_said(transfer));
-        effects
-    }
-
-    /// What others said of an offer before it was known.
-    pub(super) fn hear_what_was_said(&mut self, transfer: TransferId) -> Effects {
-        let (said, rest): (VecDeque<_>, _) =
-            std::mem::take(&mut self.early).into_iter().partition(|(_, of, _)| *of == transfer);
-        self.early = rest;
-        let mut effects = Effects::default();
-        for (author, _, receipt) in said {
-            effects.extend(self.receipt(author, transfer, receipt));
-        }
-        effects
-    }
-
-    /// A receipt was written by somebody else.
-    pub fn receipt(&mut self, author: PeerId, transfer: TransferId, receipt: Receipt) -> Effects {
-        let Some(open) = self.open.get_mut(&transfer) else {
-            self.early.push_back((author, transfer, receipt));
-            if self.early.len() > MAX_EARLY {
-                self.early.pop_front();
-            }
-            return Effects::default();
-        };
-        if open.record.from == self.me {
-            if !open.is_for(author) {
-                return Effects::default();
-            }
-            open.unclaimed = None;
-            let receipt = open.believed(author, receipt);
-            open.record.receipts.retain(|(peer, _)| *peer != author);
-            open.record.receipts.push((author, receipt));
-            if let (Audience::Peer(_), false) = (open.audience, open.record.is_withdrawn()) {
-                open.record.state = state_after(receipt);
-                open.record.paused &= !open.record.state.is_over();
-            }
-            let mut effects = open.unshelved_if_taken();
-            effects.extend(open.changed());
-            return effects;
-        }
-        let withdrawn = author == open.record.from && receipt == Receipt::Cancelled;
-        if let (Receipt::Received { .. }, Audience::Anyone) = (receipt, open.audience)
-            && open.holders.len() < MAX_HOLDERS
-            && open.holders.insert(author)
-        {
-            // What waits for somebody who has it need not wait longer.
-            open.retry_at = open.retry_at.map(|_| Instant(0));
-        }
-        if !withdrawn {
-            return Effects::default();
-        }
-        // What is here stays, and is given to nobody else.
-        let unshelved = Effects { run: vec![Job::Unshelve { transfer }], ..Effects::default() };
-        if open.record.is_withdrawn() {
-            return Effects::default();
-        }
-        open.record.receipts.push((author, receipt));
-        let mut effects = match open.record.state {
-            TransferState::Done => Effects::default(),
-            _ => open.stop(TransferState::Cancelled),
-        };
-        effects.extend(unshelved);
-        effects.extend(open.changed());
         effects
     }
 
@@ -255,12 +200,14 @@ impl Transfers {
             PullEnd::Part(part) => Receipt::Part(part),
             PullEnd::Failed(failure) => Receipt::Failed(failure),
             PullEnd::NoSpace => {
+                open.word.no_space = true;
                 open.record.state = TransferState::Waiting;
                 open.retry_at = Some(now + MAX_RETRY);
                 return (open.changed(), None);
             }
             PullEnd::Lost | PullEnd::Held => {
                 open.turned_away = end == PullEnd::Held;
+                open.word.no_space = false;
                 open.record.state = TransferState::Waiting;
                 open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
                 open.tries = (open.tries + 1).min(10);
@@ -270,6 +217,7 @@ impl Transfers {
         open.record.state = state_after(receipt);
         open.record.paused = false;
         open.retry_at = None;
+        open.take_back_delay();
         (open.changed(), open.say(receipt))
     }
 
@@ -349,6 +297,8 @@ impl Open {
             disk: 0,
             held: (Hlc(0), false),
             turned_away: false,
+            answered: BTreeMap::new(),
+            word: delay::Word::default(),
             unclaimed: None,
         }
     }
@@ -370,19 +320,12 @@ impl Open {
         self.record.state = state;
         self.record.paused = false;
         self.retry_at = None;
+        self.take_back_delay();
         effects
     }
 
     fn say(&self, receipt: Receipt) -> Option<(RoomId, Content)> {
         Some((self.record.room, Content::Receipt { transfer: self.record.id, receipt }))
-    }
-
-    fn is_for(&self, peer: PeerId) -> bool {
-        match self.audience {
-            Audience::Peer(only) => peer == only,
-            // What somebody wrote who is not in never comes here.
-            Audience::Anyone | Audience::Members(_) => true,
-        }
     }
 }
 
@@ -394,23 +337,12 @@ fn audience(kind: RoomKind, room: RoomId) -> Audience {
     }
 }
 
-fn state_after(receipt: Receipt) -> TransferState {
-    match receipt {
-        Receipt::Received { .. } | Receipt::Part(_) => TransferState::Done,
-        Receipt::Declined => TransferState::Declined,
-        Receipt::Cancelled => TransferState::Cancelled,
-        Receipt::Failed(failure) => TransferState::Failed(failure),
-    }
-}
-
 /// Offers of one device that nobody has answered; further ones stand in the log and cannot be accepted.
 const MAX_OFFERS_OF_PEER: usize = 256;
 /// Transfers known at the same time.
 const MAX_OPEN: usize = 16_384;
 /// Devices remembered to have all of an offer.
 const MAX_HOLDERS: usize = 32;
-/// Receipts that may come before their offers.
-const MAX_EARLY: usize = 1024;
 /// Digests of what was sent to one device that its receipts are held against: it may have fetched in several parts.
 const MAX_SENT: usize = 8;
 /// Devices that a pull begins with; it learns of others from the author.
@@ -484,10 +416,10 @@ mod tests {
     fn delivered_means_the_receivers_receipt_over_what_was_sent() {
         let mut ann = offered(ANN, ANN, RoomKind::Direct(BOB));
         ann.sent(ID, BOB, [7; 32]);
-        assert!(ann.receipt(EVE, ID, Receipt::Received { digest: [7; 32] }).is_empty());
-        let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [8; 32] });
+        assert!(ann.receipt(EVE, ID, Receipt::Received { digest: [7; 32] }, Hlc(0)).is_empty());
+        let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [8; 32] }, Hlc(0));
         assert_eq!(state(&ann), TransferState::Failed(Failure::Corrupt));
-        let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [7; 32] });
+        let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [7; 32] }, Hlc(0));
         assert_eq!(state(&ann), TransferState::Done);
     }
 
@@ -496,8 +428,8 @@ mod tests {
         let mut bob = offered(BOB, ANN, RoomKind::Open);
         let _ = bob.accept(ID, Instant(0)).unwrap();
         let _ = bob.start_due(Instant(0), here);
-        assert!(bob.receipt(EVE, ID, Receipt::Cancelled).is_empty());
-        let effects = bob.receipt(ANN, ID, Receipt::Cancelled);
+        assert!(bob.receipt(EVE, ID, Receipt::Cancelled, Hlc(0)).is_empty());
+        let effects = bob.receipt(ANN, ID, Receipt::Cancelled, Hlc(0));
         assert!(matches!(
             effects.run[..],
             [Job::StopPull { staged: Staged::Discard, .. }, Job::Unshelve { .. }]
@@ -520,7 +452,7 @@ mod tests {
     #[test]
     fn when_the_author_is_gone_whoever_has_it_all_is_asked() {
         let mut bob = offered(BOB, ANN, RoomKind::Open);
-        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] }, Hlc(0));
         let _ = bob.accept(ID, Instant(0)).unwrap();
         let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
         let [Job::Pull { author: ANN, sources, .. }] = &effects.run[..] else { panic!("{effects:?}") };
@@ -532,20 +464,20 @@ mod tests {
         let mut bob = offered(BOB, ANN, RoomKind::Open);
         let _ = bob.accept(ID, Instant(0)).unwrap();
         assert!(bob.start_due(Instant(0), |_| vec![]).is_empty());
-        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] }, Hlc(0));
         assert_eq!(bob.start_due(Instant(1), here).run.len(), 1);
     }
 
     #[test]
     fn what_is_said_of_an_offer_before_it_comes_counts() {
         let mut bob = Transfers::new(BOB);
-        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] }, Hlc(0));
         let _ = bob.offered(record(ANN), RoomKind::Open);
         let _ = bob.accept(ID, Instant(0)).unwrap();
         let effects = bob.start_due(Instant(0), |peer| if peer == EVE { here(peer) } else { vec![] });
         assert_eq!(effects.run.len(), 1);
         let mut cyd = Transfers::new(EVE);
-        let _ = cyd.receipt(ANN, ID, Receipt::Cancelled);
+        let _ = cyd.receipt(ANN, ID, Receipt::Cancelled, Hlc(0));
         let _ = cyd.offered(record(ANN), RoomKind::Open);
         assert_eq!(state(&cyd), TransferState::Cancelled);
     }
@@ -568,7 +500,7 @@ mod tests {
         let _ = bob.start_due(Instant(0), here);
         let _ = bob.pulled(ID, PullEnd::Complete { digest: [7; 32] }, Instant(1));
         assert_eq!(bob.audience(ID), Some(Audience::Anyone));
-        let effects = bob.receipt(ANN, ID, Receipt::Cancelled);
+        let effects = bob.receipt(ANN, ID, Receipt::Cancelled, Hlc(0));
         assert!(matches!(effects.run[..], [Job::Unshelve { transfer: ID }]));
         assert_eq!(state(&bob), TransferState::Done);
         let mut ann = offered(ANN, ANN, RoomKind::Direct(BOB));

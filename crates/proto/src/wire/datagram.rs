@@ -8,6 +8,7 @@
 //! Cheap checks come first, so that a flood of foreign bytes costs nothing but the reading.
 
 mod announcement;
+mod carry;
 
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
@@ -17,6 +18,7 @@ use crate::model::{LogId, PeerId, Seq, Span};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 
 pub use announcement::{Announcement, Query};
+pub use carry::{Carry, MAX_CARRIED};
 
 /// Which network a datagram belongs to: a cheap filter, not a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,7 @@ impl Envelope {
 #[derive(Clone, Copy, Debug)]
 pub struct Unverified<'a> {
     envelope: Envelope,
+    bytes: &'a [u8],
     signed: &'a [u8],
     signature: &'a [u8; 64],
 }
@@ -109,12 +112,12 @@ impl<'a> Unverified<'a> {
         if signed.len() != ENVELOPE_LEN + body_len {
             return Err(DecodeError::Malformed);
         }
-        Ok(Unverified { envelope, signed, signature })
+        Ok(Unverified { envelope, bytes, signed, signature })
     }
 
     /// All of it, as it came.
-    pub fn bytes(&self) -> Vec<u8> {
-        [self.signed, self.signature].concat()
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
     }
 
     /// What it claims about itself: enough to drop replays before the signature is paid for.
@@ -437,6 +440,7 @@ struct TypingBody {}
 pub mod kind {
     pub const ANNOUNCE: u8 = 1;
     pub const BYE: u8 = 2;
+    pub const CARRY: u8 = 3;
     pub const DATA: u8 = 16;
     pub const HEADS: u8 = 17;
     pub const NACK: u8 = 18;

@@ -49,6 +49,8 @@ pub enum Frame {
     Mail(Mail),
     /// A signed KNOCK datagram, of the sender or passed on by it: see [`crate::wire::detour::Knock`].
     Knock(Vec<u8>),
+    /// Datagrams for whoever does not hear them by multicast.
+    Passed(Passed),
 }
 
 /// What the sender holds of a room: all of it, or what changed since it last said so on this connection.
@@ -73,6 +75,15 @@ pub type KnownDeeds = BTreeSet<[u8; KNOWN_BYTES]>;
 pub struct Relayed {
     pub datagram: Vec<u8>,
     pub from: Option<IpAddr>,
+}
+
+/// What goes over a link because multicast does not pass between its ends, in one direction or both.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Signed HEADS and BYE of the sender, or heard by it. At most [`MAX_PASSED`].
+    pub datagrams: Vec<Vec<u8>>,
+    /// The sender hears nothing that the other side multicasts in rooms.
+    pub unheard: bool,
 }
 
 /// An open room as somebody speaks of it.
@@ -145,6 +156,10 @@ impl Frame {
             Frame::Door(door) => door.encode(),
             Frame::Mail(mail) => mail.encode(),
             Frame::Knock(datagram) => (KNOCK, to_cbor(&KnockBody { datagram: datagram.clone().into() })),
+            Frame::Passed(Passed { datagrams, unheard }) => {
+                let datagrams = datagrams.iter().map(|datagram| datagram.clone().into()).collect();
+                (PASSED, to_cbor(&PassedBody { datagrams, unheard: unheard.then_some(true) }))
+            }
         };
         [&[kind], body.as_slice()].concat()
     }
@@ -212,6 +227,11 @@ impl Frame {
             KNOCK => {
                 let said: KnockBody = from_cbor(body)?;
                 Frame::Knock(at_most(said.datagram.into(), MAX_DATAGRAM)?)
+            }
+            PASSED => {
+                let said: PassedBody = from_cbor(body)?;
+                let datagrams = at_most(said.datagrams, MAX_PASSED)?.into_iter().map(Vec::from).collect();
+                Frame::Passed(Passed { datagrams, unheard: said.unheard == Some(true) })
             }
             kind => {
                 return Ok(match Door::decode(kind, body)? {
@@ -359,6 +379,15 @@ struct KnockBody {
     datagram: ByteVec,
 }
 
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct PassedBody {
+    #[n(0)]
+    datagrams: Vec<ByteVec>,
+    #[n(1)]
+    unheard: Option<bool>,
+}
+
 const HELLO: u8 = 1;
 const HAVE: u8 = 2;
 const ENTRIES: u8 = 3;
@@ -369,6 +398,7 @@ const WANT: u8 = 7;
 const LOOK: u8 = 8;
 const ROOMS: u8 = 9;
 const KNOCK: u8 = 10;
+const PASSED: u8 = 11;
 /// Behind those of [`Door`].
 const DEEDS: u8 = 37;
 
@@ -389,6 +419,8 @@ pub const MAX_WANTED: usize = 64;
 pub const MAX_LISTED: usize = 256;
 /// Most announcements in one frame.
 pub const MAX_ANNOUNCEMENTS: usize = 1024;
+/// Most datagrams that are passed in one frame.
+pub const MAX_PASSED: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -434,6 +466,8 @@ mod tests {
             ]),
             Frame::Ping,
             Frame::Knock(vec![7; MAX_DATAGRAM]),
+            Frame::Passed(Passed { datagrams: vec![vec![7; MAX_DATAGRAM]; MAX_PASSED], unheard: false }),
+            Frame::Passed(Passed { datagrams: vec![], unheard: true }),
         ];
         for frame in frames {
             assert_eq!(Frame::decode(&frame.encode()), Ok(Some(frame)));
@@ -442,6 +476,8 @@ mod tests {
         assert_eq!(Frame::decode(&[]), Err(DecodeError::Truncated));
         let long = Frame::Knock(vec![7; MAX_DATAGRAM + 1]);
         assert_eq!(Frame::decode(&long.encode()), Err(DecodeError::TooLong));
+        let many = Frame::Passed(Passed { datagrams: vec![vec![7]; MAX_PASSED + 1], unheard: false });
+        assert_eq!(Frame::decode(&many.encode()), Err(DecodeError::TooLong));
         let more = (0..=MAX_DEEDS as u64).map(u64::to_be_bytes).collect();
         let beyond = Frame::Want { room, ranges: vec![], more: false, deeds: Some(more) };
         assert_eq!(Frame::decode(&beyond.encode()), Err(DecodeError::TooLong));

@@ -436,8 +436,8 @@ impl Verb {
     }
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (also: no such transfer, shared folder or file), 2 wrong use, \
-                          3 nobody there, 4 refused, 5 timed out.";
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed (also: no such room, message, transfer, shared folder or file), \
+                          2 wrong use, 3 nobody there, 4 refused, 5 timed out.";
 
 #[cfg(test)]
 mod tests;

@@ -93,7 +93,7 @@ async fn what_was_offered_in_a_room_is_listed_page_by_page_without_what_was_take
     assert_eq!((transfer.state, transfer.bytes), (TransferState::Offered, 1));
     let error =
         ann.handle().call(Command::Files { room: "#nowhere".to_owned(), before: None, limit: 2 }).await;
-    assert_eq!(error.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(error.unwrap_err().code, ErrorCode::NoSuch);
     down(ann).await;
 }
 

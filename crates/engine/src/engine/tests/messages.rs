@@ -103,7 +103,7 @@ async fn nobody_changes_or_takes_back_what_somebody_else_wrote() {
     assert_eq!(refused(react("beer")).await, ErrorCode::Invalid);
     assert_eq!(
         refused(Command::Pin { to: "#lobby".to_owned(), message: "ffffffff".to_owned(), on: true }).await,
-        ErrorCode::NotFound
+        ErrorCode::NoSuch
     );
     assert_eq!(
         refused(Command::Pin { to: "#lobby".to_owned(), message: "teatime".to_owned(), on: true }).await,
@@ -330,7 +330,7 @@ async fn files_that_are_taken_back_are_offered_no_longer() {
     down(ann).await;
 }
 
-async fn say(engine: &Engine, text: &str, reply: Option<&str>) -> Message {
+pub(super) async fn say(engine: &Engine, text: &str, reply: Option<&str>) -> Message {
     let (to, text) = ("#lobby".to_owned(), text.to_owned());
     act(engine, Command::Say { to, text, reply: reply.map(str::to_owned) }).await
 }
@@ -343,7 +343,7 @@ async fn act(engine: &Engine, command: Command) -> Message {
 }
 
 /// Waits until a message is here.
-async fn heard(engine: &Engine, id: &str) -> Message {
+pub(super) async fn heard(engine: &Engine, id: &str) -> Message {
     let page = history(engine, |page| page.messages.iter().any(|message| message.id == id)).await;
     page.messages.into_iter().find(|message| message.id == id).unwrap()
 }
@@ -372,7 +372,7 @@ async fn history(engine: &Engine, like: impl Fn(&Page) -> bool) -> Page {
     .expect("it comes to that")
 }
 
-async fn room(engine: &Engine, like: impl Fn(&Room) -> bool) -> Room {
+pub(super) async fn room(engine: &Engine, like: impl Fn(&Room) -> bool) -> Room {
     let mut news = engine.handle().subscribe();
     tokio::time::timeout(SOON, async {
         loop {

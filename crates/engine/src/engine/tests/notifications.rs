@@ -25,7 +25,7 @@ async fn what_is_told_is_chosen_for_all_and_for_one_and_survives_a_restart() {
     let all = Notifications { do_not_disturb: true, previews: false, rooms: NotifyLevel::Mentions };
     assert_eq!(me.notifications, all);
     assert_eq!(muted(&ann, "#lobby", Some(NotifyLevel::None)).await.unwrap().notify, Some(NotifyLevel::None));
-    assert_eq!(muted(&ann, "#nowhere", None).await.unwrap_err().code, ErrorCode::NotFound);
+    assert_eq!(muted(&ann, "#nowhere", None).await.unwrap_err().code, ErrorCode::NoSuch);
     down(ann).await;
     let ann = up(&profile, "ann").await;
     assert_eq!(snapshot(&ann).await.me.notifications, all);

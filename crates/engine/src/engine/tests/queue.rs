@@ -84,6 +84,10 @@ async fn a_paused_transfer_stops_at_once_stays_so_over_a_restart_and_goes_on_whe
     let error = bob.handle().call(pause("zzzz")).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::NoSuch);
     assert!(bob_home.join("downloads/.lanyard-part").exists(), "what came is kept");
+    let waits = until(&ann, |transfer| transfer.state == TransferState::Waiting).await;
+    let why = waits.error.expect("it is said why").message;
+    assert_eq!(why, "bob has accepted it and paused it. It goes on when bob resumes it.");
+    assert!(waits.awaited.is_empty(), "it was answered");
 
     down(bob).await;
     let bob = up(&bob_home, "bob").await;
@@ -132,7 +136,7 @@ async fn a_paused_offer_is_given_to_nobody_and_receivers_wait_and_go_on_by_thems
     until(&bob, |transfer| transfer.state == TransferState::Done).await;
     assert!(resumed.elapsed() < Duration::from_secs(10), "{:?}", resumed.elapsed());
     let refused = ann.handle().call(resume(&id)).await.unwrap_err();
-    assert_eq!(refused.code, ErrorCode::Invalid);
+    assert_eq!(refused.code, ErrorCode::Refused);
     down(ann).await;
     down(bob).await;
 }
@@ -252,7 +256,7 @@ async fn only_what_failed_is_fetched_again_and_what_is_forgotten_leaves_nothing(
     bob.handle().call(forget(&ids[0])).await.unwrap();
     assert!(snapshot(&bob).await.transfers.is_empty());
     let open = offer(&bob, "#lobby", &folder).await;
-    assert_eq!(bob.handle().call(forget(&open)).await.unwrap_err().code, ErrorCode::Invalid);
+    assert_eq!(bob.handle().call(forget(&open)).await.unwrap_err().code, ErrorCode::Refused);
     bob.handle().call(Command::Cancel { transfer: open }).await.unwrap();
     bob.handle().call(Command::ForgetTransfers {}).await.unwrap();
     assert!(snapshot(&bob).await.transfers.is_empty());

@@ -67,6 +67,8 @@ async fn only_those_see_a_folder_whom_it_is_shared_with_also_after_a_restart() {
     let ann = up(&ann_home, "ann").await;
     meet(&bob, &ann).await;
     meet(&eve, &ann).await;
+    // She sees Bob all the while.
+    once(&eve, |snapshot| snapshot.peers.iter().any(|peer| peer.name == "ann" && peer.online)).await;
     refuses_eve("after a restart").await;
     assert!(browse(&bob, "plans", "").await.is_ok());
 

@@ -320,6 +320,8 @@ async fn whoever_takes_a_verified_name_with_another_key_is_asked_about_and_gets_
     assert_eq!(find(&ann, &eve_id).await.trust, Trust::Changed, "it is asked until somebody answers");
     assert_eq!(decide(&ann, &eve_id, TrustAct::Apart {}).await.trust, Trust::Pinned);
     say(&ann, &to_eve, "so you are another Bob").await.unwrap();
+    let with_eve = snapshot(&ann).await.rooms.into_iter().find(|room| room.peer.as_ref() == Some(&eve_id));
+    assert!(with_eve.unwrap().alike, "also where rooms are listed");
     let waits = snapshot(&ann).await.transfers;
     assert!(waits.iter().all(|transfer| transfer.state == TransferState::Offered), "{waits:?}");
     assert_eq!(find(&ann, &eve_id).await.alike, [bob_id], "and still told apart");
@@ -407,7 +409,7 @@ async fn connected(from: &Credentials, to: &Credentials) -> (Secure, Secure) {
 }
 
 /// Ann begins, Bob agrees, and both see emoji.
-async fn shown_to_both(ann: &Engine, bob: &Engine) -> (Comparison, Comparison) {
+pub(super) async fn shown_to_both(ann: &Engine, bob: &Engine) -> (Comparison, Comparison) {
     let (mut at_ann, mut at_bob) = (ann.handle().subscribe(), bob.handle().subscribe());
     act(ann, TrustAct::Compare {}).await.unwrap();
     once(&mut at_bob, |event| comparison(event, ComparisonState::Asked)).await;
@@ -418,11 +420,11 @@ async fn shown_to_both(ann: &Engine, bob: &Engine) -> (Comparison, Comparison) {
     (ann_sees, bob_sees)
 }
 
-async fn compared(engine: &Engine, same: bool) {
+pub(super) async fn compared(engine: &Engine, same: bool) {
     act(engine, TrustAct::Compared { same }).await.unwrap();
 }
 
-fn comparison(event: Event, state: ComparisonState) -> Option<Comparison> {
+pub(super) fn comparison(event: Event, state: ComparisonState) -> Option<Comparison> {
     match event {
         Event::Comparison { comparison } if comparison.state == state => Some(comparison),
         _ => None,
@@ -430,7 +432,7 @@ fn comparison(event: Event, state: ComparisonState) -> Option<Comparison> {
 }
 
 /// The first event that is like this.
-async fn once<T>(events: &mut Events, like: impl Fn(Event) -> Option<T>) -> T {
+pub(super) async fn once<T>(events: &mut Events, like: impl Fn(Event) -> Option<T>) -> T {
     tokio::time::timeout(SOON, async {
         loop {
             if let Some(found) = like(events.next().await.expect("it runs")) {
@@ -452,7 +454,7 @@ async fn act_on(engine: &Engine, peer: &str, act: TrustAct) -> Result<Reply, Api
     engine.handle().call(Command::Trust { peer: peer.to_owned(), act }).await
 }
 
-async fn decide(engine: &Engine, peer: &str, act: TrustAct) -> Peer {
+pub(super) async fn decide(engine: &Engine, peer: &str, act: TrustAct) -> Peer {
     match act_on(engine, peer, act).await.unwrap() {
         Reply::Peer(peer) => peer,
         other => panic!("{other:?}"),
@@ -466,7 +468,7 @@ async fn keys(engine: &Engine) -> Keys {
     }
 }
 
-async fn id(engine: &Engine) -> String {
+pub(super) async fn id(engine: &Engine) -> String {
     snapshot(engine).await.me.id
 }
 
@@ -476,7 +478,7 @@ async fn only(engine: &Engine) -> Peer {
     peers.into_iter().next().unwrap()
 }
 
-async fn find(engine: &Engine, id: &str) -> Peer {
+pub(super) async fn find(engine: &Engine, id: &str) -> Peer {
     let peers = snapshot(engine).await.peers;
     peers.into_iter().find(|peer| peer.id == id).expect("it is known")
 }

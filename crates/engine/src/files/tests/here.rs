@@ -12,14 +12,14 @@ use super::lan::{Lan, MIB, TRANSFER, pulls_into, sample, tree};
 use crate::files::{Whole, discard};
 
 /// Writes a file as somebody else may have, at another time.
-fn lies(path: PathBuf, data: &[u8]) {
+pub(super) fn lies(path: PathBuf, data: &[u8]) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, data).unwrap();
     let long_ago = std::time::UNIX_EPOCH + std::time::Duration::from_secs(5);
     fs::File::options().write(true).open(path).unwrap().set_modified(long_ago).unwrap();
 }
 
-fn changed(mut data: Vec<u8>, at: usize) -> Vec<u8> {
+pub(super) fn changed(mut data: Vec<u8>, at: usize) -> Vec<u8> {
     data[at] ^= 1;
     data
 }
@@ -152,6 +152,49 @@ async fn a_link_that_lies_there_is_no_file_that_is_here() {
     assert_eq!(received.unwrap().here, 0);
     assert!(arrived > 2 * MIB as u64);
     lan.assert_downloads(&["film", "film (2)", "pipe", "pipe (2)"]);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_is_here_becomes_executable_where_the_authors_is_for_those_who_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let lan = Lan::new().await;
+    let set = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    // What is here before, and what it is to be where a new file would be executable for everybody.
+    let modes =
+        [(0o644, 0o755), (0o600, 0o700), (0o640, 0o750), (0o4666, 0o4777), (0o744, 0o744), (0o500, 0o500)];
+    for (at, (before, _)) in modes.iter().enumerate() {
+        for size in [300, MIB + 300] {
+            let name = format!("tools/{at}-{size}");
+            set(&lan.has(&name, &sample(size)), 0o755);
+            lies(lan.downloads().join(&name), &sample(size));
+            set(&lan.downloads().join(&name), *before);
+        }
+    }
+    set(&lan.has("tools/new", b"new"), 0o755);
+    lan.has("tools/text", b"text");
+    lies(lan.downloads().join("tools/text"), b"text");
+    set(&lan.downloads().join("tools/text"), 0o755);
+    set(&lan.has("tools/other", b"theirs"), 0o755);
+    lies(lan.downloads().join("tools/other"), b"mine!!");
+    let offer = lan.offers(&[lan.home().join("tools")]).await;
+    let (received, _) = lan.pulls_counted(&offer, None, None).await;
+    let all: usize = modes.len() * (MIB + 600);
+    assert_eq!(received.unwrap().here, all as u64 + 4);
+    let mode = |name: &str| {
+        let about = fs::metadata(lan.downloads().join("tools").join(name)).unwrap();
+        about.permissions().mode() & 0o7777
+    };
+    let new = mode("new");
+    for (at, (before, after)) in modes.iter().enumerate() {
+        for size in [300, MIB + 300] {
+            let expected = before | (after & new & 0o111);
+            assert_eq!(mode(&format!("{at}-{size}")), expected, "{before:o}, {size} bytes");
+        }
+    }
+    assert_eq!(mode("text"), 0o755, "nothing is taken away");
+    assert_eq!((mode("other") & 0o111, mode("other (2)")), (0, new), "what differs is not touched");
+    assert_eq!(fs::read_dir(lan.downloads().join(format!(".lanyard-part/{TRANSFER}"))).unwrap().count(), 3);
 }
 
 #[tokio::test]

@@ -2,10 +2,13 @@
 
 mod choosing;
 mod failures;
+#[cfg(target_os = "linux")]
+mod full;
 mod here;
 mod hostile;
 mod kept;
 pub(super) mod lan;
+mod numbered;
 mod people;
 mod refused;
 mod resume;

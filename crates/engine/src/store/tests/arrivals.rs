@@ -12,7 +12,7 @@ async fn what_arrives_late_stands_behind_what_was_there_although_it_is_shown_bef
     let mut bob = Pen::new(2, 5);
     let said: Vec<_> = (0..6).map(|n| bob.say("tea?", at(n))).collect();
     let run = |entries: &[Arc<Entry>], place| {
-        vec![Record::Run { room: TEA, entries: entries.to_vec(), place, arrived: NOW }]
+        vec![Record::Run { room: TEA, entries: entries.to_vec(), place, arrived: NOW, theirs: None }]
     };
     write(&store, run(&said[4..], Place::Ahead)).await.unwrap();
     let first = store.arrived(Some(TEA), Number(0), 10).await.unwrap();

@@ -13,7 +13,7 @@ fn talk() -> Vec<Arc<Entry>> {
 
 /// The entries from one place to another, both included.
 fn run(talk: &[Arc<Entry>], from: usize, to: usize, place: Place) -> Record {
-    Record::Run { room: TEA, entries: talk[from - 1..to].to_vec(), place, arrived: NOW }
+    Record::Run { room: TEA, entries: talk[from - 1..to].to_vec(), place, arrived: NOW, theirs: None }
 }
 
 fn intervals(loaded: &Loaded) -> Vec<(u64, u64)> {
@@ -80,6 +80,7 @@ async fn what_does_not_fit_above_and_below_ends_the_store() {
             entries: vec![talk[12].clone(), talk[13].clone(), talk[11].clone()],
             place: Place::Below,
             arrived: NOW,
+            theirs: None,
         },
     ];
     for misfit in misfits {
@@ -128,10 +129,12 @@ async fn a_log_that_gave_way_is_shown_until_it_comes_back() {
     assert_eq!(store.page(TEA, None, 100).await.unwrap().0.len(), 11, "people do");
     // It goes on, and is fetched from its end.
     let news: Vec<_> = (10..12).map(|n| bob.say("new", at(n))).collect();
-    let run = Record::Run { room: TEA, entries: news.clone(), place: Place::Ahead, arrived: NOW };
+    let run =
+        Record::Run { room: TEA, entries: news.clone(), place: Place::Ahead, arrived: NOW, theirs: None };
     write(&store, vec![run]).await.unwrap();
     assert_eq!(store.page(TEA, None, 100).await.unwrap().0.len(), 3);
-    let run = Record::Run { room: TEA, entries: his.clone(), place: Place::Below, arrived: NOW };
+    let run =
+        Record::Run { room: TEA, entries: his.clone(), place: Place::Below, arrived: NOW, theirs: None };
     write(&store, vec![run]).await.unwrap();
     store.close().await.unwrap();
     let (store, loaded) = home.open();

@@ -566,6 +566,7 @@ async fn learn(store: &Store, entries: &[&Arc<Entry>]) {
         entry: (*entry).clone(),
         own: false,
         arrived: NOW,
+        theirs: None,
     });
     store.commit_opened(records.collect(), openings(entries)).await.unwrap().await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! Stories of the store. What they share stands here: a home for a database, and a pen that writes a log.
 
 mod arrivals;
+mod clocks;
 mod committing;
 mod crashing;
 mod history;
@@ -179,11 +180,11 @@ fn tea_room() -> Record {
 }
 
 fn own(entry: &Arc<Entry>) -> Record {
-    Record::Entry { room: TEA, entry: entry.clone(), own: true, arrived: NOW }
+    Record::Entry { room: TEA, entry: entry.clone(), own: true, arrived: NOW, theirs: None }
 }
 
 fn received(entry: &Arc<Entry>) -> Record {
-    Record::Entry { room: TEA, entry: entry.clone(), own: false, arrived: NOW }
+    Record::Entry { room: TEA, entry: entry.clone(), own: false, arrived: NOW, theirs: None }
 }
 
 fn span(after: u64, to: u64) -> Span {
@@ -225,6 +226,7 @@ fn transfer(number: u8, from: PeerId, state: TransferState) -> TransferRecord {
             (PeerId([3; 32]), Receipt::Failed(lanyard_proto::transfer::Failure::Corrupt)),
             (PeerId([4; 32]), Receipt::Declined),
             (PeerId([5; 32]), Receipt::Cancelled),
+            (PeerId([6; 32]), Receipt::Accepted(lanyard_proto::transfer::Delay::NoSpace)),
         ],
         paused: number == 2,
         turn: u64::from(number) << 40,

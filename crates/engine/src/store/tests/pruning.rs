@@ -8,7 +8,7 @@ use super::*;
 const DAY: u64 = 24 * 3_600_000;
 
 fn arrived(entry: &Arc<Entry>, when: u64) -> Record {
-    Record::Entry { room: TEA, entry: entry.clone(), own: false, arrived: UnixMillis(when) }
+    Record::Entry { room: TEA, entry: entry.clone(), own: false, arrived: UnixMillis(when), theirs: None }
 }
 
 fn limits(days: u32, bytes: u64) -> Limits {

@@ -7,7 +7,7 @@ use lanyard_proto::model::LogId;
 
 use super::super::{
     Chosen, Cursor, NotACursor, NotedTransfer, Settings, Shown, TransferNote, arrivals, history, mailbox,
-    messages, offers, prune, reader, search, sent,
+    messages, offers, prune, reader, records, search, sent, setback,
 };
 use super::*;
 
@@ -267,6 +267,15 @@ async fn no_hot_question_reads_a_whole_table_or_sorts() {
         prune::WITH_ENTRIES,
         prune::BEGINNING,
         prune::NAMED,
+        setback::NEWEST,
+        setback::ARRIVED,
+        setback::LAST_BEFORE,
+        setback::READ,
+        setback::TOP,
+        setback::BEHIND,
+        setback::READ_OF_OTHERS,
+        records::NAMED,
+        records::LAST_TO,
         history::OLDER,
         mailbox::OF_MAILBOX,
         mailbox::OF_ROOM,

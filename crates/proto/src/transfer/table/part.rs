@@ -75,6 +75,7 @@ impl Open {
 mod tests {
     use super::super::tests::{ANN, BOB, EVE, ID, here, offered, state};
     use super::*;
+    use crate::model::Hlc;
     use crate::rooms::{Content, RoomKind};
     use crate::transfer::{Part, PullEnd};
 
@@ -107,12 +108,12 @@ mod tests {
         let keeps_nothing = |job: &Job| matches!(job, Job::StopPull { staged: Staged::Discard, .. });
         assert!(forgotten.run.iter().any(keeps_nothing), "{forgotten:?}");
 
-        let withdrawn = bob.receipt(ANN, ID, Receipt::Cancelled);
+        let withdrawn = bob.receipt(ANN, ID, Receipt::Cancelled, Hlc(0));
         assert!(matches!(withdrawn.run[..], [Job::Unshelve { transfer: ID }]));
         assert!(matches!(&withdrawn.commit[..], [Record::Transfer(record)] if record.is_withdrawn()));
         assert_eq!(state(&bob), TransferState::Done, "what is here stays");
         assert_eq!(bob.accept_more(ID, Instant(3)).unwrap_err(), Refusal::Withdrawn);
-        assert!(bob.receipt(ANN, ID, Receipt::Cancelled).is_empty(), "it is said once");
+        assert!(bob.receipt(ANN, ID, Receipt::Cancelled, Hlc(0)).is_empty(), "it is said once");
     }
 
     #[test]
@@ -120,7 +121,7 @@ mod tests {
         let mut ann = offered(ANN, ANN, RoomKind::Direct(BOB));
         ann.open.get_mut(&ID).unwrap().record.offer.files = 4;
         let says = |ann: &mut Transfers, part| {
-            let _ = ann.receipt(BOB, ID, Receipt::Part(part));
+            let _ = ann.receipt(BOB, ID, Receipt::Part(part), Hlc(0));
             state(ann)
         };
         assert_eq!(says(&mut ann, PART), TransferState::Done);
@@ -137,7 +138,7 @@ mod tests {
     #[test]
     fn whoever_has_all_is_asked_for_the_list_behind_the_author() {
         let mut bob = offered(BOB, ANN, RoomKind::Open);
-        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] });
+        let _ = bob.receipt(EVE, ID, Receipt::Received { digest: [7; 32] }, Hlc(0));
         let peers = |sources: Vec<Source>| sources.iter().map(|source| source.peer).collect::<Vec<_>>();
         assert_eq!(peers(bob.sources(ID, here).unwrap()), [ANN, EVE]);
         assert_eq!(bob.sources(TransferId([9; 16]), here), Err(Refusal::Unknown));

@@ -12,6 +12,7 @@ use super::{
     TransferRecord, TransferState, Transfers,
 };
 use crate::model::UnixMillis;
+use crate::pacing::earliest;
 use crate::rooms::Content;
 
 impl Transfers {
@@ -225,10 +226,12 @@ impl Transfers {
         effects
     }
 
-    /// When to call [`Transfers::start_due`] and [`Transfers::give_up_unclaimed`] again. What is queued starts when others end.
+    /// When to call [`Transfers::start_due`], [`Transfers::give_up_unclaimed`] and [`Transfers::say_delays`] again. What is
+    /// queued starts when others end.
     pub fn deadline(&self) -> Option<Instant> {
         let retried = |open: &Open| open.retry_at.filter(|_| open.record.state != TransferState::Queued);
-        self.open.values().flat_map(|open| [retried(open), open.unclaimed]).flatten().min()
+        let due = self.open.values().flat_map(|open| [retried(open), open.unclaimed]).flatten().min();
+        earliest(due, self.word_due())
     }
 
     /// Notes when transfers were over, where these effects say that they are.
@@ -299,6 +302,7 @@ impl Open {
     pub(in crate::transfer) fn go_on(&mut self, now: Instant) {
         self.record.state = TransferState::Waiting;
         self.record.paused = false;
+        self.word.no_space = false;
         self.retry_at = Some(now);
         self.tries = 0;
     }

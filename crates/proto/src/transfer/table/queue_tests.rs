@@ -83,7 +83,7 @@ fn whoever_gives_what_an_absent_author_offered_is_not_asked_for_more_than_it_ser
     let mut bob = bob(6);
     bob.set_at_once(16);
     for number in 0..6 {
-        let _ = bob.receipt(EVE, id(number), Receipt::Received { digest: [7; 32] });
+        let _ = bob.receipt(EVE, id(number), Receipt::Received { digest: [7; 32] }, Hlc(0));
         let _ = bob.accept(id(number), Instant(0)).unwrap();
     }
     let only_eve = |peer| if peer == EVE { here(peer) } else { Vec::new() };
@@ -178,19 +178,19 @@ fn what_failed_or_was_cancelled_can_be_taken_up_again_unless_it_was_withdrawn() 
     let (effects, _) = bob.cancel(ID).unwrap();
     assert!(matches!(effects.run[..], [Job::StopPull { staged: Staged::Discard, .. }]));
     let _ = bob.resume(ID, Instant(4)).unwrap();
-    let _ = bob.receipt(ANN, ID, Receipt::Cancelled);
+    let _ = bob.receipt(ANN, ID, Receipt::Cancelled, Hlc(0));
     assert_eq!(bob.resume(ID, Instant(5)).unwrap_err(), Refusal::Withdrawn);
     assert_eq!(bob.accept(ID, Instant(5)).unwrap_err(), Refusal::Withdrawn);
 
     let mut ann = offered(ANN, ANN, RoomKind::Direct(BOB));
-    let _ = ann.receipt(BOB, ID, Receipt::Cancelled);
+    let _ = ann.receipt(BOB, ID, Receipt::Cancelled, Hlc(0));
     assert!(
         state(&ann) == TransferState::Cancelled && ann.audience(ID).is_some(),
         "Bob may want it after all"
     );
     let _ = ann.cancel(ID).unwrap();
     assert_eq!(ann.audience(ID), None);
-    let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [7; 32] });
+    let _ = ann.receipt(BOB, ID, Receipt::Received { digest: [7; 32] }, Hlc(0));
     assert_eq!(state(&ann), TransferState::Cancelled);
 }
 

@@ -9,7 +9,7 @@ use lanyard_engine::control::Node;
 use tokio::time::{Instant, timeout_at};
 
 use super::delivery;
-use super::log::words;
+use super::message::{Offers, words};
 use super::{LINGER, ask, call_when_found, misunderstood, next};
 use crate::args::Say;
 use crate::failure::{Exit, Failure};
@@ -47,7 +47,7 @@ pub async fn say(node: &Node, out: Output, words_of: Say) -> Result<(), Failure>
         tokio::time::sleep(LINGER).await;
     }
     if out == Output::Program {
-        out.item(&message, words)?;
+        out.item(&message, |message| words(message, &Offers::default()))?;
     }
     Ok(())
 }

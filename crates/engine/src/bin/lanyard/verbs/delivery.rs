@@ -7,7 +7,7 @@ use lanyard_engine::api::{ApiError, Command, Event, Member, Message, Page, Reply
 use lanyard_engine::control::Node;
 use tokio::time::{Instant, timeout_at};
 
-use super::{FINDING, all_peers, ask, log, misunderstood, next};
+use super::{FINDING, all_peers, ask, message, misunderstood, next};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
@@ -44,7 +44,7 @@ pub async fn wait(
 
 fn tell(out: Output, now: &Reached) -> Result<(), Failure> {
     out.item(&now.message, |message| match &message.delivered {
-        Some(delivered) => log::delivery(delivered),
+        Some(delivered) => message::delivery(delivered),
         None => String::new(),
     })?;
     match &now.lacking[..] {
@@ -58,7 +58,7 @@ fn tell(out: Output, now: &Reached) -> Result<(), Failure> {
         }
         [] => Ok(()),
         lacking => {
-            let who = log::names(lacking);
+            let who = message::names(lacking);
             Err(Failure::new(
                 Exit::TimedOut,
                 format!("Not everybody who is here has it yet. It is on its way to {who}."),

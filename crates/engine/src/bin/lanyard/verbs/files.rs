@@ -249,17 +249,20 @@ mod tests {
     fn outgoing(state: TransferState, receivers: &[TransferState]) -> Transfer {
         let receiver = |state: &TransferState| Receiver {
             peer: "p".into(),
+            short: "p".into(),
             name: "Bob".into(),
             state: *state,
             moved: 0,
             chosen: None,
             chosen_files: None,
+            full: false,
         };
         Transfer {
             id: "id".into(),
             room: "room".into(),
             direction: TransferDirection::Out,
             from: "me".into(),
+            from_short: "me".into(),
             from_name: "Ann".into(),
             state,
             names: vec!["a".into()],

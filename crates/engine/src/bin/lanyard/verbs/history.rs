@@ -28,10 +28,10 @@ pub async fn export(
     let Some(path) = folder.to_str().map(str::to_owned) else {
         return Err(Failure::new(Exit::WrongUse, "The folder's name is not readable text."));
     };
-    let room: Room = ask!(call_when_found(node, Command::Open { to }) => Room)?;
+    let _: Room = ask!(call_when_found(node, Command::Find { to: to.clone() }) => Room)?;
     let handles = ask!(node.call(Command::Admit { paths: vec![path] }) => Handles)?;
     let handle = handles.into_iter().next().ok_or_else(misunderstood)?;
-    let exported = ask!(node.call(Command::Export { to: room.id, format, into: handle.handle }) => Exported)?;
+    let exported = ask!(node.call(Command::Export { to, format, into: handle.handle }) => Exported)?;
     out.item(&exported, |exported| {
         let messages = text::count(exported.messages, "message", "messages");
         format!("{messages} in {}", text::line(&folder.join(&exported.file).display().to_string()))

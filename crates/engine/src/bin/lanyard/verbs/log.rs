@@ -4,29 +4,37 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_engine::Events;
 use lanyard_engine::api::{
-    ApiError, Arrived, Command, Delivery, ErrorCode, Event, Found, Message, MessageKind, NoteKind, Page,
-    Reply, Room, RoomKind,
+    ApiError, Arrived, Command, ErrorCode, Event, Found, Message, Page, Reply, Room, RoomKind,
 };
 use lanyard_engine::control::Node;
 
 use super::arrivals::{Arrivals, Told};
+use super::message::{Offers, changed, title, words};
 use super::{all_rooms, ask, call_when_found, misunderstood, next};
 use crate::args::Log;
 use crate::failure::{Exit, Failure};
-use crate::output::{Output, QUIET, STRONG, paint};
+use crate::output::{Output, QUIET, paint};
 use crate::text;
 use crate::when;
 
 pub async fn run(node: &Node, out: Output, wanted: Log) -> Result<(), Failure> {
     let mut events = node.subscribe();
     let since = wanted.since.as_deref().map(since).transpose()?;
-    let room: Room = ask!(call_when_found(node, Command::Open { to: wanted.to }) => Room)?;
-    let mut printer = Printer { out, ids: wanted.ids, told: Told::default() };
+    let room: Room = ask!(call_when_found(node, Command::Find { to: wanted.to }) => Room)?;
+    if !is_begun(node, &room).await? {
+        out.note(&format!("Nothing was said to or by {} yet.", text::line(&room.name)));
+        if !wanted.follow {
+            return Ok(());
+        }
+        until_begun(node, &mut events, &room).await?;
+    }
+    let mut printer = Printer { out, ids: wanted.ids, told: Told::default(), offers: Offers::default() };
     let part = Part { since, limit: wanted.limit };
     if wanted.pins {
         let page: Page = ask!(node.call(Command::Pins { room: room.id }) => Page)?;
         let pinned = page.messages.into_iter().filter(|message| part.reaches(message));
-        return printer.print(pinned.take(part.most()));
+        let pinned: Vec<Message> = pinned.take(part.most()).collect();
+        return printer.print(node, pinned).await;
     }
     // What has arrived by now is printed first, in the order of the room; what arrives from here on behind it.
     let arrivals = if wanted.follow { Some(Arrivals::from_now(node, &room.id).await?) } else { None };
@@ -36,12 +44,15 @@ pub async fn run(node: &Node, out: Output, wanted: Log) -> Result<(), Failure> {
             let to = Some(room.id.clone());
             let mut found = found(node, words.clone(), to, None, part).await?;
             found.reverse();
-            printer.print(found)?;
+            printer.print(node, found).await?;
         }
         (None, Part { since: Some(since), limit: None }) => {
             print_since(node, &room.id, since, until.as_ref(), &mut printer).await?;
         }
-        (None, part) => printer.print(latest(node, &room.id, part, until.as_ref()).await?)?,
+        (None, part) => {
+            let latest = latest(node, &room.id, part, until.as_ref()).await?;
+            printer.print(node, latest).await?;
+        }
     }
     match arrivals {
         Some(arrivals) => {
@@ -49,6 +60,21 @@ pub async fn run(node: &Node, out: Output, wanted: Log) -> Result<(), Failure> {
             Follower { node, room: &room, words, arrivals, printer }.follow(&mut events).await
         }
         None => Ok(()),
+    }
+}
+
+/// Whether anything was said in a conversation, or is about to be.
+async fn is_begun(node: &Node, room: &Room) -> Result<bool, ApiError> {
+    Ok(room.kind != RoomKind::Direct || all_rooms(node).await?.iter().any(|begun| begun.id == room.id))
+}
+
+async fn until_begun(node: &Node, events: &mut Events, room: &Room) -> Result<(), ApiError> {
+    loop {
+        match next(events).await {
+            Event::RoomChanged { room: changed } if changed.id == room.id => return Ok(()),
+            Event::Lagged { .. } if is_begun(node, room).await? => return Ok(()),
+            _ => {}
+        }
     }
 }
 
@@ -85,10 +111,13 @@ pub async fn search(
     let rooms: BTreeMap<String, Room> =
         all_rooms(node).await?.into_iter().map(|room| (room.id.clone(), room)).collect();
     let part = Part { since: None, limit: Some(limit) };
-    for message in found(node, words_of, to, from, part).await? {
+    let found = found(node, words_of, to, from, part).await?;
+    let mut offers = Offers::default();
+    offers.learn(node, &found).await?;
+    for message in found {
         let room = rooms.get(&message.room).map(title).unwrap_or_default();
         out.item(&message, |message| {
-            format!("{}  {}  {}", paint(QUIET, text::short(&message.id)), room, words(message))
+            format!("{}  {}  {}", paint(QUIET, text::short(&message.id)), room, words(message, &offers))
         })?;
     }
     Ok(())
@@ -161,7 +190,7 @@ impl Follower<'_> {
         loop {
             let Arrived { messages, changed, more, .. } = self.arrivals.next(self.node).await?;
             let wanted = self.wanted(messages).await?;
-            self.printer.print(wanted)?;
+            self.printer.print(self.node, wanted).await?;
             self.changed(changed).await?;
             if !more {
                 return Ok(());
@@ -173,9 +202,9 @@ impl Follower<'_> {
     async fn changed(&mut self, messages: Vec<Message>) -> Result<(), Failure> {
         let (told, others): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|message| self.printer.told.get(&message.id).is_some());
-        self.printer.changed(told)?;
+        self.printer.changed(self.node, told).await?;
         let wanted = self.wanted(others).await?;
-        self.printer.changed(wanted)
+        self.printer.changed(self.node, wanted).await
     }
 
     /// Those that contain the words: the node says which do, so that following finds what a search finds.
@@ -226,28 +255,31 @@ struct Printer {
     out: Output,
     ids: bool,
     told: Told,
+    offers: Offers,
 }
 
 impl Printer {
-    fn print(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), Failure> {
+    async fn print(&mut self, node: &Node, messages: Vec<Message>) -> Result<(), Failure> {
+        self.offers.learn(node, &messages).await?;
         for message in messages {
-            self.line(&message, words)?;
+            self.line(&message, |message| words(message, &self.offers))?;
             self.told.note(&message);
         }
         Ok(())
     }
 
     /// Prints those that do not read as they did.
-    fn changed(&mut self, messages: impl IntoIterator<Item = Message>) -> Result<(), Failure> {
+    async fn changed(&mut self, node: &Node, messages: Vec<Message>) -> Result<(), Failure> {
+        self.offers.learn(node, &messages).await?;
         for message in messages {
             if self.told.reads_so(&message) {
                 continue;
             }
             match self.told.get(&message.id) {
-                Some(before) => self.line(&message, |message| changed(before, message))?,
-                None => {
-                    self.line(&message, |message| format!("{} {}", paint(QUIET, "changed:"), words(message)))?
-                }
+                Some(before) => self.line(&message, |message| changed(before, message, &self.offers))?,
+                None => self.line(&message, |message| {
+                    format!("{} {}", paint(QUIET, "changed:"), words(message, &self.offers))
+                })?,
             }
             self.told.note(&message);
         }
@@ -283,7 +315,7 @@ async fn print_since(
         let page: Page = ask!(node.call(command) => Page)?;
         after = page.messages.last().map(|message| message.cursor.clone());
         at = None;
-        printer.print(page.messages)?;
+        printer.print(node, page.messages).await?;
         if !page.newer || after.is_none() {
             return Ok(());
         }
@@ -335,7 +367,7 @@ pub async fn current(node: &Node, message: &Message) -> Result<Vec<Message>, Api
         Ok(Reply::Page(page)) => {
             Ok(page.messages.into_iter().filter(|found| found.id == message.id).collect())
         }
-        Err(error) if error.code == ErrorCode::NotFound => Ok(Vec::new()),
+        Err(error) if error.code == ErrorCode::NoSuch => Ok(Vec::new()),
         Ok(_) => Err(misunderstood()),
         Err(error) => Err(error),
     }
@@ -347,122 +379,6 @@ fn since(when: &str) -> Result<u64, Failure> {
     when::milliseconds(when, &jiff::Zoned::now()).ok_or_else(|| Failure::new(Exit::WrongUse, sentence()))
 }
 
-pub fn title(room: &Room) -> String {
-    let name = text::line(&room.name);
-    match room.kind {
-        RoomKind::Direct => format!("@{name}"),
-        RoomKind::Lobby | RoomKind::Open | RoomKind::Private => format!("#{name}"),
-    }
-}
-
-/// A message as a person reads it.
-pub fn words(message: &Message) -> String {
-    let time = paint(QUIET, &text::moment(message.time));
-    let name = paint(STRONG, &text::line(&message.name));
-    let answered = message.reply.as_ref().map(|quote| {
-        let what = match quote {
-            quote if quote.deleted => "what was taken back".to_owned(),
-            quote if quote.author.is_empty() => "a message that is not here".to_owned(),
-            quote => {
-                let text = text::line(quote.text.lines().next().unwrap_or_default());
-                format!("{}: {text}", text::line(&quote.name))
-            }
-        };
-        paint(QUIET, &format!("[answers {what}] "))
-    });
-    format!("{time}  {name}: {}{}{}", answered.unwrap_or_default(), said(message), beside(message))
-}
-
-/// What a message says, whoever wrote it.
-pub fn said(message: &Message) -> String {
-    if message.deleted {
-        return paint(QUIET, "(taken back)");
-    }
-    match message.kind {
-        MessageKind::Text => text::paragraph(&message.text, "    "),
-        MessageKind::Offer => {
-            let hint = message.transfer.as_deref().filter(|_| !message.mine);
-            let hint = hint.map(|id| paint(QUIET, &format!("  lanyard accept {}", text::short_transfer(id))));
-            format!("offers {}{}", text::line(&message.text), hint.unwrap_or_default())
-        }
-        MessageKind::Note => happened(message),
-        MessageKind::Sealed => paint(QUIET, "(sealed with a key that is not here)"),
-        MessageKind::Unknown => paint(QUIET, "(written by a newer version)"),
-    }
-}
-
-fn happened(message: &Message) -> String {
-    let Some(note) = &message.note else { return String::new() };
-    let who = note.name.as_deref().map(text::line).unwrap_or_default();
-    match note.kind {
-        NoteKind::Created => "began the room".to_owned(),
-        NoteKind::Topic if note.text.is_empty() => "took the topic away".to_owned(),
-        NoteKind::Topic => format!("set the topic: {}", text::line(&note.text)),
-        NoteKind::Added => format!("let {who} in"),
-        NoteKind::Joined => "came by an invite".to_owned(),
-        NoteKind::Removed => format!("put {who} out"),
-        NoteKind::Left => "left".to_owned(),
-        NoteKind::Promoted => format!("made {who} an admin"),
-        NoteKind::Demoted => format!("made {who} a member"),
-        NoteKind::KeysRenewed => "changed the room's keys".to_owned(),
-        NoteKind::Forked => "wrote from two devices under one identity".to_owned(),
-    }
-}
-
-/// What stands behind a message: marks, reactions, and who has it.
-fn beside(message: &Message) -> String {
-    let marks = [
-        message.edited.filter(|_| !message.deleted).map(|_| "edited".to_owned()),
-        message.pinned.then(|| "pinned".to_owned()),
-        message.late.then(|| "late".to_owned()),
-    ];
-    let mut marks: Vec<String> = marks.into_iter().flatten().collect();
-    marks.extend(
-        message
-            .reactions
-            .iter()
-            .map(|reaction| format!("{} {}", text::line(&reaction.emoji), reaction.by.len())),
-    );
-    marks.extend(message.delivered.as_ref().filter(|delivered| delivered.of > 0).map(delivery));
-    // Who keeps it for somebody is of no interest once that has it.
-    let kept = message.delivered.as_ref().filter(|delivered| delivered.to.is_empty());
-    marks.extend(
-        kept.map(|delivered| delivered.kept_by.len())
-            .filter(|kept| *kept > 0)
-            .map(|n| format!("kept by {n}")),
-    );
-    if marks.is_empty() { String::new() } else { paint(QUIET, &format!("  ({})", marks.join(", "))) }
-}
-
-/// To how many a message of ours was delivered, and to whom.
-pub fn delivery(delivered: &Delivery) -> String {
-    let count = format!("delivered to {} of {}", delivered.to.len(), delivered.of);
-    if delivered.names.is_empty() { count } else { format!("{count}: {}", names(&delivered.names)) }
-}
-
-/// Names one behind the other, as far as somebody would read them.
-pub fn names(names: &[String]) -> String {
-    let shown: Vec<String> = names.iter().take(NAMES).map(|name| text::line(name)).collect();
-    match names.len().saturating_sub(NAMES) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// What changed about a message that was printed before.
-fn changed(before: &Message, now: &Message) -> String {
-    let what = match () {
-        () if now.deleted && !before.deleted => "took back",
-        () if now.text != before.text => "edited",
-        () if now.reactions != before.reactions => "reactions on",
-        () if now.pinned && !before.pinned => "pinned",
-        () if before.pinned && !now.pinned => "unpinned",
-        () => "changed",
-    };
-    // What was taken back is not said once more.
-    format!("{} {}", paint(QUIET, &format!("{what}:")), words(now))
-}
-
 /// Messages that are read where nothing else is asked for.
 const LATEST: usize = 50;
 
@@ -471,46 +387,3 @@ const PAGE: u32 = 500;
 
 /// The most that one search may ask for.
 const FOUND: u32 = 200;
-
-/// Names that are written out.
-const NAMES: usize = 12;
-
-#[cfg(test)]
-pub mod tests {
-    use super::*;
-
-    /// Somebody's message, as the node gives it.
-    pub fn message(text: &str) -> Message {
-        Message {
-            id: "5f3a".to_owned(),
-            room: "a".to_owned(),
-            author: "b".to_owned(),
-            name: "Ann".to_owned(),
-            mine: false,
-            time: 0,
-            kind: MessageKind::Text,
-            text: text.to_owned(),
-            reply: None,
-            edited: None,
-            deleted: false,
-            reactions: Vec::new(),
-            mentions: Vec::new(),
-            to_me: false,
-            pinned: false,
-            late: false,
-            disputed: false,
-            note: None,
-            transfer: None,
-            cursor: "c".to_owned(),
-            delivered: None,
-        }
-    }
-
-    #[test]
-    fn an_offer_is_named_by_what_tells_it_from_others_of_its_device() {
-        let transfer = Some("85c95613aaaaaaaa424af5a5bbbbbbbb".to_owned());
-        let offer = Message { kind: MessageKind::Offer, transfer, ..message("plan.pdf") };
-        let said = anstream::adapter::strip_str(&said(&offer)).to_string();
-        assert_eq!(said, "offers plan.pdf  lanyard accept 424af5a5");
-    }
-}

@@ -8,6 +8,7 @@ mod files;
 mod following;
 mod history;
 mod log;
+mod message;
 mod notify;
 mod peers;
 mod private;
@@ -202,7 +203,9 @@ async fn hear_what_there_is(node: &Node) {
 
 fn names_person(command: &Command) -> bool {
     match command {
-        Command::Open { to } | Command::Say { to, reply: None, .. } => !to.starts_with('#'),
+        Command::Open { to } | Command::Find { to } | Command::Say { to, reply: None, .. } => {
+            !to.starts_with('#')
+        }
         Command::PeerShares { .. }
         | Command::Browse { .. }
         | Command::Get { .. }

@@ -3,7 +3,7 @@
 use lanyard_engine::api::{ApiError, Command, Me, NotifyLevel, Reply, Room, Snapshot};
 use lanyard_engine::control::Node;
 
-use super::{ask, call_when_found, log, misunderstood, snapshot};
+use super::{ask, call_when_found, message, misunderstood, snapshot};
 use crate::args::Notify;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -40,7 +40,7 @@ fn of_all(me: &Me) -> String {
 
 fn of_room(room: &Room) -> String {
     let level = room.notify.map_or("as the settings for all say", words);
-    format!("{}: {level}", log::title(room))
+    format!("{}: {level}", message::title(room))
 }
 
 fn words(level: NotifyLevel) -> &'static str {

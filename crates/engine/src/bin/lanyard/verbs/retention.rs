@@ -3,7 +3,7 @@
 use lanyard_engine::api::{ApiError, Command, Me, Reply, Room, Snapshot};
 use lanyard_engine::control::Node;
 
-use super::{ask, call_when_found, log, misunderstood, snapshot};
+use super::{ask, call_when_found, message, misunderstood, snapshot};
 use crate::args::Retention;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -64,7 +64,7 @@ fn words(me: &Me) -> String {
 
 fn room_words(room: &Room) -> String {
     let kept = room.keep_days.map_or_else(|| "as everywhere".to_owned(), span);
-    format!("{}  kept {kept}", log::title(room))
+    format!("{}  kept {kept}", message::title(room))
 }
 
 fn span(days: u32) -> String {

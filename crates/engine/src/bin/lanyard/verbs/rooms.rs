@@ -3,19 +3,15 @@
 use lanyard_engine::api::{ApiError, Command, Left, ListedRoom, Membership, Reply, Room, RoomKind};
 use lanyard_engine::control::Node;
 
-use super::{all_rooms, ask, call_when_found, misunderstood};
+use super::{all_rooms, ask, call_when_found, message, misunderstood};
 use crate::failure::Failure;
 use crate::output::{Output, QUIET, STRONG, paint};
 use crate::text;
 
 pub async fn list(node: &Node, out: Output) -> Result<(), Failure> {
     let rooms = all_rooms(node).await?;
-    let names: Vec<&str> = rooms.iter().filter(|room| room.peer.is_some()).map(|room| &*room.name).collect();
     for room in &rooms {
-        let is_shared = names.iter().filter(|name| **name == room.name).count() > 1;
-        // Two people of one name are told apart by their short ids.
-        let short = room.peer.as_deref().filter(|_| is_shared).map(text::short);
-        out.item(room, |room| listed(room, short))?;
+        out.item(room, |room| listed(room, &message::title(room)))?;
     }
     Ok(())
 }
@@ -47,7 +43,7 @@ fn directory_words(room: &ListedRoom) -> String {
 /// Marks everything as read that is here by now, in one room or in all.
 pub async fn read(node: &Node, out: Output, to: Option<String>) -> Result<(), Failure> {
     let rooms = match to {
-        Some(to) => vec![ask!(call_when_found(node, Command::Open { to }) => Room)?],
+        Some(to) => vec![ask!(call_when_found(node, Command::Find { to }) => Room)?],
         None => all_rooms(node).await?,
     };
     let mut marked = 0;
@@ -103,17 +99,11 @@ pub fn word(room: &str) -> String {
 }
 
 pub fn words(room: &Room) -> String {
-    listed(room, None)
+    listed(room, &message::title(room))
 }
 
-/// A room, with the short id of whom a conversation is with where that has to be said.
-fn listed(room: &Room, short: Option<&str>) -> String {
-    let name = text::line(&room.name);
-    let name = match (room.kind, short) {
-        (RoomKind::Lobby | RoomKind::Open | RoomKind::Private, _) => format!("#{name}"),
-        (RoomKind::Direct, None) => format!("@{name}"),
-        (RoomKind::Direct, Some(short)) => format!("@{name} ({short})"),
-    };
+/// A room that is called so.
+fn listed(room: &Room, name: &str) -> String {
     let members = match room.kind {
         RoomKind::Direct => String::new(),
         RoomKind::Lobby | RoomKind::Open | RoomKind::Private => {
@@ -133,7 +123,7 @@ fn listed(room: &Room, short: Option<&str>) -> String {
             let id = text::short(&room.id);
             return format!(
                 "{}  {}",
-                paint(STRONG, &name),
+                paint(STRONG, name),
                 paint(QUIET, &format!("not let in; dismiss it: lanyard room leave {id}"))
             );
         }
@@ -141,7 +131,7 @@ fn listed(room: &Room, short: Option<&str>) -> String {
         _ => String::new(),
     };
     let rest: Vec<_> = [private, members, unread].into_iter().filter(|part| !part.is_empty()).collect();
-    let name = paint(STRONG, &name);
+    let name = paint(STRONG, name);
     if rest.is_empty() { name } else { format!("{name}  {}", paint(QUIET, &rest.join(", "))) }
 }
 

@@ -155,7 +155,9 @@ fn receipts(transfer: &Transfer) -> String {
     }
     let done = transfer.receivers.iter().filter(|receiver| receiver.state == TransferState::Done).count();
     let mut words = format!("  verified by {done} of {}", transfer.audience);
-    let named: Vec<String> = transfer.awaited.iter().take(NAMED).map(|name| text::line(name)).collect();
+    let open = transfer.receivers.iter().filter(|receiver| !has_ended(receiver.state));
+    let awaited = open.map(|receiver| &receiver.name).chain(&transfer.awaited);
+    let named: Vec<String> = awaited.take(NAMED).map(|name| text::line(name)).collect();
     let answered = transfer.receivers.iter().filter(|receiver| has_ended(receiver.state)).count();
     let more = (transfer.audience as usize).saturating_sub(answered).saturating_sub(named.len());
     match (named.is_empty(), more) {
@@ -187,6 +189,7 @@ mod tests {
             room: "room".into(),
             direction: TransferDirection::In,
             from: "ann".into(),
+            from_short: "ann".into(),
             from_name: "Ann".into(),
             state: TransferState::Running,
             names: names.iter().map(|&name| name.into()).collect(),
@@ -242,11 +245,13 @@ mod tests {
     fn an_offer_to_many_says_who_has_verified_it_and_who_is_waited_for() {
         let receiver = |state| lanyard_engine::api::Receiver {
             peer: "p".into(),
+            short: "p".into(),
             name: "P".into(),
             state,
             moved: 0,
             chosen: None,
             chosen_files: None,
+            full: false,
         };
         let mut offer = Transfer {
             direction: TransferDirection::Out,
@@ -261,6 +266,9 @@ mod tests {
         offer.receivers.truncate(2);
         offer.awaited = ["Ana", "Ben", "Cyd", "Dan"].map(String::from).into();
         assert!(plain(&offer).ends_with("verified by 2 of 9, waiting for Ana, Ben, Cyd and 4 more"));
+        offer.awaited.truncate(1);
+        offer.receivers.push(receiver(TransferState::Paused));
+        assert!(plain(&offer).ends_with("verified by 2 of 9, waiting for P, Ana and 5 more"));
         offer.awaited.clear();
         offer.receivers = vec![receiver(TransferState::Done); 9];
         assert!(plain(&offer).ends_with("verified by 9 of 9"));

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lanyard_engine::Config;
 use lanyard_engine::api::{
-    Arrived, Comparison, ComparisonState, Event, Message, Network, Room, RoomKind, Transfer,
-    TransferDirection, TransferState, Trust,
+    Arrived, Comparison, ComparisonState, Event, Message, Network, Room, Transfer, TransferDirection,
+    TransferState, Trust,
 };
 use lanyard_engine::control::Node;
 
 use super::arrivals::{Arrivals, Told};
-use super::{files, log, next, snapshot, transfers};
+use super::{files, log, message, next, snapshot, transfers};
 use crate::args::Up;
 use crate::failure::Failure;
 use crate::output::{BAD, GOOD, Output, QUIET, STRONG, paint};
@@ -189,6 +189,10 @@ impl Teller {
                 let name = paint(STRONG, &text::line(&peer.name));
                 format!("{} {name} ({}) is here  {}", paint(GOOD, "●"), peer.short, paint(QUIET, address))
             }
+            // Nothing more is heard of it: that it is gone is no news.
+            Event::PeerOffline { peer } if peer.trust == Trust::Blocked => {
+                format!("{} {} ({}) is blocked", paint(QUIET, "○"), text::line(&peer.name), peer.short)
+            }
             Event::PeerOffline { peer } => {
                 format!("{} {} ({}) has left", paint(QUIET, "○"), text::line(&peer.name), peer.short)
             }
@@ -256,14 +260,14 @@ impl Teller {
     fn message(&self, message: &Message) -> String {
         let time = paint(QUIET, &text::moment(message.time));
         let name = paint(STRONG, &text::line(&message.name));
-        let said = log::said(message);
+        // An offer is told of with how to take it, once.
+        let said = message::said(message, &message::Offers::default());
         format!("{time} {} {name}: {said}", self.room(&message.room))
     }
 
     fn room(&self, id: &str) -> String {
         match self.rooms.get(id) {
-            Some(room) if room.kind == RoomKind::Direct => format!("@{}", text::line(&room.name)),
-            Some(room) => format!("#{}", text::line(&room.name)),
+            Some(room) => message::title(room),
             None => text::short(id).to_owned(),
         }
     }
@@ -306,7 +310,7 @@ mod tests {
     #[test]
     fn what_was_told_is_not_asked_for_again_until_it_reads_otherwise() {
         let mut teller = Teller::default();
-        let said = log::tests::message("tea?");
+        let said = message::tests::message("tea?");
         assert!(teller.lacks(&Event::Message { message: said.clone() }));
         teller.messages.note(&said);
         assert!(!teller.lacks(&Event::Message { message: said.clone() }));
@@ -349,6 +353,12 @@ mod tests {
             accept_bytes: None,
             last_seen: 0,
         };
+        let blocked = Peer { trust: Trust::Blocked, ..peer.clone() };
+        let gone = |peer: &Peer| plain(Teller::default().words(&Event::PeerOffline { peer: peer.clone() }));
+        assert_eq!(
+            (gone(&peer), gone(&blocked)),
+            ("○ Ana (7KQF) has left".into(), "○ Ana (7KQF) is blocked".into())
+        );
         for number in 0..100 {
             peer.id = format!("{number:064}");
             teller.note(&Event::PeerOnline { peer: peer.clone() });
