@@ -287,7 +287,11 @@ where
     match giving.run(frames, writer).await? {
         Over::Done => {
             taker.all = giving.has.is_full();
-            Ok(giving.digest)
+            let digest = giving.digest;
+            drop(giving);
+            // Its hold on the offer ends with it: whoever opens the offer next is to find what was hashed here.
+            let _ = source.await.expect("a source does not panic");
+            Ok(digest)
         }
         Over::SourceEnded => Err(match source.await.expect("a source does not panic") {
             Err(SourceEnd::Nonsense) => ServeError::Protocol,
