@@ -173,6 +173,8 @@ pub enum Command {
     },
     /// Everything up to this [`Message::cursor`] was seen; answered by [`Reply::Done`].
     MarkRead { room: String, cursor: String },
+    /// Everything in the room that is here by now was seen; answered by [`Reply::Read`].
+    ReadAll { room: String },
     /// Turn paths into handles. Only for callers on this machine outside the webview; answered by [`Reply::Handles`].
     Admit { paths: Vec<String> },
     /// Offer files and folders; answered by [`Reply::Transfer`] once the offer is on disk.
@@ -359,6 +361,9 @@ pub enum Reply {
     Invite(Invite),
     Invites(Vec<Invite>),
     Directory(Vec<ListedRoom>),
+    /// So many messages were unread before.
+    #[cfg_attr(test, ts(type = "number"))]
+    Read(u64),
     /// False also while nobody is here.
     CaughtUp(bool),
     Handles(Vec<FileHandle>),

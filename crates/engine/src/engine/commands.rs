@@ -115,6 +115,14 @@ impl Run {
                     }
                 }
             }
+            Command::ReadAll { room } => {
+                match self.find_room(&room) {
+                    Ok(room) => self.read_all(room, to),
+                    // Whoever asked may be gone.
+                    Err(error) => drop(to.send(Err(error))),
+                }
+                Ok(())
+            }
             command => match self.carry_out(command).await {
                 Ok(Outcome::Now(reply)) => {
                     // Whoever asked may be gone.
@@ -200,6 +208,7 @@ impl Run {
             | Command::Accept { .. }
             | Command::Resume { .. }
             | Command::MarkRead { .. }
+            | Command::ReadAll { .. }
             | Command::Edit { .. }
             | Command::Delete { .. }
             | Command::React { .. }

@@ -55,6 +55,7 @@ impl Run {
             bytes: self.history_bytes(),
             now: now.unix,
             borne_out: self.node.presence().bears_out(now, DAY),
+            by_known: self.node.presence().known_bear_out(now, DAY),
             ran: now.instant.since(since),
         };
         let (store, reports) = (self.store.clone(), self.reports.clone());

@@ -190,7 +190,9 @@ impl Run {
                 Ok((store.read_mark(room).await?, store.counts(room, me).await?))
             };
             let report = match counted.await {
-                Ok((read, counts)) => Report::Marked { room, asked: cursor, read, counts, answer },
+                Ok((read, counts)) => {
+                    Report::Marked { room, asked: Some(cursor), read, counts, reply: Reply::Done, answer }
+                }
                 Err(error) => Report::Failed(error),
             };
             let _ = reports.send(report).await;
@@ -198,25 +200,49 @@ impl Run {
         Ok(())
     }
 
-    /// A room was read up to some message, and so much is left.
+    /// As [`Run::mark_read`], up to the newest that is on disk: what is known here of it and of what is unread comes a moment
+    /// behind.
+    pub fn read_all(&mut self, room: RoomId, answer: To) {
+        let (store, reports, me) = (self.store.clone(), self.reports.clone(), self.node.me());
+        tokio::spawn(async move {
+            let counted = async {
+                let before = store.counts(room, me).await?.unread;
+                if let Some(last) = store.last(room).await? {
+                    store.mark_read(room, last.cursor).await?.await?;
+                }
+                Ok((store.read_mark(room).await?, store.counts(room, me).await?, before))
+            };
+            let report = match counted.await {
+                Ok((read, counts, before)) => {
+                    let reply = Reply::Read(u64::from(before.saturating_sub(counts.unread)));
+                    Report::Marked { room, asked: None, read, counts, reply, answer }
+                }
+                Err(error) => Report::Failed(error),
+            };
+            let _ = reports.send(report).await;
+        });
+    }
+
+    /// A room was read up to some message, or all of it, and so much is left.
     pub fn marked(
         &mut self,
         room: RoomId,
-        asked: Cursor,
+        asked: Option<Cursor>,
         (read, counts): (Option<Cursor>, Counts),
+        reply: Reply,
         answer: To,
     ) {
         if self.node.room(room).is_some() {
             let view = self.view.room(room);
             view.counts = counts;
             // The message that was meant may have been moved; whoever read on since is told next.
-            if view.read == Some(asked) {
+            if view.read == asked || asked.is_none() && view.read < read {
                 view.read = read;
             }
             self.recount(room);
         }
         // Whoever asked may be gone.
-        let _ = answer.send(Ok(Reply::Done));
+        let _ = answer.send(Ok(reply));
     }
 
     /// Whom `@Name` in a text means: people who take part in the room, or are here where anybody may.

@@ -10,7 +10,7 @@ use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::api::{ApiError, Event};
+use crate::api::{ApiError, Event, Reply};
 use crate::config::Config;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::choosing::Choosing;
@@ -133,9 +133,10 @@ pub enum Report {
     /// A room was read up to some message: how far it is, and what is left, is to be told, to whoever marked it and all others.
     Marked {
         room: RoomId,
-        asked: Cursor,
+        asked: Option<Cursor>,
         read: Option<Cursor>,
         counts: Counts,
+        reply: Reply,
         answer: To,
     },
     CountRooms,
@@ -466,8 +467,8 @@ impl Run {
                 self.chosen(*choosing);
                 Ok(())
             }
-            Report::Marked { room, asked, read, counts, answer } => {
-                self.marked(room, asked, (read, counts), answer);
+            Report::Marked { room, asked, read, counts, reply, answer } => {
+                self.marked(room, asked, (read, counts), reply, answer);
                 Ok(())
             }
             Report::Rearranged(read) => {

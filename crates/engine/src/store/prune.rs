@@ -26,6 +26,8 @@ pub struct Limits {
     pub now: UnixMillis,
     /// Whether the clocks of others bear that out.
     pub borne_out: bool,
+    /// Whether those of devices that were known before this run do: only then what was certain can have been too late.
+    pub by_known: bool,
     /// For how long this device has run since history was last looked through in this run, or since its start.
     pub ran: Duration,
 }
@@ -62,7 +64,7 @@ pub(super) fn prune(transaction: &Transaction, limits: Limits) -> Result<Pruning
 /// runs: whoever was away for a year loses nothing before it has met somebody.
 fn certain(
     transaction: &Transaction,
-    Limits { now, borne_out, ran, .. }: Limits,
+    Limits { now, borne_out, by_known, ran, .. }: Limits,
 ) -> Result<UnixMillis, StoreError> {
     let number = |sql| {
         let found =
@@ -75,7 +77,11 @@ fn certain(
         None => number(LAST_ARRIVAL)?.unwrap_or(now.0),
     };
     let ran = u64::try_from(ran.as_millis()).unwrap_or(u64::MAX);
-    let certain = if borne_out { now.0 } else { before.max(now.0.min(before.saturating_add(ran))) };
+    let certain = match () {
+        () if by_known => now.0,
+        () if borne_out => before.max(now.0),
+        () => before.max(now.0.min(before.saturating_add(ran))),
+    };
     transaction.prepare_cached("UPDATE node SET certain = ?")?.execute([bits(certain)])?;
     Ok(now.min(UnixMillis(certain)))
 }

@@ -170,9 +170,9 @@ pub(super) const MAX_CLOCK_AHEAD_MS: u64 = 120_000;
 const CLOCK_SET_MS: u64 = 60_000;
 /// A clock is right that differs from most others' by no more.
 const RIGHT: Duration = Duration::from_secs(10 * 60);
-/// What was certain may have been off by so much: it is written down by a clock that others bear out within a day, or from
-/// one start to the next.
-const CERTAIN_TO_MS: u64 = 2 * 3_600_000;
+/// What was certain may have been off by so much: it is written down by a clock that others bear out within a day, so also by
+/// one that takes the time of its zone for UTC.
+const CERTAIN_TO_MS: u64 = 26 * 3_600_000;
 /// How often clocks are compared.
 const COMPARE: Duration = Duration::from_secs(5);
 
@@ -207,13 +207,16 @@ mod tests {
     #[test]
     fn a_time_before_what_was_certain_is_not_the_time() {
         let now = Now { unix: RELEASED, instant: Instant(0) };
-        let later = UnixMillis(RELEASED.0 + DAY);
+        let later = UnixMillis(RELEASED.0 + 9 * DAY);
         let clocks = Clocks::since(later, Some(later), now);
+        let certain_to = later.0 - CERTAIN_TO_MS;
         for (time, may_be) in
-            [(0, false), (RELEASED.0 - 1, false), (RELEASED.0, false), (later.0 - CERTAIN_TO_MS, true)]
+            [(0, false), (RELEASED.0, false), (certain_to - 1, false), (certain_to, true)]
         {
             assert_eq!(clocks.may_be(UnixMillis(time)), may_be, "{time}");
         }
         assert!(!Clocks::since(later, None, now).may_be(later), "nobody knows");
+        let early = Clocks::since(RELEASED, Some(RELEASED), now);
+        assert!(early.may_be(RELEASED) && !early.may_be(UnixMillis(RELEASED.0 - 1)), "nothing was before");
     }
 }

@@ -497,11 +497,13 @@ impl Round {
         if let Some(former) = fold.former.remove(&device) {
             self.ended.extend(former.removals.keys());
         }
-        fold.members.entry(device).or_insert(if admin && role == Role::Creator {
-            Role::Admin
-        } else {
-            Role::Member
-        });
+        // Who began the room and left it is its creator again: nobody else could make admins.
+        let rank = match device {
+            _ if fold.creator == Some(device) => Role::Creator,
+            _ if admin && role == Role::Creator => Role::Admin,
+            _ => Role::Member,
+        };
+        fold.members.entry(device).or_insert(rank);
         let added = fold.added.entry(device).or_default();
         *added = (*added).max(done.epoch);
         if invite.is_none() {

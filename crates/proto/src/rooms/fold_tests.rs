@@ -357,6 +357,20 @@ fn nobody_removes_a_device_so_often_that_no_addition_could_name_it_all() {
 }
 
 #[test]
+fn a_creator_who_left_and_is_let_in_again_is_the_creator_again() {
+    let mut history = History::begun();
+    history.add(0, 1);
+    history.next(0, 0, appoint(1, true));
+    let left = history.remove(0, 0);
+    assert_eq!(history.fold().role(peer(0)), None);
+    history.next(1, 0, add(0, None, vec![left]));
+    history.remove(1, 0);
+    assert_eq!(history.fold().role(peer(0)), Some(Role::Creator), "no admin puts the creator out");
+    history.next(0, 0, appoint(1, false));
+    assert_eq!(history.fold().role(peer(1)), Some(Role::Member));
+}
+
+#[test]
 fn a_room_has_so_many_members_and_no_more() {
     let mut all = Deeds::default();
     let genesis = History::begun().deeds.remove(0);
@@ -422,7 +436,8 @@ proptest! {
                     // An entry names no more than a few; who was removed oftener stays out.
                     history.next(by, 0, add(of, None, after));
                     if model.role(by) >= Some(Role::Admin) {
-                        model.roles.entry(of).or_insert(Role::Member);
+                        let rank = if of == 0 { Role::Creator } else { Role::Member };
+                        model.roles.entry(of).or_insert(rank);
                         model.removals.remove(&of);
                     }
                 }

@@ -286,6 +286,7 @@ async fn who_joins_a_room_whose_history_was_given_up_has_the_same_members_and_ta
             bytes: 0,
             now: UnixMillis(1),
             borne_out: false,
+            by_known: false,
             ran: std::time::Duration::ZERO,
         };
         while store.prune(limits).await.unwrap().more {}

@@ -25,6 +25,28 @@ async fn what_was_marked_as_read_is_not_unread_to_whoever_asks_next() {
 }
 
 #[tokio::test]
+async fn all_that_is_here_is_marked_as_read_though_nobody_counted_it_yet() {
+    let home = tempfile::tempdir().unwrap();
+    let (ann, bob) = (up(&home.path().join("ann"), "Ann").await, up(&home.path().join("bob"), "Bob").await);
+    meet(&ann, &bob).await;
+    let mut id = String::new();
+    for round in 0..3 {
+        let said = [say(&bob, "one", None).await, say(&bob, "two", None).await];
+        for message in &said {
+            id = heard(&ann, &message.id).await.room;
+        }
+        let mark = Command::ReadAll { room: id.clone() };
+        let Reply::Read(marked) = ann.handle().call(mark.clone()).await.unwrap() else { panic!() };
+        assert_eq!(marked, 2, "in round {round}");
+        assert_eq!(room(&ann, |room| room.id == id).await.unread, 0);
+        let Reply::Read(marked) = ann.handle().call(mark).await.unwrap() else { panic!() };
+        assert_eq!(marked, 0, "all was read");
+    }
+    down(ann).await;
+    down(bob).await;
+}
+
+#[tokio::test]
 async fn looking_at_a_conversation_does_not_begin_it() {
     let home = tempfile::tempdir().unwrap();
     let (ann, bob) = (up(&home.path().join("ann"), "Ann").await, up(&home.path().join("bob"), "Bob").await);
@@ -52,6 +74,7 @@ async fn a_room_or_a_message_that_is_not_there_is_no_such_one_and_not_a_person_w
     let (lobby, nowhere) = ("#lobby".to_owned(), "#nowhere".to_owned());
     let missing = [
         Command::Pins { room: nowhere.clone() },
+        Command::ReadAll { room: nowhere.clone() },
         Command::Say { to: nowhere.clone(), text: "tea?".to_owned(), reply: None },
         Command::Members { room: nowhere },
         Command::Delete { to: lobby.clone(), message: "3fa9c01b".to_owned() },

@@ -12,7 +12,7 @@ fn arrived(entry: &Arc<Entry>, when: u64) -> Record {
 }
 
 fn limits(days: u32, bytes: u64) -> Limits {
-    Limits { days, bytes, now: NOW, borne_out: true, ran: Duration::ZERO }
+    Limits { days, bytes, now: NOW, borne_out: true, by_known: false, ran: Duration::ZERO }
 }
 
 /// A log of which one entry was written on each of so many days, the last one today.
@@ -165,4 +165,24 @@ async fn a_clock_that_is_wrong_for_a_start_takes_nothing_and_a_year_away_ends_on
     assert_eq!(left(&store).await.len(), 11);
     prune_all(&store, at(365, true, Duration::ZERO)).await;
     assert_eq!(left(&store).await.len(), 0, "it was away for a year");
+}
+
+#[tokio::test]
+async fn strangers_do_not_make_it_earlier_than_was_certain_and_devices_that_were_known_do() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let at = |days: u64, borne_out, by_known| Limits {
+        now: UnixMillis(NOW.0 + days * DAY),
+        borne_out,
+        by_known,
+        ..limits(0, u64::MAX)
+    };
+    prune_all(&store, at(10, true, true)).await;
+    prune_all(&store, at(1, true, false)).await;
+    store.close().await.unwrap();
+    let (store, loaded) = home.open();
+    assert_eq!(loaded.certain, Some(UnixMillis(NOW.0 + 10 * DAY)));
+    prune_all(&store, at(1, true, true)).await;
+    store.close().await.unwrap();
+    assert_eq!(home.open().1.certain, Some(UnixMillis(NOW.0 + DAY)));
 }

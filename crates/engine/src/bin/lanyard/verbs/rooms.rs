@@ -42,15 +42,16 @@ fn directory_words(room: &ListedRoom) -> String {
 
 /// Marks everything as read that is here by now, in one room or in all.
 pub async fn read(node: &Node, out: Output, to: Option<String>) -> Result<(), Failure> {
-    let rooms = match to {
-        Some(to) => vec![ask!(call_when_found(node, Command::Find { to }) => Room)?],
-        None => all_rooms(node).await?,
+    let asked = match to {
+        Some(to) => Some(ask!(call_when_found(node, Command::Find { to }) => Room)?.id),
+        None => None,
     };
+    // Of a conversation that nobody began yet nothing is unread.
+    let rooms = all_rooms(node).await?;
+    let meant = rooms.into_iter().filter(|room| asked.as_ref().is_none_or(|asked| *asked == room.id));
     let mut marked = 0;
-    for room in rooms.into_iter().filter(|room| room.unread > 0) {
-        let Some(cursor) = room.last.map(|last| last.cursor) else { continue };
-        node.call(Command::MarkRead { room: room.id, cursor }).await?;
-        marked += u64::from(room.unread);
+    for room in meant {
+        marked += ask!(node.call(Command::ReadAll { room: room.id }) => Read)?;
     }
     out.note(&match marked {
         0 => "Nothing was unread.".to_owned(),

@@ -180,10 +180,11 @@ pub fn label(transfer: &Transfer) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn transfer(names: &[&str], files: u64) -> Transfer {
+    /// Something that somebody offers, as the node gives it.
+    pub fn transfer(names: &[&str], files: u64) -> Transfer {
         Transfer {
             id: "k3vq7m2abcdefgh".into(),
             room: "room".into(),

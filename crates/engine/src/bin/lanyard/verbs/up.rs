@@ -1,6 +1,6 @@
 //! `lanyard up`: a node until Ctrl-C.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lanyard_engine::Config;
 use lanyard_engine::api::{
@@ -118,6 +118,8 @@ struct Teller {
     messages: Told,
     /// How far comparisons with people have come.
     compared: BTreeMap<String, ComparisonState>,
+    /// What was offered last, each told once, though it comes as an offer and as a message.
+    offered: VecDeque<String>,
 }
 
 impl Teller {
@@ -171,10 +173,23 @@ impl Teller {
                 self.compared.insert(comparison.peer.clone(), comparison.state);
             }
             Event::RoomLeft { room } => drop(self.rooms.remove(room)),
-            Event::Message { message } | Event::MessageChanged { message } => self.messages.note(message),
+            Event::Message { message } => {
+                self.messages.note(message);
+                self.note_offer(message.transfer.as_ref());
+            }
+            Event::MessageChanged { message } => self.messages.note(message),
+            Event::Offer { transfer } => self.note_offer(Some(&transfer.id)),
             Event::RoomChanged { room } => drop(self.rooms.insert(room.id.clone(), room.clone())),
             _ => {}
         }
+    }
+
+    fn note_offer(&mut self, transfer: Option<&String>) {
+        let Some(transfer) = transfer.filter(|transfer| !self.offered.contains(transfer)) else { return };
+        if self.offered.len() >= OFFERED {
+            self.offered.pop_front();
+        }
+        self.offered.push_back(transfer.clone());
     }
 
     /// What a person wants to read of it, if anything.
@@ -196,11 +211,14 @@ impl Teller {
             Event::PeerOffline { peer } => {
                 format!("{} {} ({}) has left", paint(QUIET, "○"), text::line(&peer.name), peer.short)
             }
+            Event::Message { message } if message.transfer.as_ref().is_some_and(|id| self.offered.contains(id)) => {
+                return None;
+            }
             Event::Message { message } => self.message(message),
+            Event::Offer { transfer } if self.offered.contains(&transfer.id) => return None,
             Event::Offer { transfer } => {
-                let hint = format!("lanyard accept {}", text::short_transfer(&transfer.id));
-                let from = paint(STRONG, &text::line(&transfer.from_name));
-                format!("{from} offers {}  {}", transfers::what(transfer), paint(QUIET, &hint))
+                let said = format!("offers {}  {}", transfers::what(transfer), accept(&transfer.id));
+                self.said(transfer.offered, &transfer.room, &transfer.from_name, &said)
             }
             Event::TransferFinished { transfer } => finished(transfer),
             Event::RoomLeft { room } => format!("You have left {}", self.room(room)),
@@ -258,11 +276,16 @@ impl Teller {
     }
 
     fn message(&self, message: &Message) -> String {
-        let time = paint(QUIET, &text::moment(message.time));
-        let name = paint(STRONG, &text::line(&message.name));
-        // An offer is told of with how to take it, once.
-        let said = message::said(message, &message::Offers::default());
-        format!("{time} {} {name}: {said}", self.room(&message.room))
+        let mut said = message::said(message, &message::Offers::default());
+        if let Some(transfer) = message.transfer.as_ref().filter(|_| !message.mine && !message.deleted) {
+            said = format!("{said}  {}", accept(transfer));
+        }
+        self.said(message.time, &message.room, &message.name, &said)
+    }
+
+    fn said(&self, time: u64, room: &str, name: &str, said: &str) -> String {
+        let (time, name) = (paint(QUIET, &text::moment(time)), paint(STRONG, &text::line(name)));
+        format!("{time} {} {name}: {said}", self.room(room))
     }
 
     fn room(&self, id: &str) -> String {
@@ -271,6 +294,10 @@ impl Teller {
             None => text::short(id).to_owned(),
         }
     }
+}
+
+fn accept(transfer: &str) -> String {
+    paint(QUIET, &format!("lanyard accept {}", text::short_transfer(transfer)))
 }
 
 fn finished(transfer: &Transfer) -> String {
@@ -290,9 +317,12 @@ fn finished(transfer: &Transfer) -> String {
     }
 }
 
+/// Offers that are remembered: the message about one follows within moments.
+const OFFERED: usize = 256;
+
 #[cfg(test)]
 mod tests {
-    use lanyard_engine::api::{ApiError, Avatar, ErrorCode, Interface, Peer, Platform};
+    use lanyard_engine::api::{ApiError, Avatar, ErrorCode, Interface, MessageKind, Peer, Platform};
 
     use super::*;
 
@@ -388,6 +418,31 @@ mod tests {
         assert!(told(ComparisonState::Matched) && !told(ComparisonState::Matched));
         let left = Event::RoomLeft { room: "b".repeat(64) };
         assert!(teller.was_told(&left), "it was forgotten meanwhile");
+    }
+
+    #[test]
+    fn an_offer_is_told_once_whether_it_comes_first_as_such_or_as_a_message() {
+        let transfer = transfers::tests::transfer(&["plan.pdf"], 1);
+        let message = Message {
+            kind: MessageKind::Offer,
+            transfer: Some(transfer.id.clone()),
+            ..message::tests::message("plan.pdf")
+        };
+        let events = [Event::Offer { transfer }, Event::Message { message }];
+        for order in [[0, 1], [1, 0]] {
+            let mut teller = Teller::default();
+            let told: Vec<_> = order
+                .iter()
+                .filter_map(|at| {
+                    let words = teller.words(&events[*at]);
+                    teller.note(&events[*at]);
+                    words
+                })
+                .collect();
+            assert_eq!(told.len(), 1, "{told:?}");
+            let told = plain(told.into_iter().next());
+            assert!(told.contains("offers plan.pdf") && told.contains("lanyard accept"), "{told}");
+        }
     }
 
     #[test]
