@@ -362,8 +362,7 @@ pub enum Reply {
     Invites(Vec<Invite>),
     Directory(Vec<ListedRoom>),
     /// So many messages were unread before.
-    #[cfg_attr(test, ts(type = "number"))]
-    Read(u64),
+    Read(u32),
     /// False also while nobody is here.
     CaughtUp(bool),
     Handles(Vec<FileHandle>),

@@ -186,6 +186,24 @@ fn where_nobody_hears_anybody_nothing_is_carried() {
 }
 
 #[test]
+fn a_direct_message_to_whom_multicast_does_not_reach_comes_within_moments() {
+    for seed in 0..4 {
+        let (mut lan, [_, bob, _, xen]) = with_xen(seed, BOTH);
+        lan.run_for(60 * SECOND);
+        let room = lan.converse(bob, xen);
+        for (text, limit) in [("tea?", 1600), ("now?", 300)] {
+            lan.say_to(bob, xen, text);
+            lan.run_until(Duration::from_millis(limit), |lan| {
+                lan.chat_in(xen, room).ends_with(&format!("{text}\n"))
+            });
+            lan.run_for(20 * SECOND);
+        }
+        lan.say_to(xen, bob, "yes");
+        lan.run_until(Duration::from_millis(300), |lan| lan.chat_in(bob, room).ends_with("yes\n"));
+    }
+}
+
+#[test]
 fn of_several_with_a_link_one_speaks_and_nothing_goes_rounds() {
     let mut lan = Lan::seeded(6);
     let [ann, bob, cyd, dan, eve, xen] = lan.join(["ann", "bob", "cyd", "dan", "eve", "xen"]);

@@ -214,7 +214,7 @@ impl Run {
             };
             let report = match counted.await {
                 Ok((read, counts, before)) => {
-                    let reply = Reply::Read(u64::from(before.saturating_sub(counts.unread)));
+                    let reply = Reply::Read(before.saturating_sub(counts.unread));
                     Report::Marked { room, asked: None, read, counts, reply, answer }
                 }
                 Err(error) => Report::Failed(error),

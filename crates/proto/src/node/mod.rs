@@ -396,6 +396,7 @@ impl Node {
         effects.extend(self.end_long_serves(now));
         effects.extend(self.remind(now));
         effects.extend(self.tell_arrivals(now.instant));
+        effects.extend(self.reach_when_due(now));
         effects.extend(self.send_knocks(now));
         effects.extend(self.look(now));
         let presence = &self.presence;

@@ -23,6 +23,8 @@ pub(super) struct Unheard {
     /// When others are told, if somebody came, and when they were.
     tell_at: Option<Instant>,
     told_at: Option<Instant>,
+    /// When it is seen who lacks what was said, where no standing connection is reminded of that.
+    reach_at: Option<Instant>,
     /// The connection over which announcements are just coming.
     pub(super) coming: Option<ConnId>,
     /// Devices that are heard by multicast, until their next announcements should long have come.
@@ -40,9 +42,9 @@ struct OnAir {
 }
 
 impl Unheard {
-    /// When others are to be told who came.
+    /// When others are to be told who came, or reached.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.tell_at
+        earliest(self.tell_at, self.reach_at)
     }
 
     /// Nobody is left to be told.
@@ -203,11 +205,30 @@ impl Node {
         lacking
     }
 
+    /// Whom nobody reminds, and whose time has come.
+    pub(super) fn reach_when_due(&mut self, now: Now) -> Effects {
+        if self.unheard.reach_at.is_none_or(|at| at > now.instant) {
+            return Effects::default();
+        }
+        self.unheard.reach_at = None;
+        self.reach_unheard(now)
+    }
+
     /// Something was said in a room. If it is a sealed one, it is soon seen who lacks it, and connections over which it went
     /// stay on.
     pub(super) fn reach_soon(&mut self, room: RoomId, now: Instant) {
-        let sealed = self.rooms.get(&room).filter(|room| room.record.kind != RoomKind::Open);
-        let Some(room) = sealed.filter(|_| self.remind_at.is_some()) else { return };
+        let Some(room) = self.rooms.get(&room).filter(|room| room.record.kind != RoomKind::Open) else {
+            return;
+        };
+        if self.remind_at.is_none() {
+            // Somebody may be carried whom this device does not hear.
+            let unheard =
+                |peer: &PeerId| self.presence.is_online(*peer) && !self.unheard.is_on_air(*peer, now);
+            if room.members().iter().any(unheard) {
+                self.unheard.reach_at = earliest(self.unheard.reach_at, Some(now + REACH));
+            }
+            return;
+        }
         self.remind_at = earliest(self.remind_at, Some(now + REACH));
         for session in self.sessions.values_mut().filter(|session| room.is_open_to(session.peer)) {
             session.lingers = session.lingers.map(|_| now + LINGER);

@@ -51,7 +51,7 @@ pub async fn read(node: &Node, out: Output, to: Option<String>) -> Result<(), Fa
     let meant = rooms.into_iter().filter(|room| asked.as_ref().is_none_or(|asked| *asked == room.id));
     let mut marked = 0;
     for room in meant {
-        marked += ask!(node.call(Command::ReadAll { room: room.id }) => Read)?;
+        marked += u64::from(ask!(node.call(Command::ReadAll { room: room.id }) => Read)?);
     }
     out.note(&match marked {
         0 => "Nothing was unread.".to_owned(),
