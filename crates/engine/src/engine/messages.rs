@@ -24,6 +24,17 @@ pub enum Action {
     Pin { on: bool },
 }
 
+/// A room was read up to some message, or all of it; how far it is, and what is left.
+pub struct Marked {
+    room: RoomId,
+    /// `None`: all that was here.
+    asked: Option<Cursor>,
+    read: Option<Cursor>,
+    counts: Counts,
+    reply: Reply,
+    answer: To,
+}
+
 /// A message that was looked for.
 pub struct Found {
     /// What was written for the room, and which one that is: nothing is done with messages of others.
@@ -191,7 +202,8 @@ impl Run {
             };
             let report = match counted.await {
                 Ok((read, counts)) => {
-                    Report::Marked { room, asked: Some(cursor), read, counts, reply: Reply::Done, answer }
+                    let asked = Some(cursor);
+                    Report::Marked(Box::new(Marked { room, asked, read, counts, reply: Reply::Done, answer }))
                 }
                 Err(error) => Report::Failed(error),
             };
@@ -215,7 +227,7 @@ impl Run {
             let report = match counted.await {
                 Ok((read, counts, before)) => {
                     let reply = Reply::Read(before.saturating_sub(counts.unread));
-                    Report::Marked { room, asked: None, read, counts, reply, answer }
+                    Report::Marked(Box::new(Marked { room, asked: None, read, counts, reply, answer }))
                 }
                 Err(error) => Report::Failed(error),
             };
@@ -224,14 +236,8 @@ impl Run {
     }
 
     /// A room was read up to some message, or all of it, and so much is left.
-    pub fn marked(
-        &mut self,
-        room: RoomId,
-        asked: Option<Cursor>,
-        (read, counts): (Option<Cursor>, Counts),
-        reply: Reply,
-        answer: To,
-    ) {
+    pub fn marked(&mut self, marked: Marked) {
+        let Marked { room, asked, read, counts, reply, answer } = marked;
         if self.node.room(room).is_some() {
             let view = self.view.room(room);
             view.counts = counts;

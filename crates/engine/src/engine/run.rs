@@ -10,11 +10,11 @@ use lanyard_proto::node::Node;
 use lanyard_proto::wire::entry::Entry;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::api::{ApiError, Event, Reply};
+use crate::api::{ApiError, Event};
 use crate::config::Config;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::choosing::Choosing;
-use crate::engine::commands::{Offering, To};
+use crate::engine::commands::Offering;
 use crate::engine::comparing::{Comparing, ComparisonReport};
 use crate::engine::detours::{Coming, DetourReport, Detours};
 use crate::engine::gate::{Answer, Gate, Passing};
@@ -22,7 +22,7 @@ use crate::engine::handle::Request;
 use crate::engine::history::{Keeping, PRUNE};
 use crate::engine::links::{Dialled, Standing};
 use crate::engine::lock::ProfileLock;
-use crate::engine::messages::Found;
+use crate::engine::messages::{Found, Marked};
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
 use crate::engine::queue::{Looks, Weighed};
@@ -37,7 +37,7 @@ use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
 use crate::net::stream::{self, Secure};
 use crate::net::tls::Credentials;
-use crate::store::{Counts, Cursor, Pruning, Settings, Store, StoreError};
+use crate::store::{Cursor, Pruning, Settings, Store, StoreError};
 
 /// Everything that the engine's task owns.
 pub struct Run {
@@ -131,14 +131,7 @@ pub enum Report {
     Surveyed(Box<Offering>),
     Chosen(Box<Choosing>),
     /// A room was read up to some message: how far it is, and what is left, is to be told, to whoever marked it and all others.
-    Marked {
-        room: RoomId,
-        asked: Option<Cursor>,
-        read: Option<Cursor>,
-        counts: Counts,
-        reply: Reply,
-        answer: To,
-    },
+    Marked(Box<Marked>),
     CountRooms,
     /// What stands in rooms was moved: so far they are read.
     Rearranged(Vec<(RoomId, Option<Cursor>)>),
@@ -467,8 +460,8 @@ impl Run {
                 self.chosen(*choosing);
                 Ok(())
             }
-            Report::Marked { room, asked, read, counts, reply, answer } => {
-                self.marked(room, asked, (read, counts), reply, answer);
+            Report::Marked(marked) => {
+                self.marked(*marked);
                 Ok(())
             }
             Report::Rearranged(read) => {
