@@ -56,12 +56,13 @@ impl Known {
 }
 
 impl<D: Dial> Dials<D> {
+    /// Nobody is dialled before [`Dials::dial_due`]: whoever connects and asks for nothing is hung up on.
     pub fn new(dial: D, author: PeerId, sources: Vec<Source>) -> Dials<D> {
         let order = getrandom::u64().unwrap_or_default();
         let mut dials = Dials { dial, author, order, known: BTreeMap::new(), running: JoinSet::new() };
         let (first, rest): (Vec<Source>, Vec<Source>) =
             sources.into_iter().partition(|source| source.peer == author);
-        dials.learn(first.into_iter().chain(rest));
+        dials.note(first.into_iter().chain(rest));
         dials
     }
 
@@ -71,6 +72,11 @@ impl<D: Dial> Dials<D> {
 
     /// Takes devices that may have pieces, and dials as many as may be.
     pub fn learn(&mut self, sources: impl IntoIterator<Item = Source>) {
+        self.note(sources);
+        self.dial_due();
+    }
+
+    fn note(&mut self, sources: impl IntoIterator<Item = Source>) {
         for source in sources {
             if self.known.contains_key(&source.peer) || self.known.len() >= MAX_KNOWN {
                 continue;
@@ -78,7 +84,6 @@ impl<D: Dial> Dials<D> {
             let state = State::Resting(Instant::now());
             self.known.insert(source.peer, Known { source, state, tries: 0 });
         }
-        self.dial_due();
     }
 
     /// Dials whoever may be dialled now, the author before others.
@@ -200,6 +205,7 @@ mod tests {
         let people: Vec<Source> =
             (1..=10).map(|n| Source { peer: PeerId([n; 32]), addresses: Vec::new() }).collect();
         let mut dials = Dials::new(Silence, people[0].peer, people);
+        dials.dial_due();
         let dialling = |dials: &Dials<Silence>| -> BTreeSet<PeerId> {
             let dialling = dials.known.iter().filter(|(_, known)| known.state == State::Dialling);
             dialling.map(|(peer, _)| *peer).collect()
@@ -224,7 +230,9 @@ mod tests {
         let author = people[0].peer;
         let mut asked = BTreeSet::new();
         for _ in 0..100 {
-            let dials = Dials::new(Silence, author, people.clone());
+            let mut dials = Dials::new(Silence, author, people.clone());
+            assert!(!dials.is_dialling());
+            dials.dial_due();
             let dialling = dials.known.iter().filter(|(_, known)| known.state == State::Dialling);
             let dialling: Vec<PeerId> = dialling.map(|(peer, _)| *peer).collect();
             assert_eq!(dialling.len(), MAX_LINKS);

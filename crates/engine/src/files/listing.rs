@@ -294,6 +294,7 @@ fn left(asked: &Asked, known: Option<Listed>, failed: Failures) -> Option<Conten
 /// Reads a list from the first who has it.
 async fn fetch<D: Dial>(asked: &Asked, mut dials: Dials<D>) -> Result<Vec<u8>, PullError> {
     let mut last = PullError::nobody();
+    dials.dial_due();
     loop {
         let Some((source, dialled)) = dials.next().await else { return Err(last) };
         let read = async {

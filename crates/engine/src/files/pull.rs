@@ -123,6 +123,7 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
         return Ok((plan, list, None));
     }
     let mut last = PullError::nobody();
+    dials.dial_due();
     loop {
         let Some((source, dialled)) = dials.next().await else { return Err(last) };
         let listed = async {

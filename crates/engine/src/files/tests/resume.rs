@@ -1,17 +1,22 @@
 //! Transfers that end before they are done, and how they go on.
 
 use std::fs;
+use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex};
 
 use lanyard_proto::transfer::{Failure, PullEnd};
-use tokio::io::duplex;
+use lanyard_proto::wire::file::Source;
+use tokio::io::{DuplexStream, duplex};
 use tokio_util::sync::CancellationToken;
 
-use super::lan::{BOB, Lan, MIB, TRANSFER, Wire, digest, pulls_into, receiver, sample};
+use super::lan::{BOB, Lan, MIB, TRANSFER, Wire, ann, digest, pulls_into, receiver, sample};
 use crate::files::journal::Record;
-use crate::files::{Given, PullError, ServeError, Verdict, discard, serve};
+use crate::files::{
+    Dial, Dialled, Given, PullError, ServeError, Shelf, Told, Verdict, Wanted, Way, discard, pull, serve,
+};
 
 #[tokio::test]
 async fn a_file_that_changed_since_it_was_offered_is_not_sent() {
@@ -75,6 +80,47 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
     assert_eq!(end, Some(PullEnd::Lost));
     assert!(matches!(served.await.unwrap(), Err(ServeError::Stopped)));
     lan.pulls(&offer).await.unwrap();
+}
+
+/// One connection, and whether it was known what is here when it was wanted.
+#[derive(Clone)]
+struct Late(Arc<Mutex<Option<DuplexStream>>>, Arc<AtomicBool>);
+
+impl Dial for Late {
+    type Stream = DuplexStream;
+
+    async fn dial(&self, _: Source) -> io::Result<Dialled<DuplexStream>> {
+        assert!(
+            self.1.load(Relaxed),
+            "the other end would wait for a first word while this one reads its disk"
+        );
+        let stream = self.0.lock().unwrap().take().ok_or(io::ErrorKind::ConnectionRefused)?;
+        Ok(Dialled { stream, near: true, way: Way::Direct })
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_dialled_before_what_is_here_was_read_however_long_that_takes() {
+    let lan = Lan::new().await;
+    let offer = lan.offers(&[lan.has("big", &sample(6 * MIB))]).await;
+    let (wire, holder) = duplex(MIB);
+    let mut cut = Wire::new(wire);
+    cut.cut_at = Some(3 * MIB as u64);
+    drop(lan.serves(holder));
+    assert_eq!(lan.pulls_over(cut, &offer).await.unwrap_err().end(), Some(PullEnd::Lost));
+
+    let (wire, holder) = duplex(MIB);
+    let served = lan.serves(holder);
+    let known = Arc::new(AtomicBool::new(false));
+    let dial = Late(Arc::new(Mutex::new(Some(wire))), known.clone());
+    let told = move |told| known.fetch_or(matches!(told, Told::Moved(1..)), Relaxed);
+    let (into, author) = (lan.downloads(), ann());
+    let wanted = Wanted { transfer: TRANSFER, author, offer, into, only: None, gives_on: false };
+    let sources = vec![Source { peer: author, addresses: Vec::new() }];
+    let shelf = Shelf::open(lan.profile.path()).unwrap();
+    let told = move |what| drop(told(what));
+    pull(wanted, sources, dial, shelf, told, CancellationToken::new()).await.unwrap();
+    assert!(digest(served.await.unwrap().unwrap()).is_some());
 }
 
 #[tokio::test]
