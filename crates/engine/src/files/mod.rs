@@ -42,6 +42,7 @@ mod holding;
 mod inside;
 mod journal;
 mod kept;
+mod lately;
 mod leaves;
 mod lent;
 mod link;

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::choice::Choice;
 use super::dials::Dials;
 use super::disk::room_for_names;
+use super::lately::Verified;
 use super::link::{Dial, Dialled, Open, Told};
 use super::plan::{Plan, Planner};
 use super::shelf::Shelf;
@@ -75,7 +76,8 @@ pub async fn pull<D: Dial>(
     let begun = stop.run_until_cancelled(begin(&wanted, &mut dials));
     let (plan, list, open) = begun.await.unwrap_or(Err(PullError::Stopped))?;
     progress(Told::Skips(plan.skipped));
-    let (staging, held, first) = stage(&wanted, plan, list, open, &stop).await?;
+    let lately = shelf.lately.take(wanted.transfer);
+    let (staging, held, first) = stage(&wanted, plan, list, lately, open, &stop).await?;
     let staging = Arc::new(staging);
     shelf.share(staging.holding.clone());
     let holding = staging.holding.clone();
@@ -87,6 +89,9 @@ pub async fn pull<D: Dial>(
         Err(error) => Err(error),
     };
     swarm.say_goodbye(&ended).await;
+    if ended.is_err() {
+        note_verified(writing.clone(), &shelf).await;
+    }
     let ended = match ended {
         Err(PullError::NoSpace(why)) => Err(PullError::NoSpace(filled(writing, why).await)),
         ended => ended,
@@ -155,6 +160,13 @@ async fn begin<D: Dial>(wanted: &Wanted, dials: &mut Dials<D>) -> Result<Begun<D
     }
 }
 
+/// Remembers what is here, so that it is not read again if this run goes on with it.
+async fn note_verified(staging: Arc<Staging>, shelf: &Shelf) {
+    let (transfer, lately) = (staging.holding.transfer, shelf.lately.clone());
+    let noted = tokio::task::spawn_blocking(move || lately.note(transfer, staging.verified()));
+    noted.await.expect("looking at files does not panic");
+}
+
 async fn filled(staging: Arc<Staging>, why: Filling) -> Filling {
     let looked = tokio::task::spawn_blocking(move || staging.filled(why));
     looked.await.expect("looking at a disk does not panic")
@@ -165,6 +177,7 @@ async fn stage<S>(
     wanted: &Wanted,
     plan: Plan,
     list: Vec<u8>,
+    lately: Option<Verified>,
     first: Option<First<S>>,
     stop: &CancellationToken,
 ) -> Result<(Staging, BTreeSet<u32>, Option<First<S>>), PullError>
@@ -177,7 +190,7 @@ where
     let work = move || -> Result<(Staging, BTreeSet<u32>), PullError> {
         // Of what an earlier pull left it is not known yet what is missing.
         let needed = if fresh { plan.chosen_bytes } else { 0 };
-        let opened = Staging::open(&folder, transfer, author, plan, list, &stopped);
+        let opened = Staging::open(&folder, transfer, author, plan, list, lately, &stopped);
         let staging = opened.map_err(|error| match error {
             PullError::NoSpace(why) => PullError::NoSpace(staging::unopened(&folder, needed, why)),
             error => error,

@@ -13,7 +13,7 @@ use lanyard_proto::wire::file::{
 use lanyard_proto::wire::share::Share;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::attend::{Lend, attend};
@@ -27,6 +27,10 @@ const FIRST_FRAME: Duration = Duration::from_secs(5);
 
 /// How often ALIVE is sent.
 pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+
+/// The same while the disk is read before anything can be said: a receiver that hears nothing for five seconds asks, and leaves
+/// after five more.
+const BUSY_SIGN: Duration = Duration::from_secs(3);
 
 /// How long neither a byte may go nor a frame come: receivers give signs of life, and ask for them.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -156,7 +160,8 @@ where
             send(&mut writer, &Frame::Refused(Refusal::Busy)).await?;
             return Err(ServeError::Busy);
         }
-        let holding = shelf.holding(transfer, receiver.peer).await.map_err(ServeError::Shelf)?;
+        let opened = while_alive(&mut writer, shelf.holding(transfer, receiver.peer)).await?;
+        let holding = opened.map_err(ServeError::Shelf)?;
         let Some(holding) = holding.filter(|_| verdict == Verdict::MayFetch) else {
             send(&mut writer, &Frame::Refused(Refusal::NotOffered)).await?;
             return Err(ServeError::NotOffered);
@@ -245,6 +250,21 @@ where
     send(writer, &Frame::ManifestEnd).await
 }
 
+/// Lets the receiver know that this side lives while it looks at many files, or at a slow disk.
+async fn while_alive<S: AsyncWrite, T>(
+    writer: &mut WriteHalf<S>,
+    work: impl Future<Output = T>,
+) -> Result<T, ServeError> {
+    tokio::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return Ok(done),
+            () = sleep(BUSY_SIGN) => send(writer, &Frame::Alive).await?,
+        }
+    }
+}
+
 /// Gives pieces until the receiver says that it has all it wants; gives the digest of that, if all of it was hashed here.
 async fn give<S>(
     frames: &mut Frames<ReadHalf<S>>,
@@ -259,7 +279,7 @@ where
     if holding.is_own() {
         let looking = holding.clone();
         let looked = tokio::task::spawn_blocking(move || looking.reconsider());
-        looked.await.expect("looking at files does not panic");
+        while_alive(writer, looked).await?.expect("looking at files does not panic");
     }
     let link = holding.join(receiver.whereabouts());
     let mut taker = Taker { holding: holding.clone(), link, all: false };
@@ -510,5 +530,25 @@ impl From<StreamError> for ServeError {
             StreamError::Io(error) => ServeError::Lost(error),
             StreamError::Decode(_) => ServeError::Protocol,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::duplex;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_looks_at_a_slow_disk_is_known_to_live() {
+        let (holder, receiver) = duplex(1 << 16);
+        let (reader, mut writer) = tokio::io::split(holder);
+        while_alive(&mut writer, sleep(BUSY_SIGN * 3 + Duration::from_secs(1))).await.unwrap();
+        drop((reader, writer));
+        let mut frames = Frames::new(receiver);
+        for _ in 0..3 {
+            assert!(matches!(frames.next(MAX_FIRST_FRAME).await, Ok(Frame::Alive)));
+        }
+        assert!(frames.next(MAX_FIRST_FRAME).await.is_err(), "nothing more was said");
     }
 }

@@ -23,6 +23,7 @@ use super::company::Company;
 use super::holding::{Holding, Origin, Place};
 use super::inside::Inside;
 use super::journal::Journal;
+use super::lately::Lately;
 use super::manifest::{Sources, Survey};
 use crate::store::folder::{self, Access};
 
@@ -39,6 +40,8 @@ pub struct Shelf {
     failures: Arc<Mutex<Vec<(TransferId, Failures)>>>,
     /// Who may have pieces of own offers.
     companies: Arc<Mutex<BTreeMap<TransferId, Arc<Company>>>>,
+    /// What need not be read again.
+    pub(super) lately: Lately,
 }
 
 /// What could not be given of an own offer.
@@ -90,8 +93,8 @@ impl Shelf {
     pub fn open(profile: &Path) -> io::Result<Shelf> {
         let folder = profile.join("offers");
         folder::make(&folder, Access::Usual)?;
-        let (own, others, companies, failures) = Default::default();
-        Ok(Shelf { folder, signer: None, own, others, companies, failures })
+        let (own, others, companies, failures, lately) = Default::default();
+        Ok(Shelf { folder, signer: None, own, others, companies, failures, lately })
     }
 
     /// Signs with this key what is hashed of own offers, so that it can be believed from others.

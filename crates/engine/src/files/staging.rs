@@ -23,6 +23,7 @@ use super::disk::{Whose, disk_of, has_room};
 use super::here::Local;
 use super::holding::{Held, Holding, Origin, Place};
 use super::journal::{Journal, Record, Story};
+use super::lately::Verified;
 use super::manifest::time_of;
 use super::plan::Plan;
 use super::tree::{Access, Content, LastFolder, Tree, open_file, open_folder};
@@ -184,13 +185,14 @@ pub(super) fn left(folder: &Path, transfer: TransferId, manifest: [u8; 32]) -> O
 }
 
 impl Staging {
-    /// Opens or begins the staging of a transfer, and verifies what an earlier pull left.
+    /// Opens or begins the staging of a transfer, and verifies what an earlier pull left, but for what was so `lately`.
     pub fn open(
         folder: &Path,
         transfer: TransferId,
         author: PeerId,
         plan: Plan,
         list: Vec<u8>,
+        lately: Option<Verified>,
         stop: &CancellationToken,
     ) -> Result<Staging, PullError> {
         // One that is there is synced at the end: here somebody waits for the first byte.
@@ -224,7 +226,7 @@ impl Staging {
             unlooked: 0,
         };
         let count = plan.files.len() + plan.folders.len();
-        believe(&mut state, &mut tree, &holding, story, stop)?;
+        believe(&mut state, &mut tree, &holding, (story, lately), stop)?;
         let tree = Arc::new(tree);
         holding.stay(Place::Staged(tree.clone()));
         Ok(Staging {
@@ -431,13 +433,13 @@ fn believe(
     state: &mut State,
     tree: &mut Tree,
     holding: &Holding,
-    story: Story,
+    (story, lately): (Story, Option<Verified>),
     stop: &CancellationToken,
 ) -> Result<(), PullError> {
     let named = story.late.clone();
     let claims = super::verify::Claims::of(story, holding);
-    let found =
-        super::verify::check(&claims, holding, tree, stop).map_err(disk(saying!("read what was staged")))?;
+    let found = super::verify::check(&claims, holding, tree, lately.as_ref(), stop)
+        .map_err(disk(saying!("read what was staged")))?;
     if stop.is_cancelled() {
         return Err(PullError::Stopped);
     }

@@ -15,6 +15,7 @@ use super::hash::{ChainHasher, START, sum_of};
 use super::here::Print;
 use super::holding::Holding;
 use super::journal::{Record, Story};
+use super::lately::Verified;
 use super::positions::read_up_to_at;
 use super::refusal::concerns_one;
 use super::tree::Tree;
@@ -119,11 +120,12 @@ fn settled(claims: &Claims, holding: &Holding, tree: &Tree, stop: &CancellationT
     claimed.take_while(|_| !stop.is_cancelled()).filter(|file| stands(file).is_some()).collect()
 }
 
-/// Hashes what is claimed, on several threads.
+/// Hashes what is claimed, on several threads, but for what was verified `lately` and not touched since.
 pub(super) fn check(
     claims: &Claims,
     holding: &Holding,
     tree: &Tree,
+    lately: Option<&Verified>,
     stop: &CancellationToken,
 ) -> io::Result<Found> {
     let layout = &holding.layout;
@@ -136,7 +138,7 @@ pub(super) fn check(
     let (have, whole) = (Bitmap::new(layout.pieces()), Bitmap::new(layout.files()));
     let found = Mutex::new(Found { have, whole });
     let work = || -> io::Result<()> {
-        let mut check = Check { holding, tree, open: None, buffer: vec![0; CHUNK_BYTES] };
+        let mut check = Check { holding, tree, lately, open: None, buffer: vec![0; CHUNK_BYTES] };
         while let Some(piece) = pieces.get(next.fetch_add(1, Ordering::Relaxed))
             && !stop.is_cancelled()
         {
@@ -167,10 +169,18 @@ pub(super) fn check(
     Ok(found)
 }
 
+struct Opened {
+    number: u32,
+    file: Option<File>,
+    /// Nobody wrote to it since this run verified what is in it.
+    untouched: bool,
+}
+
 struct Check<'a> {
     holding: &'a Holding,
     tree: &'a Tree,
-    open: Option<(u32, Option<File>)>,
+    lately: Option<&'a Verified>,
+    open: Option<Opened>,
     buffer: Vec<u8>,
 }
 
@@ -178,7 +188,7 @@ impl Check<'_> {
     /// Whether a piece is all there, and which whole files of it are.
     fn piece(&mut self, piece: u32, claimed: impl Fn(u32) -> bool) -> io::Result<(bool, Vec<u32>)> {
         match self.holding.layout.piece(piece) {
-            Piece::Chunk(chunk) => Ok((self.chunk(&chunk)?, Vec::new())),
+            Piece::Chunk(chunk) => Ok((self.chunk(piece, &chunk)?, Vec::new())),
             Piece::Bundle { files, leaf, .. } => {
                 let mut whole = Vec::new();
                 for file in files.clone() {
@@ -192,7 +202,7 @@ impl Check<'_> {
         }
     }
 
-    fn chunk(&mut self, chunk: &ChunkOf) -> io::Result<bool> {
+    fn chunk(&mut self, piece: u32, chunk: &ChunkOf) -> io::Result<bool> {
         let (before, behind) = {
             let held = self.holding.lock();
             (chunk.before().map_or(Some(START), |leaf| held.leaves.get(leaf)), held.leaves.get(chunk.leaf))
@@ -201,10 +211,16 @@ impl Check<'_> {
         if self.tree.is_settled(chunk.file) {
             return Ok(true);
         }
-        if !matches!(&self.open, Some((open, _)) if *open == chunk.file) {
-            self.open = Some((chunk.file, open(self.tree, chunk.file)?));
+        if self.open.as_ref().is_none_or(|open| open.number != chunk.file) {
+            let (number, file) = (chunk.file, open(self.tree, chunk.file)?);
+            let lately = self.lately.zip(file.as_ref());
+            let untouched = lately.is_some_and(|(lately, file)| lately.is_untouched(number, file));
+            self.open = Some(Opened { number, file, untouched });
         }
-        let Some((_, Some(file))) = &self.open else { return Ok(false) };
+        let Some(Opened { file: Some(file), untouched, .. }) = &self.open else { return Ok(false) };
+        if *untouched && self.lately.is_some_and(|lately| lately.has(piece)) {
+            return Ok(true);
+        }
         let data = &mut self.buffer[..chunk.length as usize];
         if read_up_to_at(file, data, chunk.offset())? < data.len() {
             return Ok(false);

@@ -7,15 +7,18 @@ use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Condvar, Mutex};
 
+use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{Failure, PullEnd};
 use lanyard_proto::wire::file::Source;
-use tokio::io::{DuplexStream, duplex};
+use tokio::io::duplex;
 use tokio_util::sync::CancellationToken;
 
 use super::lan::{BOB, Lan, MIB, TRANSFER, Wire, ann, digest, pulls_into, receiver, sample};
 use crate::files::journal::Record;
+use crate::files::positions::write_all_at;
 use crate::files::{
-    Dial, Dialled, Given, PullError, ServeError, Shelf, Told, Verdict, Wanted, Way, discard, pull, serve,
+    Dial, Dialled, Given, PullError, Received, ServeError, Shelf, Told, Verdict, Wanted, Way, discard, pull,
+    serve,
 };
 
 #[tokio::test]
@@ -84,18 +87,72 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
 
 /// One connection, and whether it was known what is here when it was wanted.
 #[derive(Clone)]
-struct Late(Arc<Mutex<Option<DuplexStream>>>, Arc<AtomicBool>);
+struct Late(Arc<Mutex<Option<Wire>>>, Arc<AtomicBool>);
 
 impl Dial for Late {
-    type Stream = DuplexStream;
+    type Stream = Wire;
 
-    async fn dial(&self, _: Source) -> io::Result<Dialled<DuplexStream>> {
+    async fn dial(&self, _: Source) -> io::Result<Dialled<Wire>> {
         assert!(
             self.1.load(Relaxed),
             "the other end would wait for a first word while this one reads its disk"
         );
         let stream = self.0.lock().unwrap().take().ok_or(io::ErrorKind::ConnectionRefused)?;
         Ok(Dialled { stream, near: true, way: Way::Direct })
+    }
+}
+
+/// Fetches all of an offer of which something may be here; `known` says from the start on that it need not be read.
+async fn goes_on(
+    lan: &Lan,
+    shelf: &Shelf,
+    known: Arc<AtomicBool>,
+    wire: Wire,
+    offer: &Offer,
+) -> Result<Received, PullError> {
+    let dial = Late(Arc::new(Mutex::new(Some(wire))), known.clone());
+    let told = move |told| _ = known.fetch_or(matches!(told, Told::Moved(1..)), Relaxed);
+    let (into, author, offer) = (lan.downloads(), ann(), offer.clone());
+    let wanted = Wanted { transfer: TRANSFER, author, offer, into, only: None, gives_on: false };
+    let sources = vec![Source { peer: author, addresses: Vec::new() }];
+    pull(wanted, sources, dial, shelf.clone(), told, CancellationToken::new()).await
+}
+
+#[tokio::test]
+async fn what_this_run_verified_is_read_again_only_if_somebody_touched_it() {
+    for (touched, later) in [(false, false), (true, false), (false, true)] {
+        let lan = Lan::new().await;
+        let data = sample(6 * MIB);
+        let offer = lan.offers(&[lan.has("big", &data)]).await;
+        let mut shelf = Shelf::open(lan.profile.path()).unwrap();
+        let (wire, holder) = duplex(MIB);
+        let mut cut = Wire::new(wire);
+        cut.cut_at = Some(4 * MIB as u64);
+        drop(lan.serves(holder));
+        let anew = || Arc::new(AtomicBool::new(true));
+        let error = goes_on(&lan, &shelf, anew(), cut, &offer).await.unwrap_err();
+        assert_eq!(error.end(), Some(PullEnd::Lost));
+
+        // Damage of which nothing tells but what is read.
+        let staged = lan.downloads().join(format!(".lanyard-part/{TRANSFER}/tree/big"));
+        let file = fs::File::options().write(true).open(&staged).unwrap();
+        let was = file.metadata().unwrap().modified().unwrap();
+        write_all_at(&file, &[data[0] ^ 1], 0).unwrap();
+        let shift = std::time::Duration::from_secs(u64::from(touched));
+        file.set_modified(was + shift).unwrap();
+        if later {
+            shelf = Shelf::open(lan.profile.path()).unwrap();
+        }
+        let (wire, holder) = duplex(MIB);
+        let rest = Wire::new(wire);
+        let arrived = rest.arrived.clone();
+        drop(lan.serves(holder));
+        goes_on(&lan, &shelf, anew(), rest, &offer).await.unwrap();
+        let (arrived, whole) =
+            (arrived.load(Relaxed), fs::read(lan.downloads().join("big")).unwrap() == data);
+        let reads = touched || later;
+        assert_eq!(whole, reads, "touched {touched}, later {later}");
+        assert_eq!(arrived > 3 * MIB as u64 + MIB as u64 / 2, reads, "{arrived}");
     }
 }
 
@@ -111,15 +168,8 @@ async fn nobody_is_dialled_before_what_is_here_was_read_however_long_that_takes(
 
     let (wire, holder) = duplex(MIB);
     let served = lan.serves(holder);
-    let known = Arc::new(AtomicBool::new(false));
-    let dial = Late(Arc::new(Mutex::new(Some(wire))), known.clone());
-    let told = move |told| known.fetch_or(matches!(told, Told::Moved(1..)), Relaxed);
-    let (into, author) = (lan.downloads(), ann());
-    let wanted = Wanted { transfer: TRANSFER, author, offer, into, only: None, gives_on: false };
-    let sources = vec![Source { peer: author, addresses: Vec::new() }];
     let shelf = Shelf::open(lan.profile.path()).unwrap();
-    let told = move |what| drop(told(what));
-    pull(wanted, sources, dial, shelf, told, CancellationToken::new()).await.unwrap();
+    goes_on(&lan, &shelf, Arc::default(), Wire::new(wire), &offer).await.unwrap();
     assert!(digest(served.await.unwrap().unwrap()).is_some());
 }
 
