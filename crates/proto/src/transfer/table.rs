@@ -35,6 +35,8 @@ pub(super) struct Open {
     /// When a waiting pull may be tried again.
     pub(super) retry_at: Option<Instant>,
     tries: u32,
+    /// When it was last begun to fetch it.
+    pub(super) begun: Instant,
     /// What our server sent to whom, to hold receipts against.
     sent: BTreeMap<PeerId, Vec<[u8; 32]>>,
     /// Others who say that they have all of it; at most [`MAX_HOLDERS`].
@@ -209,6 +211,10 @@ impl Transfers {
                 open.turned_away = end == PullEnd::Held;
                 open.word.no_space = false;
                 open.record.state = TransferState::Waiting;
+                // What went on for so long did not fail: the next try need not wait longer than the first.
+                if now.since(open.begun) > MAX_RETRY {
+                    open.tries = 0;
+                }
                 open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
                 open.tries = (open.tries + 1).min(10);
                 return (open.changed(), None);
@@ -292,6 +298,7 @@ impl Open {
             audience,
             retry_at: None,
             tries: 0,
+            begun: Instant(0),
             sent,
             holders,
             disk: 0,
@@ -410,6 +417,23 @@ mod tests {
         assert_eq!(bob.deadline(), Some(Instant(0) + FIRST_RETRY));
         bob.peer_came(ANN, Instant(5));
         assert_eq!(bob.start_due(Instant(5), here).run.len(), 1);
+    }
+
+    #[test]
+    fn who_is_lost_again_and_again_waits_longer_until_it_went_on_for_a_while() {
+        let mut bob = offered(BOB, ANN, RoomKind::Direct(ANN));
+        let _ = bob.accept(ID, Instant(0)).unwrap();
+        let mut now = Instant(0);
+        let mut rest_after = |lasted: Duration| {
+            assert_eq!(bob.start_due(now, here).run.len(), 1);
+            let lost = now + lasted;
+            let _ = bob.pulled(ID, PullEnd::Lost, lost);
+            now = bob.deadline().unwrap();
+            now.since(lost)
+        };
+        let rests: Vec<u64> = (0..7).map(|_| rest_after(Duration::from_secs(2)).as_secs()).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(rest_after(Duration::from_secs(60)), FIRST_RETRY);
     }
 
     #[test]
