@@ -214,7 +214,7 @@ impl Run {
             let of = asked.clone();
             let mut found = files::contents(of, sources, dialler.clone(), shelf.clone(), lists.clone()).await;
             // An offer can be known before it is heard that its author is here.
-            if nobody && matches!(found, Err(PullError::Lost(_))) {
+            if nobody && matches!(found, Err(PullError::Lost(_) | PullError::Cut(_))) {
                 let heard = tokio::time::timeout(HEARD_WITHIN, until_heard(transfer, reports, events)).await;
                 let sources = heard.unwrap_or_default();
                 if !sources.is_empty() {

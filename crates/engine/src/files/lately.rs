@@ -1,6 +1,7 @@
 //! What this run has verified of transfers whose pulls ended early. As long as nobody touched a file since, what it has is
 //! believed without being read again: on bad networks connections are lost every minute, and reading what came of a large
-//! disk image takes minutes. A later run reads all of it.
+//! disk image takes minutes. A later run reads all of it, and so does this one where the disk did not take something: what was
+//! verified was in memory then.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -53,25 +54,28 @@ impl Staging {
 
 /// The last transfers whose pulls ended early.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lately(Arc<Mutex<Vec<(TransferId, Verified)>>>);
+pub(super) struct Lately(Arc<Mutex<Vec<(TransferId, Arc<Verified>)>>>);
 
 impl Lately {
     pub fn note(&self, transfer: TransferId, verified: Verified) {
+        self.forget(transfer);
         let mut known = self.lock();
-        known.retain(|(other, _)| *other != transfer);
         if known.len() >= MAX_TRANSFERS {
             known.remove(0);
         }
-        known.push((transfer, verified));
+        known.push((transfer, Arc::new(verified)));
     }
 
-    pub fn take(&self, transfer: TransferId) -> Option<Verified> {
-        let mut known = self.lock();
-        let at = known.iter().position(|(other, _)| *other == transfer)?;
-        Some(known.remove(at).1)
+    pub fn of(&self, transfer: TransferId) -> Option<Arc<Verified>> {
+        let known = self.lock();
+        known.iter().find(|(other, _)| *other == transfer).map(|(_, verified)| verified.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(TransferId, Verified)>> {
+    pub fn forget(&self, transfer: TransferId) {
+        self.lock().retain(|(other, _)| *other != transfer);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(TransferId, Arc<Verified>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -28,6 +28,7 @@ impl PullError {
         match self {
             PullError::Stopped => None,
             PullError::Lost(_) => Some(PullEnd::Lost),
+            PullError::Cut(_) => Some(PullEnd::Cut),
             PullError::Held => Some(PullEnd::Held),
             PullError::NoSpace(_) => Some(PullEnd::NoSpace),
             PullError::Failed { failure, .. } => Some(PullEnd::Failed(*failure)),
@@ -76,12 +77,12 @@ pub async fn pull<D: Dial>(
     let begun = stop.run_until_cancelled(begin(&wanted, &mut dials));
     let (plan, list, open) = begun.await.unwrap_or(Err(PullError::Stopped))?;
     progress(Told::Skips(plan.skipped));
-    let lately = shelf.lately.take(wanted.transfer);
+    let lately = shelf.lately.of(wanted.transfer);
     let (staging, held, first) = stage(&wanted, plan, list, lately, open, &stop).await?;
     let staging = Arc::new(staging);
     shelf.share(staging.holding.clone());
     let holding = staging.holding.clone();
-    let writing = staging.clone();
+    let (writing, before) = (staging.clone(), staging.moved());
     let mut swarm = Swarm::new(staging, held, dials, Box::new(progress), first);
     let fetched = stop.run_until_cancelled(swarm.run(wanted.transfer)).await;
     let ended = match fetched.unwrap_or(Err(PullError::Stopped)) {
@@ -89,10 +90,15 @@ pub async fn pull<D: Dial>(
         Err(error) => Err(error),
     };
     swarm.say_goodbye(&ended).await;
-    if ended.is_err() {
-        note_verified(writing.clone(), &shelf).await;
+    match ended {
+        Err(PullError::Lost(_) | PullError::Held | PullError::Stopped) => {
+            note_verified(writing.clone(), &shelf).await;
+        }
+        // What the disk did not take is not on it, whatever was verified before it was written.
+        _ => shelf.lately.forget(wanted.transfer),
     }
     let ended = match ended {
+        Err(PullError::Lost(why)) if writing.moved() > before => Err(PullError::Cut(why)),
         Err(PullError::NoSpace(why)) => Err(PullError::NoSpace(filled(writing, why).await)),
         ended => ended,
     };
@@ -177,7 +183,7 @@ async fn stage<S>(
     wanted: &Wanted,
     plan: Plan,
     list: Vec<u8>,
-    lately: Option<Verified>,
+    lately: Option<Arc<Verified>>,
     first: Option<First<S>>,
     stop: &CancellationToken,
 ) -> Result<(Staging, BTreeSet<u32>, Option<First<S>>), PullError>

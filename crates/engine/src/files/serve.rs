@@ -32,6 +32,9 @@ pub(super) const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 /// after five more.
 const BUSY_SIGN: Duration = Duration::from_secs(3);
 
+/// A disk that does not answer for so long does not at all.
+const HANGS: Duration = Duration::from_secs(600);
+
 /// How long neither a byte may go nor a frame come: receivers give signs of life, and ask for them.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -153,7 +156,8 @@ where
             return Err(ServeError::Paused);
         }
         if verdict == Verdict::Busy {
-            let holding = shelf.holding(transfer, receiver.peer).await.map_err(ServeError::Shelf)?;
+            let opened = while_alive(&mut writer, shelf.holding(transfer, receiver.peer)).await?;
+            let holding = opened.map_err(ServeError::Shelf)?;
             if let Some(holding) = holding.filter(|holding| holding.is_own()) {
                 send(&mut writer, &Frame::Peers(holding.turn_away(receiver.whereabouts()))).await?;
             }
@@ -256,10 +260,12 @@ async fn while_alive<S: AsyncWrite, T>(
     work: impl Future<Output = T>,
 ) -> Result<T, ServeError> {
     tokio::pin!(work);
+    let hangs = Instant::now() + HANGS;
     loop {
         tokio::select! {
             biased;
             done = &mut work => return Ok(done),
+            () = sleep_until(hangs) => return Err(silent()),
             () = sleep(BUSY_SIGN) => send(writer, &Frame::Alive).await?,
         }
     }
@@ -309,8 +315,9 @@ where
             taker.all = giving.has.is_full();
             let digest = giving.digest;
             drop(giving);
-            // Its hold on the offer ends with it: whoever opens the offer next is to find what was hashed here.
-            let _ = source.await.expect("a source does not panic");
+            // Its hold on the offer ends with it: whoever opens the offer next is to find what was hashed here. A disk that hangs
+            // holds up nobody.
+            let _ = timeout(GOODBYE, source).await;
             Ok(digest)
         }
         Over::SourceEnded => Err(match source.await.expect("a source does not panic") {

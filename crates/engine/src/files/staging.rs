@@ -56,6 +56,8 @@ pub enum PullError {
     Stopped,
     /// The connections failed, or nobody has time now.
     Lost(Filling),
+    /// The same, after more had come.
+    Cut(Filling),
     /// The author gives nothing of it for a while.
     Held,
     /// There is no space. It can go on when there is.
@@ -82,7 +84,9 @@ impl Says for PullError {
     fn filling(&self) -> Filling {
         match self {
             PullError::Stopped => saying!("stopped").into(),
-            PullError::Lost(why) => saying!("the connection was lost: {why}", why).into(),
+            PullError::Lost(why) | PullError::Cut(why) => {
+                saying!("the connection was lost: {why}", why).into()
+            }
             PullError::Held => saying!("the sender has paused it").into(),
             PullError::NoSpace(why) | PullError::Failed { reason: why, .. } => why.clone(),
         }
@@ -192,7 +196,7 @@ impl Staging {
         author: PeerId,
         plan: Plan,
         list: Vec<u8>,
-        lately: Option<Verified>,
+        lately: Option<Arc<Verified>>,
         stop: &CancellationToken,
     ) -> Result<Staging, PullError> {
         // One that is there is synced at the end: here somebody waits for the first byte.
@@ -433,12 +437,12 @@ fn believe(
     state: &mut State,
     tree: &mut Tree,
     holding: &Holding,
-    (story, lately): (Story, Option<Verified>),
+    (story, lately): (Story, Option<Arc<Verified>>),
     stop: &CancellationToken,
 ) -> Result<(), PullError> {
     let named = story.late.clone();
     let claims = super::verify::Claims::of(story, holding);
-    let found = super::verify::check(&claims, holding, tree, lately.as_ref(), stop)
+    let found = super::verify::check(&claims, holding, tree, lately.as_deref(), stop)
         .map_err(disk(saying!("read what was staged")))?;
     if stop.is_cancelled() {
         return Err(PullError::Stopped);

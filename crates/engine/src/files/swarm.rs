@@ -196,7 +196,7 @@ impl<D: Dial> Swarm<D> {
                 files: matches!(received.end, Whole::Part(_)).then_some(&files[..]),
             }),
             Err(PullError::Stopped | PullError::NoSpace(_) | PullError::Failed { .. }) => Some(Frame::Cancel),
-            Err(PullError::Lost(_) | PullError::Held) => None,
+            Err(PullError::Lost(_) | PullError::Cut(_) | PullError::Held) => None,
         };
         if let Some(frame) = frame {
             for holder in self.holders.values() {

@@ -210,8 +210,12 @@ impl Node {
         if self.unheard.reach_at.is_none_or(|at| at > now.instant) {
             return Effects::default();
         }
-        self.unheard.reach_at = None;
-        self.reach_unheard(now)
+        let effects = self.reach_unheard(now);
+        // Whom nobody reminds is not forgotten either.
+        let dues = self.unheard.dialled_for.values().map(|(retry, _)| retry.at().unwrap_or(now.instant));
+        self.unheard.reach_at =
+            dues.min().map(|at| at.max(now.instant + REACH)).filter(|_| self.remind_at.is_none());
+        effects
     }
 
     /// Something was said in a room. If it is a sealed one, it is soon seen who lacks it, and connections over which it went

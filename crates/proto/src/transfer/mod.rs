@@ -60,6 +60,8 @@ pub enum PullEnd {
     Part(Part),
     /// The connections failed or nobody who has it could be reached; trying again may help.
     Lost,
+    /// The same, after more of it had come: the next try may come soon.
+    Cut,
     /// Its author paused it. What came so far is kept, and it goes on when the author lets it.
     Held,
     /// There is no space where the files should go. What came so far is kept, and it goes on when there is.

@@ -35,8 +35,6 @@ pub(super) struct Open {
     /// When a waiting pull may be tried again.
     pub(super) retry_at: Option<Instant>,
     tries: u32,
-    /// When it was last begun to fetch it.
-    pub(super) begun: Instant,
     /// What our server sent to whom, to hold receipts against.
     sent: BTreeMap<PeerId, Vec<[u8; 32]>>,
     /// Others who say that they have all of it; at most [`MAX_HOLDERS`].
@@ -207,12 +205,12 @@ impl Transfers {
                 open.retry_at = Some(now + MAX_RETRY);
                 return (open.changed(), None);
             }
-            PullEnd::Lost | PullEnd::Held => {
+            PullEnd::Lost | PullEnd::Cut | PullEnd::Held => {
                 open.turned_away = end == PullEnd::Held;
                 open.word.no_space = false;
                 open.record.state = TransferState::Waiting;
-                // What went on for so long did not fail: the next try need not wait longer than the first.
-                if now.since(open.begun) > MAX_RETRY {
+                // The next try need not wait longer than the first one did.
+                if end == PullEnd::Cut {
                     open.tries = 0;
                 }
                 open.retry_at = Some(now + (FIRST_RETRY * 2u32.pow(open.tries)).min(MAX_RETRY));
@@ -298,7 +296,6 @@ impl Open {
             audience,
             retry_at: None,
             tries: 0,
-            begun: Instant(0),
             sent,
             holders,
             disk: 0,
@@ -420,20 +417,20 @@ mod tests {
     }
 
     #[test]
-    fn who_is_lost_again_and_again_waits_longer_until_it_went_on_for_a_while() {
+    fn who_is_lost_again_and_again_waits_longer_until_more_has_come() {
         let mut bob = offered(BOB, ANN, RoomKind::Direct(ANN));
         let _ = bob.accept(ID, Instant(0)).unwrap();
         let mut now = Instant(0);
-        let mut rest_after = |lasted: Duration| {
+        let mut rest_after = |end| {
             assert_eq!(bob.start_due(now, here).run.len(), 1);
-            let lost = now + lasted;
-            let _ = bob.pulled(ID, PullEnd::Lost, lost);
-            now = bob.deadline().unwrap();
+            let _ = bob.pulled(ID, end, now);
+            let lost = std::mem::replace(&mut now, bob.deadline().unwrap());
             now.since(lost)
         };
-        let rests: Vec<u64> = (0..7).map(|_| rest_after(Duration::from_secs(2)).as_secs()).collect();
+        let rests: Vec<u64> = (0..7).map(|_| rest_after(PullEnd::Lost).as_secs()).collect();
         assert_eq!(rests, [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(rest_after(Duration::from_secs(60)), FIRST_RETRY);
+        assert_eq!(rest_after(PullEnd::Cut), FIRST_RETRY);
+        assert_eq!(rest_after(PullEnd::Lost), FIRST_RETRY * 2);
     }
 
     #[test]

@@ -248,7 +248,7 @@ async fn files_that_failed_and_come_one_after_the_other_all_get_their_names() {
     }
     // The first of them came when the wire broke.
     let (cut, _) = lan.pulls_counted(&offer, None, Some(9 * MIB as u64 / 2)).await;
-    assert_eq!(cut.unwrap_err().end(), Some(PullEnd::Lost));
+    assert_eq!(cut.unwrap_err().end(), Some(PullEnd::Cut));
     let (received, arrived) = lan.pulls_counted(&offer, None, None).await;
     received.unwrap();
     assert!(arrived < 5 * MIB as u64, "{arrived} bytes came");

@@ -80,7 +80,7 @@ async fn a_withdrawn_offer_cuts_off_who_is_fetching_and_the_rest_can_wait() {
     let asked = |_| std::future::ready(Verdict::MayFetch);
     let served = tokio::spawn(serve(holder, receiver(BOB), lan.shelf.clone(), asked, (), progress, stop));
     let end = lan.pulls_over(wire, &offer).await.unwrap_err().end();
-    assert_eq!(end, Some(PullEnd::Lost));
+    assert_eq!(end, Some(PullEnd::Cut));
     assert!(matches!(served.await.unwrap(), Err(ServeError::Stopped)));
     lan.pulls(&offer).await.unwrap();
 }
@@ -131,7 +131,7 @@ async fn what_this_run_verified_is_read_again_only_if_somebody_touched_it() {
         drop(lan.serves(holder));
         let anew = || Arc::new(AtomicBool::new(true));
         let error = goes_on(&lan, &shelf, anew(), cut, &offer).await.unwrap_err();
-        assert_eq!(error.end(), Some(PullEnd::Lost));
+        assert_eq!(error.end(), Some(PullEnd::Cut));
 
         // Damage of which nothing tells but what is read.
         let staged = lan.downloads().join(format!(".lanyard-part/{TRANSFER}/tree/big"));
@@ -164,7 +164,7 @@ async fn nobody_is_dialled_before_what_is_here_was_read_however_long_that_takes(
     let mut cut = Wire::new(wire);
     cut.cut_at = Some(3 * MIB as u64);
     drop(lan.serves(holder));
-    assert_eq!(lan.pulls_over(cut, &offer).await.unwrap_err().end(), Some(PullEnd::Lost));
+    assert_eq!(lan.pulls_over(cut, &offer).await.unwrap_err().end(), Some(PullEnd::Cut));
 
     let (wire, holder) = duplex(MIB);
     let served = lan.serves(holder);
@@ -185,7 +185,7 @@ async fn after_a_lost_connection_only_the_rest_is_fetched() {
     let mut cut = Wire::new(wire);
     cut.cut_at = Some(8 * MIB as u64);
     drop(lan.serves(holder));
-    assert_eq!(lan.pulls_over(cut, &offer).await.unwrap_err().end(), Some(PullEnd::Lost));
+    assert_eq!(lan.pulls_over(cut, &offer).await.unwrap_err().end(), Some(PullEnd::Cut));
     lan.assert_downloads(&[]);
 
     let (wire, holder) = duplex(MIB);

@@ -216,7 +216,6 @@ impl Transfers {
             } else {
                 lanes.take(open);
                 open.retry_at = None;
-                open.begun = now;
                 open.record.state = TransferState::Running;
                 effects.run.push(Job::Pull { transfer: id, author: open.record.from, sources });
             }
