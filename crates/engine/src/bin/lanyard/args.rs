@@ -278,6 +278,12 @@ pub enum Verb {
         after_help = "Examples:\n  lanyard notify --do-not-disturb on\n  lanyard notify '#build' mentions"
     )]
     Notify(Notify),
+    /// Write the manual and what shells complete into a folder, for a package.
+    #[command(hide = true, after_help = "Example:\n  lanyard manual target/manual")]
+    Manual {
+        /// Made if missing.
+        into: PathBuf,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
