@@ -41,6 +41,9 @@ pub fn make(kinds: &[Kind]) -> Result<()> {
     build()?;
     let folder = folder()?;
     let packages = bundle(&folder, kinds)?;
+    for deb in packages.iter().filter(|package| package.extension().is_some_and(|ending| ending == "deb")) {
+        linux::repack(deb, &folder)?;
+    }
     sum(&folder, &packages)?;
     for package in &packages {
         let bytes = fs::metadata(package)?.len();
@@ -100,16 +103,16 @@ fn bundle(folder: &Path, kinds: &[Kind]) -> Result<Vec<PathBuf>> {
         .filter_map(|kind| kind.to_possible_value())
         .map(|value| value.get_name().to_owned())
         .collect();
-    let mut tauri = command("node");
-    tauri.arg(npm_tool("@tauri-apps/cli", TAURI)?.join("tauri.js")).args([
+    let mut bundler = command("node");
+    bundler.arg(npm_tool("@tauri-apps/cli", TAURI)?.join("tauri.js")).args([
         "bundle",
         "--ci",
         "--bundles",
         &names.join(","),
         "--config",
     ]);
-    tauri.arg(&configuration).env("CARGO_TARGET_DIR", folder);
-    run(&mut tauri)?;
+    bundler.arg(&configuration).env("CARGO_TARGET_DIR", folder);
+    run(&mut bundler)?;
     collect(&made, folder)
 }
 

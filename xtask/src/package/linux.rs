@@ -62,6 +62,30 @@ fn files(tree: &Path, zsh: &str) -> Result<Map<String, Value>> {
     Ok(files)
 }
 
+/// Packs a deb anew: both programs share much, which only a wide window of xz sees, and Tauri packs with gzip.
+pub fn repack(deb: &Path, folder: &Path) -> Result<()> {
+    let opened = folder.join("deb");
+    if opened.exists() {
+        fs::remove_dir_all(&opened)?;
+    }
+    run(command("dpkg-deb").arg("--raw-extract").arg(deb).arg(&opened))?;
+    let control = opened.join("DEBIAN/control");
+    fs::write(&control, said_once(&fs::read_to_string(&control)?))?;
+    run(command("dpkg-deb").args(["--build", "--root-owner-group", "-Zxz", "-z9"]).arg(&opened).arg(deb))
+}
+
+/// Without the packages that Tauri names again, of any version, behind those that were found.
+fn said_once(control: &str) -> String {
+    let once = |line: &str| {
+        let Some(packages) = line.strip_prefix("Depends: ") else { return line.to_owned() };
+        let all: Vec<&str> = packages.split(", ").collect();
+        let is_exact = |name: &str| all.iter().any(|other| other.starts_with(&format!("{name} (")));
+        let kept: Vec<&str> = all.iter().copied().filter(|name| !is_exact(name)).collect();
+        format!("Depends: {}", kept.join(", "))
+    };
+    control.lines().map(once).map(|line| line + "\n").collect()
+}
+
 /// The packages that have the libraries, in versions from which on they have all that is asked of them.
 fn debian_packages(folder: &Path, programs: &[PathBuf]) -> Result<Vec<String>> {
     // The tool looks for a source package around it.
@@ -167,6 +191,13 @@ const TRIAL: &str = "packaging/linux/try";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_needed_is_said_once() {
+        let control = "Package: lanyard\nDepends: libc6 (>= 2.36), libgtk-3-0 (>= 3.16.2), libx, libgtk-3-0\nSection: net\n";
+        let once = "Package: lanyard\nDepends: libc6 (>= 2.36), libgtk-3-0 (>= 3.16.2), libx\nSection: net\n";
+        assert_eq!(said_once(control), once);
+    }
 
     #[test]
     fn libraries_and_their_versions_are_read_as_rpm_calls_them() {
