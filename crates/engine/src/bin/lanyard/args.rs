@@ -278,10 +278,10 @@ pub enum Verb {
         after_help = "Examples:\n  lanyard notify --do-not-disturb on\n  lanyard notify '#build' mentions"
     )]
     Notify(Notify),
-    /// Write the manual and what shells complete into a folder, for a package.
-    #[command(hide = true, after_help = "Example:\n  lanyard manual target/manual")]
+    /// Write the manual and what shells complete into a folder. Packages bring them along.
+    #[command(after_help = "Example:\n  lanyard manual ~/.local/share/lanyard-manual")]
     Manual {
-        /// Made if missing.
+        /// The folder; made if missing.
         into: PathBuf,
     },
 }

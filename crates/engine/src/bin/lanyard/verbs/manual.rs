@@ -44,10 +44,10 @@ mod tests {
         assert!(verbs > 30, "{verbs}");
     }
 
-    /// Shows the name of the page of each verb that people see, and the verb.
+    /// Shows the name of the page of each verb, and the verb.
     fn check(command: &clap::Command, page: &str, see: &mut impl FnMut(&str, &str)) {
         see(page, command.get_name());
-        for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        for verb in command.get_subcommands() {
             check(verb, &format!("{page}-{}", verb.get_name()), see);
         }
     }
