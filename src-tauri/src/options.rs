@@ -35,6 +35,9 @@ pub struct Options {
     /// Stay in the tray until the window is asked for; where there is no tray, the window opens
     #[arg(long)]
     background: bool,
+    /// Write the manual page of this program, for a package
+    #[arg(long, hide = true)]
+    pub manual: bool,
     /// Files and folders to offer to somebody, and lanyard: links to open. A window that runs already takes them
     #[arg(value_name = "FILE|LINK")]
     open: Vec<OsString>,

@@ -1,9 +1,10 @@
-//! The developer's own door: `cargo xtask run | test | simulate | fuzz | bench | build`.
+//! The developer's own door: `cargo xtask run | test | simulate | fuzz | bench | build | package`.
 //!
 //! It installs what is missing, says why, and runs the same commands that a person could type.
 
 mod fuzz;
 mod machine;
+mod package;
 mod process;
 mod steps;
 mod window;
@@ -14,6 +15,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::package::Kind;
 use crate::process::{cargo, root, run};
 
 #[derive(Parser)]
@@ -64,6 +66,15 @@ enum Task {
     },
     /// Build both programs in release and say where they are
     Build,
+    /// Make packages for people to install, and say where they are
+    Package {
+        /// Only these kinds
+        #[arg(long, value_enum, value_delimiter = ',')]
+        kinds: Vec<Kind>,
+        /// Make none: install the deb that was made in a clean system, use it, remove it, and say what is left
+        #[arg(long, conflicts_with = "kinds")]
+        check: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -81,6 +92,8 @@ fn main() -> ExitCode {
         Task::Simulate { arguments } => simulate(&arguments),
         Task::Bench { arguments } => bench(&arguments),
         Task::Build => window::build_release(),
+        Task::Package { check: true, .. } => package::check(),
+        Task::Package { kinds, check: false } => package::make(&kinds),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

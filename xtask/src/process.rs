@@ -47,6 +47,23 @@ pub fn npm<const N: usize>(arguments: [&str; N]) -> Command {
     npm
 }
 
+/// The folder of a package of npm's, of the checkout's own, which is installed into the target folder if it is missing.
+///
+/// # Errors
+/// When npm cannot install it.
+pub fn npm_tool(package: &str, version: &str) -> Result<PathBuf> {
+    let tools = target()?.join("tools").join(package.replace('/', "-"));
+    let tool = tools.join("node_modules").join(package);
+    let installed = std::fs::read_to_string(tool.join("package.json")).unwrap_or_default();
+    if !installed.contains(&format!("\"version\": \"{version}\"")) {
+        println!("{package} is missing. Installing it into the target folder.");
+        std::fs::create_dir_all(&tools)?;
+        let mut install = npm(["install", "--no-audit", "--no-fund", "--no-save", "--prefix"]);
+        run(install.arg(&tools).arg(format!("{package}@{version}")))?;
+    }
+    Ok(tool)
+}
+
 /// The root of the repository.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the repository").to_owned()
@@ -57,9 +74,17 @@ pub fn root() -> PathBuf {
 /// # Errors
 /// When the system does not say where this program is.
 pub fn built(profile: &str, name: &str) -> Result<PathBuf> {
+    Ok(target()?.join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+}
+
+/// The folder in which everything is that was built.
+///
+/// # Errors
+/// When the system does not say where this program is.
+pub fn target() -> Result<PathBuf> {
     let own = std::env::current_exe().context("cannot find the target folder")?;
     let target = own.parent().and_then(Path::parent).context("cannot find the target folder")?;
-    Ok(target.join(profile).join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+    Ok(target.to_owned())
 }
 
 fn shown(command: &Command) -> String {

