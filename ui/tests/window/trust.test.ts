@@ -184,6 +184,7 @@ test('whoever takes the name of somebody verified is told in red, and nothing is
   await bar.waitFor();
   await page.getByTestId('title').getByText('Ana', { exact: true }).waitFor();
   expect(await page.getByTestId('composer').count()).toBe(0);
+  expect(await page.getByText('Write something, or drop a file', { exact: false }).count()).toBe(0);
   await page.getByTestId('details').click();
   const { short } = await page.evaluate(() => window.lanyardFake.peer('Ana'));
   await page.getByTestId('alike').getByText(short, { exact: false }).waitFor();
