@@ -4,6 +4,7 @@ import { gzipSync } from 'node:zlib';
 import type { Browser, Page } from 'playwright-core';
 import { build } from 'vite';
 import { launch } from './browser';
+import { builtProgram, sizeOfFile, Stage, type Memory, type Program } from './program';
 import { serve } from './serve';
 
 const STARTS = 5;
@@ -13,6 +14,12 @@ const MESSAGES = 100_000;
 /** Pixels per frame: a page in about a tenth of a second, as fast as a wheel is turned. */
 const SPEED = 120;
 const FRAMES = 600;
+/** What is said in the program itself. */
+const SAID = 10_000;
+/** So many at a time: the socket is read line by line. */
+const AT_ONCE = 100;
+/** After so long nothing that was begun goes on. */
+const REST_MS = 5_000;
 
 /** Prints what the window costs. These are figures to be looked at, on whatever machine; no check depends on them. */
 export default async function measure() {
@@ -27,7 +34,50 @@ export default async function measure() {
     await browser.close();
     await served.close();
   }
+  await theProgram();
 }
+
+/** The program with its webview, as it is built: its start, and what it needs of memory. */
+async function theProgram() {
+  const built = builtProgram();
+  if ('lacking' in built) return print('the program itself', `not measured: ${built.lacking}`);
+  print('the program', `${built.path}, ${megabytes(await sizeOfFile(built.path))}`);
+  const stage = await Stage.set(built.path);
+  try {
+    // A first run asks for a name, which is no part of a start.
+    await stage.play(async (program) => {
+      await program.since('[data-testid=first-run]');
+      await program.command('configure', { name: 'Mei' });
+    });
+    const times: number[] = [];
+    for (let turn = 0; turn < STARTS; turn += 1) {
+      await stage.play(async (program) => {
+        times.push(await program.since('[data-testid=room]'));
+        if (turn === STARTS - 1) await memoryOf(program);
+      });
+    }
+    times.sort((a, b) => a - b);
+    print('from its start to a usable window', `${times[STARTS >> 1]?.toFixed(0)} ms (median of ${STARTS}), ${times.at(-1)?.toFixed(0)} ms at most`);
+  } finally {
+    await stage.strike();
+  }
+}
+
+async function memoryOf(program: Program) {
+  const rest = () => new Promise((done) => setTimeout(done, REST_MS));
+  await rest();
+  print('memory at rest', told(await program.memory()));
+  await program.run(() => document.querySelector<HTMLElement>('[data-testid=room]')?.click());
+  for (let said = 0; said < SAID; said += AT_ONCE) {
+    await Promise.all(Array.from({ length: AT_ONCE }, (_, index) => program.command('say', { to: '#lobby', text: `Line ${said + index + 1} of ${SAID}` })));
+  }
+  await rest();
+  print(`memory after ${SAID.toLocaleString('en')} messages in the open room`, told(await program.memory()));
+  report('scrolling up in its webview, drawn in software', await program.run(moved, [-SPEED, FRAMES] as const));
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1_000_000).toFixed(0)} MB`;
+const told = ({ program, webview }: Memory) => `${megabytes(program)} of the program, ${megabytes(webview)} of its webview`;
 
 /** The program's own pages, as they are embedded in it. */
 async function size() {
@@ -110,33 +160,30 @@ interface Frames {
   work: number[];
 }
 
-/** Moves the list by so much in each frame, and takes the time between frames and of the work in each. */
-function scroll(page: Page, step: number): Promise<Frames> {
-  return page.evaluate(
-    async ([step, frames]) => {
-      const list = document.querySelector('[role=log]');
-      const intervals: number[] = [];
-      const work: number[] = [];
-      const channel = new MessageChannel();
-      // The message comes when scripts, styles, layout and paint of this frame are done.
-      const rest = () =>
-        new Promise<number>((done) => {
-          channel.port1.onmessage = () => done(performance.now());
-          channel.port2.postMessage(null);
-        });
-      let last = await new Promise(requestAnimationFrame);
-      for (let frame = 0; frame < frames && list; frame += 1) {
-        const now = await new Promise<number>(requestAnimationFrame);
-        const begun = performance.now();
-        list.scrollTop += step;
-        intervals.push(now - last);
-        last = now;
-        work.push((await rest()) - begun);
-      }
-      return { intervals, work };
-    },
-    [step, FRAMES] as const,
-  );
+const scroll = (page: Page, step: number) => page.evaluate(moved, [step, FRAMES] as const);
+
+/** Runs in a page: moves the list by so much in each frame, and takes the time between frames and of the work in each. */
+async function moved([step, frames]: readonly [number, number]): Promise<Frames> {
+  const list = document.querySelector('[role=log]');
+  const intervals: number[] = [];
+  const work: number[] = [];
+  const channel = new MessageChannel();
+  // The message comes when scripts, styles, layout and paint of this frame are done.
+  const rest = () =>
+    new Promise<number>((done) => {
+      channel.port1.onmessage = () => done(performance.now());
+      channel.port2.postMessage(null);
+    });
+  let last = await new Promise<number>(requestAnimationFrame);
+  for (let frame = 0; frame < frames && list; frame += 1) {
+    const now = await new Promise<number>(requestAnimationFrame);
+    const begun = performance.now();
+    list.scrollTop += step;
+    intervals.push(now - last);
+    last = now;
+    work.push((await rest()) - begun);
+  }
+  return { intervals, work };
 }
 
 function report(what: string, { intervals, work }: Frames) {

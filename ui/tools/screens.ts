@@ -38,7 +38,12 @@ export const SCREENS: Screen[] = [
   { name: 'transfers', world: 'crowded', show: (page) => list(page, 'transfers') },
   { name: 'transfer', world: 'crowded', show: transfer },
   { name: 'network', world: 'crowded', show: (page) => list(page, 'network') },
+  { name: 'network-nobody', world: 'lonely', show: networkNobody },
+  { name: 'network-off', world: 'crowded', show: networkOff },
   { name: 'settings', world: 'crowded', show: (page) => list(page, 'settings') },
+  { name: 'settings-people', world: 'crowded', show: settingsPeople },
+  { name: 'own-menu', world: 'crowded', show: (page) => dialog(page, 'self', 'menu') },
+  { name: 'person-card', world: 'crowded', show: personCard },
   { name: 'switcher', world: 'crowded', show: (page) => dialog(page, 'search', 'switcher') },
   { name: 'switcher-words', world: 'crowded', show: switcherWords },
   { name: 'keys', world: 'crowded', show: (page) => list(page, 'keys') },
@@ -130,6 +135,38 @@ async function chooseFiles(page: Page) {
   await room(page, 'design');
   await page.getByTestId('choose-files').first().click();
   await page.getByTestId('tree-row').nth(3).click();
+}
+
+async function settingsPeople(page: Page) {
+  await page.evaluate(() => {
+    const { scene, trust } = window.lanyardFake;
+    trust.act(scene.peers[0]!.id, { do: 'always-accept', bytes: 1_000_000_000 });
+    for (const peer of scene.peers.slice(3, 6)) trust.act(peer.id, { do: 'block' });
+  });
+  await list(page, 'settings');
+  await page.locator('[data-section=settings-people]').click();
+}
+
+async function personCard(page: Page) {
+  await room(page, 'design');
+  await page.getByTestId('author').last().click();
+  await page.getByTestId('person-card').waitFor();
+}
+
+async function networkNobody(page: Page) {
+  await list(page, 'network');
+  await page.getByTestId('address-qr').first().click();
+  await page.getByTestId('qr').waitFor();
+}
+
+async function networkOff(page: Page) {
+  await page.evaluate(() => {
+    const fake = window.lanyardFake;
+    Object.assign(fake.scene.network, { multicast: false, clockOff: -10_800 });
+    fake.scene.network.dropped.push({ reason: 'other-version', count: 4 });
+    fake.emit({ event: 'network-changed', network: fake.scene.network });
+  });
+  await list(page, 'network');
 }
 
 async function offline(page: Page) {

@@ -35,6 +35,12 @@ export function duration(seconds: number): string {
   return new Intl.NumberFormat(locale(), { style: 'unit', unit, unitDisplay: 'short' }).format(value);
 }
 
+/** How far apart two clocks are: a rough time, in days where it is long. */
+export function span(seconds: number): string {
+  if (seconds < 48 * 3600) return duration(seconds);
+  return new Intl.NumberFormat(locale(), { style: 'unit', unit: 'day', unitDisplay: 'long' }).format(Math.round(seconds / 86_400));
+}
+
 export function clock(time: number): string {
   return new Intl.DateTimeFormat(locale(), { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' }).format(time);
 }

@@ -6,3 +6,9 @@ export function plural(
 ): string {
   return forms[new Intl.PluralRules(locale).select(count)] ?? forms.other;
 }
+
+/** How a language writes numbers. */
+export function numbers(locale: string): (value: number) => string {
+  const format = new Intl.NumberFormat(locale);
+  return (value) => format.format(value);
+}

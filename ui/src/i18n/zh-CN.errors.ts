@@ -120,7 +120,7 @@ export const zhCNErrors: Sentences = {
   'The picture is too large to be shown here. Open it instead.': '图片太大，无法在此显示。请直接打开。',
   'The profile folder {profile} cannot be used: {error}': '无法使用配置文件夹 {profile}：{error}',
   "The profile {profile} is in use by {by}. Use another with --profile, or talk to that one: lanyard --profile '{profile}' status":
-    '配置 {profile} 正被 {by} 使用。请关闭它，或用 --profile 指定其他配置。',
+    '配置 {profile} 正被 {by} 使用。请先关闭该程序。',
   'The program that the files were copied in does not answer. Copy them again.': '复制文件的程序没有响应。请重新复制。',
   'The sender no longer offers it to you. Ask for it to be sent again.': '对方已不再向你提供它。请让对方重新发送。',
   "The sender's program sent something that makes no sense. Update both programs.": '对方的程序发来了无法理解的内容。请双方都更新程序。',
@@ -345,13 +345,13 @@ export const zhCNErrors: Sentences = {
   'A room\'s name has at most {most} bytes. Write a shorter one.': '房间名称最多 {most} 字节。请输入较短的名称。',
   'A topic has at most {most} bytes. Write a shorter one.': '主题最多 {most} 字节。请输入较短的主题。',
   'The message “{wanted}” is not in {to}. Nothing was done.': '消息“{wanted}”不在 {to} 中。未执行任何操作。',
-  'This is your own device. Whoever goes leaves: lanyard room leave': '这是你自己的设备。若要离开房间，请使用“离开”：lanyard room leave',
+  'This is your own device. Whoever goes leaves: lanyard room leave': '这是你自己的设备。若要离开，请离开房间。',
   'You have put {most} different emoji on this message. It holds no more of one person.': '你已在此消息上放过 {most} 个不同的表情，每人最多只能放这么多。',
   '“{to}” is an open room and a private one. Write {open} for the open one, {sealed} for the private one.': '“{to}”既是公开房间也是私密房间。公开的请输入 {open}，私密的请输入 {sealed}。',
   '“{to}” means several rooms. Write the id of the one that you mean: {ids}.': '“{to}”指多个房间。请输入所指房间的 ID：{ids}。',
-  'You blocked {name}. To write to each other again: lanyard unblock @{short}': '你已屏蔽 {name}。如要恢复往来：lanyard unblock @{short}',
+  'You blocked {name}. To write to each other again: lanyard unblock @{short}': '你已屏蔽 {name}。要恢复往来，请先取消屏蔽。',
   'Nothing was sent: this device ({short}) is called {name} like somebody you verified, but has another key. Compare it, or say that it is somebody else: lanyard verify @{short}':
-    '没有发送任何内容：这台设备（{short}）与你验证过的人同名，叫 {name}，但密钥不同。请核对密钥，或说明它是另一个人：lanyard verify @{short}',
+    '没有发送任何内容：这台设备（{short}）与你验证过的人同名，叫 {name}，但密钥不同。请核对密钥，或说明它是另一个人。',
   'Verify {name} first: what somebody offers is fetched without asking only if it is known who that is.':
     '请先验证 {name}：只有确认了对方是谁，才能不经询问接收其文件。',
   'This is the link of your own device. Take the one that {name} sees.': '这是你自己设备的链接。请使用 {name} 那边显示的链接。',
@@ -366,8 +366,8 @@ export const zhCNErrors: Sentences = {
   '{name} is not here right now. Emoji are compared while both are here; sixty digits at any time.':
     '{name} 现在不在。双方都在时才能比对表情符号；六十位数字随时可以核对。',
   'You are comparing with several people: finish with one first.': '你正在与多人比对：请先完成一个。',
-  'There is no comparison with {name}. Begin one: lanyard verify --emoji': '没有与 {name} 的比对。开始比对：lanyard verify --emoji',
-  'It was not accepted yet, so there is nothing to go on with. To fetch it: lanyard accept {id}': '它还没有被接受，无法继续。如要接收：lanyard accept {id}',
+  'There is no comparison with {name}. Begin one: lanyard verify --emoji': '与 {name} 的比对已结束。请重新开始。',
+  'It was not accepted yet, so there is nothing to go on with. To fetch it: lanyard accept {id}': '它还没有被接收，无法继续。请先接收。',
   'You ended the comparison.': '你结束了比对。',
   '{name} does not want to compare, or no longer.': '{name} 不想比对，或不再继续。',
   'You saw other emoji than {name}: somebody may be in between, or one of you misread. Nothing was verified. Send nothing secret, and compare again or in person.':
@@ -377,7 +377,7 @@ export const zhCNErrors: Sentences = {
   'The other side tried to choose which emoji you see: somebody is in between, or runs another program. Nothing was verified.':
     '对方试图选择你看到的表情符号：中间有别人，或对方运行的是其他程序。没有验证任何内容。',
   '{what} {name} was verified before, and still is. To take that back: lanyard verify @{short} --undo':
-    '{what}你之前验证过 {name}，该验证仍然有效。如要撤销：lanyard verify @{short} --undo',
+    '{what}你之前验证过 {name}，该验证仍然有效。',
   'The other side said something that makes no sense. Update both programs.': '对方发来了无法理解的内容。请更新双方的程序。',
   '{name} did not answer in time. Tell {name} to have the window open, and begin again.': '{name} 没有及时回应。请让 {name} 打开窗口，然后重新开始。',
   'The connection to {name} was lost. Begin again.': '与 {name} 的连接已断开。请重新开始。',

@@ -15,6 +15,15 @@ const SEEN: ComparedEmoji[] = [
 const DIFFERENT =
   'You saw other emoji than {name}: somebody may be in between, or one of you misread. Nothing was verified. Send nothing secret, and compare again or in person.';
 
+/** The same, where the other side says so. */
+const DIFFERENT_THERE =
+  '{name} says that the emoji are different: somebody may be in between, or one of you misread. Nothing was verified. Send nothing secret, and compare again or in person.';
+
+const STILL_VERIFIED = '{what} {name} was verified before, and still is. To take that back: lanyard verify @{short} --undo';
+const BLOCKED = 'You blocked {name}. To write to each other again: lanyard unblock @{short}';
+const CHANGED =
+  'Nothing was sent: this device ({short}) is called {name} like somebody you verified, but has another key. Compare it, or say that it is somebody else: lanyard verify @{short}';
+
 /** Whom to believe, in the made-up engine: what people there do is done by hand. */
 export class FakeTrust {
   private readonly scene: Scene;
@@ -52,11 +61,18 @@ export class FakeTrust {
         return this.step(peer, { state: open?.state === 'asked' ? 'settling' : 'waiting' });
       }
       case 'compared':
-        if (!act.same) return this.end(peer, { code: 'refused', message: DIFFERENT.replace('{name}', peer.name) }, true);
+        if (!act.same) return this.end(peer, stillVerified(peer, saying(DIFFERENT, { name: peer.name })), true);
         return this.step(peer, { state: 'confirmed', emoji: SEEN });
       case 'cancel-comparison':
         return this.end(peer, { code: 'refused', message: 'You ended the comparison.' });
     }
+  }
+
+  /** Nothing is sent to whoever is blocked, or may be somebody else. */
+  mayWrite(id: string | null): void {
+    const peer = this.scene.peers.find((peer) => peer.id === id);
+    if (!peer || (peer.trust !== 'blocked' && peer.trust !== 'changed')) return;
+    throw saying(peer.trust === 'blocked' ? BLOCKED : CHANGED, { name: peer.name, short: peer.short });
   }
 
   /** Somebody wants to compare. */
@@ -73,7 +89,7 @@ export class FakeTrust {
   sees(name: string, same: boolean): void {
     const peer = this.called(name);
     if (!same) {
-      this.end(peer, { code: 'refused', message: `${peer.name} says that the emoji are different.` }, true);
+      this.end(peer, stillVerified(peer, saying(DIFFERENT_THERE, { name: peer.name })), true);
       return;
     }
     this.scene.comparisons = this.scene.comparisons.filter((open) => open.peer !== peer.id);
@@ -124,6 +140,19 @@ export class FakeTrust {
     if (!peer) throw new Error(`nobody is called ${name}`);
     return peer;
   }
+}
+
+/** As the engine says it: the sentence, and how it can be said in other languages. */
+function saying(template: string, fillings: Record<string, string>): ApiError {
+  const message = template.replace(/\{(\w+)\}/g, (_, hole: string) => fillings[hole] ?? '');
+  return { code: 'refused', message, says: { template, with: fillings } };
+}
+
+/** What goes wrong now takes nothing back that was decided before. */
+function stillVerified({ trust, name, short }: Peer, error: ApiError): ApiError {
+  if (trust !== 'verified' || !error.says) return error;
+  const said = saying(STILL_VERIFIED, { what: error.message, name, short });
+  return { ...said, says: { template: STILL_VERIFIED, with: { what: error.says, name, short } } };
 }
 
 export function linkOf(id: string): string {

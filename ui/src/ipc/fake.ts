@@ -453,12 +453,14 @@ export class FakeBackend implements Backend {
   }
 
   private say(room: Room, { text, reply }: { text: string; reply?: string }): Message {
+    this.trust.mayWrite(room.peer);
     const message = this.log.write(room, null, { text, time: Date.now(), ...(reply === undefined ? {} : { reply }) });
     this.emit({ event: 'message', message }, { event: 'room-changed', room });
     return message;
   }
 
   private offer(room: Room, handles: string[]): Transfer {
+    this.trust.mayWrite(room.peer);
     const transfer = this.files.offer(room, handles);
     const message = this.log.write(room, null, { text: transfer.names.join(', '), time: Date.now(), transfer: transfer.id });
     this.emit({ event: 'transfer-changed', transfer }, { event: 'message', message }, { event: 'room-changed', room });

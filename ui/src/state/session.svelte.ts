@@ -214,6 +214,11 @@ export class Session {
     await this.attempt(() => this.ask({ method: 'mark-read', params: { room: room.id, cursor: newest.cursor } }, 'done'));
   }
 
+  /** Takes all of a room as seen without opening it. */
+  async readAll({ id, last }: Room): Promise<void> {
+    if (last) await this.requests.done({ method: 'mark-read', params: { room: id, cursor: last.cursor } });
+  }
+
   async configure(params: Extract<Command, { method: 'configure' }>['params']): Promise<boolean> {
     const me = await this.requests.ask({ method: 'configure', params }, 'me');
     if (me) this.world.me = me;
@@ -251,12 +256,12 @@ export class Session {
     return this.attempt(() => this.backend.pickFolder());
   }
 
-  async pickAndOffer(folders: boolean): Promise<void> {
-    const room = this.room;
-    if (!room) return;
+  /** Offers what is picked, in the open conversation if nobody else is meant. */
+  async pickAndOffer(folders: boolean, destination = this.room && this.destination(this.room)): Promise<void> {
+    if (!destination) return;
     const handles = await this.attempt(() => this.backend.pickFiles(folders));
     // Whoever went through a picker has already said what and to whom.
-    if (handles?.length) await this.offer(this.destination(room), handles);
+    if (handles?.length) await this.offer(destination, handles);
   }
 
   /** A drop is easily a slip: a large one is shown before anything is offered. */

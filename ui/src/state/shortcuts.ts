@@ -59,6 +59,7 @@ export const SHORTCUTS = {
   first: { group: 'lists', chords: [press('Home')] },
   last: { group: 'lists', chords: [press('End')] },
   open: { group: 'lists', chords: [press('Enter')] },
+  placeMenu: { group: 'lists', chords: [press('ContextMenu'), press('F10', SHIFT)] },
 
   queueUp: { group: 'files', chords: [press('ArrowUp')] },
   queueDown: { group: 'files', chords: [press('ArrowDown')] },

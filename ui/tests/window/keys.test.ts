@@ -35,6 +35,11 @@ const STORIES: Record<ShortcutId, Story> = {
     await page.locator('[data-testid=room][data-name=lobby]').getByTestId('unread').waitFor();
     await goesTo(page, press, 'lobby');
   },
+  placeMenu: async (page, press) => {
+    await row(page, 'design').focus();
+    await press();
+    await page.getByTestId('menu-details').waitFor();
+  },
   newRoom: (page, press) => shows(page, press, 'join-dialog'),
   sendFiles: async (page, press) => {
     await press();

@@ -112,6 +112,15 @@ test('a reaction is found by its name, counted with those of others, and taken o
   expect(await chip.getAttribute('aria-pressed')).toBe('false');
 });
 
+test('an emoji is put on a message from its menu, too', async () => {
+  const page = await open();
+  await openRoom(page, 'design');
+  await choose(page, saying(page, 'On it.'), 'react');
+  await page.getByTestId('emoji-search').fill('compass');
+  await page.getByTestId('emoji-search').press('Enter');
+  await saying(page, 'On it.').getByTestId('reaction').getByText('🧭', { exact: true }).waitFor();
+});
+
 test('emoji are found by their Chinese names and put where one writes', async () => {
   const page = await open({ language: 'zh-CN' });
   await openRoom(page, 'ops');

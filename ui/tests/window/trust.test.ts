@@ -74,6 +74,44 @@ test('emoji that differ are an alarm, and nobody is verified', async () => {
   await expect.poll(() => lastCall(page, 'trust')).toMatchObject({ act: { do: 'cancel-comparison' } });
 });
 
+test('an alarm about somebody verified says that the word from before stands, and takes it back by a button', async () => {
+  for (const language of ['en', 'zh-CN'] as const) {
+    const page = await open({ language });
+    await openCard(page, 'Ana');
+    await page.getByTestId('verify').click();
+    await page.getByTestId('compare').click();
+    await page.evaluate(() => window.lanyardFake.trust.agrees('Ana'));
+    await page.getByTestId('emoji-different').click();
+    const dialog = page.getByTestId('verify-dialog');
+    await dialog.getByTestId('still-verified').getByText(language === 'en' ? 'that still stands' : '仍然有效', { exact: false }).waitFor();
+    expect(await dialog.innerText()).not.toMatch(/lanyard [a-z]|--/);
+    await check(page, 'an alarm about somebody verified');
+    await dialog.getByTestId('take-back').click();
+    await dialog.getByTestId('still-verified').getByText(language === 'en' ? 'is no longer verified' : '不再是已验证', { exact: false }).waitFor();
+    expect(await dialog.getByTestId('take-back').count()).toBe(0);
+    expect(await lastCall(page, 'trust')).toMatchObject({ act: { do: 'unverify' } });
+    expect(await trustOf(page, 'Ana')).toBe('pinned');
+  }
+});
+
+test('what is refused because of a decision about a person can be mended where it is said', async () => {
+  const page = await open();
+  await page.evaluate(async () => {
+    const fake = window.lanyardFake;
+    fake.trust.act(fake.peer('Bo').id, { do: 'block' });
+    const handles = [{ handle: 'a', name: 'plan.pdf', folder: false, size: 5_000 }];
+    const { x, y } = document.querySelector('[data-testid=person][data-name=Bo]')!.getBoundingClientRect();
+    fake.dropped({ kind: 'drop', x: x + 10, y: y + 10, handles });
+  });
+  const notice = page.getByTestId('notice').filter({ hasText: 'You blocked' });
+  await notice.waitFor();
+  expect(await notice.innerText()).not.toContain('lanyard ');
+  await check(page, 'a notice with something to do');
+  await notice.getByTestId('notice-act').click();
+  await notice.waitFor({ state: 'detached' });
+  await expect.poll(() => trustOf(page, 'Bo')).toBe('pinned');
+});
+
 test('who is away can be verified by digits or a link, and only by the right link', async () => {
   const page = await open();
   await openCard(page, 'Cai');
@@ -146,6 +184,7 @@ test('whoever takes the name of somebody verified is told in red, and nothing is
   await bar.waitFor();
   await page.getByTestId('title').getByText('Ana', { exact: true }).waitFor();
   expect(await page.getByTestId('composer').count()).toBe(0);
+  expect(await page.getByText('Write something, or drop a file', { exact: false }).count()).toBe(0);
   await page.getByTestId('details').click();
   const { short } = await page.evaluate(() => window.lanyardFake.peer('Ana'));
   await page.getByTestId('alike').getByText(short, { exact: false }).waitFor();

@@ -4,13 +4,13 @@ import type { Session } from '../../state/session.svelte';
 import type { Anchor } from '../shared/Floating.svelte';
 
 /** What can be begun at a message. Some of it opens something that floats where the message is. */
-export type Acting = 'reply' | 'edit' | 'delete' | 'forward' | 'menu' | 'emoji' | 'delivery';
+export type Acting = 'reply' | 'edit' | 'delete' | 'forward' | 'menu' | 'emoji' | 'delivery' | 'person';
 
 export type Act = (what: Acting, message: Message, anchor: Anchor) => void;
 
 /** Something that floats at a message. */
 export interface Float {
-  what: 'menu' | 'emoji' | 'delivery';
+  what: 'menu' | 'emoji' | 'delivery' | 'person';
   message: Message;
   anchor: Anchor;
 }
@@ -32,6 +32,8 @@ export function canDo(what: Acting, message: Message, { room, world }: Session):
       return canForward(message, world.transfers.get(message.transfer ?? ''));
     case 'menu':
       return kind !== 'note';
+    case 'person':
+      return world.peers.has(message.author);
     case 'delivery':
       return message.delivered !== null;
   }

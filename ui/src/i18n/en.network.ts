@@ -1,0 +1,62 @@
+import { numbers } from './plural';
+
+const number = numbers('en');
+
+/** Of the network: how people are found, and what is in the way. */
+export const enNetwork = {
+  addByAddress: 'Add a person by address',
+  addedAddress: (address: string) => `Looking for ${address}. They appear in the list when they answer.`,
+  addressLabel: 'Address',
+  addressPlaceholder: '192.168.1.20 or host:port',
+  clockStrip:
+    'The clock of this device differs from most others here, so messages may stand in the wrong place. If its date, time or time zone are wrong, set them.',
+  droppedCount: (reason: string, count: number) => `${reason}: ${number(count)}`,
+  droppedReasons: {
+    truncated: 'Cut off',
+    'too-long': 'Too long',
+    foreign: 'Of other programs',
+    'other-version': 'Of another version of Lanyard',
+    'other-network': 'Meant for another network',
+    malformed: 'Damaged',
+    'bad-signature': 'Signed by nobody',
+    replayed: 'Heard before',
+    'bad-body': 'Without sense',
+    'bad-frame': 'Connections that sent nonsense',
+    'bad-entry': 'Messages that are not genuine',
+  },
+  droppedDatagrams: 'Discarded packets',
+  network: 'Network',
+  noInterfacesStrip: 'You are not connected to a network.',
+  ports: 'Ports',
+  portsValue: (udp: number, tcp: number) => `UDP ${udp}, TCP ${tcp}`,
+  addByAddressHelp: 'For people that this network keeps apart from you. Their Network page shows their addresses; several can be pasted at once.',
+  clockAhead: (by: string) => `The clock of this device is ${by} ahead of most others here. Set its date, time and time zone, or messages stand in the wrong place.`,
+  clockBehind: (by: string) => `The clock of this device is ${by} behind most others here. Set its date, time and time zone, or messages stand in the wrong place.`,
+  copyAddress: (address: string) => `Copy ${address}`,
+  discovery: 'People are found',
+  healthHelp: {
+    good: 'People on this network find each other by themselves.',
+    nobody: 'That stays so until somebody else opens Lanyard on this network. If somebody has, something keeps the two of you apart.',
+    off: 'Multicast is how people find each other by themselves, and it is not in use here. People added by address still work.',
+    apart: 'No network interface is up. Connect to Wi-Fi or plug in a cable; Lanyard notices by itself.',
+  },
+  healthTitles: {
+    nobody: 'Nobody else was heard yet',
+    off: 'People are not found by themselves',
+    apart: 'You are not connected to a network',
+  },
+  multicastOff: 'By address only',
+  multicastOn: 'By themselves (multicast), and by address',
+  multicastStrip: 'People are not found by themselves here, so some may be missing.',
+  networkFacts: 'This device',
+  otherVersionHelp: 'Somebody here runs another version of Lanyard that does not understand this one. Update both.',
+  ownAddresses: 'Your addresses',
+  ownAddressesHelp: 'Whoever cannot find you enters one of these. In one network the first is mostly the right one.',
+  ownAddressesNone: 'There is none as long as no network is connected.',
+  showQrOf: (address: string) => `Show QR code of ${address}`,
+  stepAddress: 'Or let one of you add the other by address, below.',
+  stepFirewall: (udp: number, tcp: number) => `Let Lanyard in through the firewall of both devices: UDP port ${udp} and TCP port ${tcp}.`,
+  stepIsolation: 'Some access points keep their devices apart (“client isolation”), most guest networks do. Try a cable or another Wi-Fi, or ask whoever runs it.',
+  stepSameNetwork: 'Connect both devices to the same network: the same Wi-Fi or the same switch, without a VPN in between.',
+  whatToDo: 'What to do',
+};

@@ -1,0 +1,22 @@
+import type { Network } from '../ipc/contract';
+
+/** How well people are found: all is well, nobody was heard yet, only by address, or there is no network. */
+export type Health = 'good' | 'nobody' | 'off' | 'apart';
+
+export function healthOf({ interfaces, multicast }: Network, online: number): Health {
+  if (interfaces.length === 0) return 'apart';
+  if (!multicast) return 'off';
+  return online > 0 ? 'good' : 'nobody';
+}
+
+/** Where this device can be dialled, as somebody else would write it. Addresses of one cable alone lead nobody here. */
+export function ownAddresses({ interfaces, tcpPort }: Network): string[] {
+  const all = interfaces.flatMap(({ addresses }) => addresses).filter((address) => !/^(?:fe[89ab]|169\.254\.|127\.|::1$)/i.test(address));
+  const v6 = (address: string) => address.includes(':');
+  return [...all.filter((address) => !v6(address)), ...all.filter(v6)].map((address) => `${v6(address) ? `[${address}]` : address}:${tcpPort}`);
+}
+
+/** What was typed or pasted into one field: one address, or several with something between them. */
+export function addressesIn(text: string): string[] {
+  return [...new Set(text.split(/[\s,;，；、]+/).filter((part) => part !== ''))];
+}
