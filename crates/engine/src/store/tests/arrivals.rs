@@ -36,7 +36,14 @@ async fn a_number_is_not_given_again_although_its_entry_is_gone() {
     let (mut bob, mut eve) = (Pen::new(2, 5), Pen::new(3, 5));
     write(&store, vec![received(&bob.say("tea?", at(1)))]).await.unwrap();
     let read = store.newest_arrival().await.unwrap();
-    let none = Limits { days: 0, bytes: 0, now: NOW, borne_out: true, by_known: true, ran: std::time::Duration::ZERO };
+    let none = Limits {
+        days: 0,
+        bytes: 0,
+        now: NOW,
+        borne_out: true,
+        by_known: true,
+        ran: std::time::Duration::ZERO,
+    };
     while store.prune(none).await.unwrap().more {}
     assert_eq!(home.peek::<i64>("SELECT count(*) FROM entry"), 0);
     assert_eq!(store.newest_arrival().await.unwrap(), read);

@@ -139,7 +139,14 @@ async fn of_a_private_room_what_people_said_is_given_up_and_who_is_in_is_not() {
     records.push(key(0, 1));
     records.extend(entries.iter().map(received));
     write(&store, records).await.unwrap();
-    let limits = Limits { days: 0, bytes: 0, now: NOW, borne_out: true, by_known: true, ran: std::time::Duration::ZERO };
+    let limits = Limits {
+        days: 0,
+        bytes: 0,
+        now: NOW,
+        borne_out: true,
+        by_known: true,
+        ran: std::time::Duration::ZERO,
+    };
     while store.prune(limits).await.unwrap().more {}
     assert_eq!(home.peek::<i64>("SELECT count(*) FROM entry"), 0);
     let now = UnixMillis(NOW.0 + 3 * 24 * 3_600_000);
