@@ -210,9 +210,7 @@ mod tests {
         let later = UnixMillis(RELEASED.0 + 9 * DAY);
         let clocks = Clocks::since(later, Some(later), now);
         let certain_to = later.0 - CERTAIN_TO_MS;
-        for (time, may_be) in
-            [(0, false), (RELEASED.0, false), (certain_to - 1, false), (certain_to, true)]
-        {
+        for (time, may_be) in [(0, false), (RELEASED.0, false), (certain_to - 1, false), (certain_to, true)] {
             assert_eq!(clocks.may_be(UnixMillis(time)), may_be, "{time}");
         }
         assert!(!Clocks::since(later, None, now).may_be(later), "nobody knows");

@@ -211,7 +211,9 @@ impl Teller {
             Event::PeerOffline { peer } => {
                 format!("{} {} ({}) has left", paint(QUIET, "○"), text::line(&peer.name), peer.short)
             }
-            Event::Message { message } if message.transfer.as_ref().is_some_and(|id| self.offered.contains(id)) => {
+            Event::Message { message }
+                if message.transfer.as_ref().is_some_and(|id| self.offered.contains(id)) =>
+            {
                 return None;
             }
             Event::Message { message } => self.message(message),
