@@ -2,7 +2,6 @@
 #![cfg(target_os = "linux")]
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use lanyard_tests::files::write_random;
@@ -156,9 +155,9 @@ fn ended(attack: Process) -> Finished {
 fn sends(from: &Node, number: u64) -> Duration {
     let to = if from.host.name() == "ann" { "@bob" } else { "@ann" };
     let path = from.host.folder().join(format!("note {number}.bin"));
-    write_random(Path::new(&path), 50_000, number).unwrap();
+    write_random(&path, 50_000, number).expect("room for a file");
     let begun = Instant::now();
-    let sent = from.host.spawn(&["send", to, path.to_str().unwrap(), "--wait"]).finish(LONG);
+    let sent = from.host.spawn(&["send", to, path.to_str().expect("Unicode"), "--wait"]).finish(LONG);
     assert_eq!(sent.code, Some(0), "{}", sent.stderr);
     begun.elapsed()
 }
