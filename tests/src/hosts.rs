@@ -505,7 +505,7 @@ fn run_with_input(command: &mut Command, input: &str) {
 }
 
 /// Namespaces are named after the process and a number, so that tests can run beside each other.
-const PREFIX: &str = "lanyard-hosts-";
+pub const PREFIX: &str = "lanyard-hosts-";
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 static TURN: Mutex<()> = Mutex::new(());

@@ -10,7 +10,9 @@ use lanyard_proto::model::{
 };
 use lanyard_proto::node::{Node, Profile, Refusal};
 use lanyard_proto::rooms::{LOBBY, open_room_id};
-use lanyard_proto::wire::datagram::{Head, RoomPacket, kind};
+use lanyard_proto::wire::datagram::{
+    Announcement, Envelope, Head, NetworkTag, Query, RoomPacket, Wanted, kind,
+};
 use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::frame::{Frame, Have, Hello};
 
@@ -129,6 +131,43 @@ fn so_many_connections_are_accepted_and_so_many_of_one_device() {
 }
 
 #[test]
+fn whoever_was_here_before_is_let_in_where_strangers_have_taken_all_places() {
+    let mut ann = Device::new();
+    let bob = Identity::from_seed(&[2; 32]);
+    for counter in 1..=2 {
+        let network = NetworkTag::of("default");
+        let envelope = Envelope { kind: kind::ANNOUNCE, boot: 1, counter, network, sender: bob.peer_id() };
+        let said = Announcement::new("bob", Platform::Linux, 24417, 600, 0, Query::No);
+        let (from, bytes) = ("192.168.1.8:24417".parse().unwrap(), envelope.sign(&bob, &said.encode()));
+        let _ = ann.handle(Input::Datagram { from, bytes: &bytes });
+        ann.now.unix.0 += 600_000;
+    }
+    for conn in 0..SESSIONS {
+        assert_eq!(hung_up(&ann.connected(conn, conn, Direction::Accepted)), []);
+    }
+    assert_eq!(hung_up(&ann.connected(SESSIONS, SESSIONS, Direction::Accepted)), [SESSIONS]);
+    let (remote, exporter) = (Some("192.168.1.8:24417".parse().unwrap()), [0; 32]);
+    let (conn, peer, direction) = (ConnId(SESSIONS + 1), bob.peer_id(), Direction::Accepted);
+    let input = Input::Connected { conn, peer, remote, direction, standing: false, exporter };
+    assert_eq!(hung_up(&ann.handle(input)), [0], "a stranger gives way");
+    assert_eq!(hung_up(&ann.handle(Input::Closed { conn: ConnId(0) })), []);
+    assert_eq!(hung_up(&ann.connected(SESSIONS + 2, SESSIONS, Direction::Accepted)), [SESSIONS + 2]);
+}
+
+#[test]
+fn whoever_speaks_none_of_the_versions_that_are_spoken_here_is_hung_up_on() {
+    for (min_version, max_version, is_understood) in
+        [(1, 1, true), (0, 9, true), (2, 9, false), (0, 0, false), (9, 1, false)]
+    {
+        let mut ann = Device::new();
+        let _ = ann.connected(1, 1, Direction::Accepted);
+        let hello = Hello { min_version, max_version, standing: false, run: None };
+        let effects = ann.frame(1, &Frame::Hello(hello));
+        assert_eq!(hung_up(&effects).is_empty(), is_understood, "{min_version} to {max_version}");
+    }
+}
+
+#[test]
 fn so_many_rooms_catch_up_at_a_time() {
     let mut ann = Device::new();
     ann.accept(1, 1);
@@ -226,6 +265,107 @@ fn so_many_questions_wait_on_a_connection() {
         assert_eq!(hung_up(&ann.asked(1)), []);
     }
     assert_eq!(hung_up(&ann.asked(1)), [1]);
+}
+
+/// A device whose words count, and which says whatever it likes.
+struct Mallory {
+    identity: Identity,
+    counter: u64,
+}
+
+impl Mallory {
+    fn new() -> Mallory {
+        Mallory { identity: Identity::from_seed(&[66; 32]), counter: 0 }
+    }
+
+    fn signed(&mut self, kind: u8, body: &[u8]) -> Vec<u8> {
+        self.counter += 1;
+        let (network, sender) = (NetworkTag::of("default"), self.identity.peer_id());
+        let envelope = Envelope { kind, boot: 1, counter: self.counter, network, sender };
+        envelope.sign(&self.identity, body)
+    }
+
+    fn announcement(&mut self, query: Query) -> Vec<u8> {
+        let said = Announcement::new("mallory", Platform::Linux, 24417, 10, 0, query);
+        self.signed(kind::ANNOUNCE, &said.encode())
+    }
+}
+
+impl Device {
+    fn hear(&mut self, bytes: &[u8]) -> Effects {
+        let from = "192.168.1.66:24417".parse().expect("is an address");
+        self.handle(Input::Datagram { from, bytes })
+    }
+}
+
+fn multicast(effects: &Effects) -> usize {
+    let sizes = effects.send.iter().filter_map(|sent| match sent {
+        Transmit::Multicast { bytes, .. } => Some(bytes.len()),
+        Transmit::Frame { .. } => None,
+    });
+    sizes.sum()
+}
+
+#[test]
+fn whoever_asks_a_thousand_times_a_second_gets_no_more_than_everybody_may_say() {
+    let (mut ann, mut mallory) = (Device::new(), Mallory::new());
+    for n in 0..200 {
+        let _ = ann.say(&format!("word {n}"));
+        let _ = ann.wait(Duration::from_millis(50));
+    }
+    let _ = ann.wait(Duration::from_secs(10));
+    let log = ann.node.room(lobby()).expect("everybody is there").own_log();
+    let (mut in_all, mut out) = (0, 0);
+    for n in 0..10_000 {
+        let wanted = vec![Wanted { log, from: Seq(1 + n % 136), count: 64 }];
+        let nack = RoomPacket::Nack { wanted, pieces: Vec::new() };
+        let body = [&lobby().0[..8], &nack.encode()].concat();
+        // Now and then it asks who is here, too.
+        let said =
+            if n % 10 == 0 { mallory.announcement(Query::Yes) } else { mallory.signed(nack.kind(), &body) };
+        in_all += said.len();
+        out += multicast(&ann.hear(&said)) + multicast(&ann.wait(Duration::from_millis(1)));
+    }
+    // What a device may say in rooms, and two answers a second to those who ask who is here.
+    let most = 10 * 16_000 + 8192 + 30 * 300;
+    assert!(out > 5_000, "{out}: it is answered");
+    assert!(out <= most, "{out} bytes in ten seconds, of which {most} may be");
+    assert!(out < in_all / 5, "{out} bytes for {in_all}");
+    assert!(
+        ann.node.deadline(ann.now).is_some_and(|at| at > ann.now.instant),
+        "nothing is left to say at once"
+    );
+}
+
+#[test]
+fn ten_thousand_forged_datagrams_change_nobody() {
+    let (mut ann, mallory) = (Device::new(), Mallory::new());
+    let bob = Identity::from_seed(&[2; 32]);
+    let said = Announcement::new("bob", Platform::Linux, 24417, 600, 0, Query::No);
+    let network = NetworkTag::of("default");
+    let envelope = Envelope { kind: kind::ANNOUNCE, boot: 5, counter: 1, network, sender: bob.peer_id() };
+    let genuine = envelope.sign(&bob, &said.encode());
+    let _ = ann.hear(&genuine);
+    let before = ann.node.presence().peer(bob.peer_id()).cloned().expect("bob is known");
+    for n in 0..10_000_usize {
+        // Newer than what was heard, another name and port, and signed by somebody else; or one bit of the genuine one.
+        let counter = 2 + n as u64;
+        let forged = if n % 2 == 0 {
+            let said =
+                Announcement::new(&format!("bob {n}"), Platform::Windows, 1024 + n as u16, 1, 0, Query::No);
+            let envelope = Envelope { counter, ..envelope };
+            envelope.sign(&mallory.identity, &said.encode())
+        } else {
+            let mut bytes = genuine.clone();
+            bytes[23] = 2 + (n % 250) as u8;
+            bytes[28 + n % (genuine.len() - 28)] ^= 1 << (n % 8);
+            bytes
+        };
+        let effects = ann.hear(&forged);
+        assert!(effects.tell.is_empty() && effects.commit.is_empty(), "{n}: {:?}", effects.tell);
+    }
+    assert_eq!(ann.node.presence().peer(bob.peer_id()), Some(&before));
+    assert_eq!(ann.node.presence().peers().count(), 1);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use lanyard_proto::identity::Identity;
 use lanyard_proto::model::{Hlc, PeerId, RoomId, Seq, UnixMillis};
-use lanyard_proto::wire::datagram::{Announcement, Envelope, Head, NetworkTag, Query, RoomPacket, kind};
+use lanyard_proto::wire::datagram::{
+    Announcement, Envelope, Head, NetworkTag, Query, RoomPacket, Wanted, kind,
+};
 use lanyard_proto::wire::entry::{Entry, Header, log_id};
 use lanyard_proto::wire::frame::{Frame, Have};
 use lanyard_tests::sim::{Air, Lan, Tcp, Who};
@@ -257,6 +259,38 @@ fn claims_of_what_is_not_there_keep_nothing_from_being_repaired() {
     }
     assert!(with_stranger + 8 >= without, "{with_stranger} of 120 where it was {without}");
     assert!(with_announced + 24 >= without, "{with_announced} of 120 where it was {without}");
+}
+
+#[test]
+fn whoever_asks_for_everything_keeps_nobody_from_asking() {
+    let patience = |is_attacked: bool| {
+        let mut lan = Lan::seeded(9).over(Air { tcp: Tcp::Blocked, ..Air::default() });
+        let [ann, bob, eve] = lan.join(["ann", "bob", "eve"]);
+        lan.run_for(5 * SECOND);
+        lan.cut_off(bob);
+        lan.say(ann, "word 1");
+        // Until it is repeated no more by itself.
+        lan.run_for(15 * SECOND);
+        let log = lan.entries_in(ann, lan.lobby())[0].log();
+        lan.reconnect(bob);
+        lan.say(ann, "word 2");
+        let (begun, mut asked) = (lan.now(), 0);
+        while words(&lan, bob) < 2 && lan.now().since(begun) < 60 * SECOND {
+            if is_attacked {
+                // To bob alone, so that nobody answers.
+                asked += 1;
+                let packet =
+                    RoomPacket::Nack { wanted: vec![Wanted { log, from: Seq(1), count: 1 }], pieces: vec![] };
+                let body = [&lan.lobby().0[..8], &packet.encode()].concat();
+                lan.inject(bob, eve, signed(packet.kind(), asked, &body));
+            }
+            lan.run_for(SECOND / 20);
+        }
+        lan.now().since(begun)
+    };
+    let (clean, attacked) = (patience(false), patience(true));
+    assert!(clean <= SECOND, "{clean:?}");
+    assert!(attacked <= 4 * SECOND, "{attacked:?} where it was {clean:?}");
 }
 
 #[test]

@@ -1,5 +1,10 @@
 //! The house keeps its own rules: who may import whom, how long a file may be, where the outside is let in.
 
+#[path = "tidy/dependencies.rs"]
+mod dependencies;
+#[path = "tidy/proofs.rs"]
+mod proofs;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -16,6 +16,7 @@ mod together {
     use super::*;
 
     mod desktop;
+    mod hostile;
     mod keep;
     mod talk;
 

@@ -208,7 +208,11 @@ fn fuzz() -> Result<()> {
 }
 
 fn hosts() -> Result<()> {
-    run(&mut cargo(["test", "--workspace", "--test", "hosts", "--test", "firewalls", "--test", "trust"]))
+    let mut test = cargo(["test", "--workspace"]);
+    for name in ["hosts", "firewalls", "trust", "attacked"] {
+        test.args(["--test", name]);
+    }
+    run(&mut test)
 }
 
 fn rooms() -> Result<()> {

@@ -27,8 +27,8 @@ pub use files::{
 pub use network::{Dropped, DroppedReason, Interface, Network, Relaying};
 pub use notifications::{Notifications, NotifyLevel};
 pub use rooms::{
-    Arrived, Delivery, Export, Found, Invite, Left, ListedRoom, Member, Membership, Message, MessageKind,
-    Note, NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
+    Arrived, Delivery, Export, ExportFormat, Found, Invite, Left, ListedRoom, Member, Membership, Message,
+    MessageKind, Note, NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
 };
 pub use shares::{Listing, ListingEntry, PeerShare, Share, ShareAudience};
 pub use trust::{ComparedEmoji, Comparison, ComparisonState, Keys, Trust, TrustAct};
@@ -556,17 +556,6 @@ pub struct Me {
     pub transfers_at_once: u32,
     pub notifications: Notifications,
     pub relaying: Relaying,
-}
-
-/// What a file of exported history is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "kebab-case")]
-pub enum ExportFormat {
-    /// One page to read and print, complete in itself.
-    Html,
-    /// One JSON object with the room and its messages, as [`Message`] writes them.
-    Json,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -132,6 +132,8 @@ pub enum Record {
     Cloned(Option<UnixMillis>),
     /// What is known of another device, new or changed.
     Peer(PeerRecord),
+    /// Nothing is to be known of another device any more: it gave way to one that is here.
+    PeerForgotten(PeerId),
     /// `peer` has signed that it holds these places of `log`; in place of what was known before. Only told for this
     /// device's own logs.
     Covered { room: RoomId, peer: PeerId, log: LogId, held: Span },

@@ -4,13 +4,18 @@ use std::fs;
 use std::path::Path;
 
 use lanyard_proto::identity::Identity;
-use lanyard_proto::model::{EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, ShareId, TransferId};
-use lanyard_proto::rooms::{Content, Offer, Text};
+use lanyard_proto::model::{
+    EntryId, Hlc, LogId, PeerId, Platform, RoomId, Seq, ShareId, Token, TransferId, UnixMillis,
+};
+use lanyard_proto::rooms::{Content, Invite, Offer, Text};
 use lanyard_proto::transfer::{Failure, Receipt};
+use lanyard_proto::trust;
 use lanyard_proto::wire::compact::Packer;
+use lanyard_proto::wire::compare::Compare;
 use lanyard_proto::wire::datagram::{
     Announcement, Carry, Envelope, Fragment, Head, Heads, NetworkTag, Pieces, Query, RoomPacket, Wanted, kind,
 };
+use lanyard_proto::wire::detour::{Call, Knock, Meet, Side, Wish};
 use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, BundlePart, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Passed, Relayed};
@@ -25,6 +30,7 @@ fn main() -> std::io::Result<()> {
     write("entry", &entries())?;
     write("frame", &frames())?;
     write("file_frame", &file_frames())?;
+    write("link", &links())?;
     write("text", &texts())?;
     write("node", &days())
 }
@@ -36,6 +42,23 @@ fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> std::io::Result<()> {
         fs::write(folder.join(name), bytes)?;
     }
     Ok(())
+}
+
+fn links() -> Vec<(&'static str, Vec<u8>)> {
+    let (ann, token) = (Identity::from_seed(&[1; 32]).peer_id(), Token([4; 16]));
+    let expires = UnixMillis(1_900_000_000_000);
+    let invite = Invite { room: ROOM, secret: [6; 16], inviter: ann, expires };
+    let knock = Knock { to: ann, token, via: Some(PeerId([2; 32])), wish: Wish::Sync };
+    let call = Call { side: Side::Asking, other: ann, token };
+    vec![
+        ("invite", invite.link().into_bytes()),
+        ("device", trust::link(ann).into_bytes()),
+        ("knock", knock.encode()),
+        ("meet", Meet { to: ann, rooms: vec![[3; 8]] }.encode()),
+        ("call", call.encode().to_vec()),
+        ("commit", Compare::Commit([5; 32]).encode()),
+        ("same", Compare::Same.encode()),
+    ]
 }
 
 fn datagrams() -> Vec<(&'static str, Vec<u8>)> {

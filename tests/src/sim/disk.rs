@@ -98,6 +98,7 @@ impl Disk {
             Record::Peer(peer) => {
                 self.peers.insert(peer.id, peer.clone());
             }
+            Record::PeerForgotten(peer) => drop(self.peers.remove(peer)),
             Record::Run { room, entries, place, arrived, theirs } => {
                 self.stand(*room, entries, Came { theirs: *theirs, ..Came::at(*arrived) });
                 let (first, last) = (&entries[0], &entries[entries.len() - 1]);

@@ -305,6 +305,17 @@ pub struct Found {
     pub more: bool,
 }
 
+/// What a file of exported history is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum ExportFormat {
+    /// One page to read and print, complete in itself.
+    Html,
+    /// One JSON object with the room and its messages, as [`Message`] writes them.
+    Json,
+}
+
 /// History that was written into a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]

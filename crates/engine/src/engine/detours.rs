@@ -159,8 +159,8 @@ impl Run {
             }
             DetourReport::Declined(peer) => self.node.declined_to_relay(peer, now),
             DetourReport::Reached { secure, through, wish: Wish::Files } => self.serve_files(secure, through),
-            DetourReport::Reached { secure, wish: Wish::Sync, .. } => {
-                return self.connected(secure, None, Direction::Accepted, None).await;
+            DetourReport::Reached { secure, through, wish: Wish::Sync } => {
+                return self.connected(secure, None, Direction::Accepted, through, None).await;
             }
         }
         Ok(())

@@ -11,10 +11,12 @@ use lanyard_proto::model::{ConnId, EntryId, LogId, PeerId, RoomId, Seq};
 use lanyard_proto::wire::detour::Wish;
 use lanyard_proto::wire::file::Source;
 use lanyard_proto::wire::frame::{ENTRIES_BYTES, Frame, MAX_ENTRIES};
+use tokio::sync::mpsc;
 
 use crate::api::{ApiError, ErrorCode};
 use crate::engine::run::{Report, Run};
-use crate::net::framing::{SyncEvent, SyncWriter, spawn_sync};
+use crate::net::cut::{Cuttable, Shunned};
+use crate::net::framing::{DEADLINES, SyncEvent, SyncWriter, spawn_sync, spawn_sync_within};
 use crate::net::stream::{self, Secure, dial, dial_any};
 use crate::net::tls::Purpose;
 use crate::says;
@@ -84,10 +86,15 @@ impl Run {
 
     pub async fn dialled(&mut self, dialled: Dialled) -> Result<(), StoreError> {
         match (dialled.wanted, dialled.result) {
+            (Wanted::Peer(peer), Ok((_, Way::Relayed(through)))) if self.hides(through) => {
+                tracing::debug!(peer = %peer.short(), through = %through.short(), "who passes it on is blocked");
+                self.handle(Input::DialFailed { peer }).await
+            }
             (Wanted::Peer(_), Ok((secure, way))) => {
                 // Only who was dialled is where it was reached.
                 let remote = (way == Way::Direct).then_some(secure.remote);
-                self.connected(secure, remote, Direction::Dialled, None).await
+                let through = if let Way::Relayed(through) = way { Some(through) } else { None };
+                self.connected(secure, remote, Direction::Dialled, through, None).await
             }
             (Wanted::Peer(peer), Err(error)) => {
                 tracing::debug!(peer = %peer.short(), %error, "could not connect");
@@ -107,7 +114,7 @@ impl Run {
             }
             (Wanted::Address(address), Ok((secure, _))) => {
                 let remote = Some(secure.remote);
-                self.connected(secure, remote, Direction::Dialled, Some(address)).await
+                self.connected(secure, remote, Direction::Dialled, None, Some(address)).await
             }
             (Wanted::Address(address), Err(error)) => {
                 tracing::info!(address, %error, "could not connect");
@@ -131,7 +138,7 @@ impl Run {
         match secure.purpose {
             Purpose::Sync => {
                 let remote = Some(secure.remote);
-                self.connected(secure, remote, Direction::Accepted, None).await
+                self.connected(secure, remote, Direction::Accepted, None, None).await
             }
             Purpose::File => {
                 self.serve_files(secure, None);
@@ -204,12 +211,13 @@ impl Run {
         });
     }
 
-    /// `remote` is where the other end is, if that tells where to dial it.
+    /// `remote` is where the other end is, if that tells where to dial it; `through` is who passes on what the two say.
     pub async fn connected(
         &mut self,
         secure: Secure,
         remote: Option<SocketAddr>,
         direction: Direction,
+        through: Option<PeerId>,
         address: Option<String>,
     ) -> Result<(), StoreError> {
         let Ok(exporter) = secure.stream.exporter(EXPORTER_LABEL) else {
@@ -219,7 +227,10 @@ impl Run {
         self.next_conn += 1;
         let conn = ConnId(self.next_conn);
         let (peer, standing) = (secure.peer, address.is_some());
-        self.conns.insert(conn, spawn_sync(conn, secure, self.sync_events.clone()));
+        let Ok(writer) = exchange(conn, secure, through, &self.shunned, self.sync_events.clone()) else {
+            return Ok(());
+        };
+        self.conns.insert(conn, writer);
         if let Some(address) = address {
             self.standing.insert(conn, Standing { address, peer });
         }
@@ -233,6 +244,27 @@ impl Run {
             let _ = reports.send(Report::Redial(address)).await;
         });
     }
+}
+
+/// Reads and writes frames until either end has enough, or whoever passes them on is blocked here. Whoever is at the other end
+/// is hung up on by the node.
+///
+/// # Errors
+/// If it is blocked already.
+fn exchange(
+    conn: ConnId,
+    secure: Secure,
+    through: Option<PeerId>,
+    shunned: &Shunned,
+    events: mpsc::Sender<SyncEvent>,
+) -> io::Result<SyncWriter> {
+    Ok(match through {
+        None => spawn_sync(conn, secure, events),
+        Some(through) => {
+            let stream = Cuttable::new(secure.stream, vec![shunned.cut_of(through)?]);
+            spawn_sync_within(DEADLINES, conn, stream, events)
+        }
+    })
 }
 
 /// Whether a person can have meant this as an address.
@@ -309,3 +341,49 @@ async fn serve(
 const REDIAL: Duration = Duration::from_secs(5);
 /// The same where the peer is connected already by another address.
 const REDIAL_TWIN: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use lanyard_proto::identity::Identity;
+
+    use super::*;
+    use crate::net::relay::splice;
+    use crate::net::stream::{Listener, accept_through, dial_through};
+    use crate::net::tls::Credentials;
+
+    #[tokio::test]
+    async fn what_is_said_through_a_third_device_ends_when_that_one_is_blocked() {
+        let [ann, bob, cara] = [1, 2, 3].map(|seed| Credentials::new(&Identity::from_seed(&[seed; 32])));
+        let (listener, port) = Listener::bind(0).unwrap();
+        let (arriving, mut arrivals) = mpsc::channel(2);
+        let _serving = listener.serve(&cara, arriving);
+        let at_cara = [SocketAddr::from(([127, 0, 0, 1], port))];
+        let mut ends = Vec::new();
+        for device in [&ann, &bob] {
+            let near = dial(device, cara.peer_id(), &at_cara, Purpose::Relay).await.unwrap();
+            ends.push((near, arrivals.recv().await.unwrap().stream));
+        }
+        let ((of_bob, bob_there), (of_ann, ann_there)) = (ends.pop().unwrap(), ends.pop().unwrap());
+        let relay = tokio::spawn(splice(ann_there, bob_there, PATIENCE));
+        let (dialled, accepted) = tokio::join!(
+            dial_through(&ann, bob.peer_id(), Purpose::Sync, of_ann),
+            accept_through(&bob, ann.peer_id(), Purpose::Sync, of_bob)
+        );
+        let (shunned, (events, mut told)) = (Shunned::default(), mpsc::channel(4));
+        let conn = ConnId(1);
+        let _writer =
+            exchange(conn, dialled.unwrap(), Some(cara.peer_id()), &shunned, events.clone()).unwrap();
+        // Whoever is at the other end is somebody else's decision.
+        shunned.shun(bob.peer_id(), true);
+        shunned.shun(cara.peer_id(), true);
+        assert_eq!(
+            tokio::time::timeout(PATIENCE, told.recv()).await.unwrap(),
+            Some(SyncEvent::Closed { conn })
+        );
+        assert!(exchange(conn, accepted.unwrap(), Some(cara.peer_id()), &shunned, events).is_err());
+        relay.abort();
+    }
+
+    /// Never reached unless something hangs.
+    const PATIENCE: Duration = Duration::from_secs(20);
+}

@@ -17,7 +17,7 @@ use crate::engine::commands::{Outcome, To, done, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::engine::view::View;
-use crate::files::{Choice, Disk, Whose, disk_of, has_room, shown};
+use crate::files::{Choice, Disk, LEAST_TAKEN, Whose, disk_of, has_room, shown};
 use crate::saying;
 use crate::says;
 use crate::store::{Settings, StoreError};
@@ -162,15 +162,16 @@ impl Run {
             .node
             .transfers()
             .filter(|other| other.id != transfer && other.from != self.node.me() && other.state.is_wanted());
+        let least = disk.least_taken();
         let coming: u64 = coming
             .filter_map(|other| {
                 let note = &self.view.transfers.get(&other.id)?.note;
                 let goes_there = note.folder.as_deref() == Some(folder);
-                goes_there.then(|| taken_by(&other.offer).saturating_sub(note.moved))
+                goes_there.then(|| taken_by(&other.offer, least).saturating_sub(note.moved))
             })
             .fold(0, u64::saturating_add);
         let name = record.offer.names.first().map(|name| shown(name)).unwrap_or_default();
-        has_room(disk, taken_by(&record.offer).saturating_add(coming), Whose::Rule).map_err(|lack| {
+        has_room(disk, taken_by(&record.offer, least).saturating_add(coming), Whose::Rule).map_err(|lack| {
             let (other, lack) = (self.name_of(record.from), lack.filling(folder));
             says!(
                 ErrorCode::Storage,
@@ -359,13 +360,13 @@ pub fn check_space(folder: &Path, disk: Disk, bytes: u64) -> Result<(), ApiError
 /// Whether an offer is one that the rule may say yes to, of so many bytes at the most. A single file counts as it is.
 pub fn is_within(offer: &Offer, limit: Option<u64>) -> bool {
     let items = items(offer);
-    let bytes = if items <= 1 { offer.bytes } else { taken_by(offer) };
+    let bytes = if items <= 1 { offer.bytes } else { taken_by(offer, LEAST_TAKEN) };
     items <= MAX_UNASKED && limit.is_none_or(|limit| bytes <= limit)
 }
 
-/// Bytes of a disk that an offer takes: files and folders take some although nothing is in them.
-fn taken_by(offer: &Offer) -> u64 {
-    offer.bytes.saturating_add(items(offer).saturating_mul(LEAST_TAKEN))
+/// Bytes of a disk that an offer takes: files and folders take `least` although nothing is in them.
+fn taken_by(offer: &Offer, least: u64) -> u64 {
+    offer.bytes.saturating_add(items(offer).saturating_mul(least))
 }
 
 fn items(offer: &Offer) -> u64 {
@@ -376,8 +377,6 @@ fn answer(transfer: TransferId, to: To) -> Answer {
     Answer { to, with: Answering::Transfer(transfer) }
 }
 
-/// A block of most file systems, or what they note of a file.
-const LEAST_TAKEN: u64 = 4096;
 /// Files and folders of one offer that is fetched without asking: twice what people send in one go. Each takes one of the
 /// numbers that a file system has for files, of which there are not any number.
 const MAX_UNASKED: u64 = 200_000;
@@ -409,6 +408,6 @@ mod tests {
         );
         assert!(!is_within(&offer(199_000, 1_001, 0), None), "nor are very many wanted by any rule");
         assert!(!is_within(&offer(u64::MAX, u64::MAX, u64::MAX), Some(u64::MAX)));
-        assert_eq!(taken_by(&offer(1000, 24, 7)), (4 << 20) + 7);
+        assert_eq!(taken_by(&offer(1000, 24, 7), LEAST_TAKEN), (4 << 20) + 7);
     }
 }

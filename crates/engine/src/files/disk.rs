@@ -15,6 +15,17 @@ pub struct Disk {
     pub free: Option<u64>,
     /// Bytes that it has in all.
     pub size: Option<u64>,
+    /// Files and folders that it can still hold, where it has a bounded number of them.
+    pub inodes: Option<u64>,
+}
+
+impl Disk {
+    /// Bytes that a file or folder takes although nothing is in it. Where inodes are scarcer than bytes, each takes its share
+    /// of what is free, so that many small ones fill it as well as a large one.
+    pub fn least_taken(&self) -> u64 {
+        let share = self.inodes.zip(self.free).map_or(0, |(inodes, free)| free / inodes.max(1));
+        share.max(LEAST_TAKEN)
+    }
 }
 
 /// Who wants files to come.
@@ -54,7 +65,7 @@ impl Lack {
 pub fn disk_of(folder: &Path) -> Disk {
     let there = nearest(folder);
     let (free, size) = (fs4::available_space(&there).ok(), fs4::total_space(&there).ok());
-    Disk { number: number_of(&there), free, size }
+    Disk { number: number_of(&there), free, size, inodes: free_inodes(&there) }
 }
 
 /// Bytes that a name may have in a folder, or in what will be made in it: those of [`MAX_NAME_BYTES`] that its disk holds, as
@@ -67,6 +78,18 @@ pub(super) fn room_for_names(folder: &Path) -> usize {
 #[cfg(unix)]
 fn held_of_names(there: &Path) -> Option<usize> {
     usize::try_from(rustix::fs::statvfs(there).ok()?.f_namemax).ok()
+}
+
+/// Some make inodes as they need them, and say that they have none.
+#[cfg(unix)]
+fn free_inodes(there: &Path) -> Option<u64> {
+    let about = rustix::fs::statvfs(there).ok()?;
+    (about.f_files > 0).then_some(about.f_favail)
+}
+
+#[cfg(not(unix))]
+fn free_inodes(_: &Path) -> Option<u64> {
+    None
 }
 
 #[cfg(not(unix))]
@@ -127,6 +150,8 @@ fn number_of(there: &Path) -> u64 {
 /// journal need for long.
 const LEAST_KEPT: u64 = 1 << 20;
 const MOST_KEPT: u64 = 64 << 20;
+/// A block of most file systems, or what they note of a file.
+pub const LEAST_TAKEN: u64 = 4096;
 /// What others send without being asked leaves a twentieth of the disk, and at least this.
 const KEPT_FROM_OTHERS: u64 = 1 << 30;
 
@@ -158,7 +183,8 @@ mod tests {
     #[test]
     fn a_person_fills_a_small_disk_to_a_hundredth_and_a_large_one_to_some_megabytes() {
         let room = |size, free, bytes| {
-            has_room(Disk { number: 0, free, size }, bytes, Whose::Person).map_err(|lack| lack.kept)
+            has_room(Disk { number: 0, free, size, inodes: None }, bytes, Whose::Person)
+                .map_err(|lack| lack.kept)
         };
         let (stick, large) = (Some(128_000_000), Some(1 << 40));
         assert_eq!(room(stick, Some(62_914_560), 400_000), Ok(()));
@@ -174,12 +200,23 @@ mod tests {
     #[test]
     fn a_rule_leaves_a_twentieth_and_never_less_than_a_gigabyte() {
         let room = |size, free, bytes| {
-            let disk = Disk { number: 0, free: Some(free), size: Some(size) };
+            let disk = Disk { number: 0, free: Some(free), size: Some(size), inodes: None };
             has_room(disk, bytes, Whose::Rule).map_err(|lack| lack.kept)
         };
         assert_eq!(room(100 << 30, 8 << 30, 2 << 30), Ok(()));
         assert_eq!(room(100 << 30, 8 << 30, 4 << 30), Err(5 << 30));
         assert_eq!(room(8 << 30, 3 << 29, 1 << 30), Err(1 << 30));
+    }
+
+    #[test]
+    fn where_inodes_are_few_each_file_takes_its_share_of_what_is_free() {
+        let taken = |free, inodes| Disk { number: 0, free, size: Some(100 << 30), inodes }.least_taken();
+        assert_eq!(taken(Some(100 << 30), None), LEAST_TAKEN);
+        assert_eq!(taken(Some(1 << 30), Some(1 << 30)), LEAST_TAKEN, "bytes are what ends first");
+        assert_eq!(taken(Some(100 << 30), Some(1 << 20)), 102_400);
+        // There is not one left.
+        assert_eq!(taken(Some(100 << 30), Some(0)), 100 << 30);
+        assert_eq!(taken(None, Some(7)), LEAST_TAKEN);
     }
 
     #[test]

@@ -73,7 +73,7 @@ mod verify;
 pub use ask::{AskError, Asker};
 pub use attend::{Lend, Question};
 pub use choice::{Choice, ChoiceError};
-pub use disk::{Disk, Lack, Whose, disk_of, has_room};
+pub use disk::{Disk, LEAST_TAKEN, Lack, Whose, disk_of, has_room};
 pub use fresh::Fresh;
 pub use handle::{Handles, MAX_HANDLES, read_path, spelled_path};
 pub use lanyard_proto::detour::Way;

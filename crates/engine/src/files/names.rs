@@ -291,6 +291,60 @@ mod tests {
         }
     }
 
+    /// Every way to say something that a system understands otherwise, with every disguise: under the rules of all systems.
+    #[test]
+    fn hundreds_of_hostile_names_become_one_safe_component_each() {
+        let devices = [
+            "CON", "PRN", "AUX", "NUL", "COM1", "COM9", "COM¹", "COM²", "LPT0", "LPT3", "LPT³", "CONIN$",
+            "CONOUT$", "CLOCK$",
+        ];
+        let paths = [
+            "..",
+            "../x",
+            "../../etc/passwd",
+            "/etc/passwd",
+            "..\\..\\x",
+            "C:\\x",
+            "C:x",
+            "\\\\?\\C:\\x",
+            "\\\\server\\share\\x",
+            "//server/share",
+            "~/.ssh/authorized_keys",
+            "a:stream",
+            "a::$DATA",
+            "file:///etc/x",
+            "|rm",
+            "*",
+            "?",
+            "<a>",
+            "\"q\"",
+        ];
+        let disguises: [fn(&str) -> String; 14] = [
+            str::to_owned,
+            str::to_lowercase,
+            |name| format!("{name}."),
+            |name| format!("{name} "),
+            |name| format!(" {name}"),
+            |name| format!("{name}.txt"),
+            |name| format!("{name} .txt"),
+            |name| format!("\u{202e}{name}"),
+            |name| format!("{name}\u{200b}"),
+            |name| format!("{name}\0.png"),
+            |name| format!("{name}\u{feff}..  "),
+            |name| name.chars().flat_map(|c| [c, '\u{2060}']).collect(),
+            |name| format!("./{name}/."),
+            |name| format!("{name}{}", " ".repeat(300)),
+        ];
+        let names = devices.iter().chain(&paths).flat_map(|name| disguises.map(|disguise| disguise(name)));
+        let names: std::collections::BTreeSet<String> = names.collect();
+        assert!(names.len() >= 400, "{}", names.len());
+        for name in names {
+            let once = safe(&name);
+            assert_safe(&once);
+            assert_eq!(safe(&once), once, "{name:?}");
+        }
+    }
+
     #[test]
     fn a_long_name_is_cut_between_characters_and_keeps_its_extension() {
         let long = safe(&format!("{}.tar.gz", "ä".repeat(300)));

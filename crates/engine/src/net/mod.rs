@@ -13,6 +13,7 @@
 
 pub mod cut;
 pub mod framing;
+mod inbound;
 pub mod interfaces;
 pub mod multicast;
 pub mod pace;

@@ -6,26 +6,23 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use lanyard_proto::model::PeerId;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::inbound::Places;
 pub use super::tls::Purpose;
 use super::tls::{Credentials, explained, proven};
 pub use super::wide::Stream;
 use super::wide::Wide;
 use crate::saying;
 use crate::saying::Saying;
-
-/// Accepted connections that stand at a time.
-pub const MAX_INBOUND: usize = 256;
 
 /// What strangers may hold before they have proven a key.
 pub const LIMITS: Limits = Limits {
@@ -137,7 +134,7 @@ impl Listener {
         let door = Door {
             limits,
             acceptor: TlsAcceptor::from(credentials.server()),
-            places: Arc::new(Semaphore::new(MAX_INBOUND)),
+            places: Places::default(),
             arrivals,
             pending: Pending::default(),
         };
@@ -156,7 +153,7 @@ impl Listener {
 struct Door {
     limits: Limits,
     acceptor: TlsAcceptor,
-    places: Arc<Semaphore>,
+    places: Places,
     arrivals: mpsc::Sender<Secure>,
     pending: Pending,
 }
@@ -202,7 +199,7 @@ impl Door {
             return;
         }
         let acceptor = self.acceptor.clone();
-        let places = Arc::clone(&self.places);
+        let places = self.places.clone();
         let arrivals = self.arrivals.clone();
         let deadline = self.limits.handshake;
         let task = self.pending.tasks.spawn(async move {
@@ -240,12 +237,12 @@ async fn greet(
     acceptor: TlsAcceptor,
     tcp: TcpStream,
     remote: SocketAddr,
-    places: Arc<Semaphore>,
+    places: Places,
 ) -> io::Result<Secure> {
     prepare(&tcp)?;
     let tls = acceptor.accept(Wide::new(tcp)).await.map_err(explained)?;
     let (peer, purpose) = proven(tls.get_ref().1)?;
-    let place = places.try_acquire_owned().map_err(|_| io::Error::other(saying!("too many connections")))?;
+    let place = places.take(remote.ip()).ok_or_else(|| io::Error::other(saying!("too many connections")))?;
     let stream = Stream::new(tls.into(), purpose, Some(place));
     Ok(Secure { peer, purpose, remote, stream })
 }

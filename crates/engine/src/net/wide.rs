@@ -10,20 +10,20 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsStream;
 
+use super::inbound::Place;
 use super::tls::Purpose;
 
 /// Bytes that a connection for files takes from the system at once, and gives to it.
 const READ_AT_ONCE: usize = 256 << 10;
 const WRITTEN_AT_ONCE: usize = 256 << 10;
 
-/// The bytes of a connection. An accepted one holds one of [`super::stream::MAX_INBOUND`] places until it is dropped.
+/// The bytes of a connection. An accepted one holds one of [`super::inbound::MAX_INBOUND`] places until it is dropped.
 #[derive(Debug)]
 pub struct Stream {
     tls: Tls,
-    _place: Option<OwnedSemaphorePermit>,
+    _place: Option<Place>,
 }
 
 /// What seals the bytes, and under it what carries them.
@@ -37,11 +37,7 @@ enum Tls {
 
 impl Stream {
     /// Over `tls`, with room for the many bytes of files where it is for those.
-    pub(super) fn new(
-        mut tls: TlsStream<Wide>,
-        purpose: Purpose,
-        place: Option<OwnedSemaphorePermit>,
-    ) -> Stream {
+    pub(super) fn new(mut tls: TlsStream<Wide>, purpose: Purpose, place: Option<Place>) -> Stream {
         if purpose.is_bulk() {
             let tcp = match &mut tls {
                 TlsStream::Client(tls) => {

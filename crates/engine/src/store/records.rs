@@ -50,6 +50,7 @@ pub(super) fn write(
             Ok(())
         }
         Record::Peer(peer) => write_peer(transaction, peer),
+        Record::PeerForgotten(peer) => forget_peer(transaction, *peer),
         Record::Covered { room, peer, log, held } => cover(transaction, *room, *peer, *log, *held),
         Record::Transfer(transfer) => write_transfer(transaction, transfer),
         Record::TransferForgotten(transfer) => forget_transfer(transaction, *transfer),
@@ -274,6 +275,11 @@ fn write_peer(transaction: &Transaction, peer: &PeerRecord) -> Result<(), StoreE
             peer.avatar.as_ref().map(Avatar::color),
             peer.avatar.as_ref().map(Avatar::emoji),
         ])?;
+    Ok(())
+}
+
+fn forget_peer(transaction: &Transaction, peer: PeerId) -> Result<(), StoreError> {
+    transaction.prepare_cached("DELETE FROM peer WHERE peer = ?")?.execute([peer.0])?;
     Ok(())
 }
 

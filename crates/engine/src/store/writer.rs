@@ -301,6 +301,7 @@ fn durability_of_record(record: &Record) -> Durability {
         | Record::Deed { .. }
         | Record::DeedsGone { .. }
         | Record::Peer(_)
+        | Record::PeerForgotten(_)
         | Record::KeyGone { .. }
         | Record::Covered { .. }
         | Record::Unhold { .. }

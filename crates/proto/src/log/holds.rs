@@ -13,6 +13,8 @@ pub struct Holds(BTreeMap<Place, Hold>);
 #[derive(Clone, Copy)]
 struct Hold {
     until: Instant,
+    /// Since when nothing but the questions of others holds it.
+    since: Instant,
     /// How often this device asked.
     tries: u32,
 }
@@ -26,8 +28,10 @@ impl Holds {
     /// Somebody else asked for it, or a part of it just came.
     pub fn hold(&mut self, place: Place, now: Instant) {
         if self.0.len() < MAX_HOLDS || self.0.contains_key(&place) {
-            let hold = self.0.entry(place).or_insert(Hold { until: now, tries: 0 });
-            hold.until = hold.until.max(now + HOLD);
+            let hold = self.0.entry(place).or_insert(Hold { until: now, since: now, tries: 0 });
+            if now.since(hold.since) < MAX_HOLD {
+                hold.until = hold.until.max(now + HOLD);
+            }
         }
     }
 
@@ -37,8 +41,9 @@ impl Holds {
             // What may be asked for again is asked for as if for the first time.
             self.0.retain(|_, hold| hold.until > now);
         }
-        let hold = self.0.entry(place).or_insert(Hold { until: now, tries: 0 });
+        let hold = self.0.entry(place).or_insert(Hold { until: now, since: now, tries: 0 });
         hold.until = now + span_after(hold.tries).mul_f64(jitter);
+        hold.since = now;
         hold.tries = hold.tries.saturating_add(1);
     }
 
@@ -66,7 +71,8 @@ fn span_after(tries: u32) -> Duration {
 /// After a nack was sent or heard, the entry is not asked for again until this has passed; longer each time,
 const HOLD: Duration = Duration::from_millis(120);
 const HOLD_GROWTH: f64 = 1.4;
-/// up to this.
+/// up to this. Others' questions keep this device from asking for no longer either: whoever asks all the time, and perhaps
+/// nobody but this device, keeps it from nothing.
 const MAX_HOLD: Duration = Duration::from_secs(2);
 /// After so many tries, which take half a minute, the hold grows on,
 const HOPEFUL_TRIES: u32 = 24;
@@ -105,6 +111,21 @@ mod tests {
             asked += 1;
         }
         assert!(asked - before < 140, "{} times in an hour", asked - before);
+    }
+
+    #[test]
+    fn whoever_asks_all_the_time_keeps_nobody_else_from_asking() {
+        let (mut holds, mut now) = (Holds::default(), Instant(0));
+        let mut asked = 0;
+        while now < Instant(20_000_000) {
+            holds.hold(place(1), now);
+            if holds.free_at(place(1), now) <= now {
+                holds.ask(place(1), 1.0, now);
+                asked += 1;
+            }
+            now = now + HOLD / 2;
+        }
+        assert!(asked >= 8, "{asked} times in 20 s");
     }
 
     #[test]

@@ -123,10 +123,7 @@ impl Node {
             return effects;
         }
         effects.extend(self.notice_arrivals(&effects, now));
-        let ip = match from {
-            Heard::From(from) => Some(from.ip()),
-            Heard::Told(ip) => ip,
-        };
+        let ip = from.ip();
         if let Some(conn) = self.unheard.coming {
             self.carry_soon(conn, envelope, &[], &datagram, &effects, now.instant);
         }

@@ -31,10 +31,18 @@ impl Node {
             Direction::Dialled => self.dialling.remove(&peer).unwrap_or_default().rooms,
             Direction::Accepted => Vec::new(),
         };
-        let of_peer = self.sessions.values().filter(|session| session.peer == peer).count();
-        let crowded = self.sessions.len() >= MAX_SESSIONS || of_peer >= MAX_SESSIONS_OF_PEER;
-        if direction == Direction::Accepted && crowded {
-            return Effects { run: vec![Job::HangUp { conn }], ..Effects::default() };
+        let mut effects = Effects::default();
+        if direction == Direction::Accepted {
+            let of_peer = self.sessions.values().filter(|session| session.peer == peer).count();
+            let crowded = self.sessions.len() >= MAX_SESSIONS;
+            let gives_way = if crowded { self.less_known_than(peer) } else { None };
+            if of_peer >= MAX_SESSIONS_OF_PEER || (crowded && gives_way.is_none()) {
+                return Effects { run: vec![Job::HangUp { conn }], ..Effects::default() };
+            }
+            if let Some(conn) = gives_way {
+                effects.run.push(Job::HangUp { conn });
+                effects.extend(self.closed(conn, now));
+            }
         }
         let reached = remote.filter(|_| direction == Direction::Dialled);
         if reached.is_some() {
@@ -42,7 +50,7 @@ impl Node {
         } else if direction == Direction::Accepted {
             self.met(peer, now);
         }
-        let mut effects = self.presence.proven(peer, reached, now);
+        effects.extend(self.presence.proven(peer, reached, now));
         let lingers =
             self.lingers(peer, now.instant).filter(|_| direction == Direction::Dialled && !standing);
         let standing = standing || lingers.is_some();
@@ -64,6 +72,15 @@ impl Node {
         }
         effects.extend(self.hang_up_if_idle(conn));
         effects
+    }
+
+    /// The accepted connection of whoever is the least known here, if `peer` is better known: whoever makes up devices can
+    /// fill all places, but keep them from nobody who was here before.
+    fn less_known_than(&self, peer: PeerId) -> Option<ConnId> {
+        let accepted = self.sessions.values().filter(|session| session.direction == Direction::Accepted);
+        let least =
+            accepted.min_by_key(|session| (self.presence.acquaintance(session.peer), session.conn))?;
+        (self.presence.acquaintance(least.peer) < self.presence.acquaintance(peer)).then_some(least.conn)
     }
 
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Now) -> Effects {

@@ -3,12 +3,15 @@
 //! Rates are scaled to the number of peers and reconsidered when a timer expires (RFC 3550, section 6.3), so that the
 //! network carries about ten announcements a second however many devices there are.
 
+mod addresses;
 mod clocks;
+mod places;
 mod replay;
 
+pub use addresses::MAX_ADDRESSES;
 pub(crate) use clocks::RELEASED;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -19,7 +22,9 @@ use crate::pacing::{Dice, earliest};
 use crate::wire::avatar::Avatar;
 use crate::wire::datagram::{Announcement, Envelope, Query};
 
+use addresses::{Place, dialable, remember};
 use clocks::Clock;
+use places::Places;
 pub use replay::ReplayWindow;
 
 /// What is known of the other devices, and when to speak of this one.
@@ -27,6 +32,7 @@ pub struct Presence {
     me: PeerId,
     peers: BTreeMap<PeerId, Peer>,
     leases: Expiring<PeerId>,
+    places: Places,
     /// Announcements made since the start or since the network changed.
     made: u32,
     announce_at: Option<Instant>,
@@ -75,9 +81,12 @@ pub struct Due {
 
 impl Presence {
     pub fn new(me: PeerId, mut known: Vec<PeerRecord>, now: Now, dice: &mut Dice) -> Presence {
-        // Whom people decided about are not those who find no place.
-        known.sort_by_key(|record| (std::cmp::Reverse(record.trust), record.id));
-        let peers = known.into_iter().take(MAX_PEERS).map(|record| {
+        let mut places = Places::default();
+        known.iter().for_each(|record| places.absent(record));
+        let lacking = known.len().saturating_sub(MAX_PEERS);
+        let placeless: BTreeSet<PeerId> = std::iter::from_fn(|| places.pop_first()).take(lacking).collect();
+        known.retain(|record| !placeless.contains(&record.id));
+        let peers = known.into_iter().map(|record| {
             let window = ReplayWindow::starting_after(record.boot, record.counter);
             let known_before = true;
             (record.id, Peer { known_before, window, ..Peer::new(record) })
@@ -87,6 +96,7 @@ impl Presence {
             me,
             peers: peers.collect(),
             leases: Expiring::default(),
+            places,
             made: 0,
             announce_at,
             answer_at: None,
@@ -105,7 +115,7 @@ impl Presence {
                     peer.record.trust != Trust::Blocked
                         && peer.window.is_fresh(envelope.boot, envelope.counter)
                 }
-                None => self.peers.len() < MAX_PEERS || self.forgettable().is_some(),
+                None => self.peers.len() < MAX_PEERS || self.places.has_forgettable(),
             }
     }
 
@@ -190,6 +200,7 @@ impl Presence {
         if newest && peer.announced > 0 {
             peer.record.last_seen = now.unix;
             if !self.leases.contains(&envelope.sender) {
+                self.places.present(envelope.sender, None);
                 effects.tell.push(Event::PeerOnline(envelope.sender));
             }
             self.leases.renew(envelope.sender, now.instant + peer.lease);
@@ -221,7 +232,7 @@ impl Presence {
             return effects;
         }
         let known = self.peers.contains_key(&sender);
-        if !known && !self.make_room() {
+        if self.is_one_too_many(sender, from.ip()) || !known && !self.make_room(&mut effects) {
             return effects;
         }
         let lease = Duration::from_secs(u64::from(said.interval))
@@ -254,6 +265,9 @@ impl Presence {
         }
         let claims_anew = claims(&before) != claims(&peer.record);
         let online = self.leases.contains(&sender);
+        if !online {
+            self.places.present(sender, from.ip());
+        }
         self.leases.renew(sender, now.instant + lease);
         if !known || claims_anew || (!online && before.addresses != peer.record.addresses) {
             effects.commit.push(Record::Peer(peer.record.clone()));
@@ -282,7 +296,7 @@ impl Presence {
     pub fn proven(&mut self, id: PeerId, reached: Option<SocketAddr>, now: Now) -> Effects {
         let mut effects = Effects::default();
         // Whoever only called is remembered once it announces itself: calling is cheap.
-        if !self.peers.contains_key(&id) && (reached.is_none() || !self.make_room()) {
+        if !self.peers.contains_key(&id) && (reached.is_none() || !self.make_room(&mut effects)) {
             return effects;
         }
         let peer = self.peers.entry(id).or_insert_with(|| Peer::first_seen(id, now));
@@ -291,6 +305,9 @@ impl Presence {
         }
         if peer.record.trust == Trust::Unknown {
             peer.record.trust = Trust::Pinned;
+            if !self.leases.contains(&id) {
+                self.places.absent(&peer.record);
+            }
             effects.commit.push(Record::Peer(peer.record.clone()));
             effects.tell.push(Event::PeerChanged(id));
         }
@@ -307,6 +324,9 @@ impl Presence {
             peer.announced = 0;
             effects.extend(self.gone(id));
         } else {
+            if !self.leases.contains(&id) {
+                self.places.absent(&peer.record);
+            }
             effects.commit.push(Record::Peer(peer.record.clone()));
         }
         effects.tell.push(Event::PeerChanged(id));
@@ -363,6 +383,13 @@ impl Presence {
 
     pub fn online_count(&self) -> usize {
         self.leases.len()
+    }
+
+    /// How well a device is known: whether its key was compared, and for how long it has been seen.
+    pub fn acquaintance(&self, id: PeerId) -> (bool, u64) {
+        self.peer(id).map_or((false, 0), |record| {
+            (record.trust == Trust::Verified, record.last_seen.0.saturating_sub(record.first_seen.0))
+        })
     }
 
     /// Where to dial a device that is known, best first.
@@ -444,27 +471,36 @@ impl Presence {
         let mut effects = Effects::default();
         if let Some(peer) = self.peers.get_mut(&id) {
             (peer.record.boot, peer.record.counter) = (peer.window.boot(), peer.window.newest());
+            self.places.absent(&peer.record);
             effects.commit.push(Record::Peer(peer.record.clone()));
         }
         effects.tell.push(Event::PeerOffline(id));
         effects
     }
 
-    /// Somebody who can be forgotten: not here, and never met.
-    fn forgettable(&self) -> Option<PeerId> {
-        self.peers
-            .values()
-            .filter(|peer| peer.record.trust == Trust::Unknown && !self.leases.contains(&peer.record.id))
-            .min_by_key(|peer| (peer.record.last_seen, peer.record.id))
-            .map(|peer| peer.record.id)
+    /// Whether a stranger is not let in because so many are here from its address.
+    fn is_one_too_many(&self, id: PeerId, at: Option<IpAddr>) -> bool {
+        let met = self.peers.get(&id).is_some_and(|peer| peer.record.trust != Trust::Unknown);
+        !met && !self.leases.contains(&id) && at.is_some_and(|at| self.places.is_crowded(at))
     }
 
-    fn make_room(&mut self) -> bool {
+    fn make_room(&mut self, effects: &mut Effects) -> bool {
         if self.peers.len() < MAX_PEERS {
             return true;
         }
-        let forgotten = self.forgettable();
-        forgotten.is_some_and(|id| self.peers.remove(&id).is_some())
+        let Some(forgotten) = self.places.pop_first() else { return false };
+        effects.commit.push(Record::PeerForgotten(forgotten));
+        self.peers.remove(&forgotten).is_some()
+    }
+}
+
+impl Heard {
+    /// The address that an announcement came from, or is said to have come from.
+    pub fn ip(self) -> Option<IpAddr> {
+        match self {
+            Heard::From(from) => Some(from.ip()),
+            Heard::Told(ip) => ip,
+        }
     }
 }
 
@@ -511,46 +547,12 @@ fn claims(record: &PeerRecord) -> (&str, Platform, Option<&Avatar>) {
     (&record.name, record.platform, record.avatar.as_ref())
 }
 
-/// Where the announcement says that it can be reached: where it came from, at an unprivileged port, so that nobody can
-/// make this device knock at the system services of others.
-fn dialable(said: &Announcement, from: SocketAddr) -> Option<SocketAddr> {
-    let mut address = from;
-    address.set_port(said.tcp_port);
-    (said.tcp_port >= 1024).then_some(address)
-}
-
-/// Where an address goes among those that are known.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// It was just reached.
-    First,
-    /// It was just heard from: new ones are likelier to work than old ones, known ones keep their place.
-    FirstIfNew,
-    Last,
-}
-
-/// Keeps one address per IP, at most [`MAX_ADDRESSES`].
-fn remember(addresses: &mut Vec<SocketAddr>, address: SocketAddr, place: Place) {
-    match (addresses.iter().position(|known| known.ip() == address.ip()), place) {
-        (Some(at), Place::FirstIfNew | Place::Last) => addresses[at] = address,
-        (Some(at), Place::First) => {
-            addresses.remove(at);
-            addresses.insert(0, address);
-        }
-        (None, Place::First | Place::FirstIfNew) => addresses.insert(0, address),
-        (None, Place::Last) => addresses.push(address),
-    }
-    addresses.truncate(MAX_ADDRESSES);
-}
-
 /// Between two questions to one device which run it is in; doubled up to 16 min.
 const ASK_RUN: Duration = Duration::from_secs(30);
 /// And to any.
 const ASK_ANY_RUN: Duration = Duration::from_secs(1);
 /// Devices remembered. About 400 bytes each: 6 MiB at the most.
 pub const MAX_PEERS: usize = 16_384;
-/// Addresses remembered of one device.
-pub const MAX_ADDRESSES: usize = 8;
 /// The first announcement comes within this after the start: long enough to hear that everybody starts.
 const FIRST_ANNOUNCEMENT: Duration = Duration::from_millis(250);
 /// Waits after the first announcements: a lost one must not hide a device for a whole interval.

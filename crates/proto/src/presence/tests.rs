@@ -36,15 +36,22 @@ fn envelope(sender: PeerId, counter: u64) -> Envelope {
     Envelope { kind: kind::ANNOUNCE, boot: 1, counter, network: NetworkTag::of("default"), sender }
 }
 
+/// Of these there are as many as anybody makes up.
+fn stranger(n: u32) -> PeerId {
+    let mut id = [9; 32];
+    id[..4].copy_from_slice(&n.to_be_bytes());
+    PeerId(id)
+}
+
 fn from(sender: PeerId) -> SocketAddr {
-    SocketAddr::from(([10, 0, sender.0[1], sender.0[0]], 5000))
+    SocketAddr::from(([10, sender.0[1], sender.0[2], sender.0[3]], 5000))
 }
 
 #[test]
 fn somebody_who_announces_is_online_until_the_lease_ends() {
     let mut ann = Watcher::new();
     assert!(matches!(ann.hear(BOB, 1, Query::No)[..], [Event::PeerOnline(BOB)]));
-    assert_eq!(ann.presence.addresses(BOB), [SocketAddr::from(([10, 0, 2, 2], 24417))]);
+    assert_eq!(ann.presence.addresses(BOB), [SocketAddr::from(([10, 2, 2, 2], 24417))]);
     ann.wait(Duration::from_secs(34));
     let (effects, _) = ann.presence.timer(ann.now, &mut ann.dice);
     assert!(effects.tell.is_empty() && ann.presence.is_online(BOB));
@@ -124,11 +131,6 @@ fn nobody_is_dialled_at_a_system_port() {
 fn the_table_is_bounded_and_those_who_are_here_or_were_met_stay() {
     let mut ann = Watcher::new();
     ann.hear(BOB, 1, Query::No);
-    let stranger = |n: u32| {
-        let mut id = [9; 32];
-        id[..4].copy_from_slice(&n.to_be_bytes());
-        PeerId(id)
-    };
     for n in 0..MAX_PEERS as u32 + 10 {
         let id = stranger(n);
         ann.hear(id, 1, Query::No);
@@ -136,6 +138,76 @@ fn the_table_is_bounded_and_those_who_are_here_or_were_met_stay() {
     }
     assert_eq!(ann.presence.peers.len(), MAX_PEERS);
     assert!(ann.presence.is_online(BOB));
+}
+
+#[test]
+fn whoever_makes_up_devices_and_proves_their_keys_keeps_the_table_full_for_nobody() {
+    let mut ann = Watcher::new();
+    ann.hear(BOB, 1, Query::No);
+    let _ = ann.presence.proven(BOB, None, ann.now);
+    ann.now.unix.0 += 86_400_000;
+    let _ = ann.presence.heard(&envelope(BOB, 2), ann.now);
+    let _ = ann.presence.left(&envelope(BOB, 3));
+    for n in 0..MAX_PEERS as u32 {
+        let id = stranger(n);
+        ann.hear(id, 1, Query::No);
+        let _ = ann.presence.proven(id, None, ann.now);
+        let _ = ann.presence.left(&envelope(id, 2));
+    }
+    assert!(ann.presence.peers().all(|peer| peer.trust == Trust::Pinned), "each was met");
+    let newcomer = PeerId([7; 32]);
+    assert!(matches!(ann.hear(newcomer, 1, Query::No)[..], [Event::PeerOnline(id)] if id == newcomer));
+    assert_eq!(ann.presence.peers.len(), MAX_PEERS);
+    assert!(ann.presence.peer(BOB).is_some(), "who was here for a day stays");
+}
+
+#[test]
+fn of_whom_there_is_no_place_for_any_more_nothing_stays_on_the_disk() {
+    let mut ann = Watcher::new();
+    let mut kept = std::collections::BTreeSet::new();
+    for n in 0..MAX_PEERS as u32 + 100 {
+        let (id, said) = (stranger(n), Announcement::new("x", Platform::Linux, 24417, 10, 0, Query::No));
+        let heard = Heard::From(from(id));
+        let mut effects = ann.presence.announced(&envelope(id, 1), &said, heard, ann.now, &mut ann.dice);
+        effects.extend(ann.presence.left(&envelope(id, 2)));
+        for record in effects.commit {
+            match record {
+                Record::Peer(peer) => drop(kept.insert(peer.id)),
+                Record::PeerForgotten(id) => assert!(kept.remove(&id), "it was there"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(kept.len(), MAX_PEERS);
+}
+
+#[test]
+fn so_many_strangers_are_here_from_one_address_and_whoever_else_comes_is_heard() {
+    let mut ann = Watcher::new();
+    let said = Announcement::new("x", Platform::Linux, 24417, 10, 0, Query::No);
+    let crowded = from(stranger(0));
+    let come = |ann: &mut Watcher, id| {
+        let heard = Heard::From(crowded);
+        let _ = ann.presence.announced(&envelope(id, 1), &said, heard, ann.now, &mut ann.dice);
+        ann.presence.is_online(id)
+    };
+    assert!(come(&mut ann, BOB));
+    let _ = ann.presence.proven(BOB, None, ann.now);
+    let _ = ann.presence.left(&envelope(BOB, 1));
+    for n in 0..places::MAX_AT_ADDRESS as u32 {
+        assert!(come(&mut ann, stranger(n)));
+    }
+    let late = stranger(1000);
+    assert!(!come(&mut ann, late) && ann.presence.peer(late).is_none());
+    assert!(!ann.hear(stranger(2000), 1, Query::No).is_empty(), "from elsewhere");
+    let bob_again = Envelope { boot: 2, ..envelope(BOB, 1) };
+    let heard = Heard::From(crowded);
+    let _ = ann.presence.announced(&bob_again, &said, heard, ann.now, &mut ann.dice);
+    assert!(ann.presence.is_online(BOB), "who was met before comes from anywhere");
+    for n in 0..2 {
+        let _ = ann.presence.left(&envelope(stranger(n), 2));
+    }
+    assert!(come(&mut ann, late), "there is room again");
 }
 
 #[test]

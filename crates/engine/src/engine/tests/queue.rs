@@ -317,7 +317,7 @@ async fn what_was_cancelled_leaves_nothing_and_can_be_wanted_after_all() {
 
 /// A disk on which little is left for whatever a rule accepts.
 fn nearly_full(_: &Path) -> Disk {
-    Disk { number: 1, free: Some((1 << 30) + (8 << 20)), size: Some(8 << 30) }
+    Disk { number: 1, free: Some((1 << 30) + (8 << 20)), size: Some(8 << 30), inodes: None }
 }
 
 async fn up_accepting_on(profile: &Path, looks: Looks) -> Engine {
@@ -329,7 +329,7 @@ async fn up_accepting_on(profile: &Path, looks: Looks) -> Engine {
 async fn what_a_disk_has_no_room_for_is_refused_before_the_yes() {
     let home = tempfile::tempdir().unwrap();
     let ann = up(&home.path().join("ann"), "ann").await;
-    let full = |_: &Path| Disk { number: 1, free: Some(66 << 20), size: Some(8 << 30) };
+    let full = |_: &Path| Disk { number: 1, free: Some(66 << 20), size: Some(8 << 30), inodes: None };
     let bob = Config { name: Some("bob".into()), ..config(&home.path().join("bob")) };
     let bob = Engine::start_with(bob, full).await.unwrap();
     let file = home.path().join("disk.img");
@@ -376,6 +376,40 @@ async fn what_would_fill_the_disk_is_left_to_a_person_by_the_rule_that_accepts_a
     fs::write(&small, b"small").unwrap();
     let small = offer(&ann, "#lobby", &small).await;
     until(&bob, |transfer| transfer.id == small && transfer.state == TransferState::Done).await;
+    down_both(ann, bob).await;
+}
+
+/// A disk with many bytes and few inodes: a thousand, each worth a thousandth of what is free.
+fn few_inodes(_: &Path) -> Disk {
+    Disk { number: 1, free: Some(10 << 30), size: Some(20 << 30), inodes: Some(1000) }
+}
+
+#[tokio::test]
+async fn of_several_offers_of_many_tiny_files_the_rule_takes_those_that_the_disk_has_inodes_for() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let bob = up_accepting_on(&home.path().join("bob"), few_inodes).await;
+    // So slow that none is whole when the next is offered.
+    limit(&bob, 4096, 3).await;
+    meet(&bob, &ann).await;
+    let mut events = bob.handle().subscribe();
+    for (name, is_taken) in [("first", true), ("second", true), ("third", false)] {
+        let folder = home.path().join(name);
+        fs::create_dir(&folder).unwrap();
+        (0..400).for_each(|number| fs::write(folder.join(number.to_string()), data(200)).unwrap());
+        let id = offer(&ann, "#lobby", &folder).await;
+        let answered = async {
+            loop {
+                match events.next().await {
+                    Some(Event::TransferChanged { transfer }) if transfer.id == id => return None,
+                    Some(Event::Notice { error }) => return Some(error.message),
+                    _ => {}
+                }
+            }
+        };
+        let refused = tokio::time::timeout(SOON, answered).await.expect("the rule answers");
+        assert_eq!(refused.is_none(), is_taken, "{name}: {refused:?}");
+    }
     down_both(ann, bob).await;
 }
 

@@ -10,6 +10,8 @@ mod kept;
 pub(super) mod lan;
 mod numbered;
 mod people;
+#[cfg(unix)]
+mod racing;
 mod refused;
 mod resume;
 mod shares;

@@ -133,6 +133,8 @@ async fn what_is_said_again_replaces_what_was_said() {
     .await
     .unwrap();
     assert_eq!(store.peers().await.unwrap(), [PeerRecord { addresses: vec![], ..peer("Robert") }]);
+    write(&store, vec![Record::PeerForgotten(bob)]).await.unwrap();
+    assert_eq!(store.peers().await.unwrap(), []);
     assert_eq!(home.peek::<i64>("SELECT seq FROM covered"), 9);
     assert_eq!(store.transfer(declined.id).await.unwrap().unwrap().record, declined);
     store.close().await.unwrap();
