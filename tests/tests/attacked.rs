@@ -50,9 +50,9 @@ fn a_thousand_hostile_connections_are_closed_in_seconds_and_keep_no_friend_out()
     }
     let slow = &ended(slow).lines[0];
     assert_eq!(slow["standing"], 0, "{slow}");
-    assert!(slow["longest"].as_f64() <= Some(6.0), "{slow}");
+    assert!(slow["longest"].as_f64().unwrap() <= 6.0, "{slow}");
     let held = &ended(holding).lines[0];
-    assert!(held["standing"].as_u64() <= Some(64), "{held}");
+    assert!(held["standing"].as_u64().unwrap() <= 128, "{held}");
     assert!(held["answered"].as_u64() > Some(0), "nobody got in at all: {held}");
     let grown = memory(ann.process.id(), "VmRSS:") - before;
     assert!(grown < 64.0, "{grown} MB more");

@@ -228,7 +228,10 @@ impl Run {
         let conn = ConnId(self.next_conn);
         let (peer, standing) = (secure.peer, address.is_some());
         let Ok(writer) = exchange(conn, secure, through, &self.shunned, self.sync_events.clone()) else {
-            return Ok(());
+            return match direction {
+                Direction::Dialled => self.handle(Input::DialFailed { peer }).await,
+                Direction::Accepted => Ok(()),
+            };
         };
         self.conns.insert(conn, writer);
         if let Some(address) = address {

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// Accepted connections that stand at a time.
 pub(super) const MAX_INBOUND: usize = 256;
 
-/// Of one IP address. A device alone has three for sync, and one for each file that it fetches or gives; several may share a host.
-/// A key costs nothing, so that whoever makes many must not have all places.
-pub(super) const MAX_INBOUND_OF_ADDRESS: usize = 64;
+/// Of one IP address. A device alone has three for sync, and one for each file that it fetches or gives; many may share a host or
+/// come through one. A key costs nothing, so that whoever makes many at one address must not have all places.
+pub(super) const MAX_INBOUND_OF_ADDRESS: usize = 128;
 
 /// All places, and who has them.
 #[derive(Clone, Debug, Default)]

@@ -25,11 +25,20 @@ impl Holds {
         self.0.get(&place).map_or(now, |hold| hold.until.max(now))
     }
 
-    /// Somebody else asked for it, or a part of it just came.
-    pub fn hold(&mut self, place: Place, now: Instant) {
+    /// One of so many others asked for it.
+    pub fn asked_by_others(&mut self, place: Place, group: usize, now: Instant) {
+        self.hold(place, MAX_HOLD.max(HOLD_OF_EACH * u32::try_from(group).unwrap_or(u32::MAX)), now);
+    }
+
+    /// A part of it just came.
+    pub fn comes(&mut self, place: Place, now: Instant) {
+        self.hold(place, MAX_COMING, now);
+    }
+
+    fn hold(&mut self, place: Place, most: Duration, now: Instant) {
         if self.0.len() < MAX_HOLDS || self.0.contains_key(&place) {
             let hold = self.0.entry(place).or_insert(Hold { until: now, since: now, tries: 0 });
-            if now.since(hold.since) < MAX_HOLD {
+            if now.since(hold.since) < most {
                 hold.until = hold.until.max(now + HOLD);
             }
         }
@@ -43,7 +52,7 @@ impl Holds {
         }
         let hold = self.0.entry(place).or_insert(Hold { until: now, since: now, tries: 0 });
         hold.until = now + span_after(hold.tries).mul_f64(jitter);
-        hold.since = now;
+        hold.since = hold.until;
         hold.tries = hold.tries.saturating_add(1);
     }
 
@@ -71,9 +80,14 @@ fn span_after(tries: u32) -> Duration {
 /// After a nack was sent or heard, the entry is not asked for again until this has passed; longer each time,
 const HOLD: Duration = Duration::from_millis(120);
 const HOLD_GROWTH: f64 = 1.4;
-/// up to this. Others' questions keep this device from asking for no longer either: whoever asks all the time, and perhaps
-/// nobody but this device, keeps it from nothing.
+/// up to this.
 const MAX_HOLD: Duration = Duration::from_secs(2);
+/// Others' questions hold it for as long again, or for this for each of them, so that a large group asks no more often than a
+/// small one. Then this device asks all the same: whoever asks all the time, and perhaps nobody but this device, keeps it
+/// from nothing.
+const HOLD_OF_EACH: Duration = Duration::from_millis(50);
+/// And what comes in parts for this: the largest takes seconds where the air is shared.
+const MAX_COMING: Duration = Duration::from_secs(10);
 /// After so many tries, which take half a minute, the hold grows on,
 const HOPEFUL_TRIES: u32 = 24;
 /// up to this.
@@ -118,21 +132,43 @@ mod tests {
         let (mut holds, mut now) = (Holds::default(), Instant(0));
         let mut asked = 0;
         while now < Instant(20_000_000) {
-            holds.hold(place(1), now);
+            holds.asked_by_others(place(1), 3, now);
             if holds.free_at(place(1), now) <= now {
                 holds.ask(place(1), 1.0, now);
                 asked += 1;
             }
             now = now + HOLD / 2;
         }
-        assert!(asked >= 8, "{asked} times in 20 s");
+        assert!(asked >= 5, "{asked} times in 20 s");
+    }
+
+    #[test]
+    fn a_large_group_that_lacks_the_same_asks_hardly_more_often_than_a_small_one() {
+        let questions = |group: usize| {
+            let mut all: Vec<Holds> = (0..group).map(|_| Holds::default()).collect();
+            let (mut now, mut questions) = (Instant(0), 0);
+            while now < Instant(60_000_000) {
+                // Whoever may ask first does, and all others hear it.
+                let free = (0..group).find(|at| all[*at].free_at(place(1), now) <= now);
+                if let Some(at) = free {
+                    questions += 1;
+                    all[at].ask(place(1), 1.0, now);
+                    let others = (0..group).filter(|other| *other != at);
+                    others.for_each(|other| all[other].asked_by_others(place(1), group, now));
+                }
+                now = now + Duration::from_millis(20);
+            }
+            questions
+        };
+        let (few, many) = (questions(5), questions(300));
+        assert!(many < few * 12, "{many} questions of three hundred in a minute, {few} of five");
     }
 
     #[test]
     fn what_others_ask_for_is_held_once_and_bounded() {
         let mut holds = Holds::default();
         for seq in 0..2 * MAX_HOLDS as u64 {
-            holds.hold(place(seq), Instant(0));
+            holds.asked_by_others(place(seq), 3, Instant(0));
         }
         assert_eq!(holds.0.len(), MAX_HOLDS);
         assert_eq!(holds.free_at(place(1), Instant(0)), Instant(0) + HOLD);

@@ -143,7 +143,7 @@ impl Repair {
         }
         let whole = self.fragments.take(from, piece, now);
         // The other pieces are on their way.
-        self.holds.hold(place, now);
+        self.holds.comes(place, now);
         whole
     }
 
@@ -211,7 +211,7 @@ impl Repair {
                 }
                 Some(_) => {}
                 None if self.fragments.missing((pieces.log, pieces.seq)) == Some(pieces.missing) => {
-                    self.holds.hold((pieces.log, pieces.seq), now);
+                    self.holds.asked_by_others((pieces.log, pieces.seq), group, now);
                 }
                 None => {}
             }
@@ -227,7 +227,7 @@ impl Repair {
                 }
                 self.repair_soon(&entry, group, now, dice);
             } else if logs.lacks(log, seq) {
-                self.holds.hold((log, seq), now);
+                self.holds.asked_by_others((log, seq), group, now);
             } else if logs.contains(log, seq) {
                 self.absent.note((log, seq));
             }

@@ -74,13 +74,18 @@ impl Node {
         effects
     }
 
-    /// The accepted connection of whoever is the least known here, if `peer` is better known: whoever makes up devices can
-    /// fill all places, but keep them from nobody who was here before.
+    /// The accepted connection of somebody hardly known, if `peer` is not: whoever makes up devices can fill all places, but keep
+    /// them from nobody who was here before. Those who were take turns.
     fn less_known_than(&self, peer: PeerId) -> Option<ConnId> {
-        let accepted = self.sessions.values().filter(|session| session.direction == Direction::Accepted);
-        let least =
-            accepted.min_by_key(|session| (self.presence.acquaintance(session.peer), session.conn))?;
-        (self.presence.acquaintance(least.peer) < self.presence.acquaintance(peer)).then_some(least.conn)
+        if self.presence.is_hardly_known(peer) {
+            return None;
+        }
+        let accepted = self.sessions.values().filter(|session| {
+            session.direction == Direction::Accepted
+                && !session.standing
+                && self.presence.is_hardly_known(session.peer)
+        });
+        accepted.map(|session| session.conn).min()
     }
 
     pub(super) fn dial_failed(&mut self, peer: PeerId, now: Now) -> Effects {

@@ -200,7 +200,7 @@ impl Presence {
         if newest && peer.announced > 0 {
             peer.record.last_seen = now.unix;
             if !self.leases.contains(&envelope.sender) {
-                self.places.present(envelope.sender, None);
+                self.places.present(envelope.sender);
                 effects.tell.push(Event::PeerOnline(envelope.sender));
             }
             self.leases.renew(envelope.sender, now.instant + peer.lease);
@@ -232,7 +232,7 @@ impl Presence {
             return effects;
         }
         let known = self.peers.contains_key(&sender);
-        if self.is_one_too_many(sender, from.ip()) || !known && !self.make_room(&mut effects) {
+        if !known && !self.make_room(&mut effects) {
             return effects;
         }
         let lease = Duration::from_secs(u64::from(said.interval))
@@ -266,7 +266,7 @@ impl Presence {
         let claims_anew = claims(&before) != claims(&peer.record);
         let online = self.leases.contains(&sender);
         if !online {
-            self.places.present(sender, from.ip());
+            self.places.present(sender);
         }
         self.leases.renew(sender, now.instant + lease);
         if !known || claims_anew || (!online && before.addresses != peer.record.addresses) {
@@ -385,10 +385,12 @@ impl Presence {
         self.leases.len()
     }
 
-    /// How well a device is known: whether its key was compared, and for how long it has been seen.
-    pub fn acquaintance(&self, id: PeerId) -> (bool, u64) {
-        self.peer(id).map_or((false, 0), |record| {
-            (record.trust == Trust::Verified, record.last_seen.0.saturating_sub(record.first_seen.0))
+    /// Whether a device may have been made up for the occasion: its key was not compared, and it has been seen for less than a
+    /// day.
+    pub fn is_hardly_known(&self, id: PeerId) -> bool {
+        self.peer(id).is_none_or(|record| {
+            let known = record.last_seen.0.saturating_sub(record.first_seen.0);
+            record.trust != Trust::Verified && known < places::LONG_KNOWN_MS
         })
     }
 
@@ -476,12 +478,6 @@ impl Presence {
         }
         effects.tell.push(Event::PeerOffline(id));
         effects
-    }
-
-    /// Whether a stranger is not let in because so many are here from its address.
-    fn is_one_too_many(&self, id: PeerId, at: Option<IpAddr>) -> bool {
-        let met = self.peers.get(&id).is_some_and(|peer| peer.record.trust != Trust::Unknown);
-        !met && !self.leases.contains(&id) && at.is_some_and(|at| self.places.is_crowded(at))
     }
 
     fn make_room(&mut self, effects: &mut Effects) -> bool {

@@ -182,35 +182,6 @@ fn of_whom_there_is_no_place_for_any_more_nothing_stays_on_the_disk() {
 }
 
 #[test]
-fn so_many_strangers_are_here_from_one_address_and_whoever_else_comes_is_heard() {
-    let mut ann = Watcher::new();
-    let said = Announcement::new("x", Platform::Linux, 24417, 10, 0, Query::No);
-    let crowded = from(stranger(0));
-    let come = |ann: &mut Watcher, id| {
-        let heard = Heard::From(crowded);
-        let _ = ann.presence.announced(&envelope(id, 1), &said, heard, ann.now, &mut ann.dice);
-        ann.presence.is_online(id)
-    };
-    assert!(come(&mut ann, BOB));
-    let _ = ann.presence.proven(BOB, None, ann.now);
-    let _ = ann.presence.left(&envelope(BOB, 1));
-    for n in 0..places::MAX_AT_ADDRESS as u32 {
-        assert!(come(&mut ann, stranger(n)));
-    }
-    let late = stranger(1000);
-    assert!(!come(&mut ann, late) && ann.presence.peer(late).is_none());
-    assert!(!ann.hear(stranger(2000), 1, Query::No).is_empty(), "from elsewhere");
-    let bob_again = Envelope { boot: 2, ..envelope(BOB, 1) };
-    let heard = Heard::From(crowded);
-    let _ = ann.presence.announced(&bob_again, &said, heard, ann.now, &mut ann.dice);
-    assert!(ann.presence.is_online(BOB), "who was met before comes from anywhere");
-    for n in 0..2 {
-        let _ = ann.presence.left(&envelope(stranger(n), 2));
-    }
-    assert!(come(&mut ann, late), "there is room again");
-}
-
-#[test]
 fn a_thousand_peers_announce_ten_times_a_second_all_together() {
     let mut ann = Watcher::new();
     for n in 0..999u32 {
