@@ -140,7 +140,7 @@ fn whoever_was_here_before_is_let_in_where_strangers_have_taken_all_places() {
         let said = Announcement::new("bob", Platform::Linux, 24417, 600, 0, Query::No);
         let (from, bytes) = ("192.168.1.8:24417".parse().unwrap(), envelope.sign(&bob, &said.encode()));
         let _ = ann.handle(Input::Datagram { from, bytes: &bytes });
-        ann.now.unix.0 += 600_000;
+        ann.now.unix.0 += 25 * 3_600_000;
     }
     for conn in 0..SESSIONS {
         assert_eq!(hung_up(&ann.connected(conn, conn, Direction::Accepted)), []);
