@@ -135,6 +135,12 @@ pub fn run(options: Options) -> anyhow::Result<()> {
         // The icon in the dock was clicked on.
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { has_visible_windows: false, .. } => openings::raise(app),
+        // There links come so, and not as words of a second start.
+        #[cfg(target_os = "macos")]
+        RunEvent::Opened { urls } => {
+            let links = urls.into_iter().filter(|url| url.scheme() == "lanyard");
+            openings::open(app, links.map(|url| openings::Opening::Link { link: url.into() }));
+        }
         // Some systems end a program without asking before; after a goodbye this one does nothing.
         RunEvent::Exit => tauri::async_runtime::block_on(app.state::<Node>().shutdown()),
         _ => {}

@@ -23,7 +23,7 @@ use crate::window::pages;
 pub enum Kind {
     Deb,
     Rpm,
-    /// Fetches what makes it from the network
+    /// Fetches what makes it from the network, and needs librsvg2-dev
     Appimage,
     Nsis,
     Msi,
@@ -96,7 +96,7 @@ fn bundle(folder: &Path, kinds: &[Kind]) -> Result<Vec<PathBuf>> {
         fs::remove_dir_all(&made)?;
     }
     let configuration = folder.join("tauri.json");
-    fs::write(&configuration, serde_json::to_vec_pretty(&additions(folder)?)?)?;
+    fs::write(&configuration, serde_json::to_vec_pretty(&additions(folder, kinds)?)?)?;
 
     let names: Vec<String> = kinds
         .iter()
@@ -117,10 +117,10 @@ fn bundle(folder: &Path, kinds: &[Kind]) -> Result<Vec<PathBuf>> {
 }
 
 /// What is added to `tauri.conf.json`.
-fn additions(folder: &Path) -> Result<Value> {
+fn additions(folder: &Path, kinds: &[Kind]) -> Result<Value> {
     let mut additions = json!({ "bundle": { "externalBin": [terminal_program(folder)?] } });
     if cfg!(target_os = "linux") {
-        linux::add(folder, &mut additions)?;
+        linux::add(folder, kinds, &mut additions)?;
     }
     // As the certificate is called in the store of the person or the machine that signs.
     if let Ok(thumbprint) = std::env::var("LANYARD_WINDOWS_CERTIFICATE") {

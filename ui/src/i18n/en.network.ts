@@ -41,7 +41,7 @@ export const enNetwork = {
     apart: 'No network interface is up. Connect to Wi-Fi or plug in a cable; Lanyard notices by itself.',
   },
   healthTitles: {
-    nobody: 'Nobody else was heard yet',
+    nobody: 'Nobody else is here right now',
     off: 'People are not found by themselves',
     apart: 'You are not connected to a network',
   },

@@ -40,7 +40,7 @@ export const zhCNNetwork: typeof enNetwork = {
     apart: '没有可用的网络接口。请连接 Wi-Fi 或插入网线，Lanyard 会自动察觉。',
   },
   healthTitles: {
-    nobody: '尚未发现其他人',
+    nobody: '现在没有其他人在线',
     off: '无法自动发现他人',
     apart: '你没有连接到网络',
   },

@@ -364,6 +364,11 @@ export class FakeBackend implements Backend {
         return { reply: 'me', value: scene.me };
       case 'mark-read':
         return this.markRead(command.params.room, command.params.cursor);
+      case 'read-all': {
+        const { unread, last } = rooms.get(command.params.room) ?? { unread: 0, last: null };
+        if (last) this.markRead(command.params.room, last.cursor);
+        return { reply: 'read', value: unread };
+      }
       case 'admit':
         return { reply: 'handles', value: command.params.paths.map((path) => handle(path, 1)) };
       case 'offer':

@@ -7,20 +7,26 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value, json};
 
+use super::Kind;
 use crate::process::{built, command, output, root, run};
 
 /// Adds files, and what both programs need.
-pub fn add(folder: &Path, additions: &mut Value) -> Result<()> {
+pub fn add(folder: &Path, kinds: &[Kind], additions: &mut Value) -> Result<()> {
     let tree = folder.join("root");
     if tree.exists() {
         fs::remove_dir_all(&tree)?;
     }
     lay(&tree, folder)?;
     let programs = [built("dist", "lanyard-desktop")?, built("dist", "lanyard")?];
+    // Only Debian can say which of its packages have the libraries.
+    let packages = match kinds.contains(&Kind::Deb) {
+        true => debian_packages(folder, &programs)?,
+        false => Vec::new(),
+    };
     // The name of the package and of the desktop file, as is the custom here.
     additions["productName"] = json!("lanyard");
     additions["bundle"]["linux"] = json!({
-        "deb": { "files": files(&tree, ZSH_OF_DEBIAN)?, "depends": debian_packages(folder, &programs)? },
+        "deb": { "files": files(&tree, ZSH_OF_DEBIAN)?, "depends": packages },
         "rpm": { "files": files(&tree, ZSH_OF_OTHERS)?, "depends": libraries(&programs)? },
         "appimage": { "files": files(&tree, ZSH_OF_OTHERS)? },
     });
@@ -105,7 +111,7 @@ fn debian_packages(folder: &Path, programs: &[PathBuf]) -> Result<Vec<String>> {
 fn libraries(programs: &[PathBuf]) -> Result<Vec<String>> {
     let mut needed = Vec::new();
     for program in programs {
-        let said = output(Command::new("objdump").arg("--private-headers").arg(program));
+        let said = output(Command::new("objdump").env("LC_ALL", "C").arg("--private-headers").arg(program));
         needed.extend(requirements(&said.context("objdump does not say which libraries are needed")?));
     }
     needed.sort();

@@ -54,7 +54,9 @@ impl Staging {
 
 /// The last transfers whose pulls ended early.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Lately(Arc<Mutex<Vec<(TransferId, Arc<Verified>)>>>);
+pub(super) struct Lately(Arc<Mutex<Vec<Known>>>);
+
+type Known = (TransferId, Arc<Verified>);
 
 impl Lately {
     pub fn note(&self, transfer: TransferId, verified: Verified) {
@@ -75,7 +77,7 @@ impl Lately {
         self.lock().retain(|(other, _)| *other != transfer);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<(TransferId, Arc<Verified>)>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

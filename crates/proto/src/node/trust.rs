@@ -55,4 +55,18 @@ impl Node {
         }
         effects
     }
+
+    /// The accepted connection of somebody hardly known, if `peer` is not: whoever makes up devices can fill all places, but keep
+    /// them from nobody who was here before. Those who were take turns.
+    pub(super) fn less_known_than(&self, peer: PeerId) -> Option<ConnId> {
+        if self.presence.is_hardly_known(peer) {
+            return None;
+        }
+        let accepted = self.sessions.values().filter(|session| {
+            session.direction == Direction::Accepted
+                && !session.standing
+                && self.presence.is_hardly_known(session.peer)
+        });
+        accepted.map(|session| session.conn).min()
+    }
 }

@@ -4,7 +4,7 @@ import CheckCheck from '@lucide/svelte/icons/check-check';
 import LogOut from '@lucide/svelte/icons/log-out';
 import PanelRight from '@lucide/svelte/icons/panel-right';
 import Settings from '@lucide/svelte/icons/settings';
-import type { Me, Peer, Room } from '../../ipc/contract';
+import type { Me, NotifyLevel, Peer, Room } from '../../ipc/contract';
 import { t } from '../../i18n/index.svelte';
 import type { Session } from '../../state/session.svelte';
 import type { Item } from '../shared/Menu.svelte';
@@ -20,7 +20,7 @@ export function placeActs(place: { room?: Room | undefined; peer?: Peer | undefi
       key: 'mute',
       text: muted ? t().unmute : t().mute,
       icon: muted ? Bell : BellOff,
-      act: () => void session.rooms.notify(room.id, muted ? null : 'none'),
+      act: () => mute(room, session),
     });
   }
   items.push({ key: 'details', text: t().details, icon: PanelRight, act: () => void details(place, session) });
@@ -28,6 +28,15 @@ export function placeActs(place: { room?: Room | undefined; peer?: Peer | undefi
     items.push({ key: 'leave', text: t().leaveRoom, icon: LogOut, danger: true, act: () => leave(room) });
   }
   return items;
+}
+
+/** What rooms told of before they were muted, to be told of again. */
+const before = new Map<string, NotifyLevel | null>();
+
+function mute(room: Room, session: Session): void {
+  if (room.notify === 'none') return void session.rooms.notify(room.id, before.get(room.id) ?? null);
+  before.set(room.id, room.notify);
+  void session.rooms.notify(room.id, 'none');
 }
 
 /** What can be done with oneself. */
