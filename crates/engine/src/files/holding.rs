@@ -190,6 +190,11 @@ impl Holding {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Bytes of memory that it takes, about: the list, where its files are, and a leaf with its place in bitmaps a piece.
+    pub fn weight(&self) -> usize {
+        self.list.bytes.len() * 3 + self.layout.leaves() as usize * 40
+    }
+
     pub fn is_own(&self) -> bool {
         matches!(self.origin, Origin::Own(_))
     }

@@ -56,8 +56,11 @@ pub(super) struct Failures {
 /// Own offers of which is remembered what could not be given.
 const MAX_FAILURES: usize = 32;
 
-/// Offers of others that are given to third devices: a list of files and 32 bytes a piece each.
+/// Offers of others that are given to third devices.
 const MAX_OTHERS: usize = 32;
+
+/// Bytes of memory that they take, about: of more the oldest are opened anew when they are asked for.
+const MAX_OTHERS_BYTES: usize = 16 << 20;
 
 /// Bytes that the states of an offer may take for each leaf, with what was forgotten: more are begun anew.
 const MAX_STATE_BYTES: u64 = 400;
@@ -225,10 +228,19 @@ impl Shelf {
     pub(super) fn share(&self, holding: Arc<Holding>) {
         let mut others = locked(&self.others);
         others.retain(|other| other.transfer != holding.transfer);
-        if others.len() >= MAX_OTHERS {
+        others.push(holding);
+        let mut bytes: usize = others.iter().map(|other| other.weight()).sum();
+        while others.len() > MAX_OTHERS || bytes > MAX_OTHERS_BYTES {
+            // What comes just now, and what somebody fetches, is in memory in any case.
+            let last = others.len() - 1;
+            let Some(at) = others[..last].iter().position(|other| Arc::strong_count(other) == 1) else {
+                break;
+            };
+            bytes -= others.remove(at).weight();
+        }
+        if others.len() > MAX_OTHERS {
             others.remove(0);
         }
-        others.push(holding);
     }
 
     /// Who may have pieces of an own offer, though it is not in memory meanwhile.

@@ -1,12 +1,15 @@
 //! What is paused, and what a later run gives on.
 
 use std::fs;
+use std::sync::Arc;
 
+use lanyard_proto::model::TransferId;
 use tokio::io::duplex;
 use tokio_util::sync::CancellationToken;
 
-use super::lan::{BOB, Lan, MIB, TRANSFER, receiver, sample};
+use super::lan::{BOB, Lan, MIB, TRANSFER, ann, file, forged, receiver, sample};
 use super::people::{Book, Person};
+use crate::files::holding::{Holding, Origin, Place};
 use crate::files::{PullError, ServeError, Shelf, Verdict, serve};
 
 #[tokio::test]
@@ -55,4 +58,29 @@ async fn what_came_is_given_on_by_a_later_run_as_far_as_it_is_as_it_was() {
     let shelf = Shelf::open(bob.profile()).unwrap();
     shelf.forget(TRANSFER).await.unwrap();
     assert!(shelf.holding(TRANSFER, ann.id).await.unwrap().is_none());
+}
+
+#[test]
+fn of_long_lists_those_are_in_memory_that_somebody_fetches_and_the_last() {
+    let profile = tempfile::tempdir().unwrap();
+    let shelf = Shelf::open(profile.path()).unwrap();
+    let items: Vec<_> = (0..60_000).map(|at| file(&[&format!("picture-{at:06}.jpg")], 1)).collect();
+    let (offer, list) = forged(&items);
+    let share = |number: u8| {
+        let transfer = TransferId([number; 16]);
+        let (origin, place) = (Origin::Others, Place::Moving);
+        let holding = Holding::new(transfer, ann(), offer.manifest, list.clone(), origin, place).unwrap();
+        let holding = Arc::new(holding);
+        shelf.share(holding.clone());
+        holding
+    };
+    let fetched = share(1);
+    for number in 2..6 {
+        drop(share(number));
+        let here: Vec<u8> = (1..6).filter(|at| shelf.kept(TransferId([*at; 16])).is_some()).collect();
+        assert_eq!(here, [1, number]);
+    }
+    drop(fetched);
+    drop(share(7));
+    assert!(shelf.kept(TransferId([1; 16])).is_none(), "nobody fetches it any more");
 }
