@@ -4,6 +4,8 @@
 mod blocked;
 #[path = "stories/clocks.rs"]
 mod clocks;
+#[path = "stories/eaten.rs"]
+mod eaten;
 #[path = "stories/links.rs"]
 mod links;
 #[path = "stories/messages.rs"]

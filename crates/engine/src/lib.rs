@@ -21,5 +21,10 @@ pub mod net;
 pub mod saying;
 pub mod store;
 
+/// See Cargo.toml; the window has it by way of this crate, too.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 pub use config::Config;
 pub use engine::{Engine, Events, Handle, StartError};

@@ -29,8 +29,7 @@ use lanyard_proto::rooms::{self, Content, LOBBY, Offer};
 use lanyard_proto::transfer::TransferState;
 use lanyard_proto::wire::entry::Entry;
 
-use air::Weather;
-pub use air::{Air, Medium, Tcp};
+pub use air::{Air, Medium, Tcp, Weather};
 use conns::Conn;
 use disk::Disk;
 pub use ledger::{Ledger, Said, Spent};
@@ -41,6 +40,11 @@ use memory::Memory;
 pub struct Who(usize);
 
 impl Who {
+    /// The host that came so many others after the first.
+    pub fn of(number: usize) -> Who {
+        Who(number)
+    }
+
     /// From 0, in the order in which people came.
     pub fn number(self) -> usize {
         self.0

@@ -7,6 +7,7 @@
 //!   score      what a run is judged by
 //!   baseline   the scores that are committed, and how much worse is too much
 //!   targets    what is to be reached
+//!   thousands  presence alone, of more hosts than whole devices would find memory for
 //! ```
 
 mod baseline;
@@ -15,6 +16,7 @@ mod rooms;
 mod scenarios;
 mod score;
 mod targets;
+mod thousands;
 
 pub use baseline::Baseline;
 pub use play::play;

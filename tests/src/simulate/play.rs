@@ -7,7 +7,7 @@ use lanyard_proto::model::{EntryId, Instant};
 use lanyard_proto::pacing::Dice;
 
 use super::rooms::{Book, Place};
-use super::{Score, Setting};
+use super::{Score, Setting, thousands};
 use crate::sim::{Lan, Who};
 use crate::simulate::scenarios::Trouble;
 
@@ -18,6 +18,9 @@ pub fn play(setting: &Setting, seed: u64) -> Score {
     let mut dice = Dice::seeded(bytes);
     let setting =
         if setting.trouble == Trouble::Anything { anything(setting, &mut dice) } else { setting.clone() };
+    if setting.trouble == Trouble::Thousands {
+        return thousands::watch(&setting, seed, dice);
+    }
     let mut run = Run::begin(&setting, seed, dice);
     if setting.trouble == Trouble::Silence {
         return run.watch_presence();
@@ -360,8 +363,8 @@ const ACQUAINTANCE: Duration = Duration::from_secs(15);
 const AFTERWARDS: Duration = Duration::from_secs(30);
 const MOST_BETWEEN_CRASHES: Duration = Duration::from_secs(6);
 const LONGEST_AWAY: Duration = Duration::from_secs(20);
-const PRESENCE_WATCHED: Duration = Duration::from_secs(160);
-const PRESENCE_STEADY: Duration = Duration::from_secs(80);
+pub(super) const PRESENCE_WATCHED: Duration = Duration::from_secs(160);
+pub(super) const PRESENCE_STEADY: Duration = Duration::from_secs(80);
 /// Up to this, order is promised (PROTOCOL.md, "Order shown").
 const FOLLOWED_SKEW_MS: i64 = 300_000;
 const YEAR_MS: i64 = 365 * 24 * 3_600_000;

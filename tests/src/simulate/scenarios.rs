@@ -34,6 +34,8 @@ pub enum Trouble {
     Clocks,
     /// Nothing but presence: nobody talks.
     Silence,
+    /// The same, and of each host only when it announces itself.
+    Thousands,
     /// Each host that multicast does not reach is linked by address to some others.
     Links,
     /// Everything by chance: size, loss, crashes, partitions.
@@ -128,6 +130,13 @@ pub const SCENARIOS: &[Scenario] = &[
         what: "a thousand start within a second",
         whole: || presence(1000),
         short: Some(|| presence(200)),
+        seeds: (1, 1),
+    },
+    Scenario {
+        name: "thousands",
+        what: "ten thousand start within a second: when they announce themselves, and who is known",
+        whole: || Setting { trouble: Trouble::Thousands, ..presence(10_000) },
+        short: Some(|| Setting { trouble: Trouble::Thousands, ..presence(1000) }),
         seeds: (1, 1),
     },
     Scenario {

@@ -144,3 +144,42 @@ fn said(lan: &Lan, who: Who, text: &str) -> Arc<Entry> {
         .find(|entry| matches!(room.read(entry), Content::Text(written) if written.text == text));
     found.expect("it is here")
 }
+
+#[test]
+fn in_a_small_room_whoever_wrote_soon_knows_who_has_it() {
+    for (count, within) in [(2, 250), (3, 400), (5, 700), (12, 1500)] {
+        for seed in 0..6 {
+            let mut lan = Lan::seeded(seed);
+            let people: Vec<Who> = (0..count).map(|n| lan.join_one(&format!("p{n}"), 0)).collect();
+            lan.run_for(40 * SECOND);
+            let direct = lan.converse(people[0], people[1]);
+            let rooms = [(lan.lobby(), count - 1, within), (direct, 1, 250)];
+            for (room, others, within) in rooms {
+                lan.say_in(people[0], room, "who has it?");
+                lan.run_until(Duration::from_millis(within), |lan| {
+                    let node = lan.node(people[0]).room(room).expect("is in it");
+                    let entries = lan.entries_in(people[0], room);
+                    node.holders(entries.last().expect("was said")).is_some_and(|who| who.len() == others)
+                });
+                lan.run_for(5 * SECOND);
+            }
+        }
+    }
+}
+
+#[test]
+fn receipts_cost_no_more_than_the_reminders_that_they_spare() {
+    let mut lan = Lan::seeded(2);
+    let people = lan.join(["ann", "bob"]);
+    lan.run_for(60 * SECOND);
+    let room = lan.converse(people[0], people[1]);
+    lan.say_in(people[0], room, "hello");
+    lan.run_for(60 * SECOND);
+    let before = lan.datagrams;
+    for n in 0..20 {
+        lan.say_in(people[n % 2], room, "a word");
+        lan.run_for(Duration::from_millis(700));
+    }
+    let spent = lan.datagrams - before;
+    assert!(spent <= 20 * 3, "{spent} datagrams for twenty words, receipts and all else");
+}

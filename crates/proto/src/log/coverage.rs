@@ -51,9 +51,9 @@ impl Replica {
         now: Instant,
         dice: &mut Dice,
     ) -> Received {
-        let due = self.repair.heads_at;
+        let due = (self.repair.heads_at, self.receipts.at);
         let received = self.packet(sender, present, packet, now, dice);
-        self.repair.heads_at = due;
+        (self.repair.heads_at, self.receipts.at) = due;
         received
     }
 

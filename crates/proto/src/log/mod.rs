@@ -12,6 +12,7 @@
 //!   pull       what to fetch over TCP, and from whom
 //!   catchup    doing so, for one room
 //!   coverage   who holds what this device wrote
+//!   receipts   in small rooms: saying soon that what came is here
 //!   tail       when to speak of the last own entry again
 //!   replica    all of one room, and who takes part
 //!   sync       catching up over one TCP connection
@@ -27,6 +28,7 @@ mod holds;
 mod intervals;
 mod logs;
 mod pull;
+mod receipts;
 mod repair;
 mod replica;
 mod sync;

@@ -10,7 +10,8 @@ use crate::log::company::Company;
 use crate::log::coverage::Covered;
 use crate::log::logs::{Accepted, Contradicting, Holes, Logs, Run, may_write};
 use crate::log::pull::Pull;
-use crate::log::repair::{Priority, Repair};
+use crate::log::receipts::Receipts;
+use crate::log::repair::Repair;
 use crate::model::{EntryId, Instant, LogId, PeerId, RoomId, Seq, Span};
 use crate::pacing::{Conditions, Dice, earliest};
 use crate::wire::codec::DecodeError;
@@ -32,6 +33,7 @@ pub struct Replica {
     /// How many of them are here.
     pub(super) here: usize,
     pub(super) pull: Pull,
+    pub(super) receipts: Receipts,
     insists: bool,
     /// Not before this are those looked for whose logs go last.
     esteem_at: Instant,
@@ -110,6 +112,7 @@ impl Replica {
             members: BTreeMap::new(),
             here: 0,
             pull: Pull::default(),
+            receipts: Receipts::default(),
             insists: false,
             esteem_at: Instant::default(),
         }
@@ -172,6 +175,7 @@ impl Replica {
         for entry in &appended {
             self.repair.wrote(entry, now);
         }
+        self.receipts.wrote();
         appended
     }
 
@@ -218,6 +222,11 @@ impl Replica {
             RoomPacket::Typing => {}
         }
         let group = self.group();
+        let newest =
+            received.runs.iter().filter(|heard| heard.news).filter_map(|heard| heard.run.entries.last());
+        if let Some(author) = newest.last().map(|entry| entry.header.author) {
+            self.receipts.came(author, group, now, dice);
+        }
         self.repair.check_gaps(&self.logs, group, now, dice);
         received
     }
@@ -280,23 +289,7 @@ impl Replica {
             (None, Some(at)) => Some(at),
             (None, None) => self.repair.pull_deadline(),
         };
-        earliest(self.repair.deadline(), pull)
-    }
-
-    pub fn next_packet_at(&self) -> Option<Instant> {
-        self.repair.next_packet_at()
-    }
-
-    /// Builds the packet of this priority, if one is due.
-    pub fn next_packet(
-        &mut self,
-        priority: Priority,
-        air: Conditions,
-        now: Instant,
-        dice: &mut Dice,
-    ) -> Option<RoomPacket> {
-        let group = self.group();
-        self.repair.packet(priority, &mut self.logs, group, air, now, dice)
+        earliest(earliest(self.repair.deadline(), self.receipts.deadline()), pull)
     }
 
     /// What is here of the logs that changed since the activity was this, for a `Have`; of all of them since 0.
@@ -511,6 +504,8 @@ impl Replica {
         }
         if in_step {
             self.repair.heads_said();
+            let group = self.group();
+            self.receipts.in_step(sender, group, now, dice);
             // Whoever has holes holds only what it says.
             let held = if said.partial { own } else { self.all_own() };
             return self.cover(sender, held);

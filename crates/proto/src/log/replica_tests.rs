@@ -1,4 +1,5 @@
 use super::*;
+use crate::log::repair::Priority;
 
 #[test]
 fn of_a_crowd_so_many_are_counted_and_no_more() {

@@ -257,6 +257,7 @@ impl Node {
         } else {
             match inner.verify(&self.verifier) {
                 Ok((envelope, body)) => {
+                    self.unheard.note_carried(envelope.sender, now.instant);
                     let from = Heard::Told(carry.from.and_then(hint));
                     effects.extend(self.take_over(&envelope, body, &carry.datagram, from, now));
                     self.pass_to_deaf_soon(&envelope, body, &carry.datagram, None, now.instant);

@@ -260,6 +260,7 @@ impl Node {
         effects.commit.extend(closed.into_iter().map(|log| Record::Closed { room, log }));
         effects.commit.push(Record::Entry { room, entry: entry.clone(), own: true, arrived, theirs });
         self.reach_soon(room, now.instant);
+        self.expect_acknowledgement(room, now.instant);
         effects.extend(self.pass_on(room, &written, None));
         effects.tell.push(Event::Entry { room, entry: entry.clone(), arrived });
         Ok((entry, effects))

@@ -154,6 +154,7 @@ impl Node {
                 self.transfers.peer_came(*peer, now.instant);
                 self.private_peer_came(*peer, now);
                 self.greet_rooms(Some(*peer), now);
+                self.linking.look_soon(now.instant);
                 more.extend(self.mail_peer_came(*peer, now));
             }
         }

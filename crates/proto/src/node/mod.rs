@@ -33,6 +33,7 @@ mod errands;
 mod forks;
 mod joining;
 mod keyring;
+mod linking;
 mod links;
 mod mailbox;
 mod members;
@@ -83,6 +84,7 @@ pub use roster::KnownRoom;
 
 use errands::Errands;
 use joining::Knocks;
+use linking::Linking;
 use mailbox::Mailbox;
 use passing::Passing;
 use private::Private;
@@ -115,6 +117,7 @@ pub struct Node {
     /// When standing connections are next told what is here.
     remind_at: Option<Instant>,
     unheard: Unheard,
+    linking: Linking,
     carrying: Carrying,
     passing: Passing,
     transfers: Transfers,
@@ -194,6 +197,7 @@ impl Node {
             dialling: BTreeMap::new(),
             remind_at: None,
             unheard: Unheard::default(),
+            linking: Linking::default(),
             carrying: Carrying::new(now.instant),
             passing: Passing::default(),
             transfers: Transfers::new(me),
@@ -252,6 +256,7 @@ impl Node {
                 self.presence.network_changed(now.instant, &mut self.dice);
                 self.detours.ways.forget();
                 self.greet_rooms(None, now);
+                self.linking.look_soon(now.instant);
                 Effects::default()
             }
             Input::Connected { conn, peer, remote, direction, standing, exporter } => {
@@ -309,7 +314,7 @@ impl Node {
         let links = earliest(self.carry_deadline(now.instant), self.passing.deadline());
         self.due = earliest(
             earliest(timers, earliest(machines, links)),
-            earliest(self.remind_at, earliest(self.roster.deadline(), self.unheard.deadline())),
+            earliest(self.remind_at, earliest(self.roster.deadline(), self.reaching_deadline())),
         );
         self.due
     }
@@ -374,7 +379,7 @@ impl Node {
         let (mut effects, due) = self.presence.timer(now, &mut self.dice);
         self.notice_departures(&effects, now.instant);
         if let Some(due) = due {
-            effects.extend(self.forget_rooms(now.instant));
+            effects.extend(self.forget_heard(now.instant));
             effects.extend(self.announce(due.query, due.reach, now));
         }
         let others_wait = self.is_pull_waiting();
@@ -397,6 +402,7 @@ impl Node {
         effects.extend(self.remind(now));
         effects.extend(self.tell_arrivals(now.instant));
         effects.extend(self.reach_when_due(now));
+        effects.extend(self.link_up(now));
         effects.extend(self.send_knocks(now));
         effects.extend(self.look(now));
         let presence = &self.presence;
@@ -535,6 +541,8 @@ impl Node {
     fn announce(&mut self, query: Query, reach: crate::effects::Reach, now: Now) -> Effects {
         let datagram = self.announcement(query, now);
         let mut effects = self.announce_on_links(&datagram);
+        // Where multicast is eaten, a third of the announcements would not keep a lease alive.
+        let reach = if self.linking.is_deaf() { crate::effects::Reach::GroupAndBroadcast } else { reach };
         effects.send.insert(0, crate::effects::Transmit::Multicast { reach, bytes: datagram });
         effects
     }

@@ -65,6 +65,9 @@ pub struct KnownRoom {
 impl Roster {
     /// An announcement came from its sender.
     pub fn heard(&mut self, sender: PeerId, datagram: Vec<u8>, from: IpAddr, at: Instant) {
+        if self.announcements.len() >= MAX_PEERS && !self.announcements.contains_key(&sender) {
+            self.forget_old(at);
+        }
         if self.announcements.len() < MAX_PEERS || self.announcements.contains_key(&sender) {
             self.announcements.insert(sender, Announced { datagram, from, at });
         }
@@ -72,6 +75,11 @@ impl Roster {
 
     pub fn deadline(&self) -> Option<Instant> {
         self.look.map(|(at, _)| at)
+    }
+
+    /// What is too old to be passed on.
+    fn forget_old(&mut self, now: Instant) {
+        self.announcements.retain(|_, announced| now.since(announced.at) < RELAYED);
     }
 }
 
@@ -240,8 +248,9 @@ impl Node {
         effects
     }
 
-    /// Forgets rooms of which nobody spoke for long.
-    pub(super) fn forget_rooms(&mut self, now: Instant) -> Effects {
+    /// Forgets rooms of which nobody spoke for long, and announcements that are too old to be passed on.
+    pub(super) fn forget_heard(&mut self, now: Instant) -> Effects {
+        self.roster.forget_old(now);
         let count = self.roster.rooms.len();
         self.roster.rooms.retain(|_, room| now.since(room.at) < LISTED);
         let tell = if self.roster.rooms.len() < count { vec![Event::DirectoryChanged] } else { Vec::new() };
@@ -301,4 +310,28 @@ const MAX_VAIN: u32 = 6;
 pub(super) fn reachable(presence: &Presence, peer: PeerId) -> Option<Vec<SocketAddr>> {
     let addresses = presence.addresses(peer);
     (presence.is_online(peer) && !addresses.is_empty()).then(|| addresses.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_roster_that_is_full_makes_room_for_who_comes_later() {
+        let mut roster = Roster::default();
+        let peer = |n: u32| {
+            let mut id = [7; 32];
+            id[..4].copy_from_slice(&n.to_be_bytes());
+            PeerId(id)
+        };
+        let ip = IpAddr::from([10, 0, 0, 1]);
+        for n in 0..MAX_PEERS as u32 {
+            roster.heard(peer(n), vec![1], ip, Instant(0));
+        }
+        roster.heard(peer(u32::MAX), vec![1], ip, Instant(1));
+        assert!(!roster.announcements.contains_key(&peer(u32::MAX)), "nobody who is here is pushed out");
+        roster.heard(peer(0), vec![2], ip, Instant(0) + RELAYED);
+        roster.heard(peer(u32::MAX), vec![1], ip, Instant(0) + RELAYED + Duration::from_secs(1));
+        assert_eq!(roster.announcements.len(), 2, "who was heard lately, and who came");
+    }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::effects::{Effects, Event};
 use crate::model::{ConnId, Instant, Now, PeerId, RoomId, Seq};
 use crate::node::Node;
+use crate::node::linking::silence;
 use crate::node::retry::Retry;
 use crate::node::roster::{announcements, reachable};
 use crate::pacing::earliest;
@@ -37,8 +38,12 @@ pub(super) struct Unheard {
 #[derive(Clone, Copy)]
 struct OnAir {
     until: Instant,
+    /// Since when it is heard without a pause.
+    since: Instant,
     /// When it last spoke in a room: that goes by multicast only, where announcements go by broadcast, too.
     in_rooms: Option<Instant>,
+    /// When somebody last carried something of it.
+    carried: Option<Instant>,
 }
 
 impl Unheard {
@@ -68,6 +73,9 @@ impl Unheard {
     pub(super) fn note_on_air(&mut self, sender: PeerId, said: &Announcement, now: Instant) {
         let until = now + Duration::from_secs(u64::from(said.interval) * 4);
         if let Some(heard) = self.heard(sender, now) {
+            if heard.until + PAUSE < now {
+                heard.since = now;
+            }
             heard.until = until;
         }
     }
@@ -76,6 +84,13 @@ impl Unheard {
     pub(super) fn note_in_rooms(&mut self, sender: PeerId, now: Instant) {
         if let Some(heard) = self.heard(sender, now) {
             heard.in_rooms = Some(now);
+        }
+    }
+
+    /// Somebody says on the group what a device said over a link.
+    pub(super) fn note_carried(&mut self, sender: PeerId, now: Instant) {
+        if let Some(heard) = self.on_air.get_mut(&sender) {
+            heard.carried = Some(now);
         }
     }
 
@@ -88,7 +103,14 @@ impl Unheard {
             self.on_air.retain(|_, heard| heard.until > now);
         }
         let fits = self.on_air.len() < MAX_PEERS || self.on_air.contains_key(&sender);
-        fits.then(|| self.on_air.entry(sender).or_insert(OnAir { until: now, in_rooms: None }))
+        fits.then(|| {
+            self.on_air.entry(sender).or_insert(OnAir {
+                until: now,
+                since: now,
+                in_rooms: None,
+                carried: None,
+            })
+        })
     }
 
     /// Whether a device is heard by multicast.
@@ -99,9 +121,31 @@ impl Unheard {
     /// Whether what a device says in rooms is heard by multicast: everybody speaks there again and again, the more rarely
     /// the more are here.
     pub(super) fn is_heard_in_rooms(&self, peer: PeerId, here: usize, now: Instant) -> bool {
-        let patience = (SILENT * here as u32).clamp(MIN_SILENT, MAX_SILENT);
         let spoke = self.on_air.get(&peer).and_then(|heard| heard.in_rooms);
-        spoke.is_some_and(|at| now.since(at) < patience)
+        spoke.is_some_and(|at| now.since(at) < silence(here))
+    }
+
+    /// Whether a device announces itself for longer than `patience`, and is not heard in rooms.
+    pub(super) fn is_silent(&self, peer: PeerId, patience: Duration, here: usize, now: Instant) -> bool {
+        let heard = self.on_air.get(&peer).filter(|heard| heard.until > now);
+        heard.is_some_and(|heard| now.since(heard.since) >= patience)
+            && !self.is_heard_in_rooms(peer, here, now)
+    }
+
+    /// Since when a device announces itself by multicast or broadcast.
+    pub(super) fn since(&self, peer: PeerId) -> Option<Instant> {
+        self.on_air.get(&peer).map(|heard| heard.since)
+    }
+
+    /// Whether something of a device was carried within this.
+    pub(super) fn is_carried(&self, peer: PeerId, within: Duration, now: Instant) -> bool {
+        let carried = self.on_air.get(&peer).and_then(|heard| heard.carried);
+        carried.is_some_and(|at| now.since(at) < within)
+    }
+
+    /// Those who are heard by multicast or broadcast.
+    pub(super) fn on_air(&self, now: Instant) -> impl Iterator<Item = PeerId> {
+        self.on_air.iter().filter(move |(_, heard)| heard.until > now).map(|(peer, _)| *peer)
     }
 
     /// Whether anybody but this one is heard there.
@@ -111,6 +155,11 @@ impl Unheard {
 }
 
 impl Node {
+    /// When somebody is to be told who came, reached or linked to.
+    pub(super) fn reaching_deadline(&self) -> Option<Instant> {
+        earliest(self.unheard.deadline(), self.linking.deadline())
+    }
+
     /// Somebody announced itself. Where there are standing connections it is told on over them with the next reminder; of
     /// somebody who was not here before soon.
     pub(super) fn pass_on_announcement(
@@ -185,11 +234,19 @@ impl Node {
         effects
     }
 
+    /// Whether somebody is here of whom nothing but announcements is heard, or not even these.
+    fn is_unheard(&self, peer: PeerId, now: Instant) -> bool {
+        let here = self.presence.online_count();
+        self.presence.is_online(peer)
+            && (!self.unheard.is_on_air(peer, now)
+                || self.linking.wants(peer)
+                || self.unheard.is_silent(peer, silence(here), here, now))
+    }
+
     /// Who of those that are not heard lacks something of this device in which sealed room, and up to where they have it.
     fn lacking_unheard(&self, now: Instant) -> BTreeMap<(RoomId, PeerId), Seq> {
         let unheard = |peer: &PeerId| {
-            self.presence.is_online(*peer)
-                && !self.unheard.is_on_air(*peer, now)
+            self.is_unheard(*peer, now)
                 && !self.sessions.values().any(|session| session.peer == *peer && session.standing)
         };
         let mut lacking = BTreeMap::new();
@@ -226,9 +283,7 @@ impl Node {
         };
         if self.remind_at.is_none() {
             // Somebody may be carried whom this device does not hear.
-            let unheard =
-                |peer: &PeerId| self.presence.is_online(*peer) && !self.unheard.is_on_air(*peer, now);
-            if room.members().iter().any(unheard) {
+            if room.members().iter().any(|peer| self.is_unheard(*peer, now)) {
                 self.unheard.reach_at = earliest(self.unheard.reach_at, Some(now + REACH));
             }
             return;
@@ -242,7 +297,8 @@ impl Node {
     /// Until when a connection stays that was dialled because the other side lacks something and is not heard: what is said
     /// next shall not wait for another dial.
     pub(super) fn lingers(&self, peer: PeerId, now: Instant) -> Option<Instant> {
-        let wanted = self.unheard.dialled_for.keys().any(|(_, wanted)| *wanted == peer);
+        let wanted =
+            self.linking.wants(peer) || self.unheard.dialled_for.keys().any(|(_, wanted)| *wanted == peer);
         let lingering = self.sessions.values().filter(|session| session.lingers.is_some()).count();
         (wanted && lingering < MAX_LINGERING).then(|| now + LINGER)
     }
@@ -264,15 +320,12 @@ impl Node {
     }
 }
 
+/// Of what comes by broadcast only, two in three announcements are not heard: that is no pause.
+const PAUSE: Duration = Duration::from_secs(60);
 /// What is told of others at a time: some hundred announcements, well below what a connection takes.
 const MAX_NEWS_BYTES: usize = 128 << 10;
 /// Between two times that arrivals are told: whoever comes and goes costs no more than this.
 const TELL_REST: Duration = Duration::from_secs(1);
-/// Whoever was silent in rooms for three times as long as a device is on average, which grows with those who are here, is not
-/// heard there.
-const SILENT: Duration = Duration::from_millis(1500);
-const MIN_SILENT: Duration = Duration::from_secs(60);
-const MAX_SILENT: Duration = Duration::from_secs(900);
 /// Between two dials to somebody who lacks something and is not heard by multicast,
 const DIAL_REST: Duration = Duration::from_secs(8);
 /// doubled up to this,

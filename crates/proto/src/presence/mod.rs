@@ -7,6 +7,7 @@ mod addresses;
 mod clocks;
 mod places;
 mod replay;
+mod turns;
 
 pub use addresses::MAX_ADDRESSES;
 pub(crate) use clocks::RELEASED;
@@ -15,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::effects::{Effects, Event, PeerRecord, Reach, Record, Trust};
+use crate::effects::{Effects, Event, PeerRecord, Record, Trust};
 use crate::expiring::Expiring;
 use crate::model::{Instant, Now, PeerId, Platform};
 use crate::pacing::{Dice, earliest};
@@ -26,6 +27,7 @@ use addresses::{Place, dialable, remember};
 use clocks::Clock;
 use places::Places;
 pub use replay::ReplayWindow;
+pub use turns::{Due, Turns, interval};
 
 /// What is known of the other devices, and when to speak of this one.
 pub struct Presence {
@@ -33,15 +35,7 @@ pub struct Presence {
     peers: BTreeMap<PeerId, Peer>,
     leases: Expiring<PeerId>,
     places: Places,
-    /// Announcements made since the start or since the network changed.
-    made: u32,
-    announce_at: Option<Instant>,
-    answer_at: Option<Instant>,
-    answered: Option<Instant>,
-    /// Announcements heard, each counting less the longer ago it was: to hold back when everybody starts at once.
-    heard: (Instant, f64),
-    /// Since when an announcement that is due has been held back.
-    held_until: Option<Instant>,
+    turns: Turns,
     /// When somebody may be asked again which run it is in.
     run_asked: Instant,
 }
@@ -72,13 +66,6 @@ pub enum Heard {
     Told(Option<IpAddr>),
 }
 
-/// An announcement that is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due {
-    pub query: Query,
-    pub reach: Reach,
-}
-
 impl Presence {
     pub fn new(me: PeerId, mut known: Vec<PeerRecord>, now: Now, dice: &mut Dice) -> Presence {
         let mut places = Places::default();
@@ -91,18 +78,12 @@ impl Presence {
             let known_before = true;
             (record.id, Peer { known_before, window, ..Peer::new(record) })
         });
-        let announce_at = Some(now.instant + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT));
         Presence {
             me,
             peers: peers.collect(),
             leases: Expiring::default(),
             places,
-            made: 0,
-            announce_at,
-            answer_at: None,
-            answered: None,
-            heard: (now.instant, 0.0),
-            held_until: None,
+            turns: Turns::new(now.instant, dice),
             run_asked: Instant(0),
         }
     }
@@ -218,7 +199,7 @@ impl Presence {
         dice: &mut Dice,
     ) -> Effects {
         if let Heard::From(_) = from {
-            self.count_heard(now.instant);
+            self.turns.heard(now.instant);
         }
         let sender = envelope.sender;
         let mut effects = Effects::default();
@@ -278,7 +259,7 @@ impl Presence {
             effects.tell.push(Event::PeerChanged(sender));
         }
         if said.query() == Query::Yes && matches!(from, Heard::From(_)) {
-            self.consider_answer(now.instant, dice);
+            self.turns.asked(self.leases.len(), now.instant, dice);
         }
         effects
     }
@@ -339,23 +320,21 @@ impl Presence {
         while let Some(id) = self.leases.pop_ended(now.instant) {
             effects.extend(self.gone(id));
         }
-        (effects, self.due(now.instant, dice))
+        (effects, self.turns.due(self.leases.len(), now.instant, dice))
     }
 
     /// Announce this device at once, as at the start: an interface or an address is new.
     pub fn network_changed(&mut self, now: Instant, dice: &mut Dice) {
-        self.made = 0;
-        self.announce_at = Some(now + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT));
+        self.turns.restart(now, dice);
     }
 
     /// Announce this device soon, beside its turn: something that it says of itself is no longer so.
     pub fn announce_soon(&mut self, now: Instant, dice: &mut Dice) {
-        let soon = now + dice.span(Duration::ZERO..FIRST_ANNOUNCEMENT);
-        self.announce_at = earliest(self.announce_at, Some(soon));
+        self.turns.hurry(now, dice);
     }
 
     pub fn deadline(&self) -> Option<Instant> {
-        earliest(earliest(self.announce_at, self.answer_at), self.leases.deadline())
+        earliest(self.turns.deadline(), self.leases.deadline())
     }
 
     /// Everybody that is known, in the order of their keys.
@@ -401,72 +380,7 @@ impl Presence {
 
     /// Seconds until this device's next announcement, on average, as its announcements say.
     pub fn interval(&self) -> Duration {
-        let group = self.leases.len() as u32 + 1;
-        (Duration::from_secs(1) * group / ANNOUNCEMENTS_PER_SECOND).clamp(MIN_INTERVAL, MAX_INTERVAL)
-    }
-
-    fn due(&mut self, now: Instant, dice: &mut Dice) -> Option<Due> {
-        if self.announce_at.is_some_and(|at| at <= now) {
-            if let Some(held) = self.hold_back(now, dice) {
-                self.announce_at = Some(held);
-                return None;
-            }
-            let query = if self.made < QUERIES { Query::Yes } else { Query::No };
-            let reach = if self.made.is_multiple_of(BROADCAST_EVERY) {
-                Reach::GroupAndBroadcast
-            } else {
-                Reach::Group
-            };
-            let wait = STARTING.get(self.made as usize).copied();
-            self.announce_at = Some(now + wait.unwrap_or_else(|| dice.around(self.interval())));
-            self.made = self.made.saturating_add(1);
-            self.answer_at = None;
-            return Some(Due { query, reach });
-        }
-        if self.answer_at.is_some_and(|at| at <= now) {
-            self.answer_at = None;
-            if self.is_crowded(now) {
-                // Everybody announces itself anyway.
-                return None;
-            }
-            self.answered = Some(now);
-            return Some(Due { query: Query::No, reach: Reach::Group });
-        }
-        None
-    }
-
-    /// Somebody asks who is here: answer, unless enough others will.
-    fn consider_answer(&mut self, now: Instant, dice: &mut Dice) {
-        let group = self.leases.len().max(1) as f64;
-        let spacing =
-            (Duration::from_millis(50) * group as u32).clamp(MIN_ANSWER_SPACING, MAX_ANSWER_SPACING);
-        let rested = self.answered.is_none_or(|at| now.since(at) >= spacing);
-        if rested && self.answer_at.is_none() && dice.fraction() < ANSWERS / group {
-            self.answer_at = Some(now + dice.span(Duration::ZERO..ANSWER_DELAY));
-        }
-    }
-
-    /// When everybody starts at once, wait in proportion to how many speak.
-    fn hold_back(&mut self, now: Instant, dice: &mut Dice) -> Option<Instant> {
-        let until = *self.held_until.get_or_insert_with(|| now + dice.span(MAX_HELD_BACK));
-        if !self.is_crowded(now) || now >= until {
-            self.held_until = None;
-            return None;
-        }
-        Some(now + dice.span(Duration::ZERO..HELD_BACK.mul_f64(self.heard_lately(now) / CROWDED)))
-    }
-
-    fn is_crowded(&self, now: Instant) -> bool {
-        self.heard_lately(now) > CROWDED
-    }
-
-    fn heard_lately(&self, now: Instant) -> f64 {
-        let ago = now.since(self.heard.0).as_secs_f64();
-        self.heard.1 * (1.0 - ago / LATELY.as_secs_f64()).max(0.0)
-    }
-
-    fn count_heard(&mut self, now: Instant) {
-        self.heard = (now, self.heard_lately(now) + 1.0);
+        interval(self.leases.len())
     }
 
     fn gone(&mut self, id: PeerId) -> Effects {
@@ -549,37 +463,10 @@ const ASK_RUN: Duration = Duration::from_secs(30);
 const ASK_ANY_RUN: Duration = Duration::from_secs(1);
 /// Devices remembered. About 400 bytes each: 6 MiB at the most.
 pub const MAX_PEERS: usize = 16_384;
-/// The first announcement comes within this after the start: long enough to hear that everybody starts.
-const FIRST_ANNOUNCEMENT: Duration = Duration::from_millis(250);
-/// Waits after the first announcements: a lost one must not hide a device for a whole interval.
-const STARTING: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
-/// How many of the first announcements ask the others to answer.
-const QUERIES: u32 = 2;
-/// Every third announcement also goes to the subnets' broadcast addresses, for networks that eat multicast.
-const BROADCAST_EVERY: u32 = 3;
-/// What all devices together may send in the steady state.
-const ANNOUNCEMENTS_PER_SECOND: u32 = 10;
-const MIN_INTERVAL: Duration = Duration::from_secs(10);
-const MAX_INTERVAL: Duration = Duration::from_secs(600);
 /// A device is gone after so many missed intervals,
 const LEASE_INTERVALS: f64 = 3.5;
 /// but never before this, and after this whatever it says.
 const MIN_LEASE: Duration = Duration::from_secs(35);
 const MAX_LEASE: Duration = Duration::from_secs(2100);
-/// How many devices answer one query: in a small office everybody, so that a newcomer sees all at once.
-const ANSWERS: f64 = 20.0;
-const ANSWER_DELAY: Duration = Duration::from_millis(200);
-/// Nobody answers more often than this, scaled by the size of the group in between: 50 ms for each device.
-const MIN_ANSWER_SPACING: Duration = Duration::from_millis(500);
-const MAX_ANSWER_SPACING: Duration = Duration::from_secs(5);
-/// Announcements heard lately from which on one's own is held back: about 30 a second,
-const CROWDED: f64 = 6.0;
-/// so long, and longer the more there are.
-const HELD_BACK: Duration = Duration::from_secs(1);
-const LATELY: Duration = Duration::from_millis(200);
-/// However crowded it is, nobody keeps this device silent for longer than something between these: not all of a crowd
-/// lose patience at once.
-const MAX_HELD_BACK: std::ops::Range<Duration> = Duration::from_secs(6)..Duration::from_secs(11);
-
 #[cfg(test)]
 mod tests;

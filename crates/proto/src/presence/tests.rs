@@ -96,13 +96,14 @@ fn a_replayed_announcement_brings_nobody_back() {
 #[test]
 fn a_newcomers_question_is_answered_within_a_fifth_of_a_second() {
     let mut ann = Watcher::new();
-    while ann.presence.made < 3 {
+    let mut made = 0;
+    while made < 3 {
         ann.now.instant = ann.presence.deadline().unwrap();
-        let _ = ann.presence.timer(ann.now, &mut ann.dice);
+        made += u32::from(ann.presence.timer(ann.now, &mut ann.dice).1.is_some());
     }
     ann.hear(BOB, 1, Query::Yes);
     let deadline = ann.presence.deadline().unwrap();
-    assert!(deadline.since(ann.now.instant) <= ANSWER_DELAY);
+    assert!(deadline.since(ann.now.instant) <= Duration::from_millis(200));
     ann.now.instant = deadline;
     assert!(ann.presence.timer(ann.now, &mut ann.dice).1.is_some());
 }
