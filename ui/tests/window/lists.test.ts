@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { useBrowser } from './browser';
+import { settled } from './page';
 
 const { open } = useBrowser();
 
@@ -165,18 +166,6 @@ async function upTo(page: Page, text: string): Promise<void> {
     await scrollTo(page, 0);
     await settled(page);
   }
-}
-
-/** Until the rows that came into view have their real sizes, which moves the position a little. */
-function settled(page: Page): Promise<void> {
-  return page.evaluate(async () => {
-    const list = document.querySelector('[role=log]');
-    const shown = () => `${list?.scrollTop} ${list?.scrollHeight} ${document.querySelector('[data-message]')?.textContent}`;
-    for (let before = '', still = 0; still < 4; before = shown()) {
-      await new Promise(requestAnimationFrame);
-      still = shown() === before ? still + 1 : 0;
-    }
-  });
 }
 
 function distanceToEnd(page: Page): Promise<number> {
