@@ -357,7 +357,7 @@ export const en = {
   sealed: 'Waiting for the key of this message',
   search: 'Search',
   searchAll: 'Search messages',
-  searchAllKinds: 'Messages and files',
+  searchAllKinds: 'Everything',
   searchEverywhere: 'Search everywhere instead',
   searchFiles: 'Only files',
   searchHelp: 'Words, or parts of words from two characters on.',

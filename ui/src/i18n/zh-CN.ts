@@ -356,7 +356,7 @@ export const zhCN: Catalogue = {
   sealed: '正在等待此消息的密钥',
   search: '搜索',
   searchAll: '搜索消息',
-  searchAllKinds: '消息和文件',
+  searchAllKinds: '全部',
   searchEverywhere: '改为搜索全部',
   searchFiles: '仅文件',
   searchHelp: '输入词语，或至少两个字符的片段。',
