@@ -478,7 +478,7 @@ export const en = {
   },
   stateVerified: 'Verified',
   storageAgain: 'Look again',
-  storageDatabase: 'Database on the disk, with both',
+  storageDatabase: 'Database, with both',
   storageHistory: 'Messages',
   storageLargest: 'Most was said in',
   storageMail: 'Messages kept for others',

@@ -477,7 +477,7 @@ export const zhCN: Catalogue = {
   },
   stateVerified: '已校验',
   storageAgain: '重新查看',
-  storageDatabase: '磁盘上的数据库（包含以上两项）',
+  storageDatabase: '数据库（包含以上两项）',
   storageHistory: '消息',
   storageLargest: '消息最多的对话',
   storageMail: '为他人保管的消息',
