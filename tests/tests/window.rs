@@ -18,7 +18,9 @@ mod together {
     mod desktop;
     mod hostile;
     mod keep;
+    mod settings;
     mod talk;
+    mod trust;
 
     #[tokio::test]
     async fn two_people_meet_and_talk_in_the_lobby_and_directly() {
@@ -141,6 +143,7 @@ mod alone {
     use super::*;
 
     mod desktop;
+    mod settings;
 
     use serde_json::{Value, json};
     use std::net::{Ipv4Addr, TcpListener, TcpStream};

@@ -42,6 +42,7 @@ export const SCREENS: Screen[] = [
   { name: 'network-off', world: 'crowded', show: networkOff },
   { name: 'settings', world: 'crowded', show: (page) => list(page, 'settings') },
   { name: 'settings-people', world: 'crowded', show: settingsPeople },
+  { name: 'settings-storage', world: 'crowded', show: settingsStorage },
   { name: 'own-menu', world: 'crowded', show: (page) => dialog(page, 'self', 'menu') },
   { name: 'person-card', world: 'crowded', show: personCard },
   { name: 'switcher', world: 'crowded', show: (page) => dialog(page, 'search', 'switcher') },
@@ -145,6 +146,12 @@ async function settingsPeople(page: Page) {
   });
   await list(page, 'settings');
   await page.locator('[data-section=settings-people]').click();
+}
+
+async function settingsStorage(page: Page) {
+  await list(page, 'settings');
+  await page.locator('[data-section=settings-history]').click();
+  await page.getByTestId('storage-room').first().waitFor();
 }
 
 async function personCard(page: Page) {

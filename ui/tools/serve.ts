@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
@@ -18,7 +18,10 @@ export interface Served {
 
 /** Builds the window with the made-up engine, and the page of all components, and serves them as the program would. */
 export async function serve(root: string): Promise<Served> {
-  const outDir = join(root, 'node_modules/.lanyard-fake');
+  // Of its own: whoever else builds the pages at the same time would take away what is served here.
+  const builds = join(root, 'node_modules/.lanyard-fake');
+  await mkdir(builds, { recursive: true });
+  const outDir = await mkdtemp(join(builds, 'build-'));
   // A test runner's own NODE_ENV would build Svelte for development.
   const before = process.env.NODE_ENV;
   process.env.NODE_ENV = 'production';
@@ -47,5 +50,11 @@ export async function serve(root: string): Promise<Served> {
   });
   await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
   const { port } = server.address() as AddressInfo;
-  return { address: `http://127.0.0.1:${port}`, close: () => new Promise((closed) => server.close(() => closed())) };
+  return {
+    address: `http://127.0.0.1:${port}`,
+    close: async () => {
+      await new Promise<void>((closed) => server.close(() => closed()));
+      await rm(outDir, { recursive: true });
+    },
+  };
 }

@@ -11,6 +11,7 @@ mod network;
 mod notifications;
 mod rooms;
 mod shares;
+mod storage;
 mod trust;
 #[cfg(test)]
 mod typescript;
@@ -31,6 +32,7 @@ pub use rooms::{
     MessageKind, Note, NoteKind, Page, Quote, Reaction, Role, Room, RoomKind,
 };
 pub use shares::{Listing, ListingEntry, PeerShare, Share, ShareAudience};
+pub use storage::{RoomStorage, Storage};
 pub use trust::{ComparedEmoji, Comparison, ComparisonState, Keys, Trust, TrustAct};
 
 /// What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
@@ -333,6 +335,8 @@ pub enum Command {
     SettleClone {},
     /// What this device keeps for others who are away; answered by [`Reply::Mailbox`].
     Mailbox {},
+    /// What this device's own data take of the disk; answered by [`Reply::Storage`].
+    Storage {},
     /// Whether everybody who is here has said what there is, and all of it has come; answered by [`Reply::CaughtUp`].
     CaughtUp {},
     /// Compare keys with a person, believe it, or block it; answered as [`TrustAct`] says.
@@ -376,6 +380,7 @@ pub enum Reply {
     Left(Left),
     Listing(Listing),
     Mailbox(Mailbox),
+    Storage(Storage),
     Peer(Peer),
     Keys(Keys),
     Comparison(Comparison),

@@ -79,6 +79,23 @@ impl Window {
         Window::open("alone", home, desktop, driver, Network::Own, &words).await
     }
 
+    /// Ends the program as the system does, and opens it anew for the same person.
+    ///
+    /// # Panics
+    /// When it does not end, or does not open.
+    pub async fn reopened(mut self) -> Window {
+        self.terminate();
+        self.until("the program ends", async || !self.runs()).await;
+        let home = Home { path: self.home.clone(), own: self._own_home.take() };
+        let words = std::mem::take(&mut self.words);
+        drop(self);
+        let mut driver = Command::new(driver::PROGRAM);
+        driver.env("HOME", &home.path);
+        // Which profile it is goes before them anyway.
+        let words: Vec<&str> = words.iter().map(String::as_str).skip(2).collect();
+        Window::open("alone", home, None, driver, Network::Own, &words).await
+    }
+
     async fn open(
         name: &str,
         home: Home,

@@ -1,6 +1,9 @@
 import { isolate } from './bidi';
 import { locale } from './index.svelte';
 
+/** The largest number that has three digits. */
+const MOST_SHORT = 999;
+
 const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte'] as const;
 
 /** `48 MB`, in decimal units as file managers and disks count. */
@@ -52,6 +55,18 @@ export function moment(time: number): string {
 /** A date and a time, as short as can be told apart. */
 export function dateTime(time: number): string {
   return new Intl.DateTimeFormat(locale(), { dateStyle: 'medium', timeStyle: 'short', hourCycle: 'h23' }).format(time);
+}
+
+/** Of today the time, of another day the date alone, with its year where it is not this one. */
+export function when(time: number, now: number): string {
+  if (daysBetween(time, now) === 0) return clock(time);
+  const year = new Date(time).getFullYear() === new Date(now).getFullYear() ? undefined : 'numeric';
+  return new Intl.DateTimeFormat(locale(), { day: 'numeric', month: 'short', year }).format(time);
+}
+
+/** A number that has little room: from a thousand on it is not told exactly. */
+export function shortCount(count: number): string {
+  return count > MOST_SHORT ? `${MOST_SHORT}+` : String(count);
 }
 
 /** `Today`, `Yesterday`, else the date. */

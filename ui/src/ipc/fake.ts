@@ -1,5 +1,5 @@
 import type { Backend, Desktop, DropSignal, Opening, PreviewKind } from './client';
-import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Transfer } from './contract';
+import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Storage, Transfer } from './contract';
 import { crowd } from './fake-crowd';
 import { FakeDesktop } from './fake-desktop';
 import { FakeFiles, handle, nameOf, painted, remember } from './fake-files';
@@ -418,6 +418,8 @@ export class FakeBackend implements Backend {
         return this.configure(command.params);
       case 'trust':
         return this.trust.act(command.params.peer, command.params.act);
+      case 'storage':
+        return { reply: 'storage', value: this.storage() };
       case 'mailbox':
         return { reply: 'mailbox', value: scene.mailbox };
       case 'typing':
@@ -434,6 +436,23 @@ export class FakeBackend implements Backend {
     if (downloads !== undefined) me.downloads = `/home/mei/${nameOf(downloads)}`;
     this.emit({ event: 'me-changed', me });
     return { reply: 'me', value: me };
+  }
+
+  /** As much as what was said here would take. */
+  private storage(): Storage {
+    const { rooms, transfers, mailbox } = this.scene;
+    const taken = rooms.map(({ id }) => ({ room: id, bytes: this.log.of(id).length * 1_000 })).filter(({ bytes }) => bytes > 0);
+    const unfinished = transfers.filter(({ direction, state }) => direction === 'in' && ['waiting', 'queued', 'running', 'paused', 'failed'].includes(state));
+    const history = taken.reduce((sum, { bytes }) => sum + bytes, 0);
+    return {
+      history,
+      rooms: taken.sort((a, b) => b.bytes - a.bytes).slice(0, 20),
+      mail: mailbox.bytes,
+      database: 2 * history + mailbox.bytes + 200_000,
+      offers: 48_000,
+      unfinished: unfinished.reduce((sum, { moved }) => sum + moved, 0),
+      unfinishedTransfers: unfinished.length,
+    };
   }
 
   private find(to: string): Room {

@@ -190,7 +190,7 @@ transfersAtOnce?: number,
 /**
  * Pass on sealed bytes between devices that cannot dial each other. Off, what is passed on now ends, too.
  */
-relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } };
+relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "storage", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } };
 
 export type ComparedEmoji = {
 /**
@@ -728,7 +728,7 @@ mostOfOne: number, };
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "storage", "value": Storage } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison };
 
 /**
  * What a member of a private room may do.
@@ -802,6 +802,15 @@ export type RoomOffer = { message: Message,
 transfer: Transfer | null, };
 
 /**
+ * What was said in one room.
+ */
+export type RoomStorage = {
+/**
+ * The id of the room.
+ */
+room: string, bytes: number, };
+
+/**
  * What can be said in another language: a sentence or a part of one in English, in which `{name}` is a hole, and what stands
  * in each.
  */
@@ -834,6 +843,39 @@ export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Ar
  * Those that are not over.
  */
 comparisons: Array<Comparison>, };
+
+/**
+ * What this device's own data take of the disk, in bytes. Files that arrived are a person's own, and not counted.
+ */
+export type Storage = {
+/**
+ * What was said, in all rooms: what [`super::Me::history_bytes`] limits.
+ */
+history: number,
+/**
+ * The rooms that take most of it, the largest first; 20 at the most.
+ */
+rooms: Array<RoomStorage>,
+/**
+ * Sealed messages that are kept for others: what [`super::Me::hold_bytes`] limits.
+ */
+mail: number,
+/**
+ * The database with both of them, with what is needed to find them, and with space that was given up and is used again.
+ */
+database: number,
+/**
+ * What is needed for offers: their lists of files, and pictures that were pasted.
+ */
+offers: number,
+/**
+ * What came of transfers that are not finished; absent if a disk did not answer in time.
+ */
+unfinished: number | null,
+/**
+ * How many transfers these are.
+ */
+unfinishedTransfers: number, };
 
 export type Transfer = { id: string, room: string, direction: TransferDirection,
 /**

@@ -13,7 +13,7 @@ export class Conversation extends History {
   readonly composition: Composition;
 
   edge = $derived(this.loaded && !this.more ? (this.missing ? ('missing' as const) : ('beginning' as const)) : null);
-  rows = $derived.by(() => rowsOf(this.shown(), this.pending, this.seen, this.me(), this.edge));
+  rows = $derived.by(() => rowsOf(this.shown(), this.pending, this.begun() ? this.seen : null, this.me(), this.edge));
 
   /** The last message of one's own that is shown. */
   newestOwn = $derived(this.messages.findLast(({ mine }) => mine)?.id ?? null);
@@ -104,6 +104,12 @@ export class Conversation extends History {
     if (this.underWay()) return;
     this.taken = [];
     this.before = this.messages.at(-1)?.cursor ?? '';
+  }
+
+  /** Whether what was not seen when it was opened begins here, and not further up than what is here. */
+  private begun(): boolean {
+    const upTo = this.seen?.upTo ?? '';
+    return !this.cut || !this.more || this.messages.some(({ cursor }) => cursor <= upTo);
   }
 
   private underWay(): boolean {

@@ -7,6 +7,10 @@ export const PAGE = 100;
 /** The engine's limit for one page. */
 const LARGEST_PAGE = 500;
 
+/** With more messages than this the ones far from the view are let go of, and this many stay: many screens. */
+export const MOST = 600;
+export const KEPT = 300;
+
 /** How many messages that are here are read again at least, if there are so many. */
 const REREAD = 1000;
 
@@ -29,8 +33,10 @@ export class History {
   missing = $state(false);
   loading = $state(false);
   loaded = $state(false);
-  /** Whether the last change put older messages in front, so that what is on screen must stay where it is. */
+  /** Whether the last change was to what is in front only, so that what is on screen must stay where it is. */
   prepended = $state(false);
+  /** Whether its oldest message is another one than when it was opened, though there are older ones: those were seen, or not. */
+  cut = $state(false);
   /** Whether the newest message is in view, so that whatever comes next is seen as well. */
   following = $state(true);
   /** Another stretch has another number: nothing that was drawn of the one before is of use. */
@@ -65,6 +71,7 @@ export class History {
       this.prepended = false;
       this.messages = page.messages;
       this.more = page.more;
+      this.newer = page.newer;
       this.missing = page.missing;
       this.loaded = true;
     });
@@ -109,6 +116,26 @@ export class History {
       this.show(id);
       return true;
     });
+  }
+
+  /**
+   * Lets go of the messages at one end, far from what is in view, where there are very many. They are fetched again when
+   * they are scrolled to.
+   */
+  letGo(end: 'oldest' | 'newest'): void {
+    // What a page is joined to must stay.
+    if (this.loading || this.messages.length <= MOST) return;
+    if (end === 'oldest') {
+      this.prepended = true;
+      this.messages = this.messages.slice(-KEPT);
+      this.more = true;
+      this.missing = false;
+      this.cut = true;
+    } else if (!this.following) {
+      this.prepended = false;
+      this.messages = this.messages.slice(0, KEPT);
+      this.newer = true;
+    }
   }
 
   /** Leaves the past. */
@@ -190,7 +217,11 @@ export class History {
     const at = this.messages.findLastIndex(({ cursor }) => cursor < message.cursor) + 1;
     // Before the oldest that was fetched it belongs to a page that is still to come, and so it does after a past.
     if (at === 0 && this.more && this.messages.length > 0) return;
-    if (at === this.messages.length && this.newer) return;
+    if (at === this.messages.length) {
+      // Whoever reads further up has enough here; the rest is fetched on the way down.
+      this.newer ||= !this.following && this.messages.length >= MOST;
+      if (this.newer) return;
+    }
     this.messages = this.messages.toSpliced(at, 0, message);
   }
 
@@ -217,6 +248,7 @@ export class History {
   private replace(page: Page): void {
     this.prepended = false;
     this.stretch += 1;
+    this.cut = true;
     this.messages = page.messages;
     this.more = page.more;
     this.newer = page.newer;
@@ -255,7 +287,7 @@ export class History {
       ({ more, missing } = page);
     }
     this.placeReread(messages, more, missing, first, last);
-    if (last) this.newer = end.newer || messages.some(({ cursor }) => cursor > last.cursor);
+    this.newer = last !== undefined && (end.newer || messages.some(({ cursor }) => cursor > last.cursor));
   }
 
   /** Keeps the stretch where it was, and a page of it at least. */

@@ -11,6 +11,7 @@ import {
   type ReplyKind,
   type ReplyValue,
   type Room,
+  type Storage,
 } from '../ipc/contract';
 import { Conversation } from './conversation.svelte';
 import { Drafts } from './drafts';
@@ -223,6 +224,11 @@ export class Session {
     const me = await this.requests.ask({ method: 'configure', params }, 'me');
     if (me) this.world.me = me;
     return me !== undefined;
+  }
+
+  /** What this device's own data take of the disk. */
+  storage(): Promise<Storage | undefined> {
+    return this.requests.ask({ method: 'storage', params: {} }, 'storage');
   }
 
   async chooseNotifications(params: Extract<Command, { method: 'set-notifications' }>['params']): Promise<void> {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { FakeBackend } from '../../src/ipc/fake';
-import { PAGE } from '../../src/state/history.svelte';
+import { KEPT, MOST, PAGE } from '../../src/state/history.svelte';
 import { Session } from '../../src/state/session.svelte';
 
 test('a message far back is gone to, with what is around it, and the newest stay away', async () => {
@@ -64,6 +64,61 @@ test('a date is gone to: its first message, or the end if nothing was said since
   expect(lobby.newer).toBe(false);
 });
 
+test('of what comes while one follows the oldest are let go of, and fetched again on the way up', async () => {
+  const { lobby, fake, line } = await inLobby(150);
+  flood(fake, MOST);
+  expect(lobby.messages).toHaveLength(PAGE + MOST);
+  lobby.letGo('newest');
+  expect(lobby.newer).toBe(false);
+  lobby.letGo('oldest');
+  expect(lobby.messages).toHaveLength(KEPT);
+  expect([lobby.more, lobby.newer, lobby.prepended, lobby.messages.at(-1)?.text]).toEqual([true, false, true, `flood ${MOST - 1}`]);
+  while (lobby.more) await lobby.loadOlder();
+  expect(lobby.messages).toEqual(fake.log.of(lobby.room));
+  expect(await lobby.goTo({ around: line(3).id })).toBe(true);
+});
+
+test('the line above what was not seen is nowhere until its place is here again', async () => {
+  const { session, fake } = await started(0);
+  const ops = fake.room('ops');
+  fake.hear('ops', 'Bo', 'seen');
+  await session.openRoom(ops.id);
+  await session.markRead();
+  await session.openRoom(fake.room('lobby').id);
+  fake.hear('ops', 'Bo', 'first unseen');
+  await session.openRoom(ops.id);
+  const ofLine = () => session.conversation!.rows.filter(({ firstUnseen }) => firstUnseen).map((row) => row.kind === 'message' && row.message.text);
+  expect(ofLine()).toEqual(['first unseen']);
+  flood(fake, MOST + 1, 'ops');
+  session.conversation!.letGo('oldest');
+  expect(ofLine()).toEqual([]);
+  while (session.conversation!.more) await session.conversation!.loadOlder();
+  expect(ofLine()).toEqual(['first unseen']);
+});
+
+test('whoever reads far up does not keep what comes meanwhile, and finds it on the way down', async () => {
+  const { lobby, fake } = await inLobby(1_000);
+  lobby.following = false;
+  while (lobby.messages.length <= MOST) await lobby.loadOlder();
+  const read = lobby.messages.slice(0, KEPT);
+  fake.hear('lobby', 'Bo', 'not now');
+  expect([lobby.newer, lobby.messages.length]).toEqual([true, MOST + PAGE]);
+  lobby.letGo('newest');
+  expect(lobby.messages).toEqual(read);
+  while (lobby.newer) await lobby.loadNewer();
+  expect(lobby.messages.at(-1)?.text).toBe('not now');
+});
+
+test('nothing is let go of while a page is under way', async () => {
+  const { lobby, fake } = await inLobby(1_000);
+  flood(fake, MOST);
+  const older = lobby.loadOlder();
+  lobby.letGo('oldest');
+  await older;
+  expect(lobby.messages).toEqual(fake.log.of(lobby.room).slice(-lobby.messages.length));
+  expect(lobby.messages.length).toBe(PAGE + MOST + PAGE);
+});
+
 test('nothing is marked as read from the past', async () => {
   const { session, lobby, fake, line } = await inLobby(1_000);
   await lobby.goTo({ around: line(10).id });
@@ -124,6 +179,10 @@ test('an edit has a text of its own and leaves the draft', async () => {
   expect(composition.cancel()).toBe(true);
   expect(composition.text).toBe('a draft');
 });
+
+function flood(fake: FakeBackend, count: number, room = 'lobby'): void {
+  for (let said = 0; said < count; said += 1) fake.hear(room, 'Bo', `flood ${said}`);
+}
 
 async function started(messages: number) {
   const fake = new FakeBackend({ world: 'quiet', messages, people: 12 });

@@ -26,6 +26,9 @@ const steps = fc.oneof(
   { weight: 2, arbitrary: fc.constant<Step>((_, { conversation }) => quietly(conversation?.loadNewer())) },
   { weight: 1, arbitrary: anywhere.map((where): Step => (model, session) => quietly(goTo(model, session, where))) },
   { weight: 1, arbitrary: fc.constant<Step>((_, { conversation }) => quietly(conversation?.toLatest())) },
+  { weight: 1, arbitrary: fc.integer({ min: 200, max: 700 }).map((count): Step => (model) => model.flood(count)) },
+  { weight: 2, arbitrary: fc.boolean().map((following): Step => (_, { conversation }) => void (conversation && (conversation.following = following && !conversation.newer))) },
+  { weight: 3, arbitrary: fc.constantFrom('oldest' as const, 'newest' as const).map((end): Step => (_, { conversation }) => conversation?.letGo(end)) },
   { weight: 3, arbitrary: fc.constantFrom('yes', 'no').map((text): Step => (_, { conversation }) => quietly(conversation?.say(text))) },
 );
 

@@ -64,6 +64,12 @@ export class Model implements Backend {
     return message;
   }
 
+  /** Very many things are said one after another, and all of it is told. */
+  flood(count: number): void {
+    for (let said = 0; said < count; said += 1) this.add(this.log.length);
+    this.tell(this.events.length);
+  }
+
   /** Several arrive without a word about each. */
   arrive(places: number[]): void {
     for (const place of places) this.make(place, false, 'older');

@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { useBrowser } from './browser';
+import { settled } from './page';
 
 const { open } = useBrowser();
 
@@ -91,10 +92,28 @@ test("a peer's text is text, whatever it looks like", async () => {
 test('a link shows where it leads before it opens', async () => {
   const page = await open();
   await openRoom(page, 'design');
+  // Until the rows have their sizes the list looks for its end, and takes the link out of view again.
+  await settled(page);
   await page.getByRole('link', { name: 'https://wiki.example.lan/builds/412' }).click();
   await page.getByTestId('link-dialog').getByText('It leads to wiki.example.lan').waitFor();
   await page.getByTestId('link-open').click();
   expect(await page.evaluate(() => window.lanyardFake.opened)).toEqual(['https://wiki.example.lan/builds/412']);
+});
+
+test('a click counts, though the list finds its place between press and release', async () => {
+  const page = await open();
+  await openRoom(page, 'design');
+  await settled(page);
+  const link = page.getByRole('link', { name: 'https://wiki.example.lan/builds/412' });
+  await link.hover();
+  await settled(page);
+  await page.mouse.down();
+  await page.evaluate(async () => {
+    document.querySelector('[role=log]')?.scrollBy(0, -2);
+    for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+  });
+  await page.mouse.up();
+  await page.getByTestId('link-dialog').waitFor({ timeout: 5_000 });
 });
 
 test('an offer is accepted, moves, and ends verified with its hash', async () => {

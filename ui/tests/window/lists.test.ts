@@ -1,6 +1,7 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { useBrowser } from './browser';
+import { settled } from './page';
 
 const { open } = useBrowser();
 
@@ -22,6 +23,50 @@ test('of a long history only what is visible is in the page, down to its first m
   await page.getByTestId('jump').click();
   await page.getByText('好的，我带茶。').waitFor();
   expect(await rows.count()).toBeLessThan(60);
+});
+
+test('of a stream of messages the page keeps the newest, and moves for nobody who reads', async () => {
+  const page = await open({ messages: 100 });
+  await openLobby(page);
+  // At no moment that is drawn is the end out of sight.
+  await page.evaluate(() => {
+    const list = document.querySelector('[role=log]')!;
+    const look = () => {
+      list.setAttribute('data-furthest', String(Math.max(Number(list.getAttribute('data-furthest')), list.scrollHeight - list.clientHeight - list.scrollTop)));
+      requestAnimationFrame(look);
+    };
+    look();
+  });
+  const bursts = [0, 150, 300, 450, 600, 750];
+  for (const from of bursts) {
+    await page.evaluate((from) => {
+      for (let n = from; n < from + 150; n += 1) window.lanyardFake.hear('lobby', 'Bo', `flood ${n}`);
+    }, from);
+    await page.getByText(`flood ${from + 149}`, { exact: true }).waitFor();
+    await expect.poll(() => distanceToEnd(page)).toBeLessThan(2);
+    expect(await page.getByTestId('jump').count()).toBe(0);
+  }
+  expect(Number(await page.getByRole('log').getAttribute('data-furthest'))).toBeLessThan(2);
+  // What was let go of is fetched when somebody wants to read it again.
+  const count = await fetched(page);
+  await upTo(page, 'flood 20');
+  expect(await fetched(page)).toBeGreaterThan(count);
+  // And down again, a screen at a time: nothing is left out, and what is seen stays where it is.
+  const seen = new Set<number>();
+  for (let turn = 0; !seen.has(899); turn += 1) {
+    expect(turn).toBeLessThan(200);
+    const shown = await page.evaluate(async () => {
+      const list = document.querySelector('[role=log]')!;
+      list.scrollBy(0, 500);
+      for (let frame = 0; frame < 4; frame += 1) await new Promise(requestAnimationFrame);
+      return [...list.querySelectorAll('[data-testid=message-text]')].map((text) => Number(text.textContent?.replace('flood ', '')));
+    });
+    for (const number of shown) seen.add(number);
+  }
+  const first = Math.min(...[...seen].filter((number) => !Number.isNaN(number)));
+  const missed = Array.from({ length: 900 - first }, (_, n) => first + n).filter((number) => !seen.has(number));
+  expect(missed).toEqual([]);
+  await expect.poll(() => distanceToEnd(page)).toBeLessThan(2);
 });
 
 test('older messages come in above without moving what is read', async () => {
@@ -114,16 +159,13 @@ function scrollTo(page: Page, top: number): Promise<void> {
   return page.evaluate((top) => document.querySelector('[role=log]')?.scrollTo(0, top), top);
 }
 
-/** Until the rows that came into view have their real sizes, which moves the position a little. */
-function settled(page: Page): Promise<void> {
-  return page.evaluate(async () => {
-    const list = document.querySelector('[role=log]');
-    const shown = () => `${list?.scrollTop} ${list?.scrollHeight} ${document.querySelector('[data-message]')?.textContent}`;
-    for (let before = '', still = 0; still < 4; before = shown()) {
-      await new Promise(requestAnimationFrame);
-      still = shown() === before ? still + 1 : 0;
-    }
-  });
+/** Scrolls up until this message is in the page. */
+async function upTo(page: Page, text: string): Promise<void> {
+  for (let turn = 0; !(await page.getByText(text, { exact: true }).count()); turn += 1) {
+    expect(turn).toBeLessThan(60);
+    await scrollTo(page, 0);
+    await settled(page);
+  }
 }
 
 function distanceToEnd(page: Page): Promise<number> {

@@ -8,6 +8,18 @@ export async function openRoom(page: Page, name: string): Promise<void> {
   await page.getByTestId('title').getByText(name).waitFor();
 }
 
+/** Until the list of messages stands still: rows that come into view get their real sizes, which moves it a little. */
+export function settled(page: Page): Promise<void> {
+  return page.evaluate(async () => {
+    const list = document.querySelector('[role=log]');
+    const shown = () => `${list?.scrollTop} ${list?.scrollHeight} ${document.querySelector('[data-message]')?.textContent}`;
+    for (let before = '', still = 0; still < 4; before = shown()) {
+      await new Promise(requestAnimationFrame);
+      still = shown() === before ? still + 1 : 0;
+    }
+  });
+}
+
 /** The message with this very text. */
 export function saying(page: Page, text: string): Locator {
   return page.getByTestId('message').filter({ has: page.getByTestId('message-text').getByText(text, { exact: true }) });

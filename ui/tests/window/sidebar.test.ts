@@ -149,3 +149,26 @@ test('a refused invite leads to another one', async () => {
   await page.getByTestId('invite-paste').waitFor();
   await check(page, 'another invite');
 });
+
+test('a menu is closed by the button that opened it, and opened by it again', async () => {
+  const page = await open();
+  const menu = page.getByTestId('menu');
+  for (const button of ['self', 'room-menu']) {
+    if (button === 'room-menu') await openRoom(page, 'design');
+    await page.getByTestId(button).click();
+    await menu.waitFor();
+    await page.getByTestId(button).click();
+    await menu.waitFor({ state: 'detached' });
+    await page.getByTestId(button).click();
+    await menu.waitFor();
+    // A press that ends elsewhere closes it and is no click; the next one counts.
+    await page.getByTestId(button).hover();
+    await page.mouse.down();
+    await page.mouse.move(600, 400);
+    await page.mouse.up();
+    await menu.waitFor({ state: 'detached' });
+    await page.getByTestId(button).click();
+    await menu.waitFor();
+    await page.keyboard.press('Escape');
+  }
+});

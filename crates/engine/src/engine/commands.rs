@@ -68,6 +68,10 @@ impl Run {
                 self.files_of(&room, before, limit, to);
                 Ok(())
             }
+            Command::Storage {} => {
+                self.measure_storage(to);
+                Ok(())
+            }
             Command::Search { text, to: room, from, before, limit } => {
                 self.search(&text, room, from, before, limit, to);
                 Ok(())
@@ -216,6 +220,7 @@ impl Run {
             | Command::Pins { .. }
             | Command::TransferFiles { .. }
             | Command::Files { .. }
+            | Command::Storage {}
             | Command::Search { .. }
             | Command::Export { .. }
             | Command::Shares {}

@@ -37,6 +37,7 @@ mod run;
 mod shares;
 mod show;
 mod start;
+mod storage;
 #[cfg(test)]
 mod tests;
 mod trust;

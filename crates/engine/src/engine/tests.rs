@@ -15,6 +15,7 @@ mod queue;
 mod reading;
 mod sentences;
 mod shares;
+mod storage;
 mod telling;
 mod trust;
 

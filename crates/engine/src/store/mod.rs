@@ -302,6 +302,11 @@ impl Store {
         self.reader.ask(prune::kept).await
     }
 
+    /// The rooms of which something is kept and how many bytes that is, the largest first.
+    pub async fn taken(&self) -> Result<Vec<(RoomId, u64)>, StoreError> {
+        self.reader.ask(prune::taken).await
+    }
+
     /// Gives up a bounded part of what is beyond the limits, behind everything that was queued before.
     ///
     /// # Errors

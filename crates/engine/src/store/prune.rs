@@ -197,6 +197,14 @@ pub(super) fn kept(connection: &Connection) -> Result<Vec<(RoomId, u32)>, StoreE
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
+/// The rooms of which something is kept and how many bytes that is, the largest first.
+pub(super) fn taken(connection: &Connection) -> Result<Vec<(RoomId, u64)>, StoreError> {
+    let mut statement = connection.prepare_cached(TAKEN)?;
+    let rows =
+        statement.query_map([], |row| Ok((RoomId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())))?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 /// Of a room that was left meanwhile there is nothing to keep.
 pub(super) fn keep(transaction: &Transaction, room: RoomId, days: Option<u32>) -> Result<(), StoreError> {
     transaction.execute("UPDATE room SET keep_days = ? WHERE room = ?", params![days, room.0])?;
@@ -225,6 +233,11 @@ pub(super) const NAMED: &str = "SELECT room.room, log.log, entry FROM entry
 
 /// There are a few thousand logs at the most, so they are all looked at.
 const TOTAL: &str = "SELECT coalesce(sum(bytes), 0) FROM log";
+
+/// By room, as many as there are logs.
+pub(super) const TAKEN: &str =
+    "SELECT room.room, sum(log.bytes) AS taken FROM log JOIN room ON room.id = log.room
+    GROUP BY room.id HAVING taken > 0 ORDER BY taken DESC, room.id";
 
 /// The first log, with entries, of the author who has most in one room.
 const LARGEST: &str = "SELECT log.id FROM log JOIN

@@ -93,6 +93,14 @@ fn how_long_history_is_kept_is_shown_and_chosen_everywhere_and_for_one_room() {
     let node = FakeNode::start(move |method, _| match method {
         "open" | "keep-room" => ok("room", design.clone()),
         "configure" => ok("me", private::snapshot(None)["me"].clone()),
+        "storage" => ok(
+            "storage",
+            json!({
+                "history": 3_000_000, "mail": 0, "database": 9_000_000, "offers": 12_000,
+                "unfinished": 700_000_000, "unfinishedTransfers": 1,
+                "rooms": [{ "room": "room-tea", "bytes": 2_000_000 }, { "room": "room-gone", "bytes": 1_000_000 }],
+            }),
+        ),
         _ => {
             let mut snapshot = private::snapshot(None);
             snapshot["rooms"] = json!([design, room("tea", "open")]);
@@ -101,11 +109,16 @@ fn how_long_history_is_kept_is_shown_and_chosen_everywhere_and_for_one_room() {
             ok("snapshot", snapshot)
         }
     });
-    let everywhere = "What was said is kept for 90 days, 2.0 GB at the most\n#design  kept for 7 days\n";
+    let everywhere = "What was said is kept for 90 days, 2.0 GB at the most\n#design  kept for 7 days\n\
+                      On this disk: 3.0 MB of what was said\n  0 bytes of sealed messages for others\n  \
+                      9.0 MB is the database with both\n  12.0 kB of lists and pictures of what is offered\n  \
+                      700.0 MB of 1 unfinished transfer\nMost was said in\n  #tea  2.0 MB\n";
     assert_eq!(stdout(&node.lanyard(&["retention"])), everywhere);
     assert_eq!(stdout(&node.lanyard(&["retention", "--days", "90", "--size", "2GB"])), everywhere);
     assert_eq!(stdout(&node.lanyard(&["retention", "#design", "--days", "7"])), "#design  kept for 7 days\n");
     assert_eq!(code(&node.lanyard(&["retention", "#design", "--default"])), 0);
+    let line: Value = serde_json::from_str(&stdout(&node.lanyard(&["--json", "retention"]))).unwrap();
+    assert_eq!((&line["historyDays"], &line["storage"]["history"]), (&json!(90), &json!(3_000_000)));
     assert_eq!(code(&node.lanyard(&["retention", "#design", "--size", "2GB"])), 2);
     let of = |wanted: &str| -> Vec<Value> {
         node.asked().into_iter().filter(|(method, _)| method == wanted).map(|(_, params)| params).collect()

@@ -92,7 +92,7 @@ pub enum Verb {
         #[arg(long)]
         all: bool,
     },
-    /// Show or choose for how long what was said is kept, and how much of it.
+    /// Show or choose for how long what was said is kept, and how much of it; and show what all takes of the disk.
     #[command(after_help = "Examples:\n  lanyard retention\n  lanyard retention --days 90 --size 2GB\n  \
                       lanyard retention '#design' --days 7\n  lanyard retention '#design' --default")]
     Retention(Retention),

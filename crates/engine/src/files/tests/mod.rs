@@ -3,6 +3,7 @@
 mod choosing;
 mod failures;
 #[cfg(target_os = "linux")]
+mod footprint;
 mod full;
 mod here;
 mod hostile;

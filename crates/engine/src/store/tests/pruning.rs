@@ -102,8 +102,11 @@ async fn a_limit_below_the_last_entry_leaves_logs_that_go_on() {
     let (store, _) = home.with_tea_room().await;
     let mut bob = Pen::new(2, 5);
     write(&store, (0..10).map(|n| received(&bob.say("tea", at(n)))).collect()).await.unwrap();
+    let [(TEA, before)] = store.taken().await.unwrap()[..] else { panic!("one room") };
+    assert!(before > 1_000, "{before}");
     prune_all(&store, limits(0, 0)).await;
     assert_eq!(left(&store).await, []);
+    assert_eq!(store.taken().await.unwrap(), []);
     write(&store, vec![received(&bob.say("more tea", at(11)))]).await.unwrap();
     assert_eq!(left(&store).await.len(), 1);
 }
