@@ -15,6 +15,7 @@
 pub mod api;
 pub mod config;
 pub mod control;
+mod doctor;
 pub mod engine;
 pub mod files;
 pub mod net;
@@ -22,4 +23,5 @@ pub mod saying;
 pub mod store;
 
 pub use config::Config;
+pub use doctor::port_refused;
 pub use engine::{Engine, Events, Handle, StartError};

@@ -14,6 +14,7 @@ mod choosing;
 mod commands;
 mod comparing;
 mod detours;
+mod diagnosing;
 mod dialling;
 mod events;
 mod export;

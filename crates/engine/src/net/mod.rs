@@ -13,6 +13,7 @@
 
 pub mod cut;
 pub mod framing;
+pub mod hearing;
 mod inbound;
 pub mod interfaces;
 pub mod multicast;

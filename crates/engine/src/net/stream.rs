@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use lanyard_proto::model::PeerId;
+use lanyard_proto::wire::probe::Reached;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc;
@@ -262,6 +263,27 @@ pub async fn dial(
     purpose: Purpose,
 ) -> io::Result<Secure> {
     within_deadline(race(credentials, Some(peer), addresses, purpose)).await
+}
+
+/// Whether anything accepts connections at one of these addresses: each is dialled, and left at once if it answers. Nothing is
+/// said, so it tells nothing of who is there.
+pub async fn try_to_reach(addresses: &[SocketAddr]) -> Reached {
+    let mut dials = JoinSet::new();
+    for address in addresses.iter().filter(|address| may_dial(address)).take(MAX_ADDRESSES).copied() {
+        dials.spawn(async move { timeout(CONNECT, TcpStream::connect(address)).await });
+    }
+    // Whatever says the most of why it is not open.
+    let mut worst = Reached::Unreachable;
+    while let Some(dialled) = dials.join_next().await {
+        worst = match dialled {
+            Ok(Ok(Ok(_))) => return Reached::Open,
+            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::ConnectionRefused => Reached::Refused,
+            Ok(Ok(Err(_))) | Err(_) => worst,
+            Ok(Err(_)) if worst == Reached::Refused => worst,
+            Ok(Err(_)) => Reached::Silent,
+        };
+    }
+    worst
 }
 
 /// Connects to whoever is at an address that a person typed: `host`, `host:port`, `ip`, `ip:port` or `[ipv6]:port`. The

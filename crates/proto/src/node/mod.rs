@@ -19,6 +19,7 @@
 //!   trust      what a person decided about somebody
 //!   detours    devices that cannot be dialled are asked to dial, and others are joined
 //!   errands    what is to be said to a certain device
+//!   probing    what the network lets through, found out with others
 //!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
 
@@ -41,6 +42,7 @@ mod messages;
 mod passing;
 mod posting;
 mod private;
+mod probing;
 mod queue;
 mod retry;
 mod room;
@@ -79,6 +81,7 @@ pub use commands::Refusal;
 pub use datagrams::Dropped;
 pub use members::{MAX_INVITE, MAX_INVITES};
 pub use membership::Membership;
+pub use probing::{Findings, Found, Known};
 pub use roster::KnownRoom;
 
 use errands::Errands;
@@ -86,6 +89,7 @@ use joining::Knocks;
 use mailbox::Mailbox;
 use passing::Passing;
 use private::Private;
+use probing::Probing;
 use tags::Tags;
 use unheard::Unheard;
 
@@ -117,6 +121,7 @@ pub struct Node {
     unheard: Unheard,
     carrying: Carrying,
     passing: Passing,
+    probing: Probing,
     transfers: Transfers,
     errands: Errands,
     mail: Mailbox,
@@ -196,6 +201,7 @@ impl Node {
             unheard: Unheard::default(),
             carrying: Carrying::new(now.instant),
             passing: Passing::default(),
+            probing: Probing::default(),
             transfers: Transfers::new(me),
             errands: Errands::default(),
             mail: Mailbox::new(me, now.instant),
@@ -259,6 +265,10 @@ impl Node {
                 self.connected(conn, peer, remote, direction, standing, now)
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
+            Input::Probed { conn, reached } => {
+                self.probed(conn, reached);
+                Effects::default()
+            }
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
             Input::Served { conn } => self.served(conn, now),
             Input::Closed { conn } => self.closed(conn, now),
@@ -307,6 +317,7 @@ impl Node {
         let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
         let machines = earliest(machines, earliest(self.serve_deadline(), self.detours.deadline()));
         let links = earliest(self.carry_deadline(now.instant), self.passing.deadline());
+        let links = earliest(links, self.probing.deadline());
         self.due = earliest(
             earliest(timers, earliest(machines, links)),
             earliest(self.remind_at, earliest(self.roster.deadline(), self.unheard.deadline())),
@@ -399,6 +410,7 @@ impl Node {
         effects.extend(self.reach_when_due(now));
         effects.extend(self.send_knocks(now));
         effects.extend(self.look(now));
+        effects.extend(self.probe_when_due(now));
         let presence = &self.presence;
         let reach =
             |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };

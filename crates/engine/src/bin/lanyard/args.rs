@@ -60,6 +60,13 @@ pub enum Verb {
         #[arg(long)]
         settled: bool,
     },
+    /// Find out what is in the way on this network, by asking those who can be reached, and what to do about it.
+    ///
+    /// Exits with 1 if something is. Nothing outside of the networks that this device uses is contacted.
+    #[command(
+        after_help = "Examples:\n  lanyard doctor\n  lanyard doctor --json | jq -r '.verdicts[].cause'"
+    )]
+    Doctor,
     /// Who is on the network.
     #[command(
         after_help = "Examples:\n  lanyard peers --wait 5      exits with 3 if nobody comes within 5 seconds\n  \
