@@ -88,6 +88,11 @@ const ROWS: &[Row] = &[
     ("no network", no_network, &[("no-network", "")]),
     ("multicast is dropped", multicast_cut, &[("multicast-filtered", "both")]),
     ("what it sends to everybody is dropped", hushed, &[("multicast-filtered", "out")]),
+    (
+        "what others send to everybody is dropped, and nobody is known",
+        deafened_alone,
+        &[("multicast-filtered", "in")],
+    ),
     ("what others send to everybody is dropped", deafened, &[("multicast-filtered", "in")]),
     ("the own firewall lets nothing in, others are known by address", own_firewall, &[("firewall", "in")]),
     ("the own firewall lets nothing in, nobody is known", own_firewall_alone, &[("firewall", "in")]),
@@ -153,6 +158,12 @@ fn hushed(lan: &Lan) -> Scene {
 
 fn deafened(lan: &Lan) -> Scene {
     linked(lan, Host::deafen)
+}
+
+fn deafened_alone(lan: &Lan) -> Scene {
+    let ann = lan.host("ann");
+    ann.deafen();
+    Scene::of(&ann, up(lan, ["bob", "cyd"]))
 }
 
 fn own_firewall(lan: &Lan) -> Scene {

@@ -50,7 +50,10 @@ pub fn judge(evidence: &Evidence) -> Vec<Verdict> {
     if verdicts.is_empty() && evidence.multicast {
         verdicts.extend(look.firewall_here());
         let isolated = look.isolated();
-        verdicts.extend(look.filtered(verdicts.first().is_some(), &isolated));
+        // Of two that run under one key others hear only one.
+        if !evidence.cloned {
+            verdicts.extend(look.filtered(verdicts.first().is_some(), &isolated));
+        }
         verdicts.extend(look.isolation(&isolated));
     }
     verdicts.extend(look.firewalls_of_others());
@@ -345,15 +348,10 @@ impl Look<'_> {
 
     fn clock(&self) -> Option<Verdict> {
         self.evidence.clock_off.map(|off| {
-            let minutes = off.unsigned_abs() / 60;
+            let by = span(off.unsigned_abs());
             let what = match off > 0 {
-                true => {
-                    saying!("The clock of this device is {minutes} minutes behind most others here.", minutes)
-                }
-                false => saying!(
-                    "The clock of this device is {minutes} minutes ahead of most others here.",
-                    minutes
-                ),
+                true => saying!("The clock of this device is {by} behind most others here.", by),
+                false => saying!("The clock of this device is {by} ahead of most others here.", by),
             };
             let evidence = vec![saying!("Others say with each announcement what their clocks show.")];
             self.verdict(Cause::ClockOff, what, evidence)
@@ -456,6 +454,15 @@ impl Look<'_> {
 
     fn note(&self, cause: Cause, what: Saying, evidence: Vec<Saying>) -> Verdict {
         Verdict { severity: Severity::Note, ..self.verdict(cause, what, evidence) }
+    }
+}
+
+/// A rough time, of ten minutes at least.
+fn span(seconds: u64) -> Saying {
+    match seconds {
+        ..7200 => saying!("{count} minutes", count = seconds / 60),
+        7200..172_800 => saying!("{count} hours", count = (seconds + 1800) / 3600),
+        _ => saying!("{count} days", count = (seconds + 43_200) / 86_400),
     }
 }
 

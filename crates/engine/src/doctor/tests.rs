@@ -126,7 +126,7 @@ fn each_cause_has_its_verdict() {
         ),
         (
             "a copy of this profile runs",
-            with(healthy(), |it| it.cloned = true),
+            with(healthy(), |it| (it.cloned, it.peers) = (true, vec![linked(NONE, BOTH)])),
             vec![problem(Cause::ClonedIdentity)],
         ),
         (

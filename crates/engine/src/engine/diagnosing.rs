@@ -19,7 +19,7 @@ use crate::doctor::{Evidence, System, judge};
 use crate::engine::commands::To;
 use crate::engine::run::{Clock, Report, Run};
 use crate::net::interfaces::{Interface, Kind, survey};
-use crate::net::stream::try_to_reach;
+use crate::net::reach::try_to_reach;
 use crate::store::StoreError;
 
 /// A look at the network, while one is taken.
@@ -84,7 +84,7 @@ impl Run {
         let lasted = now.instant.since(look.began);
         // Whoever is here says so within this, since this device asked for it when it started.
         let fresh = now.instant.since(Clock::STARTED) < FOUND + SOONEST;
-        let soonest = if fresh { FOUND } else { SOONEST };
+        let soonest = if fresh || look.dials.is_empty() { FOUND } else { SOONEST };
         let answered = look.dials.values().all(Option::is_some)
             && self
                 .node

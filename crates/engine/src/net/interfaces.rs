@@ -60,7 +60,8 @@ impl Interface {
             SocketAddr::V4(to) => self.v4.iter().any(|v4| v4.contains(*to.ip())),
             SocketAddr::V6(to) => match to.ip().to_ipv4_mapped() {
                 Some(ip) => self.v4.iter().any(|v4| v4.contains(ip)),
-                None if to.ip().is_unicast_link_local() => to.scope_id() == self.index,
+                // One that somebody told of names no link: it may be on this one.
+                None if to.ip().is_unicast_link_local() => [0, self.index].contains(&to.scope_id()),
                 None => self.v6.iter().any(|own| own.octets()[..8] == to.ip().octets()[..8]),
             },
         }

@@ -18,6 +18,7 @@ mod inbound;
 pub mod interfaces;
 pub mod multicast;
 pub mod pace;
+pub mod reach;
 pub mod relay;
 pub mod stream;
 pub mod tls;

@@ -9,7 +9,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use lanyard_proto::model::PeerId;
-use lanyard_proto::wire::probe::Reached;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::sync::mpsc;
@@ -18,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::inbound::Places;
+use super::reach::on_their_links;
 pub use super::tls::Purpose;
 use super::tls::{Credentials, explained, proven};
 pub use super::wide::Stream;
@@ -265,27 +265,6 @@ pub async fn dial(
     within_deadline(race(credentials, Some(peer), addresses, purpose)).await
 }
 
-/// Whether anything accepts connections at one of these addresses: each is dialled, and left at once if it answers. Nothing is
-/// said, so it tells nothing of who is there.
-pub async fn try_to_reach(addresses: &[SocketAddr]) -> Reached {
-    let mut dials = JoinSet::new();
-    for address in addresses.iter().filter(|address| may_dial(address)).take(MAX_ADDRESSES).copied() {
-        dials.spawn(async move { timeout(CONNECT, TcpStream::connect(address)).await });
-    }
-    // Whatever says the most of why it is not open.
-    let mut worst = Reached::Unreachable;
-    while let Some(dialled) = dials.join_next().await {
-        worst = match dialled {
-            Ok(Ok(Ok(_))) => return Reached::Open,
-            Ok(Ok(Err(error))) if error.kind() == io::ErrorKind::ConnectionRefused => Reached::Refused,
-            Ok(Ok(Err(_))) | Err(_) => worst,
-            Ok(Err(_)) if worst == Reached::Refused => worst,
-            Ok(Err(_)) => Reached::Silent,
-        };
-    }
-    worst
-}
-
 /// Connects to whoever is at an address that a person typed: `host`, `host:port`, `ip`, `ip:port` or `[ipv6]:port`. The
 /// result says who it is.
 ///
@@ -363,7 +342,7 @@ async fn race(
     addresses: &[SocketAddr],
     purpose: Purpose,
 ) -> io::Result<Secure> {
-    let mut waiting = addresses.iter().copied().filter(may_dial).take(MAX_ADDRESSES);
+    let mut waiting = on_their_links(addresses).into_iter().filter(may_dial).take(MAX_ADDRESSES);
     let connector = TlsConnector::from(credentials.client(expected, purpose));
     let mut running = JoinSet::new();
     let mut last = invalid(saying!("there is no address to dial"));
@@ -443,7 +422,7 @@ fn silent() -> io::Error {
 }
 
 /// Whether an address may be dialled at all: a single host, and no port of a system service.
-fn may_dial(address: &SocketAddr) -> bool {
+pub(super) fn may_dial(address: &SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     address.port() >= MIN_PORT
         && !ip.is_unspecified()

@@ -172,6 +172,7 @@ impl Node {
             && let Ok(said) = Announcement::decode(body)
         {
             self.presence.add_address(envelope.sender, &said, from);
+            self.roster.heard_from(envelope.sender, from.ip());
         }
         Effects::default()
     }

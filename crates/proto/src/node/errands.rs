@@ -27,6 +27,8 @@ pub(super) enum Errand {
     HandOver(PeerId),
     /// Ask a device what it hears of this one.
     Probe(PeerId),
+    /// Tell a device that hears nobody who this one is.
+    Introduce(PeerId),
 }
 
 #[derive(Default)]
@@ -138,6 +140,8 @@ impl Node {
             Errand::Release(room, holder) => self.begin_asking(conn, room, holder, true),
             Errand::HandOver(recipient) => self.begin_handing_over(conn, recipient, now),
             Errand::Probe(_) => self.ask_what_is_heard(conn),
+            // What it does about that is its own affair.
+            Errand::Introduce(_) => return self.say_who_is_here(conn, now),
         };
         if !said.is_empty() {
             self.errands.under_way.entry(conn).or_default().insert(errand);
@@ -154,6 +158,7 @@ impl Node {
             }
             Errand::HandOver(recipient) => self.handing_failed(recipient, now),
             Errand::Probe(peer) => self.probing.answered(peer, Found::Unreachable),
+            Errand::Introduce(_) => {}
         }
     }
 }

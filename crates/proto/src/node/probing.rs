@@ -6,14 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use crate::effects::{Detour, Effects, Job, Reach, Transmit};
+use crate::expiring::Expiring;
 use crate::model::{ConnId, Instant, Now, PeerId};
 use crate::node::detours::Dialling;
 use crate::node::errands::Errand;
 use crate::node::{Dropped, Node};
 use crate::pacing::earliest;
-use crate::wire::datagram::{Envelope, Unverified, kind};
-use crate::wire::frame::Frame;
-use crate::wire::probe::{self, Heard, MAX_HEARD, Probing as Said, Reached, Sent};
+use crate::wire::datagram::{Envelope, Query, Unverified, kind};
+use crate::wire::frame::{Frame, Relayed};
+use crate::wire::probe::{Heard, MAX_HEARD, Probe, Probing as Said, Reached, Sent};
 
 #[derive(Default)]
 pub(super) struct Probing {
@@ -25,6 +26,9 @@ pub(super) struct Probing {
     askers: BTreeMap<ConnId, Asker>,
     /// PROBEs that this device sends because somebody asked for them.
     asked: Option<Series>,
+    /// Devices to which this one was introduced lately, and when any may be.
+    introduced: Expiring<PeerId>,
+    rested: Option<Instant>,
 }
 
 /// What this device found out since it began to ask.
@@ -214,7 +218,7 @@ impl Node {
         let own = self.probing.own.as_mut().is_some_and(|own| own.series.is_due(now.instant));
         let asked = self.probing.asked.as_mut().is_some_and(|series| series.is_due(now.instant));
         if own || asked {
-            effects.extend(self.send_probes());
+            effects.extend(self.send_probes(now));
         }
         let due = self.probing.askers.iter().filter(|(_, asker)| asker.due() <= now.instant);
         let due: Vec<ConnId> = due.map(|(conn, _)| *conn).collect();
@@ -230,10 +234,12 @@ impl Node {
         effects
     }
 
-    fn send_probes(&mut self) -> Effects {
+    fn send_probes(&mut self, now: Now) -> Effects {
         let mut effects = Effects::default();
+        let lonely = !self.presence.online().any(|peer| self.unheard.is_on_air(peer, now.instant));
         for (sent, reach) in [(Sent::Multicast, Reach::Group), (Sent::Broadcast, Reach::Broadcast)] {
-            let bytes = self.envelope(kind::PROBE).sign(&self.identity, &probe::encode(sent));
+            let probe = Probe { sent, lonely };
+            let bytes = self.envelope(kind::PROBE).sign(&self.identity, &probe.encode());
             effects.send.push(Transmit::Multicast { reach, bytes });
         }
         effects
@@ -247,7 +253,7 @@ impl Node {
         from: IpAddr,
         now: Now,
     ) -> Effects {
-        let Ok(sent) = probe::decode(body) else { return self.drop(Dropped::Body) };
+        let Ok(Probe { sent, lonely }) = Probe::decode(body) else { return self.drop(Dropped::Body) };
         let mut effects = self.presence.heard(envelope, now);
         effects.extend(self.notice_arrivals(&effects, now));
         let heard = &mut self.probing.heard;
@@ -259,7 +265,33 @@ impl Node {
             probes.newest = [(envelope.boot, envelope.counter), probes.newest[0]];
             note(&mut probes.ways, (sent, from.to_canonical()));
         }
+        if lonely {
+            effects.extend(self.introduce_soon(envelope.sender, now));
+        }
         effects
+    }
+
+    /// Somebody who hears nobody cannot ask anybody: a few of those who hear it connect to it, and say who they are.
+    fn introduce_soon(&mut self, peer: PeerId, now: Now) -> Effects {
+        while self.probing.introduced.pop_ended(now.instant).is_some() {}
+        let here = self.presence.online_count().max(1) as f64;
+        let rests = self.probing.rested.is_some_and(|until| until > now.instant)
+            || self.probing.introduced.contains(&peer);
+        if rests || !self.presence.is_online(peer) || self.presence.is_blocked(peer) {
+            return Effects::default();
+        }
+        self.probing.introduced.renew(peer, now.instant + INTRODUCED);
+        self.probing.rested = Some(now.instant + INTRODUCE_ANY);
+        if self.dice.fraction() >= INTRODUCERS / here {
+            return Effects::default();
+        }
+        self.go(peer, Errand::Introduce(peer), now).unwrap_or_default()
+    }
+
+    pub(super) fn say_who_is_here(&mut self, conn: ConnId, now: Now) -> Effects {
+        let datagram = self.announcement(Query::No, now);
+        let bytes = Frame::Announcements(vec![Relayed { datagram, from: None }]).encode();
+        Effects { send: vec![Transmit::Frame { conn, bytes }], ..Effects::default() }
     }
 
     /// A PROBE that was heard before: it may have come another way.
@@ -273,7 +305,7 @@ impl Node {
             return;
         }
         if let Ok((_, body)) = datagram.verify(&self.verifier)
-            && let Ok(sent) = probe::decode(body)
+            && let Ok(Probe { sent, .. }) = Probe::decode(body)
         {
             note(&mut probes.ways, (sent, from));
         }
@@ -287,7 +319,7 @@ impl Node {
             return;
         }
         if let Ok((_, body)) = datagram.verify(&self.verifier)
-            && let Ok(sent) = probe::decode(body)
+            && let Ok(Probe { sent, .. }) = Probe::decode(body)
         {
             note(&mut own.found.looped, (sent, from.to_canonical()));
         }
@@ -370,6 +402,12 @@ const REST: Duration = Duration::from_secs(4);
 const LISTEN: Duration = Duration::from_millis(2100);
 /// and waits this long for what comes of a dial.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// So many of those who hear somebody that hears nobody connect to it,
+const INTRODUCERS: f64 = 3.0;
+/// each not again within this,
+const INTRODUCED: Duration = Duration::from_secs(60);
+/// and to one a second.
+const INTRODUCE_ANY: Duration = Duration::from_secs(1);
 /// What was heard longer ago is not believed to be so now.
 const LATELY: Duration = Duration::from_secs(10);
 /// Devices whose PROBEs are remembered at a time.

@@ -116,6 +116,33 @@ fn an_answer_that_nobody_asked_for_is_none() {
 }
 
 #[test]
+fn somebody_who_hears_nobody_is_told_who_is_here_and_not_again_soon() {
+    let mut lan = Network::new();
+    let [ann, bob] = [0, 1];
+    lan.pass(Duration::from_secs(60));
+    let now = lan.now;
+    // Bob was heard too long ago.
+    let sent = multicast(&lan.nodes[ann].begin_probing(now));
+    let dials = |effects: &Effects| effects.run.iter().filter(|job| matches!(job, Job::Dial { .. })).count();
+    let announced = lan.nodes[ann].announcement(Query::No, now);
+    lan.hear(bob, ann, &announced);
+    let dialled = sent.iter().map(|(_, bytes)| {
+        let from = address(ann);
+        dials(&lan.nodes[bob].handle(Input::Datagram { from, bytes }, now))
+    });
+    assert_eq!(dialled.sum::<usize>(), 1);
+    let (peer, remote) = (lan.id(ann), Some(address(ann)));
+    let (direction, standing, exporter) = (Direction::Dialled, false, [0; 32]);
+    let connected = Input::Connected { conn: CONN, peer, remote, direction, standing, exporter };
+    let said = lan.nodes[bob].handle(connected, now);
+    let introduced = said.send.iter().any(|sent| {
+        let Transmit::Frame { bytes, .. } = sent else { return false };
+        matches!(Frame::decode(bytes), Ok(Some(Frame::Announcements(one))) if one.len() == 1)
+    });
+    assert!(introduced, "{said:?}");
+}
+
+#[test]
 fn whoever_cannot_be_reached_is_not_waited_for() {
     let mut lan = Network::new();
     let (bob, now) = (lan.id(1), lan.now);

@@ -65,8 +65,18 @@ pub struct KnownRoom {
 impl Roster {
     /// An announcement came from its sender.
     pub fn heard(&mut self, sender: PeerId, datagram: Vec<u8>, from: IpAddr, at: Instant) {
+        // An address of one link alone tells nobody on another one anything.
+        let before = self.announcements.get(&sender).map(|before| before.from);
+        let from = before.filter(|before| is_link_local(from) && !is_link_local(*before)).unwrap_or(from);
         if self.announcements.len() < MAX_PEERS || self.announcements.contains_key(&sender) {
             self.announcements.insert(sender, Announced { datagram, from, at });
+        }
+    }
+
+    /// A copy of an announcement came from another address.
+    pub fn heard_from(&mut self, sender: PeerId, from: IpAddr) {
+        if let Some(announced) = self.announcements.get_mut(&sender).filter(|_| !is_link_local(from)) {
+            announced.from = from;
         }
     }
 
@@ -275,6 +285,13 @@ pub(super) fn announcements(conn: ConnId, all: impl IntoIterator<Item = Relayed>
 pub(super) fn is_unicast(ip: IpAddr) -> bool {
     let ip = ip.to_canonical();
     !ip.is_multicast() && !ip.is_unspecified() && !ip.is_loopback() && ip != IpAddr::from([255; 4])
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
 }
 
 /// Announcements in one frame,

@@ -45,14 +45,24 @@ pub enum Probing {
 }
 
 /// The body of a PROBE.
-pub fn encode(sent: Sent) -> Vec<u8> {
-    to_cbor(&ProbeBody { sent: sent.into() })
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Probe {
+    pub sent: Sent,
+    /// The sender hears nobody: it cannot know whom to ask.
+    pub lonely: bool,
 }
 
-/// # Errors
-/// If it is none, or was sent in a way that is not known here.
-pub fn decode(body: &[u8]) -> Result<Sent, DecodeError> {
-    Sent::try_from(from_cbor::<ProbeBody>(body)?.sent)
+impl Probe {
+    pub fn encode(&self) -> Vec<u8> {
+        to_cbor(&ProbeBody { sent: self.sent.into(), lonely: self.lonely.then_some(true) })
+    }
+
+    /// # Errors
+    /// If it is none, or was sent in a way that is not known here.
+    pub fn decode(body: &[u8]) -> Result<Probe, DecodeError> {
+        let said: ProbeBody = from_cbor(body)?;
+        Ok(Probe { sent: Sent::try_from(said.sent)?, lonely: said.lonely == Some(true) })
+    }
 }
 
 impl Probing {
@@ -130,6 +140,8 @@ impl TryFrom<u8> for Sent {
 struct ProbeBody {
     #[n(0)]
     sent: u8,
+    #[n(1)]
+    lonely: Option<bool>,
 }
 
 #[derive(Encode, Decode)]
@@ -184,8 +196,9 @@ mod tests {
             let (kind, body) = said.encode();
             assert_eq!(Probing::decode(kind, &body), Ok(Some(said)));
         }
-        for sent in [Sent::Multicast, Sent::Broadcast] {
-            assert_eq!(decode(&encode(sent)), Ok(sent));
+        for (sent, lonely) in [(Sent::Multicast, true), (Sent::Broadcast, false)] {
+            let probe = Probe { sent, lonely };
+            assert_eq!(Probe::decode(&probe.encode()), Ok(probe));
         }
     }
 
@@ -201,13 +214,16 @@ mod tests {
             Err(DecodeError::Malformed)
         );
         assert_eq!(echo(vec![], Some(4)), Err(DecodeError::Malformed));
-        assert_eq!(decode(&to_cbor(&ProbeBody { sent: 2 })), Err(DecodeError::Malformed));
+        assert_eq!(
+            Probe::decode(&to_cbor(&ProbeBody { sent: 2, lonely: None })),
+            Err(DecodeError::Malformed)
+        );
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(kind: u8, bytes: Vec<u8>) {
-            let _ = (Probing::decode(kind, &bytes), decode(&bytes));
+            let _ = (Probing::decode(kind, &bytes), Probe::decode(&bytes));
         }
     }
 }
