@@ -82,6 +82,7 @@ export const enNetwork = {
   discovery: 'People are found',
   healthHelp: {
     good: 'People on this network find each other by themselves.',
+    hindered: 'They are found, but something is in the way. What it is, and what to do, stands below.',
     nobody: 'That stays so until somebody else opens Lanyard on this network. If somebody has, something keeps the two of you apart.',
     off: 'Multicast is how people find each other by themselves, and it is not in use here. People added by address still work.',
     apart: 'No network interface is up. Connect to Wi-Fi or plug in a cable; Lanyard notices by itself.',

@@ -81,6 +81,7 @@ export const zhCNNetwork: typeof enNetwork = {
   discovery: '发现方式',
   healthHelp: {
     good: '此网络上的人会自动发现彼此。',
+    hindered: '可以发现他人，但存在阻碍。原因和处理方法见下方。',
     nobody: '在此网络上有人打开 Lanyard 之前会一直如此。如果对方已经打开，说明你们之间有什么阻隔。',
     off: '人们通过组播自动发现彼此，而此处没有使用组播。按地址添加的人仍可联系。',
     apart: '没有可用的网络接口。请连接 Wi-Fi 或插入网线，Lanyard 会自动察觉。',

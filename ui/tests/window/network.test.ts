@@ -121,6 +121,7 @@ describe.each([
     await verdict.waitFor();
     expect(await verdict.getByRole('listitem').count()).toBe(2);
     await verdict.getByText('224.0.0.100').waitFor();
+    await health(page, 'hindered').waitFor();
     await check(page, 'something is in the way');
     await page.keyboard.press('Escape');
     await verdict.waitFor({ state: 'detached' });
