@@ -52,7 +52,7 @@ pub fn judge(evidence: &Evidence) -> Vec<Verdict> {
         let isolated = look.isolated();
         // Of two that run under one key others hear only one.
         if !evidence.cloned {
-            verdicts.extend(look.filtered(verdicts.first().is_some(), &isolated));
+            verdicts.extend(look.filtered(!verdicts.is_empty(), &isolated));
         }
         verdicts.extend(look.isolation(&isolated));
     }

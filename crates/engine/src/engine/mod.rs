@@ -35,6 +35,7 @@ mod progress;
 mod queue;
 mod reasons;
 mod run;
+mod serving;
 mod shares;
 mod show;
 mod start;

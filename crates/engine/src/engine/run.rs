@@ -27,6 +27,7 @@ use crate::engine::messages::{Found, Marked};
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
 use crate::engine::queue::{Looks, Weighed};
+use crate::engine::serving::SERVE_ROOMS;
 use crate::engine::shares::{ShareReport, Shares};
 use crate::engine::trust::Trusting;
 use crate::engine::view::View;
@@ -242,6 +243,7 @@ impl Run {
         let mut prune = tokio::time::interval(PRUNE);
         let mut tick = tokio::time::interval(PROGRESS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut serve = tokio::time::interval(SERVE_ROOMS);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -286,6 +288,7 @@ impl Run {
                     let event = self.progress_event();
                     self.tell(event);
                 }
+                _ = serve.tick(), if self.config.relay => self.join_rooms_heard_of().await?,
                 _ = look.tick(), if self.diagnosing.is_looking() => self.look_at_network().await?,
                 () = sleep_until(wake) => {
                     self.hear_first(&mut datagram).await?;

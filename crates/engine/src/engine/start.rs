@@ -219,6 +219,9 @@ async fn chosen(store: &Store, config: &Config) -> Result<Settings, ApiError> {
     if let Some(downloads) = &config.downloads {
         settings.downloads = Some(std::path::absolute(downloads).unwrap_or_else(|_| downloads.clone()));
     }
+    if config.relay {
+        (settings.relay, settings.hold) = (Some(true), Some(true));
+    }
     if settings != stored {
         store.set_settings(settings.clone()).await?.await?;
     }
