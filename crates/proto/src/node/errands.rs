@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::effects::{Detour, Effects, Job};
-use crate::model::{ConnId, Now, PeerId, RoomId};
+use crate::model::{ConnId, Now, PeerId, RoomId, Token};
 use crate::node::detours::Dialling;
 use crate::node::probing::Found;
 use crate::node::{Node, reachable};
@@ -29,6 +29,8 @@ pub(super) enum Errand {
     Probe(PeerId),
     /// Tell a device that hears nobody who this one is.
     Introduce(PeerId),
+    /// Ask the device at which this one waits to pass a knock on.
+    Knock(Token),
 }
 
 #[derive(Default)]
@@ -142,6 +144,7 @@ impl Node {
             Errand::Probe(_) => self.ask_what_is_heard(conn),
             // What it does about that is its own affair.
             Errand::Introduce(_) => return self.say_who_is_here(conn, now),
+            Errand::Knock(token) => return self.knock_on(conn, token),
         };
         if !said.is_empty() {
             self.errands.under_way.entry(conn).or_default().insert(errand);
@@ -158,7 +161,7 @@ impl Node {
             }
             Errand::HandOver(recipient) => self.handing_failed(recipient, now),
             Errand::Probe(peer) => self.probing.answered(peer, Found::Unreachable),
-            Errand::Introduce(_) => {}
+            Errand::Introduce(_) | Errand::Knock(_) => {}
         }
     }
 }

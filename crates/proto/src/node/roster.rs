@@ -17,6 +17,7 @@ use crate::node::detours::Dialling;
 use crate::presence::{Heard, MAX_PEERS, Presence};
 use crate::rooms::{self, LOBBY, RoomKind};
 use crate::wire::datagram::{Announcement, Unverified, kind};
+use crate::wire::entry::Entry;
 use crate::wire::frame::{Frame, Listed, MAX_ANNOUNCEMENTS, MAX_LISTED, Relayed};
 
 /// What was heard of others, to be passed on, and when to ask somebody for more.
@@ -121,6 +122,26 @@ impl Node {
             let spread = (LOOK_SPREAD * crowd).min(MAX_LOOK_SPREAD);
             let at = now.instant + LOOK_AFTER + self.dice.span(Duration::ZERO..spread);
             self.roster.look = Some((at.max(self.roster.rested), sender));
+        }
+    }
+
+    /// Somebody who is not seen here has just written, and `from` has it: whoever is on this network and kept apart from this
+    /// device is known to some only, and one more than are known here is no reason to ask.
+    pub(super) fn consider_asking_for(&mut self, written: &Entry, from: PeerId, now: Now) {
+        let author = written.header.author;
+        let fresh = written.header.hlc.unix().0.saturating_add(JUST_NOW_MS) > now.unix.0;
+        let unseen =
+            author != self.me && !self.presence.is_online(author) && !self.presence.is_blocked(author);
+        if fresh
+            && unseen
+            && self.presence.is_online(from)
+            && self.roster.look.is_none()
+            && self.roster.dialled.is_none()
+        {
+            let crowd = self.presence.online_count() as u32;
+            let spread = (LOOK_SPREAD * crowd).min(MAX_LOOK_SPREAD);
+            let at = now.instant + self.dice.span(Duration::ZERO..spread);
+            self.roster.look = Some((at.max(self.roster.rested), from));
         }
     }
 
@@ -302,6 +323,8 @@ const MAX_SHOWN_BYTES: usize = 320 << 10;
 const RELAYED: Duration = Duration::from_secs(15 * 60);
 /// A room of which nobody is known to be in it is forgotten after this.
 const LISTED: Duration = Duration::from_secs(24 * 3600);
+/// Whoever wrote something within this is probably here.
+const JUST_NOW_MS: u64 = 60_000;
 /// Somebody may know a sixteenth more than this device, and one: counts differ while people come and go.
 const SLACK: usize = 16;
 /// Before somebody is asked, what is missing may be heard by itself,
