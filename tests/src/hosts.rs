@@ -324,6 +324,55 @@ impl Host {
         self.lan.rule(|rules| _ = rules.mute.insert(self.number));
     }
 
+    /// The network drops the multicast and broadcast that it sends. What others send reaches it, and connections pass.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn hush(&self) {
+        self.lan.rule(|rules| _ = rules.hushed.insert(self.number));
+    }
+
+    /// The network brings it no multicast and broadcast of others. What it sends reaches them, and connections pass.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn deafen(&self) {
+        self.lan.rule(|rules| _ = rules.deafened.insert(self.number));
+    }
+
+    /// As an access point isolates its clients: nothing passes between hosts that this was done to, not even what finds
+    /// addresses.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn isolate(&self) {
+        let port = self.port();
+        ip(&["-n", &self.lan.switch, "link", "set", "dev", &port, "type", "bridge_slave", "isolated", "on"]);
+    }
+
+    /// Gives it a firewall of its own, as one chain of nftables: the hook and policy, and the rules in it.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn firewall(&self, chain: &str, rules: &[&str]) {
+        let mut script = format!("add table inet own\nadd chain inet own rules {{ {chain} }}\n");
+        for rule in rules {
+            script += &format!("add rule inet own rules {rule}\n");
+        }
+        run_with_input(inside(&self.namespace, "nft").args(["-f", "-"]), &script);
+    }
+
+    /// Another interface of this name and IPv4 address, at which nobody is.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn add_interface(&self, name: &str, address: &str) {
+        let words = format!(
+            "link add {name} type veth peer name {name}-end\nlink set {name} up\nlink set {name}-end up\naddr add {address} dev {name}\n"
+        );
+        run_with_input(Command::new("ip").args(["-n", &self.namespace, "-batch", "-"]), &words);
+    }
+
     /// Shuts its firewall for connections: whoever dials it hears nothing. What it dials itself, and datagrams, pass.
     ///
     /// # Panics

@@ -67,3 +67,17 @@ fn a_crowd_that_starts_at_once_does_not_ask_all_at_once() {
     lan.run_until(300 * SECOND, |lan| people.iter().all(|who| knows(lan, *who) == ["design"]));
     assert!(lan.dials < 3 * 120, "{} dials", lan.dials);
 }
+
+#[test]
+fn whoever_writes_and_is_kept_apart_is_seen_by_way_of_who_hears_both() {
+    for seed in 0..5 {
+        let mut lan = Lan::seeded(seed);
+        let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+        lan.hush(ann, bob);
+        lan.hush(bob, ann);
+        lan.run_until(10 * SECOND, |lan| lan.sees(ann, cyd) && lan.sees(bob, cyd));
+        assert!(!lan.sees(bob, ann), "one more than he sees is no reason to ask");
+        lan.say(ann, "tea?");
+        lan.run_until(10 * SECOND, |lan| lan.sees(bob, ann));
+    }
+}

@@ -51,27 +51,34 @@ fn software_centres_know_what_it_is() {
 }
 
 #[test]
-fn the_unit_runs_a_node() {
-    let unit = read("packaging/linux/root/usr/lib/systemd/user/lanyard.service");
-    let installed = "ExecStart=/usr/bin/lanyard up\n";
-    assert!(unit.contains(installed));
-    // Before 250 it looks at all that a unit may need, too.
-    let helps = Command::new("systemd-analyze").arg("--help").output();
-    if !helps.is_ok_and(|helps| String::from_utf8_lossy(&helps.stdout).contains("--recursive-errors")) {
-        println!("skipped: this system's systemd-analyze cannot check one unit alone");
-        return;
+fn the_units_run_nodes() {
+    let user = "packaging/linux/root/usr/lib/systemd/user/lanyard.service";
+    let system = "packaging/linux/root/usr/lib/systemd/system/lanyard-relay.service";
+    for (of, unit, runs) in [
+        ("--user", user, "ExecStart=/usr/bin/lanyard up\n"),
+        ("--system", system, "ExecStart=/usr/bin/lanyard --profile ${STATE_DIRECTORY} up --relay "),
+    ] {
+        let name = Path::new(unit).file_name().expect("a file");
+        let unit = read(unit);
+        assert!(unit.contains(runs), "{unit}");
+        // Before 250 it looks at all that a unit may need, too.
+        let helps = Command::new("systemd-analyze").arg("--help").output();
+        if !helps.is_ok_and(|helps| String::from_utf8_lossy(&helps.stdout).contains("--recursive-errors")) {
+            println!("skipped: this system's systemd-analyze cannot check one unit alone");
+            return;
+        }
+        // The program is not installed here, and pages of the manual neither.
+        let here = unit.replace("/usr/bin/lanyard", &built_beside("lanyard").to_string_lossy());
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(name);
+        fs::write(&file, here).expect("a file");
+        let runtime = folder.path().join("runtime");
+        fs::create_dir(&runtime).expect("a folder");
+        let verify = [of, "verify", "--man=no", "--recursive-errors=no"];
+        let said =
+            passes(Command::new("systemd-analyze").args(verify).arg(&file).env("XDG_RUNTIME_DIR", runtime));
+        assert_eq!(String::from_utf8_lossy(&said.stderr), "");
     }
-    // The program is not installed here, and pages of the manual neither.
-    let here = unit.replace("/usr/bin/lanyard", &built_beside("lanyard").to_string_lossy());
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("lanyard.service");
-    fs::write(&file, here).expect("a file");
-    let runtime = folder.path().join("runtime");
-    fs::create_dir(&runtime).expect("a folder");
-    let verify = ["--user", "verify", "--man=no", "--recursive-errors=no"];
-    let said =
-        passes(Command::new("systemd-analyze").args(verify).arg(&file).env("XDG_RUNTIME_DIR", runtime));
-    assert_eq!(String::from_utf8_lossy(&said.stderr), "");
 }
 
 #[test]

@@ -106,6 +106,7 @@ const ENGINE: &[Row] = &[
     ("saying", &[]),
     ("api", &[]),
     ("config", &[]),
+    ("doctor", &[]),
     ("net", &[]),
     ("store", &[]),
     ("files", &[]),

@@ -40,6 +40,7 @@ export const SCREENS: Screen[] = [
   { name: 'network', world: 'crowded', show: (page) => list(page, 'network') },
   { name: 'network-nobody', world: 'lonely', show: networkNobody },
   { name: 'network-off', world: 'crowded', show: networkOff },
+  { name: 'network-checked', world: 'crowded', show: networkChecked },
   { name: 'settings', world: 'crowded', show: (page) => list(page, 'settings') },
   { name: 'settings-people', world: 'crowded', show: settingsPeople },
   { name: 'settings-storage', world: 'crowded', show: settingsStorage },
@@ -164,6 +165,12 @@ async function networkNobody(page: Page) {
   await list(page, 'network');
   await page.getByTestId('address-qr').first().click();
   await page.getByTestId('qr').waitFor();
+}
+
+async function networkChecked(page: Page) {
+  await list(page, 'network');
+  await page.getByTestId('check-network').click();
+  await page.getByTestId('checked').locator('summary').click();
 }
 
 async function networkOff(page: Page) {

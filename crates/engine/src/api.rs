@@ -5,8 +5,10 @@
 //! `ui/src/ipc/generated.ts` are made from these by the test `typescript_types_are_fresh`.
 
 mod avatar;
+mod diagnosis;
 mod error;
 mod files;
+mod mailbox;
 mod network;
 mod notifications;
 mod rooms;
@@ -20,11 +22,16 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::saying::{Filling, Saying};
 pub use avatar::Avatar;
+pub use diagnosis::{
+    Cause, CheckedInterface, CheckedPeer, Diagnosis, Direction, FoundBy, InterfaceKind, Reached, Sentence,
+    Severity, Verdict, Ways,
+};
 pub use error::{ApiError, ErrorCode};
 pub use files::{
     FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferFile,
     TransferFileState, TransferFiles, TransferState,
 };
+pub use mailbox::Mailbox;
 pub use network::{Dropped, DroppedReason, Interface, Network, Relaying};
 pub use notifications::{Notifications, NotifyLevel};
 pub use rooms::{
@@ -343,6 +350,9 @@ pub enum Command {
     Trust { peer: String, act: TrustAct },
     /// Look for a peer at `host`, `host:port`, `ip` or `ip:port`; answered by [`Reply::Done`].
     AddPeer { address: String },
+    /// Find out what the network lets through and what is in the way, by asking those who can be reached; answered by
+    /// [`Reply::Diagnosis`] within 13 s.
+    Diagnose {},
 }
 
 /// The answer to a [`Command`].
@@ -384,6 +394,7 @@ pub enum Reply {
     Peer(Peer),
     Keys(Keys),
     Comparison(Comparison),
+    Diagnosis(Box<Diagnosis>),
 }
 
 /// Something happened. One JSON object each, told apart by `event`.
@@ -505,21 +516,6 @@ pub struct Snapshot {
     pub mailbox: Mailbox,
     /// Those that are not over.
     pub comparisons: Vec<Comparison>,
-}
-
-/// Sealed messages that this device keeps for others who are away. It cannot read them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS))]
-#[serde(rename_all = "camelCase")]
-pub struct Mailbox {
-    /// Messages, and what was done with messages.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub entries: u64,
-    #[cfg_attr(test, ts(type = "number"))]
-    pub bytes: u64,
-    /// For how many devices.
-    #[cfg_attr(test, ts(type = "number"))]
-    pub people: u64,
 }
 
 /// This device.

@@ -22,6 +22,9 @@ pub struct Config {
     /// Only these interfaces, by name; all suitable ones if absent.
     pub interfaces: Option<Vec<String>>,
     pub multicast: Multicast,
+    /// Whether this device serves all others: it takes part in every open room that it hears of, and keeps and passes on for
+    /// others what it may, also if a person had switched that off.
+    pub relay: bool,
     pub port: u16,
     /// Devices of other networks' names do not see each other; it is a filter, not a secret.
     pub network: String,
@@ -55,6 +58,7 @@ impl Config {
             peers: Vec::new(),
             interfaces: None,
             multicast: Multicast::On,
+            relay: false,
             port: DEFAULT_PORT,
             network: "default".to_owned(),
         }

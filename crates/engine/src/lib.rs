@@ -15,6 +15,7 @@
 pub mod api;
 pub mod config;
 pub mod control;
+mod doctor;
 pub mod engine;
 pub mod files;
 pub mod net;
@@ -27,4 +28,5 @@ pub mod store;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 pub use config::Config;
+pub use doctor::port_refused;
 pub use engine::{Engine, Events, Handle, StartError};

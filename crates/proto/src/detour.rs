@@ -74,6 +74,17 @@ impl Detours {
         .collect()
     }
 
+    /// What an own knock says that nobody has come for.
+    pub fn wish(&self, token: Token) -> Option<Knock> {
+        self.knocked.get(&token).map(|knocked| knocked.knock)
+    }
+
+    /// Whether a device waits here for another one to come.
+    pub fn waits_here(&self, asking: PeerId, coming: PeerId, token: Token) -> bool {
+        let relay = self.relays.get(&token);
+        relay.is_some_and(|relay| relay.asking == asking && relay.coming == coming && relay.until.is_some())
+    }
+
     /// When [`Detours::due`] has something next.
     pub fn deadline(&self) -> Option<Instant> {
         self.knocked.values().fold(None, |first, knocked| earliest(first, knocked.again))

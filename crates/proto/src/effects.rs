@@ -18,6 +18,7 @@ use crate::wire::detour::Wish;
 use crate::wire::entry::Entry;
 use crate::wire::file::Source;
 use crate::wire::mail::Receipt as Taken;
+use crate::wire::probe::Reached;
 
 /// Everything a machine wants done, in the order in which it must be done.
 #[derive(Debug, Default)]
@@ -82,6 +83,8 @@ pub enum Input<'a> {
     Recalled { entry: Option<Arc<Entry>> },
     /// The store gave up what is here of a log up to a place, where this entry was.
     Pruned { room: RoomId, log: LogId, to: Seq, to_id: EntryId },
+    /// What came of [`Job::Probe`].
+    Probed { conn: ConnId, reached: Reached },
     /// A file transfer's bulk work ended.
     Pull { transfer: TransferId, end: PullEnd },
     /// All of an own offer was sent to somebody; `digest` as in [`PullEnd::Complete`].
@@ -299,6 +302,8 @@ pub enum Reach {
     Group,
     /// The groups, and the broadcast address of each IPv4 subnet, for networks that eat multicast.
     GroupAndBroadcast,
+    /// The broadcast addresses alone, to find out what they bring.
+    Broadcast,
 }
 
 /// Work that takes long or moves many bytes.
@@ -306,6 +311,9 @@ pub enum Reach {
 pub enum Job {
     /// Connect to a peer for chat sync, trying the addresses in turn. Ends in `Connected` or `DialFailed`.
     Dial { peer: PeerId, addresses: Vec<SocketAddr>, detour: Detour },
+    /// Dial these addresses, say nothing, and hang up: the other end of a connection wants to know whether it can be dialled. Ends
+    /// in `Probed`.
+    Probe { conn: ConnId, addresses: Vec<SocketAddr> },
     /// Close a sync connection after what was sent on it.
     HangUp { conn: ConnId },
     /// Read these entries from the store and write them to the connection: deeds first, in their order, as DEEDS frames;

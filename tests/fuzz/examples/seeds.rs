@@ -20,6 +20,7 @@ use lanyard_proto::wire::entry::{Entry, Header};
 use lanyard_proto::wire::file::{self, BundlePart, Data, Item, ItemKind, Leaves, PieceFrame, Source, Want};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Passed, Relayed};
 use lanyard_proto::wire::mail::{self, Mail};
+use lanyard_proto::wire::probe::{Probe, Probing, Reached, Sent};
 use lanyard_proto::wire::share::{self, After, Share, Shared, Taken, Why};
 
 const ROOM: RoomId = RoomId([9; 32]);
@@ -84,13 +85,16 @@ fn datagrams() -> Vec<(&'static str, Vec<u8>)> {
     };
     let bare = |kind: u8, body: &[u8]| [&[kind], body].concat();
     let carry = Carry { datagram: signed(kind::ANNOUNCE, &said), from: Some([10, 0, 0, 7].into()) }.encode();
+    let probe = Probe { sent: Sent::Broadcast, lonely: true }.encode();
     vec![
         ("announce", signed(kind::ANNOUNCE, &said)),
         ("bye", signed(kind::BYE, &[])),
         ("carry", signed(kind::CARRY, &carry)),
+        ("probe", signed(kind::PROBE, &probe)),
         ("data", signed(kind::DATA, &data)),
         ("announce-body", bare(kind::ANNOUNCE, &said)),
         ("carry-body", bare(kind::CARRY, &carry)),
+        ("probe-body", bare(kind::PROBE, &probe)),
         ("data-body", bare(kind::DATA, &data)),
         ("heads-body", bare(kind::HEADS, &heads)),
         ("nack-body", bare(kind::NACK, &nack)),
@@ -158,6 +162,8 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
     let head = Head { log: LogId([1; 8]), seq: Seq(3), base: Seq(1), check: Some(5) };
     let relayed = Relayed { datagram: vec![1; 40], from: Some([10, 0, 0, 7].into()) };
     let listed = Listed { name: "design".to_owned(), members: 3, active: 1, age: 60 };
+    let heard = [(Sent::Multicast, [10, 0, 0, 7].into()), (Sent::Broadcast, [1; 16].into())].into();
+    let echo = Probing::Echo { heard, dialled: Some(Reached::Silent), sent: true };
     let mut seeds = vec![
         ("hello", Frame::Hello(hello).encode()),
         (
@@ -188,6 +194,8 @@ fn frames() -> Vec<(&'static str, Vec<u8>)> {
         ("done", Frame::Done { room: ROOM }.encode()),
         ("announcements", Frame::Announcements(vec![relayed]).encode()),
         ("ping", Frame::Ping.encode()),
+        ("probe-ask", Frame::Probing(Probing::Ask { port: 24417 }).encode()),
+        ("probe-echo", Frame::Probing(echo).encode()),
         ("passed", Frame::Passed(Passed { datagrams: vec![vec![1; 130]; 2], unheard: true }).encode()),
     ];
     seeds.extend(mail().into_iter().map(|(name, mail)| (name, Frame::Mail(mail).encode())));

@@ -5,6 +5,7 @@ use lanyard_proto::wire::datagram::{
     Announcement, Carry, FRAGMENT_BYTES, MAX_CARRIED, MAX_ENTRIES, MAX_FRAGMENTS, MAX_HEADS, MAX_NAME, MAX_PIECES, MAX_WANTED,
     NetworkTag, RoomPacket, Unverified,
 };
+use lanyard_proto::wire::probe::Probe;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -28,6 +29,9 @@ fn bodies(kind: u8, body: &[u8]) {
     if let Ok(carry) = Carry::decode(body) {
         assert!(carry.datagram.len() <= MAX_CARRIED);
         assert_eq!(Carry::decode(&carry.encode()), Ok(carry));
+    }
+    if let Ok(probe) = Probe::decode(body) {
+        assert_eq!(Probe::decode(&probe.encode()), Ok(probe));
     }
     if let Ok(packet) = RoomPacket::decode(kind, body) {
         match &packet {

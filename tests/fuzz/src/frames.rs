@@ -4,14 +4,30 @@ use lanyard_proto::effects::Input;
 use lanyard_proto::model::Platform;
 use lanyard_proto::wire::datagram::{Announcement, Query, kind};
 use lanyard_proto::wire::frame::{Frame, Have, Hello, Listed, Passed, Relayed};
+use lanyard_proto::wire::probe::{Probing, Reached, Sent};
 
 use crate::feed::Feed;
 use crate::node::{World, address, other};
 
 impl World {
+    fn probing(&self, feed: &mut Feed<'_>) -> Option<Probing> {
+        Some(match feed.one_of(2)? {
+            0 => Probing::Ask { port: feed.number()? as u16 },
+            _ => {
+                let way = |feed: &mut Feed<'_>| {
+                    let sent = if feed.byte()? & 1 == 1 { Sent::Multicast } else { Sent::Broadcast };
+                    Some((sent, [10, 77, 0, feed.byte()?].into()))
+                };
+                let heard = (0..feed.one_of(20)?).map(|_| way(feed)).collect::<Option<_>>()?;
+                let dialled = (feed.byte()? & 1 == 1).then_some(Reached::Refused);
+                Probing::Echo { heard, dialled, sent: feed.byte()? & 1 == 1 }
+            }
+        })
+    }
+
     pub(crate) fn frame(&mut self, feed: &mut Feed<'_>) -> Option<()> {
         let (conn, who) = self.conn(feed)?;
-        let bytes = match feed.one_of(14)? {
+        let bytes = match feed.one_of(15)? {
             0 => {
                 let room = self.room(feed)?;
                 let (ask, digest) = (feed.byte()? & 1 == 1, [feed.byte()?; 16]);
@@ -59,6 +75,7 @@ impl World {
                 let datagrams = (0..feed.one_of(4)?).map(|_| self.carried(feed)).collect::<Option<_>>()?;
                 Frame::Passed(Passed { datagrams, unheard: feed.byte()? & 1 == 1 }).encode()
             }
+            13 => Frame::Probing(self.probing(feed)?).encode(),
             _ => feed.bytes()?.to_vec(),
         };
         self.input(Input::Frame { conn, bytes: &bytes });

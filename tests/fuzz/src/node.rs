@@ -25,6 +25,7 @@ use lanyard_proto::wire::datagram::{
 };
 use lanyard_proto::wire::entry::{Entry, Header, Unverified, log_id};
 use lanyard_proto::wire::frame::{Frame, Hello};
+use lanyard_proto::wire::probe::{Probe, Reached, Sent};
 
 use crate::feed::Feed;
 use crate::mail::Stock;
@@ -322,8 +323,27 @@ impl World {
     }
 
     fn surroundings(&mut self, feed: &mut Feed<'_>) -> Option<()> {
-        match feed.one_of(3)? {
+        match feed.one_of(7)? {
             0 => self.input(Input::NetworkChanged),
+            3 => {
+                let sent = if feed.byte()? & 1 == 1 { Sent::Multicast } else { Sent::Broadcast };
+                let probe = Probe { sent, lonely: feed.byte()? & 1 == 1 };
+                self.datagram(feed.one_of(OTHERS)?, kind::PROBE, &probe.encode(), feed.byte()? & 1 == 1);
+            }
+            4 => {
+                let (peer, now) = (id(feed.one_of(OTHERS)?), self.time());
+                let mut effects = self.node.begin_probing(now);
+                effects.extend(self.node.probe(peer, Vec::new(), now));
+                self.check(&effects);
+            }
+            5 => {
+                let (conn, _) = self.conn(feed)?;
+                self.input(Input::Probed { conn, reached: Reached::Refused });
+            }
+            6 => {
+                let effects = self.node.end_probing();
+                self.check(&effects);
+            }
             1 => self.unix = START_MS.wrapping_add(feed.number()?),
             _ => {
                 let (name, now) = (feed.text()?, self.time());

@@ -56,6 +56,9 @@ pub(super) struct Rules {
     pub(super) multicast_is_cut: bool,
     /// Hosts whose multicast and broadcast is dropped, and what comes to them of it.
     pub(super) mute: BTreeSet<u8>,
+    /// Hosts whose multicast and broadcast is dropped, or to which none is brought.
+    pub(super) hushed: BTreeSet<u8>,
+    pub(super) deafened: BTreeSet<u8>,
     /// Hosts to which nobody can open a TCP connection.
     pub(super) closed: BTreeSet<u8>,
     /// Bytes a second that all hosts together may send.
@@ -116,6 +119,12 @@ impl Rules {
             let mute = ports(&self.mute.iter().copied().collect::<Vec<_>>());
             for way in ["iifname", "oifname"] {
                 rules.push(format!("{way} {mute} {MULTICAST} drop"));
+            }
+        }
+        for (way, hosts) in [("iifname", &self.hushed), ("oifname", &self.deafened)] {
+            if !hosts.is_empty() {
+                let hosts = ports(&hosts.iter().copied().collect::<Vec<_>>());
+                rules.push(format!("{way} {hosts} {MULTICAST} drop"));
             }
         }
         for side in &self.sides {
@@ -203,8 +212,8 @@ fn line(script: &mut String, words: std::fmt::Arguments<'_>) {
 
 const COUNTERS: [&str; 3] = ["sent", "app", "got"];
 
-/// Of the envelope: ANNOUNCE, BYE, CARRY, DATA, HEADS, NACK, FRAGMENT, TYPING, KNOCK, MEET.
-const KINDS: [u8; 10] = [1, 2, 3, 16, 17, 18, 19, 20, 21, 22];
+/// Of the envelope: ANNOUNCE, BYE, CARRY, PROBE, DATA, HEADS, NACK, FRAGMENT, TYPING, KNOCK, MEET.
+const KINDS: [u8; 11] = [1, 2, 3, 4, 16, 17, 18, 19, 20, 21, 22];
 
 /// Datagrams to groups and to everybody. What finds addresses is none.
 const MULTICAST: &str = "meta l4proto udp ether daddr & 01:00:00:00:00:00 == 01:00:00:00:00:00";

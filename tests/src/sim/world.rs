@@ -205,7 +205,8 @@ impl Lan {
             | Job::Unshelve { .. }
             | Job::Cut { .. }
             | Job::Recheck { .. }
-            | Job::Come { .. } => {}
+            | Job::Come { .. }
+            | Job::Probe { .. } => {}
         }
     }
 

@@ -1,4 +1,4 @@
-import type { ApiError, Saying } from '../ipc/contract';
+import type { ApiError, Saying, Sentence } from '../ipc/contract';
 import { enErrors } from './en.errors';
 import { locale, type Locale } from './index.svelte';
 import { zhCNErrors } from './zh-CN.errors';
@@ -10,7 +10,7 @@ export type Sentences = Readonly<Record<string, string>>;
 export const sentences: Record<Locale, Sentences> = { en: enErrors, 'zh-CN': zhCNErrors };
 
 /** Why something failed, in the language of now as far as it has the words. */
-export function said({ message, says }: ApiError): string {
+export function said({ message, says }: ApiError | Sentence): string {
   const words = sentences[locale()];
   if (!says || !(locale() === 'en' ? rewords(says, words) : Object.hasOwn(words, says.template))) return message;
   return inWords(says, words);

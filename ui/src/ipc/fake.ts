@@ -4,6 +4,7 @@ import { crowd } from './fake-crowd';
 import { FakeDesktop } from './fake-desktop';
 import { FakeFiles, handle, nameOf, painted, remember } from './fake-files';
 import { FakeLog, heldBy } from './fake-log';
+import { diagnosis } from './fake-network';
 import { FakeRooms } from './fake-rooms';
 import { FakeShares } from './fake-shares';
 import { FakeTrust } from './fake-trust';
@@ -422,6 +423,8 @@ export class FakeBackend implements Backend {
         return { reply: 'storage', value: this.storage() };
       case 'mailbox':
         return { reply: 'mailbox', value: scene.mailbox };
+      case 'diagnose':
+        return { reply: 'diagnosis', value: diagnosis(scene.network, scene.peers, this.options.world === 'crowded') };
       case 'typing':
       case 'add-peer':
         return { reply: 'done' };

@@ -49,6 +49,58 @@ color: number,
 emoji: string, };
 
 /**
+ * What can be in the way.
+ */
+export type Cause = "no-network" | "port-taken" | "wrong-interface" | "firewall" | "isolation" | "multicast-filtered" | "cloned-identity" | "clock-off" | "nobody-there" | "other-version" | "other-network" | "other-subnet" | "multicast-off";
+
+/**
+ * An interface, and what went over it.
+ */
+export type CheckedInterface = { name: string, addresses: Array<string>, used: boolean, kind: InterfaceKind,
+/**
+ * Datagrams that the system took, and did not take, since this run began to use the interface.
+ */
+sent: number, failed: number,
+/**
+ * Of those that failed, how many the system did not allow.
+ */
+forbidden: number,
+/**
+ * Datagrams of other devices that came over it.
+ */
+heard: number,
+/**
+ * Whether what this device sent to everybody came back to it, as it does where nothing on this device is in the way;
+ * absent where it sent nothing.
+ */
+loopsBack: boolean | null, };
+
+/**
+ * Another device, and what passes between the two.
+ */
+export type CheckedPeer = { id: string, name: string, found: FoundBy, addresses: Array<string>,
+/**
+ * The interface in use whose network it is in, if it is in one.
+ */
+interface: string | null,
+/**
+ * What of this device it hears; absent where it did not say.
+ */
+hears: Ways | null,
+/**
+ * What of it this device hears; absent where it did not send anything for that.
+ */
+heard: Ways | null,
+/**
+ * What comes of dialling it.
+ */
+dial: Reached | null,
+/**
+ * What comes of its dialling this device; absent where it did not say.
+ */
+dials: Reached | null, };
+
+/**
  * What a user interface can ask for. On the control socket this is a JSON-RPC 2.0 request (method and params).
  */
 export type Command = { "method": "snapshot", "params": Record<symbol, never> } | { "method": "peers", "params": Record<symbol, never> } | { "method": "rooms", "params": Record<symbol, never> } | { "method": "join-room", "params": { name: string, } } | { "method": "create-room", "params": { name: string, } } | { "method": "leave-room", "params": { room: string, } } | { "method": "open", "params": { to: string, } } | { "method": "find", "params": { to: string, } } | { "method": "say", "params": { to: string, text: string,
@@ -190,7 +242,7 @@ transfersAtOnce?: number,
 /**
  * Pass on sealed bytes between devices that cannot dial each other. Off, what is passed on now ends, too.
  */
-relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "storage", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } };
+relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "storage", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } } | { "method": "diagnose", "params": Record<symbol, never> };
 
 export type ComparedEmoji = {
 /**
@@ -244,6 +296,40 @@ of: number,
  * cannot read it, and nothing is delivered by that.
  */
 keptBy: Array<string>, };
+
+/**
+ * What a look at the network came to.
+ */
+export type Diagnosis = {
+/**
+ * The gravest first; none where all is well.
+ */
+verdicts: Array<Verdict>,
+/**
+ * Those in use first.
+ */
+interfaces: Array<CheckedInterface>,
+/**
+ * Who was asked, or tried to be.
+ */
+peers: Array<CheckedPeer>,
+/**
+ * UDP port of discovery and rooms.
+ */
+port: number,
+/**
+ * TCP port of this device for sync and files.
+ */
+tcpPort: number,
+/**
+ * Milliseconds since 1970.
+ */
+at: number, };
+
+/**
+ * Which way something does not pass, seen from this device.
+ */
+export type Direction = "in" | "out" | "both";
 
 export type Dropped = { reason: DroppedReason, count: number, };
 
@@ -316,7 +402,14 @@ messages: Array<Message>,
  */
 more: boolean, };
 
+/**
+ * How another device is known.
+ */
+export type FoundBy = "heard" | "address" | "told" | "remembered";
+
 export type Interface = { name: string, addresses: Array<string>, };
+
+export type InterfaceKind = "ordinary" | "point-to-point" | "loopback";
 
 /**
  * Lets whoever has the link into a private room.
@@ -691,6 +784,11 @@ author: string, name: string,
  */
 text: string, deleted: boolean, };
 
+/**
+ * What came of dialling a device.
+ */
+export type Reached = "open" | "refused" | "silent" | "unreachable";
+
 export type Reaction = { emoji: string,
 /**
  * Ids of who put it there.
@@ -728,7 +826,7 @@ mostOfOne: number, };
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "storage", "value": Storage } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "storage", "value": Storage } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison } | { "reply": "diagnosis", "value": Diagnosis };
 
 /**
  * What a member of a private room may do.
@@ -815,6 +913,13 @@ room: string, bytes: number, };
  * in each.
  */
 export type Saying = { template: string, with: { [key in string]: Filling }, };
+
+/**
+ * A sentence in English, and as it can be said in another language.
+ */
+export type Sentence = { message: string, says: Saying, };
+
+export type Severity = "problem" | "note";
 
 /**
  * A folder of this device that others may look into and fetch from. They can change nothing in it.
@@ -1005,3 +1110,41 @@ export type Trust = "unknown" | "pinned" | "verified" | "changed" | "blocked";
  * What a person does about the trust in somebody.
  */
 export type TrustAct = { "do": "show", } | { "do": "verify", } | { "do": "verify-link", link: string, } | { "do": "unverify", } | { "do": "block", } | { "do": "unblock", } | { "do": "apart", } | { "do": "always-accept", bytes?: number, } | { "do": "compare", } | { "do": "compared", same: boolean, } | { "do": "cancel-comparison", };
+
+/**
+ * One cause, and the way on.
+ */
+export type Verdict = { cause: Cause, severity: Severity,
+/**
+ * What is in the way.
+ */
+what: Sentence,
+/**
+ * How that is known.
+ */
+evidence: Array<Sentence>,
+/**
+ * What to do about it, on this system, in this order.
+ */
+steps: Array<Sentence>,
+/**
+ * What is affected; absent where that makes no sense.
+ */
+direction?: Direction,
+/**
+ * The ids of those whom it concerns; none where it is this device alone, or everybody.
+ */
+peers: Array<string>, };
+
+/**
+ * Ways in which datagrams go to everybody.
+ */
+export type Ways = {
+/**
+ * Rooms need it.
+ */
+multicast: boolean,
+/**
+ * People are found by it, too.
+ */
+broadcast: boolean, };

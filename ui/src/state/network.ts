@@ -1,12 +1,13 @@
-import type { Network } from '../ipc/contract';
+import type { Diagnosis, Network } from '../ipc/contract';
 
-/** How well people are found: all is well, nobody was heard yet, only by address, or there is no network. */
-export type Health = 'good' | 'nobody' | 'off' | 'apart';
+/** How well people are found: all is well, a check found something in the way, nobody was heard yet, only by address, or there is no network. */
+export type Health = 'good' | 'hindered' | 'nobody' | 'off' | 'apart';
 
-export function healthOf({ interfaces, multicast }: Network, online: number): Health {
+export function healthOf({ interfaces, multicast }: Network, online: number, found: Diagnosis | null = null): Health {
   if (interfaces.length === 0) return 'apart';
   if (!multicast) return 'off';
-  return online > 0 ? 'good' : 'nobody';
+  if (online === 0) return 'nobody';
+  return found?.verdicts.some(({ severity }) => severity === 'problem') ? 'hindered' : 'good';
 }
 
 /** Where this device can be dialled, as somebody else would write it. Addresses of one cable alone lead nobody here. */

@@ -18,6 +18,7 @@ import { Drafts } from './drafts';
 import { Finder } from './finder.svelte';
 import { forwarded } from './forward';
 import type { Place } from './history.svelte';
+import { NetworkCheck } from './network-check.svelte';
 import { Previews } from './previews.svelte';
 import { takePasted } from './paste';
 import type { Requests } from './requests';
@@ -73,6 +74,7 @@ export class Session {
 
   readonly rooms: Rooms;
   readonly search: Search;
+  readonly networkCheck: NetworkCheck;
   readonly finder: Finder;
   readonly previews: Previews;
   readonly transfers: Transfers;
@@ -105,6 +107,7 @@ export class Session {
     this.backend = backend;
     this.rooms = new Rooms(this.requests, (room) => this.world.rooms.set(room.id, room));
     this.search = new Search(this.requests);
+    this.networkCheck = new NetworkCheck(this.requests);
     this.previews = new Previews(backend);
     this.finder = new Finder(this.world, () => this.current, this.requests);
     this.transfers = new Transfers(this.world, this.requests, {

@@ -97,3 +97,44 @@ test('several addresses can be pasted at once, and what is none stays to be mend
   await page.getByTestId('notice').getByText('“:::” is no address.').waitFor();
   expect(await page.getByTestId('address').inputValue()).toBe(':::, 10.0.0.11');
 });
+
+describe.each([
+  { language: 'en', theme: 'dark' },
+  { language: 'zh-CN', theme: 'light' },
+] as const)('a check of the network in $language, $theme', (look) => {
+  test('says that all is well, and shows what was found out', async () => {
+    const page = await open(look);
+    await page.getByTestId('network').click();
+    await page.getByTestId('check-network').click();
+    await page.getByTestId('verdicts').locator('.well').waitFor();
+    await page.getByTestId('checked').locator('summary').click();
+    await page.getByTestId('checked').getByText('wlan0').waitFor();
+    expect(await lastCall(page, 'diagnose')).toEqual({});
+    await check(page, 'all is well');
+  });
+
+  test('says what is in the way, how that is known and what to do, and stays while one does it', async () => {
+    const page = await open({ ...look, world: 'crowded' });
+    await page.getByTestId('network').click();
+    await page.getByTestId('check-network').click();
+    const verdict = page.locator('[data-testid=verdicts] > [data-cause=multicast-filtered]');
+    await verdict.waitFor();
+    expect(await verdict.getByRole('listitem').count()).toBe(2);
+    await verdict.getByText('224.0.0.100').waitFor();
+    await health(page, 'hindered').waitFor();
+    await check(page, 'something is in the way');
+    await page.keyboard.press('Escape');
+    await verdict.waitFor({ state: 'detached' });
+    await page.getByTestId('network').click();
+    await verdict.waitFor();
+  });
+
+  test('takes the place of what can be said without one', async () => {
+    const page = await open({ ...look, world: 'lonely' });
+    await page.getByTestId('network').click();
+    await page.getByTestId('steps').waitFor();
+    await page.getByTestId('check-network').click();
+    await page.locator('[data-cause=nobody-there]').waitFor();
+    expect(await page.getByTestId('steps').count()).toBe(0);
+  });
+});

@@ -109,6 +109,7 @@ impl Run {
                 Ok(())
             }
             Command::Resume { transfer } => self.resume(&transfer, to).await,
+            Command::Diagnose {} => self.diagnose(to).await,
             Command::MarkRead { room, cursor } => {
                 match self.find_room(&room).and_then(|room| Ok((room, cursor_of(&cursor)?))) {
                     Ok((room, cursor)) => self.mark_read(room, cursor, to).await,
@@ -211,6 +212,7 @@ impl Run {
             | Command::Offer { .. }
             | Command::Accept { .. }
             | Command::Resume { .. }
+            | Command::Diagnose {}
             | Command::MarkRead { .. }
             | Command::ReadAll { .. }
             | Command::Edit { .. }

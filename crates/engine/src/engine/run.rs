@@ -17,6 +17,7 @@ use crate::engine::choosing::Choosing;
 use crate::engine::commands::Offering;
 use crate::engine::comparing::{Comparing, ComparisonReport};
 use crate::engine::detours::{Coming, DetourReport, Detours};
+use crate::engine::diagnosing::{Diagnosing, LOOK, ReachReport};
 use crate::engine::gate::{Answer, Gate, Passing};
 use crate::engine::handle::Request;
 use crate::engine::history::{Keeping, PRUNE};
@@ -26,12 +27,14 @@ use crate::engine::messages::{Found, Marked};
 use crate::engine::news::{Looked, News};
 use crate::engine::progress::ProgressBoard;
 use crate::engine::queue::{Looks, Weighed};
+use crate::engine::serving::SERVE_ROOMS;
 use crate::engine::shares::{ShareReport, Shares};
 use crate::engine::trust::Trusting;
 use crate::engine::view::View;
 use crate::files::{Handles, Lists, Shelf, Verdict};
 use crate::net::cut::Shunned;
 use crate::net::framing::{SyncEvent, SyncWriter};
+use crate::net::hearing::Hearing;
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
@@ -77,6 +80,9 @@ pub struct Run {
     pub serves: HashMap<u64, Serving>,
     pub next_serve: u64,
     pub detours: Detours,
+    /// What came over which interface.
+    pub hearing: Hearing,
+    pub diagnosing: Diagnosing,
     /// Whom people blocked, for whatever runs on its own.
     pub shunned: Shunned,
     pub requests: mpsc::Receiver<Request>,
@@ -126,6 +132,8 @@ pub enum Report {
     ServeEnded(u64),
     /// About devices that cannot be dialled.
     Detour(Box<DetourReport>),
+    /// What came of dialling somebody only to know that.
+    Reached(ReachReport),
     /// Something read from the store, to be shown with what the node knows.
     Read(Box<dyn FnOnce(&Run) + Send>),
     Surveyed(Box<Offering>),
@@ -235,6 +243,9 @@ impl Run {
         let mut prune = tokio::time::interval(PRUNE);
         let mut tick = tokio::time::interval(PROGRESS);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut serve = tokio::time::interval(SERVE_ROOMS);
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.let_pass()?;
             if self.gate.is_full() {
@@ -255,6 +266,7 @@ impl Run {
                     None => return Ok(None),
                 },
                 (length, from) = self.sockets.recv(&mut datagram) => {
+                    self.hearing.count(self.watch.current(), from);
                     self.handle(Input::Datagram { from, bytes: &datagram[..length] }).await?;
                 }
                 Some(secure) = self.arrivals.recv() => self.arrived(secure).await?,
@@ -276,6 +288,8 @@ impl Run {
                     let event = self.progress_event();
                     self.tell(event);
                 }
+                _ = serve.tick(), if self.config.relay => self.join_rooms_heard_of().await?,
+                _ = look.tick(), if self.diagnosing.is_looking() => self.look_at_network().await?,
                 () = sleep_until(wake) => {
                     self.hear_first(&mut datagram).await?;
                     self.handle(Input::Timer).await?;
@@ -291,6 +305,7 @@ impl Run {
                 break;
             }
             let Some((length, from)) = self.sockets.recv_now(buffer) else { break };
+            self.hearing.count(self.watch.current(), from);
             self.handle(Input::Datagram { from, bytes: &buffer[..length] }).await?;
         }
         Ok(())
@@ -413,6 +428,7 @@ impl Run {
             Job::Unshelve { transfer } => self.unshelve(transfer),
             Job::Cut { transfer } => self.cut(transfer),
             Job::Recheck { room } => self.recheck(room),
+            Job::Probe { conn, addresses } => self.try_to_reach(conn, addresses),
             Job::Come { peer, via, token, wish, addresses } => {
                 self.come(Coming { peer, via, token, wish }, addresses);
             }
@@ -447,6 +463,7 @@ impl Run {
                 Ok(())
             }
             Report::Detour(report) => self.detour(*report).await,
+            Report::Reached(report) => self.reached(report).await,
             Report::ServeEnded(id) => {
                 self.serve_ended(id);
                 Ok(())

@@ -19,6 +19,7 @@ use crate::api::{ApiError, ErrorCode};
 use crate::config::{Config, Multicast};
 use crate::engine::comparing::Comparing;
 use crate::engine::detours::Detours;
+use crate::engine::diagnosing::Diagnosing;
 use crate::engine::gate::Gate;
 use crate::engine::handle::{COMMANDS, EVENTS, Handle, Shell};
 use crate::engine::links::check_address;
@@ -33,6 +34,7 @@ use crate::engine::trust::Trusting;
 use crate::engine::view::{FINISHED_TRANSFERS, Judging, RoomView, SENT_WATCHED, Sent, TransferView, View};
 use crate::files::{Handles, Lists, Pasted, Shelf};
 use crate::net::cut::Shunned;
+use crate::net::hearing::Hearing;
 use crate::net::interfaces::Watch;
 use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
@@ -155,6 +157,8 @@ pub async fn start(config: Config, looks: Looks) -> Result<(Run, Handle), ApiErr
         serves: HashMap::new(),
         next_serve: 0,
         detours: Detours::default(),
+        hearing: Hearing::default(),
+        diagnosing: Diagnosing::default(),
         shunned,
         requests: requested,
         arrivals,
@@ -214,6 +218,9 @@ async fn chosen(store: &Store, config: &Config) -> Result<Settings, ApiError> {
     }
     if let Some(downloads) = &config.downloads {
         settings.downloads = Some(std::path::absolute(downloads).unwrap_or_else(|_| downloads.clone()));
+    }
+    if config.relay {
+        (settings.relay, settings.hold) = (Some(true), Some(true));
     }
     if settings != stored {
         store.set_settings(settings.clone()).await?.await?;

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use if_watch::tokio::IfWatcher;
@@ -43,6 +43,66 @@ pub struct V4 {
     pub prefix: u8,
     /// Reaches everybody in the subnet; absent where the subnet has no such address.
     pub broadcast: Option<Ipv4Addr>,
+}
+
+impl Interface {
+    /// Whether an address is one of its own.
+    pub fn has(&self, ip: IpAddr) -> bool {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => self.v4.iter().any(|v4| v4.address == ip),
+            IpAddr::V6(ip) => self.v6.contains(&ip),
+        }
+    }
+
+    /// Whether an address is on its network, so that what goes to everybody there goes to that, too.
+    pub fn leads_to(&self, to: SocketAddr) -> bool {
+        match to {
+            SocketAddr::V4(to) => self.v4.iter().any(|v4| v4.contains(*to.ip())),
+            SocketAddr::V6(to) => match to.ip().to_ipv4_mapped() {
+                Some(ip) => self.v4.iter().any(|v4| v4.contains(ip)),
+                // One that somebody told of names no link: it may be on this one.
+                None if to.ip().is_unicast_link_local() => [0, self.index].contains(&to.scope_id()),
+                None => self.v6.iter().any(|own| own.octets()[..8] == to.ip().octets()[..8]),
+            },
+        }
+    }
+}
+
+impl V4 {
+    fn contains(&self, ip: Ipv4Addr) -> bool {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix)).unwrap_or_default();
+        self.address.to_bits() & mask == ip.to_bits() & mask
+    }
+}
+
+/// What an interface is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Ordinary,
+    /// As of a VPN.
+    PointToPoint,
+    Loopback,
+}
+
+/// All interfaces that are up and have an address, used or not, by index.
+///
+/// # Errors
+/// As [`list`].
+pub fn survey() -> io::Result<Vec<(Interface, Kind)>> {
+    let up: Vec<_> = if_addrs::get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up).collect();
+    let kind = |index: u32| {
+        let of_it = || up.iter().filter(move |entry| entry.index == Some(index));
+        match () {
+            () if of_it().any(if_addrs::Interface::is_loopback) => Kind::Loopback,
+            () if of_it().any(if_addrs::Interface::is_p2p) => Kind::PointToPoint,
+            () => Kind::Ordinary,
+        }
+    };
+    let gathered = gather(up.iter()).into_iter();
+    Ok(gathered
+        .map(|interface| (kind(interface.index), interface))
+        .map(|(kind, interface)| (interface, kind))
+        .collect())
 }
 
 /// The interfaces to speak on now, by index: those named in `only`, or every suitable one.

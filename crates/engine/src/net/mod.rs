@@ -13,10 +13,12 @@
 
 pub mod cut;
 pub mod framing;
+pub mod hearing;
 mod inbound;
 pub mod interfaces;
 pub mod multicast;
 pub mod pace;
+pub mod reach;
 pub mod relay;
 pub mod stream;
 pub mod tls;

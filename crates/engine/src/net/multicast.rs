@@ -45,6 +45,8 @@ pub struct Sockets {
     links: BTreeMap<u32, Link>,
     /// Sends that failed since the start.
     lost: AtomicU64,
+    /// Whether another program has the port in one family at least.
+    port_taken: bool,
 }
 
 /// What one call of [`Sockets::send`] came to, counted in datagrams.
@@ -52,6 +54,22 @@ pub struct Sockets {
 pub struct Spread {
     pub sent: u32,
     pub lost: u32,
+}
+
+/// Datagrams of one interface since it is in use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    pub sent: u64,
+    pub failed: u64,
+    /// Of those that failed, what the system did not allow: a firewall of this device.
+    pub forbidden: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU64,
+    failed: AtomicU64,
+    forbidden: AtomicU64,
 }
 
 /// One interface in use. A socket is absent where the family is, or where opening it failed.
@@ -62,6 +80,7 @@ struct Link {
     v6: Option<Socket>,
     joined_v4: bool,
     joined_v6: bool,
+    counts: Counts,
 }
 
 #[derive(Debug)]
@@ -84,6 +103,9 @@ impl Sockets {
             let why = saying!("cannot receive on UDP port {port}: {error}", port, error);
             return Err(io::Error::new(error.kind(), why));
         }
+        let taken =
+            |error: Option<&io::Error>| error.is_some_and(|error| error.kind() == io::ErrorKind::AddrInUse);
+        let port_taken = taken(v4.as_ref().err()) || taken(v6.as_ref().err());
         let heard = |family: &str, socket: io::Result<UdpSocket>| {
             socket.inspect_err(|error| tracing::info!(family, %error, "not listening for datagrams")).ok()
         };
@@ -93,12 +115,14 @@ impl Sockets {
             v6: heard("IPv6", v6),
             links: BTreeMap::new(),
             lost: AtomicU64::new(0),
+            port_taken,
         })
     }
 
     /// No socket at all, for runs without multicast: [`Sockets::recv`] waits for ever, sending does nothing.
     pub fn none() -> Sockets {
-        Sockets { port: 0, v4: None, v6: None, links: BTreeMap::new(), lost: AtomicU64::new(0) }
+        let lost = AtomicU64::new(0);
+        Sockets { port: 0, v4: None, v6: None, links: BTreeMap::new(), lost, port_taken: false }
     }
 
     /// Whether there is any socket.
@@ -109,6 +133,22 @@ impl Sockets {
     /// Sends that failed since the start, in datagrams.
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether another program has the port, so that nothing is heard in one family.
+    pub fn port_is_taken(&self) -> bool {
+        self.port_taken
+    }
+
+    /// What went over the interface of this index since it is in use.
+    pub fn counted(&self, index: u32) -> Counted {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let counts = self.links.get(&index).map(|link| &link.counts);
+        counts.map_or(Counted::default(), |counts| Counted {
+            sent: read(&counts.sent),
+            failed: read(&counts.failed),
+            forbidden: read(&counts.forbidden),
+        })
     }
 
     /// Makes these the interfaces in use: opens and joins what is new or failed before, leaves and closes what is gone,
@@ -183,16 +223,18 @@ impl Sockets {
         let mut spread = Spread::default();
         for link in self.links.values() {
             if let Some(v4) = &link.v4 {
-                spread.count(&link.name, v4.send(GROUP_V4, self.port, bytes));
-                if reach == Reach::GroupAndBroadcast {
+                if reach != Reach::Broadcast {
+                    spread.count(link, v4.send(GROUP_V4, self.port, bytes));
+                }
+                if reach != Reach::Group {
                     for to in &v4.broadcasts {
-                        spread.count(&link.name, v4.send(*to, self.port, bytes));
+                        spread.count(link, v4.send(*to, self.port, bytes));
                     }
                 }
             }
-            if let Some(socket) = &link.v6 {
+            if let Some(socket) = link.v6.as_ref().filter(|_| reach != Reach::Broadcast) {
                 let to = SocketAddrV6::new(GROUP_V6, self.port, 0, 0);
-                spread.count(&link.name, socket.send_to(bytes, &SockAddr::from(to)));
+                spread.count(link, socket.send_to(bytes, &SockAddr::from(to)));
             }
         }
         self.lost.fetch_add(spread.lost.into(), Ordering::Relaxed);
@@ -231,12 +273,20 @@ impl Sockets {
 }
 
 impl Spread {
-    fn count(&mut self, interface: &str, sent: io::Result<usize>) {
+    fn count(&mut self, link: &Link, sent: io::Result<usize>) {
+        let add = |count: &AtomicU64| count.fetch_add(1, Ordering::Relaxed);
         match sent {
-            Ok(_) => self.sent += 1,
+            Ok(_) => {
+                self.sent += 1;
+                add(&link.counts.sent);
+            }
             Err(error) => {
-                tracing::trace!(interface, %error, "datagram lost at sending");
+                tracing::trace!(interface = link.name, %error, "datagram lost at sending");
                 self.lost += 1;
+                add(&link.counts.failed);
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    add(&link.counts.forbidden);
+                }
             }
         }
     }
@@ -244,7 +294,8 @@ impl Spread {
 
 impl Link {
     fn new(name: &str) -> Link {
-        Link { name: name.to_owned(), v4: None, v6: None, joined_v4: false, joined_v6: false }
+        let (joined_v4, joined_v6, counts) = (false, false, Counts::default());
+        Link { name: name.to_owned(), v4: None, v6: None, joined_v4, joined_v6, counts }
     }
 
     fn open_v4(&mut self, addresses: &[V4]) {

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::inbound::Places;
+use super::reach::on_their_links;
 pub use super::tls::Purpose;
 use super::tls::{Credentials, explained, proven};
 pub use super::wide::Stream;
@@ -341,7 +342,7 @@ async fn race(
     addresses: &[SocketAddr],
     purpose: Purpose,
 ) -> io::Result<Secure> {
-    let mut waiting = addresses.iter().copied().filter(may_dial).take(MAX_ADDRESSES);
+    let mut waiting = on_their_links(addresses).into_iter().filter(may_dial).take(MAX_ADDRESSES);
     let connector = TlsConnector::from(credentials.client(expected, purpose));
     let mut running = JoinSet::new();
     let mut last = invalid(saying!("there is no address to dial"));
@@ -421,7 +422,7 @@ fn silent() -> io::Error {
 }
 
 /// Whether an address may be dialled at all: a single host, and no port of a system service.
-fn may_dial(address: &SocketAddr) -> bool {
+pub(super) fn may_dial(address: &SocketAddr) -> bool {
     let ip = address.ip().to_canonical();
     address.port() >= MIN_PORT
         && !ip.is_unspecified()

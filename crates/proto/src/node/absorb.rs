@@ -65,6 +65,9 @@ impl Node {
         if set_back.is_some() {
             self.clocks.stands_at(last.header.hlc);
         }
+        if place == Place::Head && last.header.author != from {
+            self.consider_asking_for(last, from, now);
+        }
         let theirs = self.presence.far_behind(last.header.author, Now { unix: arrived, ..now });
         if let Some(held) = self.rooms.get_mut(&room) {
             held.active = held.active.max(last.header.hlc.unix().min(arrived));

@@ -48,11 +48,14 @@ impl Node {
     fn known_datagram(&mut self, datagram: Unverified<'_>, from: SocketAddr, now: Now) -> Effects {
         let claimed = *datagram.envelope();
         if claimed.sender == self.me {
+            if claimed.kind == kind::PROBE {
+                self.probe_looped(datagram, from.ip());
+            }
             return self.own_datagram(datagram, now);
         }
         let multicast = self.unheard.coming.is_none();
-        if claimed.kind == kind::CARRY && !multicast {
-            // Those who have a link to its sender are not the group.
+        if matches!(claimed.kind, kind::CARRY | kind::PROBE) && !multicast {
+            // Those who have a link to its sender are not the group, and over a link a probe says nothing.
             return self.drop(Dropped::Frame);
         }
         if !self.presence.is_fresh(&claimed) {
@@ -61,6 +64,9 @@ impl Node {
             }
             if claimed.kind == kind::ANNOUNCE && self.presence.shows_address(&claimed, from) {
                 return self.another_address(datagram, from);
+            }
+            if claimed.kind == kind::PROBE {
+                self.probe_heard_again(datagram, from.ip());
             }
             if claimed.kind == kind::ANNOUNCE && self.presence.doubts(&claimed, now.instant) {
                 return self.ask_for_run(datagram, from, now);
@@ -102,6 +108,7 @@ impl Node {
             }
             kind::KNOCK => self.knock_heard(&envelope, body, now),
             kind::MEET => self.asked_to_meet(&envelope, body, now),
+            kind::PROBE => self.probe_heard(&envelope, body, from.ip(), now),
             _ => Effects::default(),
         }
     }
@@ -166,6 +173,7 @@ impl Node {
             && let Ok(said) = Announcement::decode(body)
         {
             self.presence.add_address(envelope.sender, &said, from);
+            self.roster.heard_from(envelope.sender, from.ip());
         }
         Effects::default()
     }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use crate::detour::{Begin, Way};
 use crate::effects::{Detour, Effects, Job, Reach, Transmit, Trust};
-use crate::model::{Now, PeerId, RoomId, Token};
+use crate::model::{ConnId, Now, PeerId, RoomId, Token};
+use crate::node::errands::Errand;
 use crate::node::{Dropped, Node, reachable};
 use crate::wire::datagram::{Envelope, Unverified, kind};
 use crate::wire::detour::{Knock, MAX_MEET_ROOMS, Meet, Wish};
@@ -24,7 +25,23 @@ impl Node {
     /// comes says `token`. `None` if it is not here, or too many are asked.
     pub fn knock(&mut self, knock: Knock, now: Now) -> Option<Effects> {
         let asked = self.presence.is_online(knock.to) && self.detours.knock(knock, now.instant);
-        asked.then(|| self.send_knocks(now))
+        asked.then(|| {
+            let mut effects = self.send_knocks(now);
+            let connected = |via| self.sessions.values().any(|one| one.peer == via && !one.ending);
+            // The other side may hear only the one at which this device waits.
+            if let Some(via) = knock.via.filter(|via| !connected(*via)) {
+                effects.extend(self.go(via, Errand::Knock(knock.token), now).unwrap_or_default());
+            }
+            effects
+        })
+    }
+
+    /// Says on a connection that this device wants to be dialled, if it still does.
+    pub(super) fn knock_on(&mut self, conn: ConnId, token: Token) -> Effects {
+        let Some(knock) = self.detours.wish(token) else { return Effects::default() };
+        let datagram = self.envelope(kind::KNOCK).sign(&self.identity, &knock.encode());
+        let bytes = Frame::Knock(datagram).encode();
+        Effects { send: vec![Transmit::Frame { conn, bytes }], ..Effects::default() }
     }
 
     /// Nobody waits any more for whoever was asked to come.
@@ -142,12 +159,17 @@ impl Node {
             .sessions
             .values()
             .find(|session| session.peer == knock.to && session.is_greeted() && !session.ending);
-        let Some(conn) = open.map(|session| session.conn) else { return Effects::default() };
-        if !self.detours.may_pass_on(from, now.instant) {
+        let conn = open.map(|session| session.conn);
+        let waits_here = knock.via == Some(self.me) && self.detours.waits_here(from, knock.to, knock.token);
+        if (conn.is_none() && !waits_here) || !self.detours.may_pass_on(from, now.instant) {
             return Effects::default();
         }
-        let bytes = Frame::Knock(datagram.to_vec()).encode();
-        Effects { send: vec![Transmit::Frame { conn, bytes }], ..Effects::default() }
+        let send = match conn {
+            Some(conn) => Transmit::Frame { conn, bytes: Frame::Knock(datagram.to_vec()).encode() },
+            // Whoever is to come hears this device, and perhaps not the one that waits here.
+            None => Transmit::Multicast { reach: Reach::GroupAndBroadcast, bytes: datagram.to_vec() },
+        };
+        Effects { send: vec![send], ..Effects::default() }
     }
 
     /// A device could not be dialled to catch up in these rooms. It may be able to dial, and then both catch up.

@@ -58,6 +58,25 @@ fn a_knock_goes_one_step_over_connections_and_no_further() {
 }
 
 #[test]
+fn who_is_waited_at_says_a_knock_on_the_group_where_it_has_no_connection() {
+    let mut lan = Network::new();
+    let [ann, bob, cyd] = [0, 1, 2];
+    let (ann_is, bob_is, cyd_is, now) = (lan.id(ann), lan.id(bob), lan.id(cyd), lan.now);
+    let knock = Knock { to: bob_is, token: TOKEN, via: Some(cyd_is), wish: Wish::Files };
+    let knocked = lan.nodes[ann].knock(knock, now).expect("it is here");
+    assert_eq!(dials(&knocked), [(cyd_is, Detour::Allowed)], "cyd is told over a connection");
+    lan.connect(ann, cyd, 1);
+    let said = lan.nodes[ann].knock_on(ConnId(1), TOKEN);
+    let [carried] = &frames(&said)[..] else { panic!("to cyd: {said:?}") };
+    let passed = lan.frame(cyd, 1, carried);
+    assert!(passed.send.is_empty(), "ann does not wait at cyd");
+    assert!(lan.nodes[cyd].may_wait(ann_is, bob_is, TOKEN, now));
+    let passed = lan.frame(cyd, 1, carried);
+    let on = lan.multicast(cyd, &passed);
+    assert_eq!(lan.jobs(bob, cyd, &on), vec![(ann_is, Some(cyd_is), vec![address(cyd)])]);
+}
+
+#[test]
 fn somebody_who_is_not_here_is_not_knocked_at() {
     let mut lan = Network::new();
     let now = lan.now;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::effects::{Detour, Effects, Job};
-use crate::model::{ConnId, Now, PeerId, RoomId};
+use crate::model::{ConnId, Now, PeerId, RoomId, Token};
 use crate::node::detours::Dialling;
+use crate::node::probing::Found;
 use crate::node::{Node, reachable};
 
 /// Why a device is wanted.
@@ -24,6 +25,12 @@ pub(super) enum Errand {
     Release(RoomId, PeerId),
     /// Tell a device what is kept for it.
     HandOver(PeerId),
+    /// Ask a device what it hears of this one.
+    Probe(PeerId),
+    /// Tell a device that hears nobody who this one is.
+    Introduce(PeerId),
+    /// Ask the device at which this one waits to pass a knock on.
+    Knock(Token),
 }
 
 #[derive(Default)]
@@ -65,6 +72,11 @@ impl Errands {
         self.waiting.values().chain(self.under_way.values()).any(|errands| errands.contains(&errand))
     }
 
+    /// A device is being dialled for this.
+    pub(super) fn wait(&mut self, peer: PeerId, errand: Errand) {
+        self.waiting.entry(peer).or_default().insert(errand);
+    }
+
     /// Whether a connection with a device is waited for.
     pub(super) fn wait_for(&self, peer: PeerId) -> bool {
         self.waiting.get(&peer).is_some_and(|errands| !errands.is_empty())
@@ -88,7 +100,7 @@ impl Node {
             return Some(self.begin_errand(conn, peer, errand, now));
         }
         let addresses = reachable(&self.presence, peer)?;
-        self.errands.waiting.entry(peer).or_default().insert(errand);
+        self.errands.wait(peer, errand);
         // Where a dial without detours is under way, one with detours follows if it fails.
         if self.dialling.contains_key(&peer) {
             return Some(Effects::default());
@@ -129,6 +141,10 @@ impl Node {
             Errand::AskKept(room, holder) => self.begin_asking(conn, room, holder, false),
             Errand::Release(room, holder) => self.begin_asking(conn, room, holder, true),
             Errand::HandOver(recipient) => self.begin_handing_over(conn, recipient, now),
+            Errand::Probe(_) => self.ask_what_is_heard(conn),
+            // What it does about that is its own affair.
+            Errand::Introduce(_) => return self.say_who_is_here(conn, now),
+            Errand::Knock(token) => return self.knock_on(conn, token),
         };
         if !said.is_empty() {
             self.errands.under_way.entry(conn).or_default().insert(errand);
@@ -144,6 +160,8 @@ impl Node {
                 self.mail.wake(now.instant);
             }
             Errand::HandOver(recipient) => self.handing_failed(recipient, now),
+            Errand::Probe(peer) => self.probing.answered(peer, Found::Unreachable),
+            Errand::Introduce(_) | Errand::Knock(_) => {}
         }
     }
 }

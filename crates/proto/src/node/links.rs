@@ -104,6 +104,7 @@ impl Node {
             }
         }
         self.errands_closed(conn, now);
+        self.probing.closed(conn);
         effects.extend(self.mail_closed(conn, now));
         if !self.sessions.values().any(|session| session.standing) {
             self.remind_at = None;
@@ -193,6 +194,7 @@ impl Node {
             Frame::Mail(mail) => self.mail(conn, peer, mail, now),
             Frame::Knock(datagram) => self.knock_carried(peer, &datagram, now),
             Frame::Passed(said) => self.passed(conn, peer, said, now),
+            Frame::Probing(said) => self.probing(conn, peer, said, now),
             Frame::Hello(_) | Frame::Ping => Effects::default(),
         }
     }
@@ -534,6 +536,7 @@ impl Node {
     pub(super) fn hang_up_if_idle(&mut self, conn: ConnId) -> Effects {
         let done = self.sessions.get(&conn).is_some_and(|s| s.direction == Direction::Dialled && s.is_idle());
         let done = done && !self.errands.keep(conn) && !self.mail.taking.is_offered_on(conn);
+        let done = done && !self.probing.keeps(conn);
         if done { self.hang_up(conn) } else { Effects::default() }
     }
 

@@ -19,6 +19,7 @@
 //!   trust      what a person decided about somebody
 //!   detours    devices that cannot be dialled are asked to dial, and others are joined
 //!   errands    what is to be said to a certain device
+//!   probing    what the network lets through, found out with others
 //!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
 
@@ -42,6 +43,7 @@ mod messages;
 mod passing;
 mod posting;
 mod private;
+mod probing;
 mod queue;
 mod retry;
 mod room;
@@ -80,6 +82,7 @@ pub use commands::Refusal;
 pub use datagrams::Dropped;
 pub use members::{MAX_INVITE, MAX_INVITES};
 pub use membership::Membership;
+pub use probing::{Findings, Found, Known};
 pub use roster::KnownRoom;
 
 use errands::Errands;
@@ -88,6 +91,7 @@ use linking::Linking;
 use mailbox::Mailbox;
 use passing::Passing;
 use private::Private;
+use probing::Probing;
 use tags::Tags;
 use unheard::Unheard;
 
@@ -120,6 +124,7 @@ pub struct Node {
     linking: Linking,
     carrying: Carrying,
     passing: Passing,
+    probing: Probing,
     transfers: Transfers,
     errands: Errands,
     mail: Mailbox,
@@ -200,6 +205,7 @@ impl Node {
             linking: Linking::default(),
             carrying: Carrying::new(now.instant),
             passing: Passing::default(),
+            probing: Probing::default(),
             transfers: Transfers::new(me),
             errands: Errands::default(),
             mail: Mailbox::new(me, now.instant),
@@ -264,6 +270,10 @@ impl Node {
                 self.connected(conn, peer, remote, direction, standing, now)
             }
             Input::DialFailed { peer } => self.dial_failed(peer, now),
+            Input::Probed { conn, reached } => {
+                self.probed(conn, reached);
+                Effects::default()
+            }
             Input::Frame { conn, bytes } => self.frame(conn, bytes, now),
             Input::Served { conn } => self.served(conn, now),
             Input::Closed { conn } => self.closed(conn, now),
@@ -312,6 +322,7 @@ impl Node {
         let machines = earliest(machines, earliest(self.private_deadline(), self.mail.deadline()));
         let machines = earliest(machines, earliest(self.serve_deadline(), self.detours.deadline()));
         let links = earliest(self.carry_deadline(now.instant), self.passing.deadline());
+        let links = earliest(links, self.probing.deadline());
         self.due = earliest(
             earliest(timers, earliest(machines, links)),
             earliest(self.remind_at, earliest(self.roster.deadline(), self.reaching_deadline())),
@@ -405,6 +416,7 @@ impl Node {
         effects.extend(self.link_up(now));
         effects.extend(self.send_knocks(now));
         effects.extend(self.look(now));
+        effects.extend(self.probe_when_due(now));
         let presence = &self.presence;
         let reach =
             |peer| if presence.is_online(peer) { presence.addresses(peer).to_vec() } else { Vec::new() };

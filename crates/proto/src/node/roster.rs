@@ -17,6 +17,7 @@ use crate::node::detours::Dialling;
 use crate::presence::{Heard, MAX_PEERS, Presence};
 use crate::rooms::{self, LOBBY, RoomKind};
 use crate::wire::datagram::{Announcement, Unverified, kind};
+use crate::wire::entry::Entry;
 use crate::wire::frame::{Frame, Listed, MAX_ANNOUNCEMENTS, MAX_LISTED, Relayed};
 
 /// What was heard of others, to be passed on, and when to ask somebody for more.
@@ -68,8 +69,18 @@ impl Roster {
         if self.announcements.len() >= MAX_PEERS && !self.announcements.contains_key(&sender) {
             self.forget_old(at);
         }
+        // An address of one link alone tells nobody on another one anything.
+        let before = self.announcements.get(&sender).map(|before| before.from);
+        let from = before.filter(|before| is_link_local(from) && !is_link_local(*before)).unwrap_or(from);
         if self.announcements.len() < MAX_PEERS || self.announcements.contains_key(&sender) {
             self.announcements.insert(sender, Announced { datagram, from, at });
+        }
+    }
+
+    /// A copy of an announcement came from another address.
+    pub fn heard_from(&mut self, sender: PeerId, from: IpAddr) {
+        if let Some(announced) = self.announcements.get_mut(&sender).filter(|_| !is_link_local(from)) {
+            announced.from = from;
         }
     }
 
@@ -119,6 +130,26 @@ impl Node {
             let spread = (LOOK_SPREAD * crowd).min(MAX_LOOK_SPREAD);
             let at = now.instant + LOOK_AFTER + self.dice.span(Duration::ZERO..spread);
             self.roster.look = Some((at.max(self.roster.rested), sender));
+        }
+    }
+
+    /// Somebody who is not seen here has just written, and `from` has it: whoever is on this network and kept apart from this
+    /// device is known to some only, and one more than are known here is no reason to ask.
+    pub(super) fn consider_asking_for(&mut self, written: &Entry, from: PeerId, now: Now) {
+        let author = written.header.author;
+        let fresh = written.header.hlc.unix().0.saturating_add(JUST_NOW_MS) > now.unix.0;
+        let unseen =
+            author != self.me && !self.presence.is_online(author) && !self.presence.is_blocked(author);
+        if fresh
+            && unseen
+            && self.presence.is_online(from)
+            && self.roster.look.is_none()
+            && self.roster.dialled.is_none()
+        {
+            let crowd = self.presence.online_count() as u32;
+            let spread = (LOOK_SPREAD * crowd).min(MAX_LOOK_SPREAD);
+            let at = now.instant + self.dice.span(Duration::ZERO..spread);
+            self.roster.look = Some((at.max(self.roster.rested), from));
         }
     }
 
@@ -286,6 +317,13 @@ pub(super) fn is_unicast(ip: IpAddr) -> bool {
     !ip.is_multicast() && !ip.is_unspecified() && !ip.is_loopback() && ip != IpAddr::from([255; 4])
 }
 
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
 /// Announcements in one frame,
 const FRAME_BYTES: usize = 64 << 10;
 /// and in one answer, however long they are: more would not fit what may be unsent on a connection.
@@ -294,6 +332,8 @@ const MAX_SHOWN_BYTES: usize = 320 << 10;
 const RELAYED: Duration = Duration::from_secs(15 * 60);
 /// A room of which nobody is known to be in it is forgotten after this.
 const LISTED: Duration = Duration::from_secs(24 * 3600);
+/// Whoever wrote something within this is probably here.
+const JUST_NOW_MS: u64 = 60_000;
 /// Somebody may know a sixteenth more than this device, and one: counts differ while people come and go.
 const SLACK: usize = 16;
 /// Before somebody is asked, what is missing may be heard by itself,

@@ -18,6 +18,7 @@ use crate::model::{LogId, PeerId, Seq, Span};
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 
 pub use announcement::{Announcement, Query};
+pub(super) use carry::address;
 pub use carry::{Carry, MAX_CARRIED};
 
 /// Which network a datagram belongs to: a cheap filter, not a secret.
@@ -441,6 +442,7 @@ pub mod kind {
     pub const ANNOUNCE: u8 = 1;
     pub const BYE: u8 = 2;
     pub const CARRY: u8 = 3;
+    pub const PROBE: u8 = 4;
     pub const DATA: u8 = 16;
     pub const HEADS: u8 = 17;
     pub const NACK: u8 = 18;

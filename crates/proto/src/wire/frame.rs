@@ -12,6 +12,7 @@ use crate::wire::codec::{DecodeError, at_most, from_cbor, to_cbor};
 use crate::wire::datagram::{Head, HeldBody, MAX_DATAGRAM};
 use crate::wire::door::Door;
 use crate::wire::mail::Mail;
+use crate::wire::probe::Probing;
 
 /// What two devices say to each other over a sync connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub enum Frame {
     Knock(Vec<u8>),
     /// Datagrams for whoever does not hear them by multicast.
     Passed(Passed),
+    /// About what the network lets through.
+    Probing(Probing),
 }
 
 /// What the sender holds of a room: all of it, or what changed since it last said so on this connection.
@@ -160,6 +163,7 @@ impl Frame {
                 let datagrams = datagrams.iter().map(|datagram| datagram.clone().into()).collect();
                 (PASSED, to_cbor(&PassedBody { datagrams, unheard: unheard.then_some(true) }))
             }
+            Frame::Probing(said) => said.encode(),
         };
         [&[kind], body.as_slice()].concat()
     }
@@ -234,9 +238,12 @@ impl Frame {
                 Frame::Passed(Passed { datagrams, unheard: said.unheard == Some(true) })
             }
             kind => {
-                return Ok(match Door::decode(kind, body)? {
-                    Some(door) => Some(Frame::Door(door)),
-                    None => Mail::decode(kind, body)?.map(Frame::Mail),
+                if let Some(door) = Door::decode(kind, body)? {
+                    return Ok(Some(Frame::Door(door)));
+                }
+                return Ok(match Mail::decode(kind, body)? {
+                    Some(mail) => Some(Frame::Mail(mail)),
+                    None => Probing::decode(kind, body)?.map(Frame::Probing),
                 });
             }
         }))
@@ -399,6 +406,7 @@ const LOOK: u8 = 8;
 const ROOMS: u8 = 9;
 const KNOCK: u8 = 10;
 const PASSED: u8 = 11;
+// 12 and 13 are those of [`Probing`].
 /// Behind those of [`Door`].
 const DEEDS: u8 = 37;
 
@@ -468,6 +476,7 @@ mod tests {
             Frame::Knock(vec![7; MAX_DATAGRAM]),
             Frame::Passed(Passed { datagrams: vec![vec![7; MAX_DATAGRAM]; MAX_PASSED], unheard: false }),
             Frame::Passed(Passed { datagrams: vec![], unheard: true }),
+            Frame::Probing(Probing::Ask { port: 24417 }),
         ];
         for frame in frames {
             assert_eq!(Frame::decode(&frame.encode()), Ok(Some(frame)));

@@ -11,5 +11,6 @@ pub mod entry;
 pub mod file;
 pub mod frame;
 pub mod mail;
+pub mod probe;
 pub mod share;
 pub mod text;

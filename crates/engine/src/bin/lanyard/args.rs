@@ -48,7 +48,8 @@ pub struct Args {
 pub enum Verb {
     /// Run a node until Ctrl-C, printing what happens.
     #[command(
-        after_help = "Example:\n  lanyard up --name 'Build server' --accept any --downloads /srv/incoming"
+        after_help = "Examples:\n  lanyard up --name 'Build server' --accept any --downloads /srv/incoming\n  \
+                      lanyard up --relay --name 'Relay, 2nd floor'"
     )]
     Up(Up),
     /// This device and its network.
@@ -60,6 +61,13 @@ pub enum Verb {
         #[arg(long)]
         settled: bool,
     },
+    /// Find out what is in the way on this network, by asking those who can be reached, and what to do about it.
+    ///
+    /// Exits with 1 if something is. Nothing outside of the networks that this device uses is contacted.
+    #[command(
+        after_help = "Examples:\n  lanyard doctor\n  lanyard doctor --json | jq -r '.verdicts[].cause'"
+    )]
+    Doctor,
     /// Who is on the network.
     #[command(
         after_help = "Examples:\n  lanyard peers --wait 5      exits with 3 if nobody comes within 5 seconds\n  \
@@ -309,6 +317,10 @@ pub struct Up {
     /// Neither send nor listen to multicast; devices are then reached by --peer only.
     #[arg(long)]
     pub no_multicast: bool,
+    /// Serve all others, always on: take part in every open room that is heard of, keep what is said there and mail, and pass on
+    /// between devices that cannot reach each other.
+    #[arg(long)]
+    pub relay: bool,
     /// UDP and TCP port.
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PORT)]
     pub port: u16,

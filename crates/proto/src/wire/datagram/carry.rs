@@ -40,7 +40,8 @@ impl Carry {
     }
 }
 
-fn address(octets: &[u8]) -> Result<IpAddr, DecodeError> {
+/// An address as its 4 or 16 bytes say it.
+pub(in crate::wire) fn address(octets: &[u8]) -> Result<IpAddr, DecodeError> {
     if let Ok(four) = <[u8; 4]>::try_from(octets) {
         return Ok(four.into());
     }

@@ -4,6 +4,7 @@ mod arrivals;
 mod chat;
 mod contents;
 mod delivery;
+mod doctor;
 mod files;
 mod following;
 mod history;
@@ -43,6 +44,7 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     let node = match &args.verb {
         Verb::Manual { into } => return manual::write(into),
         Verb::Up(options) => Node::start(up::configure(config, options)?).await?,
+        Verb::Doctor => doctor::open(config, out).await?,
         _ => Node::open(config).await?,
     };
     let until_interrupted = args.verb.runs_until_interrupted();
@@ -74,6 +76,7 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
     match verb {
         Verb::Up(options) => up::run(node, out, &options.interfaces).await,
         Verb::Status { settled } => status::run(node, out, settled).await,
+        Verb::Doctor => doctor::run(node, out).await,
         Verb::Peers { watch: true, .. } => peers::watch(node, out).await,
         Verb::Peers { wait, .. } => peers::list(node, out, wait).await,
         Verb::Rooms { all: false } => rooms::list(node, out).await,

@@ -25,6 +25,7 @@ pub fn configure(mut config: Config, options: &Up) -> Result<Config, Failure> {
     config.peers = options.peers.clone();
     config.interfaces = Some(options.interfaces.clone()).filter(|names| !names.is_empty());
     config.multicast = options.multicast();
+    config.relay = options.relay;
     config.port = options.port;
     Ok(config)
 }
