@@ -181,6 +181,14 @@ impl Lan {
         self.inner.rule(|rules| rules.multicast_is_cut = true);
     }
 
+    /// Lets no multicast of programs pass, and broadcast only, as some access points do.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn eat_multicast(&self) {
+        self.inner.rule(|rules| rules.multicast_is_eaten = true);
+    }
+
     /// Parts the network: the hosts of a side reach each other only, and those of no side do, too.
     ///
     /// # Panics
@@ -387,6 +395,18 @@ impl Host {
     /// When the machine refuses.
     pub fn open_tcp(&self) {
         self.lan.rule(|rules| _ = rules.closed.remove(&self.number));
+    }
+
+    /// Its address gets the broadcast address of its subnet, as DHCP gives one.
+    ///
+    /// # Panics
+    /// When the machine refuses.
+    pub fn take_broadcast(&self) {
+        let address = self.address();
+        let words = format!(
+            "addr del {address}/24 dev eth0\naddr add {address}/24 broadcast + dev eth0\nroute replace default dev eth0\n"
+        );
+        run_with_input(Command::new("ip").args(["-n", &self.namespace, "-batch", "-"]), &words);
     }
 
     /// Any program, to be run on this host.

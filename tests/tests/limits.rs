@@ -57,8 +57,10 @@ impl Device {
     /// Somebody connects and says hello.
     fn accept(&mut self, conn: u64, peer: u64) {
         let _ = self.connected(conn, peer, Direction::Accepted);
-        let _ = self
-            .frame(conn, &Frame::Hello(Hello { min_version: 1, max_version: 1, standing: false, run: None }));
+        let _ = self.frame(
+            conn,
+            &Frame::Hello(Hello { min_version: 1, max_version: 1, standing: false, run: None, hears: false }),
+        );
     }
 
     fn frame(&mut self, conn: u64, frame: &Frame) -> Effects {
@@ -161,7 +163,7 @@ fn whoever_speaks_none_of_the_versions_that_are_spoken_here_is_hung_up_on() {
     {
         let mut ann = Device::new();
         let _ = ann.connected(1, 1, Direction::Accepted);
-        let hello = Hello { min_version, max_version, standing: false, run: None };
+        let hello = Hello { min_version, max_version, standing: false, run: None, hears: false };
         let effects = ann.frame(1, &Frame::Hello(hello));
         assert_eq!(hung_up(&effects).is_empty(), is_understood, "{min_version} to {max_version}");
     }

@@ -157,7 +157,7 @@ fn entries() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 fn frames() -> Vec<(&'static str, Vec<u8>)> {
-    let hello = Hello { min_version: 1, max_version: 1, standing: true, run: None };
+    let hello = Hello { min_version: 1, max_version: 1, standing: true, run: None, hears: false };
     let entries = vec![entry(b"tea?", 1).encode_in_room()];
     let head = Head { log: LogId([1; 8]), seq: Seq(3), base: Seq(1), check: Some(5) };
     let relayed = Relayed { datagram: vec![1; 40], from: Some([10, 0, 0, 7].into()) };

@@ -68,6 +68,7 @@ impl World {
                 max_version: feed.byte()?,
                 standing: feed.byte()? & 1 == 1,
                 run: Some((feed.number()?, feed.number()?)),
+                hears: feed.byte()? & 1 == 1,
             })
             .encode(),
             8 | 10 | 11 => self.mail(who, feed)?,

@@ -194,7 +194,7 @@ impl World {
             exporter: [7; 32],
         });
         if how & 4 == 0 {
-            let hello = Hello { min_version: 1, max_version: 1, standing: how & 8 != 0, run: None };
+            let hello = Hello { min_version: 1, max_version: 1, standing: how & 8 != 0, run: None, hears: false };
             self.input(Input::Frame { conn, bytes: &Frame::Hello(hello).encode() });
         }
         Some(())

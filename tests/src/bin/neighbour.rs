@@ -217,7 +217,7 @@ mod hostile {
             }
         };
         let begun = Moment::now();
-        let hello = Hello { min_version: 1, max_version: 1, standing: false, run: None };
+        let hello = Hello { min_version: 1, max_version: 1, standing: false, run: None, hears: false };
         let framed = |frame: Frame| {
             let bytes = frame.encode();
             [&(bytes.len() as u32).to_be_bytes()[..], &bytes].concat()

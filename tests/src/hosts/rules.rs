@@ -54,6 +54,8 @@ pub(super) struct Rules {
     /// Hosts of one side reach each other only; those of no side are another one.
     pub(super) sides: Vec<Vec<u8>>,
     pub(super) multicast_is_cut: bool,
+    /// Multicast is dropped, and broadcast passes.
+    pub(super) multicast_is_eaten: bool,
     /// Hosts whose multicast and broadcast is dropped, and what comes to them of it.
     pub(super) mute: BTreeSet<u8>,
     /// Hosts whose multicast and broadcast is dropped, or to which none is brought.
@@ -114,6 +116,9 @@ impl Rules {
         let mut rules = Vec::new();
         if self.multicast_is_cut {
             rules.push(format!("{MULTICAST} drop"));
+        }
+        if self.multicast_is_eaten {
+            rules.push(format!("{MULTICAST} ether daddr != ff:ff:ff:ff:ff:ff drop"));
         }
         if !self.mute.is_empty() {
             let mute = ports(&self.mute.iter().copied().collect::<Vec<_>>());

@@ -21,7 +21,7 @@ pub(super) struct Conn {
 impl Lan {
     pub(super) fn connect(&mut self, who: Who, to: Who, standing: bool) {
         let opened = self.air.open(self.now, &mut self.weather, &mut self.dice);
-        let Some(opened) = opened else {
+        let Some(opened) = opened.filter(|_| !self.closed.contains(&to)) else {
             let peer = self.id(to);
             return self.plan(self.now + DIAL_TIMEOUT, Planning::DialFailed { who, peer });
         };

@@ -66,6 +66,8 @@ pub struct Lan {
     ids: HashMap<PeerId, Who>,
     /// Hosts between which and the others the network drops multicast.
     dropped: BTreeMap<Who, Drops>,
+    /// Hosts that take no connection.
+    closed: BTreeSet<Who>,
     /// Who is not heard by whom.
     hushed: BTreeSet<(Who, Who)>,
     conns: BTreeMap<ConnId, Conn>,
@@ -158,6 +160,7 @@ impl Lan {
             verifier: Verifier::new(Memory::default()),
             ids: HashMap::new(),
             dropped: BTreeMap::new(),
+            closed: BTreeSet::new(),
             hushed: BTreeSet::new(),
             conns: BTreeMap::new(),
             next_conn: 0,
@@ -336,6 +339,11 @@ impl Lan {
     /// What this host multicasts does not reach that one. TCP does, and so does what that one multicasts.
     pub fn hush(&mut self, who: Who, to: Who) {
         self.hushed.insert((who, to));
+    }
+
+    /// The firewall of this host lets no connection in.
+    pub fn close_tcp(&mut self, who: Who) {
+        self.closed.insert(who);
     }
 
     /// Connects by address, as `--peer` does.

@@ -40,6 +40,26 @@ fn whoever_is_joined_by_address_is_there_for_those_too_who_have_no_link_to_it() 
     }
 }
 
+#[test]
+fn where_multicast_is_eaten_and_nobody_names_an_address_people_read_each_other_all_the_same() {
+    let Some(lan) = Lan::or_skip() else { return };
+    lan.eat_multicast();
+    let [ann, bob, cyd] = ["ann", "bob", "cyd"].map(|name| {
+        let host = lan.host(name);
+        host.take_broadcast();
+        Node::up(&host)
+    });
+    for (one, other) in [(&ann, "bob"), (&bob, "cyd"), (&cyd, "ann")] {
+        one.sees(other);
+    }
+    ann.does(&["say", "#lobby", "is anybody there?"]);
+    bob.hears("ann", "is anybody there?");
+    cyd.hears("ann", "is anybody there?");
+    cyd.does(&["say", "@bob", "only you"]);
+    bob.hears("cyd", "only you");
+    knows_it_delivered(&cyd, 1);
+}
+
 /// Everybody says what they hold every few seconds.
 const DELIVERED: Duration = Duration::from_secs(15);
 

@@ -40,7 +40,7 @@ fn whoever_says_something_before_the_links_stand_is_read_within_seconds() {
         let people = lan.join(["ann", "bob"]);
         lan.run_until(5 * SECOND, |lan| lan.sees(people[0], people[1]) && lan.sees(people[1], people[0]));
         lan.say(people[0], "is anybody there?");
-        lan.run_until(12 * SECOND, |lan| all_read(lan, &people, "is anybody there?"));
+        lan.run_until(15 * SECOND, |lan| all_read(lan, &people, "is anybody there?"));
     }
 }
 
@@ -69,7 +69,7 @@ fn whom_multicast_reaches_in_one_direction_only_or_not_at_all_is_reached_and_hea
         let xen = lan.join_one("xen", 0);
         lan.drop_of(xen, drops);
         let all = [&people[..], &[xen]].concat();
-        lan.run_for(120 * SECOND);
+        lan.run_for(240 * SECOND);
         lan.say(xen, "do you read me?");
         lan.run_until(2 * SECOND, |lan| all_read(lan, &all, "do you read me?"));
         lan.say(people[1], "every word");
@@ -124,4 +124,63 @@ fn where_multicast_comes_nobody_links_to_anybody() {
             assert_eq!(lan.dials, dials, "seed {seed}, {count} people");
         }
     }
+}
+
+#[test]
+fn in_a_crowd_that_loses_much_hardly_anybody_is_taken_to_be_cut_off() {
+    let mut lan = Lan::seeded(4).loss_percent(15);
+    let people: Vec<Who> = (0..80).map(|n| lan.join_one(&format!("p{n}"), 0)).collect();
+    lan.run_for(120 * SECOND);
+    let dials = lan.dials;
+    lan.run_for(1200 * SECOND);
+    lan.say(people[3], "hello");
+    lan.run_for(30 * SECOND);
+    assert!(lan.dials - dials <= 20, "{} dials in twenty minutes", lan.dials - dials);
+}
+
+#[test]
+fn of_many_who_miss_one_few_connect_to_it() {
+    let mut lan = Lan::seeded(9);
+    let people: Vec<Who> = (0..30).map(|n| lan.join_one(&format!("p{n}"), 0)).collect();
+    lan.run_for(600 * SECOND);
+    let dials = lan.dials;
+    lan.drop_of(people[0], OUT);
+    lan.run_for(600 * SECOND);
+    lan.say(people[0], "do you read me?");
+    lan.run_until(3 * SECOND, |lan| all_read(lan, &people, "do you read me?"));
+    lan.run_for(150 * SECOND);
+    assert!(lan.connections() <= 10, "{} ends", lan.connections());
+    assert!(lan.dials - dials <= 20, "{} dials", lan.dials - dials);
+}
+
+#[test]
+fn whoever_cannot_be_dialled_takes_nobodys_place_in_a_crowd() {
+    let mut lan = Lan::seeded(11).over(eating());
+    let people: Vec<Who> = (0..24).map(|n| lan.join_one(&format!("p{n}"), 0)).collect();
+    let (open, firewalled) = people.split_at(12);
+    firewalled.iter().for_each(|who| lan.close_tcp(*who));
+    lan.run_for(240 * SECOND);
+    lan.say(open[0], "who is there?");
+    lan.run_until(2 * SECOND, |lan| all_read(lan, &people, "who is there?"));
+}
+
+#[test]
+fn whoever_left_a_room_long_ago_or_blocked_somebody_makes_nobody_dial_for_ever() {
+    let mut lan = Lan::seeded(12);
+    let [ann, bob, cyd] = lan.join(["ann", "bob", "cyd"]);
+    lan.run_for(30 * SECOND);
+    let room = lan.join_room(ann, "tea");
+    lan.join_room(bob, "tea");
+    lan.say_in(bob, room, "first");
+    lan.run_for(30 * SECOND);
+    lan.command(bob, |node, now| node.leave(room, now).expect("can leave"));
+    lan.run_for(60 * SECOND);
+    let dials = lan.dials;
+    for _ in 0..20 {
+        lan.say_in(ann, room, "anybody?");
+        lan.run_for(60 * SECOND);
+    }
+    assert!(lan.dials - dials <= 4, "{} dials", lan.dials - dials);
+    assert!(lan.connections() <= 4);
+    let _ = cyd;
 }

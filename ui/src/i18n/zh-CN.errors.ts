@@ -84,6 +84,7 @@ export const zhCNErrors: Sentences = {
   'Let Lanyard use the interface that leads to the others: lanyard up --interface NAME': '请将本机连接到其他人所在的网络，并不限定接口地启动 Lanyard：它会自动使用所有网络。',
   'Let the switch or access point pass multicast to 224.0.0.100: look for multicast filter, IGMP snooping, or multicast enhancement in its settings.':
     '请让交换机或接入点放行发往 224.0.0.100 的组播：在其设置中查找组播过滤、IGMP 侦听或组播增强。',
+  'Meanwhile Lanyard connects directly to those whose broadcasts it hears. Whoever is not seen at all can be added by address; those nearby are found through them.': '在此期间，Lanyard 会直接连接能听到其广播的人。完全看不到的人可以按地址添加，并能由此找到附近的人。',
   'Meanwhile a device that both can reach passes on messages and files, if its Lanyard stays open.': '在此期间，双方都能到达的设备会转交消息和文件，只要它的 Lanyard 保持打开。',
   'Multicast does not pass between this device and {count} of {all} others.': '在 {all} 台其他设备中，本机与其中 {count} 台之间的组播不通。',
   'No longer here, or not readable: {files}. {other} can accept it again when it is back.': '已不在本机或无法读取：{files}。文件恢复后，{other} 可再次接收。',
@@ -108,7 +109,6 @@ export const zhCNErrors: Sentences = {
   'Open Windows Security, “Firewall & network protection”, “Allow an app through firewall”, and tick Lanyard for private networks.': '打开 Windows 安全中心的“防火墙和网络保护”、“允许应用通过防火墙”，为专用网络勾选 Lanyard。',
   'Or connect one of the devices by cable, or both to another network.': '或者将其中一台设备用网线连接，或将两台都连接到其他网络。',
   'Or let one of you add the other by address.': '或者由其中一方按地址添加对方。',
-  'Or let one of you add the other by address: over that connection everything works, and those nearby are found through it.': '或者由其中一方按地址添加对方：通过该连接一切都能正常使用，并能由此找到附近的人。',
   'Others say with each announcement what their clocks show.': '其他设备每次通告时都会说明自己的时钟。',
   'Packets were heard that are signed with the key of this device, and that it did not send.': '听到了用本机密钥签名、却不是由本机发送的数据包。',
   'Paused by {other}, who offers it. It goes on by itself when {other} resumes it.':

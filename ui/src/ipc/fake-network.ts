@@ -30,7 +30,7 @@ export function diagnosis(network: Network, peers: Peer[], crowded: boolean): Di
         ],
         [
           sentence('Let the switch or access point pass multicast to 224.0.0.100: look for multicast filter, IGMP snooping, or multicast enhancement in its settings.'),
-          sentence('Or let one of you add the other by address: over that connection everything works, and those nearby are found through it.'),
+          sentence('Meanwhile Lanyard connects directly to those whose broadcasts it hears. Whoever is not seen at all can be added by address; those nearby are found through them.'),
         ],
       ),
       direction: 'both',

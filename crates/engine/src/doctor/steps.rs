@@ -62,7 +62,7 @@ impl System {
                     "Let the switch or access point pass multicast to 224.0.0.100: look for multicast filter, IGMP snooping, or multicast enhancement in its settings."
                 ),
                 saying!(
-                    "Or let one of you add the other by address: over that connection everything works, and those nearby are found through it."
+                    "Meanwhile Lanyard connects directly to those whose broadcasts it hears. Whoever is not seen at all can be added by address; those nearby are found through them."
                 ),
             ],
             Cause::ClonedIdentity => vec![

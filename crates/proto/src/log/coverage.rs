@@ -28,6 +28,11 @@ impl Replica {
         self.cover(peer, vec![(log, held)]).pop().map(|(_, held)| held)
     }
 
+    /// Whether somebody who was heard in the room is here.
+    pub fn is_anybody_here(&self) -> bool {
+        self.here > 0
+    }
+
     /// What of the log that this device writes now a device has not said to hold.
     pub fn uncovered(&self, peer: PeerId) -> Span {
         let own = self.own_log();
@@ -51,9 +56,9 @@ impl Replica {
         now: Instant,
         dice: &mut Dice,
     ) -> Received {
-        let due = (self.repair.heads_at, self.receipts.at);
+        let due = (self.repair.heads_at, self.receipts);
         let received = self.packet(sender, present, packet, now, dice);
-        (self.repair.heads_at, self.receipts.at) = due;
+        (self.repair.heads_at, self.receipts) = due;
         received
     }
 

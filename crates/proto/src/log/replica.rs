@@ -222,10 +222,9 @@ impl Replica {
             RoomPacket::Typing => {}
         }
         let group = self.group();
-        let newest =
-            received.runs.iter().filter(|heard| heard.news).filter_map(|heard| heard.run.entries.last());
-        if let Some(author) = newest.last().map(|entry| entry.header.author) {
-            self.receipts.came(author, group, now, dice);
+        let newest = received.runs.iter().rfind(|heard| heard.news);
+        if let Some(last) = newest.and_then(|heard| heard.run.entries.last()) {
+            self.receipts.came(last.header.author, group, now, dice);
         }
         self.repair.check_gaps(&self.logs, group, now, dice);
         received

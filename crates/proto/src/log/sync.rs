@@ -35,6 +35,8 @@ pub struct Session {
     expected: BTreeSet<RoomId>,
     /// Of each room, up to which activity the other side knows what is here.
     told: BTreeMap<RoomId, u64>,
+    /// Whether the other side hears this one's announcements without the connection.
+    pub hears: bool,
     /// Until when the other side is taken not to hear by multicast what this one says in rooms, because it says so.
     pub deaf_until: Option<Instant>,
     /// Whether the other side was asked who is here.
@@ -79,6 +81,7 @@ impl Session {
             to_serve: VecDeque::new(),
             expected: BTreeSet::new(),
             told: BTreeMap::new(),
+            hears: false,
             deaf_until: None,
             looking: false,
             shown: None,
@@ -89,14 +92,16 @@ impl Session {
     }
 
     /// The first frame of this side.
-    pub fn hello(&self, boot: u64, counter: u64) -> Frame {
+    /// `hears`: whether announcements of the other side come without this connection.
+    pub fn hello(&self, boot: u64, counter: u64, hears: bool) -> Frame {
         let (standing, run) = (self.standing, Some((boot, counter)));
-        Frame::Hello(Hello { min_version: VERSION, max_version: VERSION, standing, run })
+        Frame::Hello(Hello { min_version: VERSION, max_version: VERSION, standing, run, hears })
     }
 
     /// The other side's first frame. Whether the two can talk.
     pub fn greet(&mut self, hello: Hello) -> bool {
         (self.standing, self.curious) = (self.standing | hello.standing, false);
+        self.hears = hello.hears;
         self.greeted = hello.min_version <= VERSION && hello.max_version >= VERSION;
         self.greeted
     }

@@ -117,7 +117,7 @@ impl Device {
         let remote = Some(format!("10.0.0.{}:50000", 100 + conn.0).parse().unwrap());
         let connected = Input::Connected { conn, peer, remote, direction, standing, exporter };
         self.input(connected);
-        let hello = Hello { min_version: 1, max_version: 1, standing: stands, run: None };
+        let hello = Hello { min_version: 1, max_version: 1, standing: stands, run: None, hears: false };
         self.frame(conn.0, &Frame::Hello(hello));
     }
 

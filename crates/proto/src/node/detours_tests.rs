@@ -329,6 +329,7 @@ impl Network {
             max_version: 1,
             standing: true,
             run: None,
+            hears: false,
         });
         for (at, other, direction) in ends {
             let (peer, remote, conn) = (self.id(other), Some(address(other)), ConnId(conn));

@@ -57,7 +57,8 @@ impl Node {
         let mut session = Session::new(conn, peer, remote, direction, standing);
         session.lingers = lingers;
         session.curious = direction == Direction::Dialled && self.roster.runs_asked.remove(&peer);
-        effects.send.push(frame(conn, &session.hello(self.boot, self.counter)));
+        let hears = self.unheard.is_on_air(peer, now.instant);
+        effects.send.push(frame(conn, &session.hello(self.boot, self.counter, hears)));
         self.sessions.insert(conn, session);
         for room in dialled_for {
             effects.extend(self.ask(conn, room));
@@ -99,6 +100,9 @@ impl Node {
     pub(super) fn closed(&mut self, conn: ConnId, now: Now) -> Effects {
         let mut effects = Effects::default();
         if let Some(session) = self.sessions.remove(&conn) {
+            if session.direction == Direction::Dialled && !session.is_greeted() {
+                self.linking.refused(session.peer, now.instant);
+            }
             for room in session.unfinished() {
                 effects.extend(self.pull_ended(room, session.peer, false, now));
             }
@@ -480,8 +484,10 @@ impl Node {
         for room in rooms {
             effects.extend(self.ask(conn, room));
         }
-        let lingers = self.sessions.get(&conn).is_some_and(|session| session.lingers.is_some());
-        if !lingers {
+        let session = self.sessions.get(&conn);
+        // Where broadcast brings who is here, nobody needs to be asked.
+        let sees = |peer| self.linking.is_deaf() && self.unheard.is_on_air(peer, now.instant);
+        if session.is_some_and(|session| session.lingers.is_none() && !sees(session.peer)) {
             effects.extend(self.look_on(conn));
         }
         self.remind_at = earliest(self.remind_at, Some(now.instant + REMIND));

@@ -532,6 +532,7 @@ impl Node {
         for event in &effects.tell {
             if let Event::PeerOffline(peer) = event {
                 self.mail_peer_left(now);
+                self.unheard.left(*peer);
                 for room in self.rooms.values_mut() {
                     room.replica.somebody_left(*peer);
                 }
@@ -554,7 +555,7 @@ impl Node {
         let datagram = self.announcement(query, now);
         let mut effects = self.announce_on_links(&datagram);
         // Where multicast is eaten, a third of the announcements would not keep a lease alive.
-        let reach = if self.linking.is_deaf() { crate::effects::Reach::GroupAndBroadcast } else { reach };
+        let reach = if self.linking.broadcasts() { crate::effects::Reach::GroupAndBroadcast } else { reach };
         effects.send.insert(0, crate::effects::Transmit::Multicast { reach, bytes: datagram });
         effects
     }

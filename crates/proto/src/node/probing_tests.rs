@@ -121,6 +121,11 @@ fn somebody_who_hears_nobody_is_told_who_is_here_and_not_again_soon() {
     let [ann, bob] = [0, 1];
     lan.pass(Duration::from_secs(60));
     let now = lan.now;
+    // Each missed the other in rooms and dialled in vain.
+    for (at, other) in [(ann, bob), (bob, ann)] {
+        let peer = lan.id(other);
+        let _ = lan.nodes[at].handle(Input::DialFailed { peer }, now);
+    }
     // Bob was heard too long ago.
     let sent = multicast(&lan.nodes[ann].begin_probing(now));
     let dials = |effects: &Effects| effects.run.iter().filter(|job| matches!(job, Job::Dial { .. })).count();
@@ -218,7 +223,7 @@ impl Network {
     /// A connection that both have greeted on.
     fn connect(&mut self, dials: usize, accepts: usize) {
         let now = self.now;
-        let hello = Hello { min_version: 1, max_version: 1, standing: true, run: None };
+        let hello = Hello { min_version: 1, max_version: 1, standing: true, run: None, hears: false };
         let hello = Frame::Hello(hello).encode();
         for (at, other, direction) in
             [(dials, accepts, Direction::Dialled), (accepts, dials, Direction::Accepted)]

@@ -24,6 +24,8 @@ use crate::wire::frame::{Frame, Listed, MAX_ANNOUNCEMENTS, MAX_LISTED, Relayed};
 #[derive(Default)]
 pub struct Roster {
     announcements: BTreeMap<PeerId, Announced>,
+    /// When those were last looked through that are too old.
+    pruned: Instant,
     /// Devices that are being dialled to learn which run they are in.
     pub(super) runs_asked: BTreeSet<PeerId>,
     /// Open rooms that others spoke of, by their normal names.
@@ -66,7 +68,10 @@ pub struct KnownRoom {
 impl Roster {
     /// An announcement came from its sender.
     pub fn heard(&mut self, sender: PeerId, datagram: Vec<u8>, from: IpAddr, at: Instant) {
-        if self.announcements.len() >= MAX_PEERS && !self.announcements.contains_key(&sender) {
+        // However many are made up, not for each of them.
+        let full = self.announcements.len() >= MAX_PEERS && !self.announcements.contains_key(&sender);
+        if full && at.since(self.pruned) >= PRUNED {
+            self.pruned = at;
             self.forget_old(at);
         }
         // An address of one link alone tells nobody on another one anything.
@@ -328,6 +333,7 @@ fn is_link_local(ip: IpAddr) -> bool {
 const FRAME_BYTES: usize = 64 << 10;
 /// and in one answer, however long they are: more would not fit what may be unsent on a connection.
 const MAX_SHOWN_BYTES: usize = 320 << 10;
+const PRUNED: Duration = Duration::from_secs(1);
 /// Announcements that are passed on are not older than this.
 const RELAYED: Duration = Duration::from_secs(15 * 60);
 /// A room of which nobody is known to be in it is forgotten after this.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::effects::{Effects, Event};
 use crate::model::{ConnId, Instant, Now, PeerId, RoomId, Seq};
 use crate::node::Node;
-use crate::node::linking::silence;
+use crate::node::linking::{PATIENCE, silence};
 use crate::node::retry::Retry;
 use crate::node::roster::{announcements, reachable};
 use crate::pacing::earliest;
@@ -71,7 +71,7 @@ impl Unheard {
 
     /// Whoever announces itself by multicast is heard so until several announcements were missed.
     pub(super) fn note_on_air(&mut self, sender: PeerId, said: &Announcement, now: Instant) {
-        let until = now + Duration::from_secs(u64::from(said.interval) * 4);
+        let until = now + (Duration::from_secs(u64::from(said.interval)) * 4).min(LONGEST_ON_AIR);
         if let Some(heard) = self.heard(sender, now) {
             if heard.until + PAUSE < now {
                 heard.since = now;
@@ -125,11 +125,15 @@ impl Unheard {
         spoke.is_some_and(|at| now.since(at) < silence(here))
     }
 
-    /// Whether a device announces itself for longer than `patience`, and is not heard in rooms.
-    pub(super) fn is_silent(&self, peer: PeerId, patience: Duration, here: usize, now: Instant) -> bool {
+    /// Whether a device announces itself, and was not heard in rooms since it did or for longer than `patience`.
+    pub(super) fn is_silent(&self, peer: PeerId, patience: Duration, now: Instant) -> bool {
         let heard = self.on_air.get(&peer).filter(|heard| heard.until > now);
-        heard.is_some_and(|heard| now.since(heard.since) >= patience)
-            && !self.is_heard_in_rooms(peer, here, now)
+        heard.is_some_and(|heard| now.since(heard.since.max(heard.in_rooms.unwrap_or_default())) >= patience)
+    }
+
+    /// A device left.
+    pub(super) fn left(&mut self, peer: PeerId) {
+        self.on_air.remove(&peer);
     }
 
     /// Since when a device announces itself by multicast or broadcast.
@@ -193,8 +197,12 @@ impl Node {
             if self.unheard.is_on_air(session.peer, now) && !session.is_deaf(now) {
                 continue;
             }
+            // Where all announce themselves by broadcast, only those are news that came another way.
             let news = self.unheard.news.iter().filter(|(sender, (_, by))| {
-                **sender != session.peer && *by != Some(session.conn) && self.presence.is_online(**sender)
+                **sender != session.peer
+                    && *by != Some(session.conn)
+                    && !(session.hears && self.linking.is_deaf() && by.is_none())
+                    && self.presence.is_online(**sender)
             });
             let news = news.map(|(_, (relayed, _))| relayed.clone());
             effects.extend(announcements(session.conn, news));
@@ -236,11 +244,12 @@ impl Node {
 
     /// Whether somebody is here of whom nothing but announcements is heard, or not even these.
     fn is_unheard(&self, peer: PeerId, now: Instant) -> bool {
-        let here = self.presence.online_count();
+        let patience =
+            if self.linking.is_deaf() { PATIENCE } else { silence(self.presence.online_count()) * 2 };
         self.presence.is_online(peer)
             && (!self.unheard.is_on_air(peer, now)
                 || self.linking.wants(peer)
-                || self.unheard.is_silent(peer, silence(here), here, now))
+                || self.unheard.is_silent(peer, patience, now))
     }
 
     /// Who of those that are not heard lacks something of this device in which sealed room, and up to where they have it.
@@ -320,6 +329,8 @@ impl Node {
     }
 }
 
+/// Nobody is heard for longer than four of the longest intervals, whatever it announces.
+const LONGEST_ON_AIR: Duration = Duration::from_secs(2400);
 /// Of what comes by broadcast only, two in three announcements are not heard: that is no pause.
 const PAUSE: Duration = Duration::from_secs(60);
 /// What is told of others at a time: some hundred announcements, well below what a connection takes.

@@ -111,6 +111,8 @@ pub struct Hello {
     pub standing: bool,
     /// In which run the sender is and how many datagrams it has sent: here nobody can repeat that.
     pub run: Option<(u64, u64)>,
+    /// The sender hears the other side's announcements without this connection.
+    pub hears: bool,
 }
 
 impl Frame {
@@ -259,7 +261,9 @@ impl From<Hello> for HelloBody {
     fn from(hello: Hello) -> HelloBody {
         let standing = hello.standing.then_some(true);
         let (boot, counter) = hello.run.unzip();
-        HelloBody { min_version: hello.min_version, max_version: hello.max_version, standing, boot, counter }
+        let hears = hello.hears.then_some(true);
+        let (min_version, max_version) = (hello.min_version, hello.max_version);
+        HelloBody { min_version, max_version, standing, boot, counter, hears }
     }
 }
 
@@ -267,7 +271,8 @@ impl From<HelloBody> for Hello {
     fn from(body: HelloBody) -> Hello {
         let standing = body.standing == Some(true);
         let run = body.boot.zip(body.counter);
-        Hello { min_version: body.min_version, max_version: body.max_version, standing, run }
+        let hears = body.hears == Some(true);
+        Hello { min_version: body.min_version, max_version: body.max_version, standing, run, hears }
     }
 }
 
@@ -284,6 +289,8 @@ struct HelloBody {
     boot: Option<u64>,
     #[n(4)]
     counter: Option<u64>,
+    #[n(5)]
+    hears: Option<bool>,
 }
 
 #[derive(Encode, Decode)]
@@ -441,8 +448,14 @@ mod tests {
         let known: KnownDeeds = (0..MAX_DEEDS as u64).map(u64::to_be_bytes).collect();
         let head = Head { log: LogId([1; 8]), seq: Seq(9), base: Seq(3), check: Some(7) };
         let frames = [
-            Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true, run: None }),
-            Frame::Hello(Hello { min_version: 1, max_version: 1, standing: false, run: Some((7, u64::MAX)) }),
+            Frame::Hello(Hello { min_version: 1, max_version: 1, standing: true, run: None, hears: false }),
+            Frame::Hello(Hello {
+                min_version: 1,
+                max_version: 1,
+                standing: false,
+                run: Some((7, u64::MAX)),
+                hears: true,
+            }),
             Frame::Have(Have {
                 room,
                 logs: vec![head; 100],
