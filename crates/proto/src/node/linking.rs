@@ -86,7 +86,8 @@ impl Node {
         if said.log != log {
             *said = Said { at: now, log, seq };
         }
-        self.linking.look_at = earliest(self.linking.look_at, Some(said.at.max(now) + ACKNOWLEDGED));
+        let at = said.at.max(now) + self.acknowledged_within();
+        self.linking.look_at = earliest(self.linking.look_at, Some(at));
     }
 
     /// Sees who is not heard, and connects to those with whom a link is wanted.
@@ -139,7 +140,8 @@ impl Node {
             unheard.filter_map(|peer| Some(self.unheard.since(peer)? + PATIENCE)).collect();
         // Not all in step.
         let regular = now + self.dice.around(if dues.is_empty() { SELDOM } else { OFTEN });
-        let said = self.linking.said.values().map(|said| said.at + ACKNOWLEDGED);
+        let acknowledged = self.acknowledged_within();
+        let said = self.linking.said.values().map(|said| said.at + acknowledged);
         let tries = self.linking.wanted.iter().filter_map(|peer| self.linking.tries.get(peer)?.at());
         let due = dues.into_iter().chain(said).chain(tries).filter(|at| *at > now).min();
         earliest(Some(regular), due.map(|at| at.max(now + LEAST)))
@@ -208,8 +210,14 @@ impl Node {
                 held.replica.members().any(|peer| held.replica.uncovered(peer).after >= said.seq);
             somebody && !acknowledged && now.since(said.at) < GIVES_UP
         });
-        let first = self.linking.said.values().map(|said| said.at + ACKNOWLEDGED).min();
+        let within = self.acknowledged_within();
+        let first = self.linking.said.values().map(|said| said.at + within).min();
         first.filter(|at| *at <= now)
+    }
+
+    /// Where much is lost, words and receipts are, too, and a connection is no better: others are waited for longer.
+    fn acknowledged_within(&self) -> Duration {
+        ACKNOWLEDGED.mul_f64(1.0 + LOSSY * (self.air.conditions().loss - USUAL_LOSS).max(0.0))
     }
 
     /// Few of many, by chance and for long the same, but those first who can be reached and who are known for a day:
@@ -243,6 +251,9 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(15);
 const SECOND_TURN: Duration = Duration::from_secs(5);
 /// Within this somebody says to hold what was said: 99 % do in 3 s where 30 % is lost each way.
 const ACKNOWLEDGED: Duration = Duration::from_secs(8);
+/// Nine times as long where 30 % is lost.
+const LOSSY: f64 = 30.0;
+const USUAL_LOSS: f64 = 0.03;
 /// Whoever does not by then will not.
 const GIVES_UP: Duration = Duration::from_secs(300);
 /// For each device that is here.
