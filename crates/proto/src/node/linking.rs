@@ -86,7 +86,7 @@ impl Node {
         if said.log != log {
             *said = Said { at: now, log, seq };
         }
-        let at = said.at.max(now) + self.acknowledged_within();
+        let at = said.at.max(now) + self.acknowledged_within(now);
         self.linking.look_at = earliest(self.linking.look_at, Some(at));
     }
 
@@ -140,7 +140,7 @@ impl Node {
             unheard.filter_map(|peer| Some(self.unheard.since(peer)? + PATIENCE)).collect();
         // Not all in step.
         let regular = now + self.dice.around(if dues.is_empty() { SELDOM } else { OFTEN });
-        let acknowledged = self.acknowledged_within();
+        let acknowledged = self.acknowledged_within(now);
         let said = self.linking.said.values().map(|said| said.at + acknowledged);
         let tries = self.linking.wanted.iter().filter_map(|peer| self.linking.tries.get(peer)?.at());
         let due = dues.into_iter().chain(said).chain(tries).filter(|at| *at > now).min();
@@ -210,13 +210,17 @@ impl Node {
                 held.replica.members().any(|peer| held.replica.uncovered(peer).after >= said.seq);
             somebody && !acknowledged && now.since(said.at) < GIVES_UP
         });
-        let within = self.acknowledged_within();
+        let within = self.acknowledged_within(now);
         let first = self.linking.said.values().map(|said| said.at + within).min();
         first.filter(|at| *at <= now)
     }
 
-    /// Where much is lost, words and receipts are, too, and a connection is no better: others are waited for longer.
-    fn acknowledged_within(&self) -> Duration {
+    /// Where much is lost, words and receipts are, too, and a connection is no better: others are waited for longer. Where
+    /// nobody is heard, what is lost says nothing.
+    fn acknowledged_within(&self, now: Instant) -> Duration {
+        if !self.unheard.hears_others(self.me, self.presence.online_count(), now) {
+            return ACKNOWLEDGED;
+        }
         ACKNOWLEDGED.mul_f64(1.0 + LOSSY * (self.air.conditions().loss - USUAL_LOSS).max(0.0))
     }
 
