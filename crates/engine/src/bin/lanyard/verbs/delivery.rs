@@ -54,7 +54,12 @@ fn tell(out: Output, now: &Reached) -> Result<(), Failure> {
                 1 => "Somebody else keeps it and hands it over, also without this device.".to_owned(),
                 keepers => format!("{keepers} others keep it and hand it over, also without this device."),
             };
-            Err(Failure::new(Exit::NobodyThere, format!("Nobody whom it is for is here. {kept}")))
+            let why = if now.unsure {
+                "Of those who are here nobody is known yet to be in there and to hear this device."
+            } else {
+                "Nobody whom it is for is here."
+            };
+            Err(Failure::new(Exit::NobodyThere, format!("{why} {kept}")))
         }
         [] => Ok(()),
         lacking => {
