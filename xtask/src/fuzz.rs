@@ -3,12 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{self, cargo, output};
+use crate::process::{self, cargo, target};
 
-/// Feeds one target, or all of them, for so many seconds each.
+/// Feeds one target, or all of them, for so many seconds each, as many at a time as there are processors.
 ///
 /// # Errors
 /// When there is no such target, something does not build, or an input makes a target fail.
@@ -17,12 +18,35 @@ pub fn run(root: &Path, only: Option<&str>, seconds: u32) -> Result<()> {
     if let Some(unknown) = only.filter(|only| targets.iter().all(|target| target != only)) {
         bail!("there is no fuzz target `{unknown}`: there are {}", targets.join(", "));
     }
-    let built = target_dir(root)?;
+    let built = target()?;
     let tool = tool(&built)?;
     let build = built.join("fuzz");
     process::run(cargo_fuzz(&tool, "build", &build, root).args(only))?;
     let chosen = targets.iter().filter(|target| only.is_none_or(|only| *target == only));
-    chosen.into_iter().try_for_each(|target| feed(root, &tool, &build, target, seconds))
+    let (left, failed) = (Mutex::new(chosen), Mutex::new(None));
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(target) = next(&left, &failed) {
+                    if let Err(error) = feed(root, &tool, &build, target, seconds) {
+                        *failed.lock().expect(UNBROKEN) = Some(error);
+                    }
+                }
+            });
+        }
+    });
+    failed.into_inner().expect(UNBROKEN).map_or(Ok(()), Err)
+}
+
+/// What to feed next; nothing more once one failed.
+fn next<'a>(
+    left: &Mutex<impl Iterator<Item = &'a String>>,
+    failed: &Mutex<Option<anyhow::Error>>,
+) -> Option<&'a String> {
+    if failed.lock().expect(UNBROKEN).is_some() {
+        return None;
+    }
+    left.lock().expect(UNBROKEN).next()
 }
 
 /// What is found is kept in the target folder; the seeds in the repository stay as they are.
@@ -65,7 +89,7 @@ fn feed(root: &Path, tool: &Path, build: &Path, target: &str, seconds: u32) -> R
 /// # Errors
 /// When there is no such target, or the input makes it fail.
 pub fn replay(root: &Path, target: &str, input: &Path) -> Result<()> {
-    let built = target_dir(root)?;
+    let built = target()?;
     process::run(
         cargo_fuzz(&tool(&built)?, "run", &built.join("fuzz"), root).arg(target).arg(root.join(input)),
     )
@@ -104,14 +128,6 @@ fn cargo_fuzz(tool: &Path, verb: &str, build: &Path, root: &Path) -> Command {
     fuzz
 }
 
-fn target_dir(root: &Path) -> Result<PathBuf> {
-    let metadata = output(cargo(["metadata", "--no-deps", "--format-version", "1"]).current_dir(root))
-        .context("cargo cannot say where the target folder is")?;
-    let (_, rest) = metadata.split_once("\"target_directory\":\"").context("cargo names no target folder")?;
-    let (folder, _) = rest.split_once('"').context("cargo names no target folder")?;
-    Ok(PathBuf::from(folder.replace("\\\\", "\\")))
-}
-
 fn executions(said: &str) -> &str {
     said.lines()
         .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"))
@@ -126,4 +142,6 @@ fn tail(said: &str) -> String {
 }
 
 const FOLDER: &str = "tests/fuzz";
+/// Why no lock is poisoned.
+const UNBROKEN: &str = "nobody panics holding it";
 const VERSION: &str = "0.13.2";

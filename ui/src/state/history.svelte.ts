@@ -125,17 +125,18 @@ export class History {
   letGo(end: 'oldest' | 'newest'): void {
     // What a page is joined to must stay.
     if (this.loading || this.messages.length <= MOST) return;
-    if (end === 'oldest') {
-      this.prepended = true;
-      this.messages = this.messages.slice(-KEPT);
-      this.more = true;
-      this.missing = false;
-      this.cut = true;
-    } else if (!this.following) {
+    if (end === 'oldest') this.dropOldest(this.messages.length - KEPT);
+    else if (!this.following) {
       this.prepended = false;
       this.messages = this.messages.slice(0, KEPT);
       this.newer = true;
     }
+  }
+
+  /** Lets go of the messages far above this one, for whoever reads on from there. */
+  letGoAbove(id: string): void {
+    const above = this.messages.findIndex((message) => message.id === id);
+    if (!this.loading && above > MOST) this.dropOldest(above - KEPT);
   }
 
   /** Leaves the past. */
@@ -238,6 +239,14 @@ export class History {
     };
     if (this.messages.some((one) => one.id === id || one.reply?.id === id)) this.messages = this.messages.map(read);
     return known;
+  }
+
+  private dropOldest(count: number): void {
+    this.prepended = true;
+    this.messages = this.messages.slice(count);
+    this.more = true;
+    this.missing = false;
+    this.cut = true;
   }
 
   private show(id: string): void {

@@ -1,7 +1,7 @@
 import type { Page } from 'playwright-core';
 import { expect, test } from 'vitest';
 import { useBrowser } from './browser';
-import { settled } from './page';
+import { saying, settled } from './page';
 
 const { open } = useBrowser();
 
@@ -95,6 +95,42 @@ test('older messages come in above without moving what is read', async () => {
   await expect.poll(() => fetched(page)).toBeGreaterThan(count);
   const topOf = () => page.getByText(anchor, { exact: true }).evaluate((text) => text.getBoundingClientRect().top);
   await expect.poll(async () => Math.abs((await topOf()) - before)).toBeLessThan(2);
+});
+
+test('of a past that is read downwards the page keeps what is near, and nothing moves when the rest goes', async () => {
+  const page = await open({ messages: 1_000 });
+  await openLobby(page);
+  await page.keyboard.press('Control+F');
+  await page.getByTestId('search-text').fill('line 100 of log');
+  await page.getByTestId('result').filter({ hasText: /Line 100 of/ }).click();
+  await saying(page, 'Line 100 of the log').waitFor();
+  await settled(page);
+  const height = () => page.evaluate(() => document.querySelector('[role=log]')!.scrollHeight);
+  /** The line that is read, and where it stands. */
+  const read = () =>
+    page.evaluate(() => {
+      const list = document.querySelector('[role=log]')!;
+      const { top } = list.getBoundingClientRect();
+      const row = [...list.querySelectorAll('[data-message]')].find((row) => row.getBoundingClientRect().top >= top)!;
+      return [row.getAttribute('data-message'), Math.round(row.getBoundingClientRect().top)];
+    });
+  let tallest = 0;
+  for (let turn = 0; (await saying(page, 'Line 850 of the log').count()) === 0; turn += 1) {
+    expect(turn).toBeLessThan(120);
+    await page.evaluate(async () => {
+      document.querySelector('[role=log]')!.scrollBy(0, 600);
+      for (let frame = 0; frame < 4; frame += 1) await new Promise(requestAnimationFrame);
+    });
+    tallest = Math.max(tallest, await height());
+  }
+  const before = await read();
+  // Whoever stops reads, and then all that is far above goes.
+  await expect.poll(height).toBeLessThan(tallest / 2);
+  expect(await read()).toEqual(before);
+  // It is fetched again on the way back.
+  const count = await fetched(page);
+  await scrollTo(page, 0);
+  await expect.poll(() => fetched(page)).toBeGreaterThan(count);
 });
 
 test('a conversation that fits the window has nowhere to jump to, read or not', async () => {
