@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lanyard_engine::api::{ApiError, Command, ErrorCode, Reply};
+use lanyard_engine::config::Policy;
 use lanyard_engine::control::Presented;
 use lanyard_engine::says;
 use lanyard_engine::{Config, Engine, Handle};
@@ -84,10 +85,17 @@ impl<H: Clone> Node<H> {
 
 /// Runs the engine to its end and says why it ended.
 async fn run(
-    config: Config,
+    mut config: Config,
     state: watch::Sender<State<Handle>>,
     window: mpsc::Sender<Presented>,
 ) -> ApiError {
+    match Policy::of_this_device() {
+        Ok(policy) => config.follow(policy),
+        Err(reason) => {
+            tracing::error!(%reason, "the engine was not started");
+            return reason;
+        }
+    }
     let profile = config.profile.clone();
     let engine = match Engine::start(config).await {
         Ok(engine) => engine,

@@ -8,6 +8,7 @@ mod avatar;
 mod diagnosis;
 mod error;
 mod files;
+mod locked;
 mod mailbox;
 mod network;
 mod notifications;
@@ -31,6 +32,7 @@ pub use files::{
     FileHandle, Files, Progress, Receiver, RoomOffer, Transfer, TransferDirection, TransferFile,
     TransferFileState, TransferFiles, TransferState,
 };
+pub use locked::Locked;
 pub use mailbox::Mailbox;
 pub use network::{Dropped, DroppedReason, Interface, Network, Relaying};
 pub use notifications::{Notifications, NotifyLevel};
@@ -557,6 +559,8 @@ pub struct Me {
     pub transfers_at_once: u32,
     pub notifications: Notifications,
     pub relaying: Relaying,
+    /// What whoever administers this device decided for everybody on it.
+    pub locked: Vec<Locked>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

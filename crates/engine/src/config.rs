@@ -1,9 +1,19 @@
 //! What a run of the engine is told at its start. Settings that a person changes later live in the store.
 
+mod policy;
+
 use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use policy::Policy;
+pub(crate) use policy::within;
 
 /// UDP and TCP port: below 32768 (so no system hands it out as an ephemeral port) and unassigned at IANA.
 pub const DEFAULT_PORT: u16 = 24417;
+
+/// Less history than this cannot be kept, in bytes.
+pub const MIN_HISTORY_BYTES: u64 = 16 << 20;
 
 /// What one run is told.
 #[derive(Clone, Debug)]
@@ -28,10 +38,13 @@ pub struct Config {
     pub port: u16,
     /// Devices of other networks' names do not see each other; it is a filter, not a secret.
     pub network: String,
+    /// What whoever administers this device decided; see [`Config::follow`].
+    pub policy: Policy,
 }
 
 /// Which offers are fetched without asking.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum AcceptRule {
     Never,
     /// Those of people whose key was compared.
@@ -61,7 +74,23 @@ impl Config {
             relay: false,
             port: DEFAULT_PORT,
             network: "default".to_owned(),
+            policy: Policy::default(),
         }
+    }
+
+    /// What was decided for this device goes before what this run was told.
+    pub fn follow(&mut self, policy: Policy) {
+        if let Some(network) = &policy.network {
+            self.network.clone_from(network);
+        }
+        if policy.interfaces.is_some() {
+            self.interfaces.clone_from(&policy.interfaces);
+        }
+        self.peers.extend(policy.peers.iter().cloned());
+        if let Some(most) = policy.accept_at_most {
+            self.accept = self.accept.min(most);
+        }
+        self.policy = policy;
     }
 
     /// The profile folder of the person who runs this, as the system wants it.

@@ -213,6 +213,7 @@ export const en = {
   jumpToQuote: (name: string) => `Go to the message of ${name} that this answers`,
   keepAsSettings: 'As in the settings',
   keepForDays: (count: number) => one(count, 'For 1 day', `For ${count} days`),
+  decided: 'Whoever administers this device decided this.',
   keepForever: 'For ever',
   keepRoom: 'Keep the history of this room',
   keptFor: (count: number, name: string) =>

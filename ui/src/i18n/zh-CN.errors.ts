@@ -130,6 +130,8 @@ export const zhCNErrors: Sentences = {
   'The choice could not be kept in {file}: {error}.': '无法将此选择保存到 {file}：{error}。',
   'The clock of this device is {by} ahead of most others here.': '此设备的时钟比这里多数设备快 {by}。',
   'The clock of this device is {by} behind most others here.': '此设备的时钟比这里多数设备慢 {by}。',
+  'The policy of this device cannot be followed ({path}): {reason}': '无法遵循此设备的策略（{path}）：{reason}',
+  'Whoever administers this device decided that for everybody on it.': '此项由本设备的管理员为所有用户决定。',
   'The connection to {other} was lost; trying again. ({noted})': '与 {other} 的连接已断开，正在重试。（{noted}）',
   'The database {path} is damaged: {reason}. Restore it from a backup, or move it away to begin with an empty history.':
     '数据库 {path} 已损坏：{reason}。请从备份恢复，或将其移走，从空的历史记录开始。',

@@ -215,6 +215,7 @@ export const zhCN: Catalogue = {
   jumpToQuote: (name) => `跳到所回复的 ${name} 的消息`,
   keepAsSettings: '与设置相同',
   keepForDays: (count) => `${count} 天`,
+  decided: '此项由本设备的管理员决定。',
   keepForever: '永久',
   keepRoom: '保留此房间的历史记录',
   keptFor: (count, name) => `已发送 · ${count} 台设备代为保管，${name} 回来后即可送达`,

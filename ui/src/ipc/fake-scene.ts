@@ -19,6 +19,7 @@ export const ME: Me = {
   downloadLimit: 0,
   transfersAtOnce: 3,
   relaying: { on: true, most: 8, mostOfOne: 4 },
+  locked: [],
   notifications: { doNotDisturb: false, previews: true, rooms: 'all' },
 };
 

@@ -503,6 +503,11 @@ size: number,
 modified: number, };
 
 /**
+ * What is chosen for a device, and not by its people.
+ */
+export type Locked = "network" | "interfaces" | "accept" | "history-days" | "history-bytes" | "hold-for-others" | "relay";
+
+/**
  * Sealed messages that this device keeps for others who are away. It cannot read them.
  */
 export type Mailbox = {
@@ -566,7 +571,11 @@ downloadLimit: number,
 /**
  * How many transfers are fetched at a time onto one disk.
  */
-transfersAtOnce: number, notifications: Notifications, relaying: Relaying, };
+transfersAtOnce: number, notifications: Notifications, relaying: Relaying, 
+/**
+ * What whoever administers this device decided for everybody on it.
+ */
+locked: Array<Locked>, };
 
 /**
  * Somebody who takes part in a room.

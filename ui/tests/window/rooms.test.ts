@@ -141,6 +141,30 @@ test('how much history is kept is a setting', async () => {
   await expect.poll(() => lastCall(page, 'configure')).toEqual({ historyBytes: 5_000_000_000 });
 });
 
+test('what whoever administers the device decided is shown so, and cannot be chosen', async () => {
+  const page = await open();
+  await page.evaluate(() => {
+    const { me } = window.lanyardFake.scene;
+    Object.assign(me, { locked: ['history-days', 'relay', 'accept'], historyDays: 30 });
+    window.lanyardFake.emit({ event: 'me-changed', me: { ...me } });
+  });
+  await page.getByTestId('settings').click();
+  const days = page.getByTestId('history-days');
+  await expect.poll(() => days.isDisabled()).toBe(true);
+  const help = (await days.getAttribute('aria-describedby'))!;
+  expect(await page.locator(`[id="${help}"]`).innerText()).toBe('Whoever administers this device decided this.');
+  expect(await page.getByTestId('relay').getByRole('radio', { name: 'Off' }).isDisabled()).toBe(true);
+  expect(await page.getByTestId('history-bytes').isDisabled()).toBe(false);
+  await page.keyboard.press('Escape');
+  // A room may forget sooner.
+  await openRoom(page, 'design');
+  await page.getByTestId('details').click();
+  const kept = await page.getByTestId('keep-room').locator('option').allInnerTexts();
+  expect(kept).not.toContain('For ever');
+  expect(kept).toContain('For 30 days');
+  expect(kept).not.toContain('For 365 days');
+});
+
 test('keeping messages for others is a switch with a limit, and says what is kept', async () => {
   const page = await open();
   await page.getByTestId('settings').click();

@@ -8,7 +8,8 @@ use lanyard_proto::node::Refusal;
 use lanyard_proto::rooms::{Offer, RoomKind};
 use tokio::sync::oneshot;
 
-use crate::api::{ApiError, Command, ErrorCode, Event, Left, Reply};
+use crate::api::{ApiError, Command, ErrorCode, Event, Left, Locked, Reply};
+use crate::config::MIN_HISTORY_BYTES;
 use crate::engine::avatar::chosen_avatar;
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::links::check_address;
@@ -357,6 +358,12 @@ impl Run {
         else {
             return Err(says!(ErrorCode::Internal, "This is no choice of settings."));
         };
+        self.config.policy.check([
+            (Locked::HistoryDays, history_days.is_some()),
+            (Locked::HistoryBytes, history_bytes.is_some()),
+            (Locked::HoldForOthers, hold_for_others.is_some()),
+            (Locked::Relay, relay.is_some()),
+        ])?;
         let mut settings = self.settings.clone();
         if let Some(name) = &name {
             settings.name = Some(own_name(name)?);
@@ -529,7 +536,5 @@ fn unoffered(error: SurveyError) -> ApiError {
 
 /// Messages of one page.
 pub const MAX_PAGE: u32 = 500;
-/// Less would be given up while it is read.
-const MIN_HISTORY_BYTES: u64 = 16 << 20;
 /// Fewer characters of an id are too likely to mean somebody else.
 pub const MIN_ID_PREFIX: usize = 4;

@@ -184,7 +184,7 @@ impl Run {
     }
 
     pub fn relaying(&self) -> Relaying {
-        let on = self.settings.relay.unwrap_or(true);
+        let on = self.config.policy.relay.or(self.settings.relay).unwrap_or(true);
         Relaying { on, most: MAX_RELAYS as u32, most_of_one: MAX_RELAYS_OF_PEER as u32 }
     }
 

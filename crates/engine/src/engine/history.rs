@@ -6,7 +6,7 @@ use std::time::Duration;
 use lanyard_proto::effects::{Effects, Event as Fact, Fork, Input, Record};
 use lanyard_proto::model::{Instant, LogId, RoomId, Seq};
 
-use crate::api::{ApiError, ErrorCode, Event};
+use crate::api::{ApiError, ErrorCode, Event, Locked};
 use crate::engine::run::{Clock, Report, Run};
 use crate::saying;
 use crate::says;
@@ -24,11 +24,12 @@ pub struct Keeping {
 
 impl Run {
     pub fn history_days(&self) -> u32 {
-        self.settings.history_days.unwrap_or(HISTORY_DAYS)
+        self.config.policy.days(self.settings.history_days, HISTORY_DAYS)
     }
 
     pub fn history_bytes(&self) -> u64 {
-        self.settings.history_bytes.unwrap_or(HISTORY_BYTES)
+        let decided = self.config.policy.history_bytes;
+        decided.or(self.settings.history_bytes).unwrap_or(HISTORY_BYTES)
     }
 
     /// Tells the node what it need not fetch, and gives up what is beyond the limits as they are now.
@@ -36,7 +37,7 @@ impl Run {
         let rooms: Vec<RoomId> = self.node.rooms().map(|room| room.record().id).collect();
         for room in rooms {
             let own = self.view.rooms.get(&room).and_then(|view| view.keep_days);
-            let days = Some(own.unwrap_or_else(|| self.history_days())).filter(|days| *days > 0);
+            let days = Some(self.config.policy.days(own, self.history_days())).filter(|days| *days > 0);
             self.node.keep(room, days.map(|days| DAY * days));
         }
         self.prune();
@@ -52,6 +53,7 @@ impl Run {
         let since = self.keeping.looked.replace(now.instant).unwrap_or(Clock::STARTED);
         let limits = Limits {
             days: self.history_days(),
+            most_days: self.config.policy.history_days,
             bytes: self.history_bytes(),
             now: now.unix,
             borne_out: self.node.presence().bears_out(now, DAY),
@@ -167,7 +169,9 @@ impl Run {
     }
 
     /// Keeps a room's history for so many days: 0 for ever, absent as the settings say.
-    pub async fn keep_room(&mut self, room: RoomId, days: Option<u32>) -> Result<(), StoreError> {
+    pub async fn keep_room(&mut self, room: RoomId, days: Option<u32>) -> Result<(), ApiError> {
+        let beyond = days.is_some_and(|days| self.config.policy.days(Some(days), days) != days);
+        self.config.policy.check([(Locked::HistoryDays, beyond)])?;
         let kept = self.store.keep(room, days).await?;
         self.gate.wait_for(kept);
         self.view.room(room).keep_days = days;

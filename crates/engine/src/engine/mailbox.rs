@@ -13,7 +13,7 @@ use crate::store::Settings;
 
 impl Run {
     pub fn holds_for_others(&self) -> bool {
-        self.settings.hold.unwrap_or(true)
+        self.config.policy.hold_for_others.or(self.settings.hold).unwrap_or(true)
     }
 
     pub fn hold_bytes(&self) -> u64 {

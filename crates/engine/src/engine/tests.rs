@@ -10,6 +10,7 @@ mod mailbox;
 mod messages;
 mod notifications;
 mod pasted;
+mod policy;
 mod private;
 mod queue;
 mod reading;

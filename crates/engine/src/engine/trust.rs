@@ -11,7 +11,7 @@ use lanyard_proto::rooms::RoomKind;
 use lanyard_proto::trust::{BadLink, link, read_link, safety_number};
 use tokio::sync::oneshot;
 
-use crate::api::{ApiError, ErrorCode, Event, Keys, Reply, Trust, TrustAct};
+use crate::api::{ApiError, ErrorCode, Event, Keys, Locked, Reply, Trust, TrustAct};
 use crate::config::AcceptRule;
 use crate::engine::alike::{Alike, MAX_ALIKE};
 use crate::engine::commands::{Outcome, invalid, refused};
@@ -155,7 +155,8 @@ impl Run {
             AcceptRule::Verified => trust == Trust::Verified,
             AcceptRule::Any => !matches!(trust, Trust::Changed | Trust::Blocked),
         };
-        let always = self.accept_bytes(record.from).filter(|_| trust == Trust::Verified);
+        let may = self.config.policy.accept_at_most != Some(AcceptRule::Never);
+        let always = self.accept_bytes(record.from).filter(|_| may && trust == Trust::Verified);
         (by_rule && is_within(&record.offer, self.config.accept_limit))
             || always.is_some_and(|limit| is_within(&record.offer, Some(limit)))
     }
@@ -192,6 +193,8 @@ impl Run {
         if peer == self.node.me() {
             return Err(refused(lanyard_proto::node::Refusal::Yourself));
         }
+        let unasked = matches!(act, TrustAct::AlwaysAccept { bytes: Some(_) });
+        self.config.policy.check([(Locked::Accept, unasked)])?;
         match act {
             TrustAct::Show {} => Ok(Outcome::Now(Reply::Keys(self.keys(peer)))),
             TrustAct::Compare {} => self.compare(peer),

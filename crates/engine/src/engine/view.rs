@@ -137,6 +137,7 @@ impl Run {
             transfers_at_once: self.transfers_at_once(),
             relaying: self.relaying(),
             notifications: self.view.notifications,
+            locked: self.config.policy.locked(),
         }
     }
 

@@ -10,6 +10,8 @@ use std::time::Duration;
 use lanyard_proto::model::{EntryId, Hlc, LogId, RoomId, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use crate::config::within;
+
 use super::columns::{bits, unsigned};
 use super::error::StoreError;
 use super::history::forget;
@@ -20,6 +22,8 @@ use super::reader;
 pub struct Limits {
     /// For how many days, where a room has no number of its own; 0 means for ever.
     pub days: u32,
+    /// For so many at the most, whatever a room's own number is; 0 or none means for ever.
+    pub most_days: Option<u32>,
     /// Bytes of the entries of all rooms.
     pub bytes: u64,
     /// By this device's clock.
@@ -102,7 +106,7 @@ impl Step<'_> {
         let rooms: Vec<(i64, Option<u32>)> =
             rooms.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
         for (room, days) in rooms {
-            let days = u64::from(days.unwrap_or(limits.days));
+            let days = u64::from(within(days.unwrap_or(limits.days), limits.most_days));
             if days == 0 || self.is_full() {
                 continue;
             }

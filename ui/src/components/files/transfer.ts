@@ -94,7 +94,7 @@ export function actsOf(transfer: Transfer, session: Session): TransferAct[] {
       { key: 'decline', text: t().decline, icon: X, act: () => void transfers.act('decline', id) },
     );
     const giver = session.world.peers.get(transfer.from);
-    if (giver?.trust === 'verified' && giver.acceptBytes === null) {
+    if (giver?.trust === 'verified' && giver.acceptBytes === null && !session.world.me?.locked.includes('accept')) {
       const always = async () => {
         if (await session.trusting.decide(giver.id, { do: 'always-accept', bytes: ALWAYS_UP_TO })) await transfers.accept(id);
       };

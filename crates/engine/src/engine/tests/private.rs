@@ -283,6 +283,7 @@ async fn who_joins_a_room_whose_history_was_given_up_has_the_same_members_and_ta
         let (store, _) = Store::open(&database, UnixMillis(1)).unwrap();
         let limits = Limits {
             days: 0,
+            most_days: None,
             bytes: 0,
             now: UnixMillis(1),
             borne_out: false,

@@ -38,6 +38,7 @@ async fn a_number_is_not_given_again_although_its_entry_is_gone() {
     let read = store.newest_arrival().await.unwrap();
     let none = Limits {
         days: 0,
+        most_days: None,
         bytes: 0,
         now: NOW,
         borne_out: true,

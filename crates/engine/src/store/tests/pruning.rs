@@ -12,7 +12,7 @@ fn arrived(entry: &Arc<Entry>, when: u64) -> Record {
 }
 
 fn limits(days: u32, bytes: u64) -> Limits {
-    Limits { days, bytes, now: NOW, borne_out: true, by_known: false, ran: Duration::ZERO }
+    Limits { days, most_days: None, bytes, now: NOW, borne_out: true, by_known: false, ran: Duration::ZERO }
 }
 
 /// A log of which one entry was written on each of so many days, the last one today.

@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lanyard_engine::api::{ApiError, Command, ErrorCode, Event, Peer, Reply, Room, Snapshot, Transfer};
+use lanyard_engine::config::Policy;
 use lanyard_engine::control::Node;
 use lanyard_engine::{Config, Events};
 use tokio::time::{Instant, timeout_at};
@@ -36,6 +37,12 @@ use crate::failure::{Exit, Failure};
 use crate::output::Output;
 use crate::signals;
 
+/// With what whoever administers this device decided.
+fn as_decided(mut config: Config) -> Result<Config, Failure> {
+    config.follow(Policy::of_this_device()?);
+    Ok(config)
+}
+
 /// Carries out the command line.
 pub async fn run(args: Args) -> Result<(), Failure> {
     let out = if args.json { Output::Program } else { Output::Person };
@@ -43,9 +50,9 @@ pub async fn run(args: Args) -> Result<(), Failure> {
     config.network = args.network;
     let node = match &args.verb {
         Verb::Manual { into } => return manual::write(into),
-        Verb::Up(options) => Node::start(up::configure(config, options)?).await?,
-        Verb::Doctor => doctor::open(config, out).await?,
-        _ => Node::open(config).await?,
+        Verb::Up(options) => Node::start(as_decided(up::configure(config, options)?)?).await?,
+        Verb::Doctor => doctor::open(as_decided(config)?, out).await?,
+        _ => Node::open(as_decided(config)?).await?,
     };
     let until_interrupted = args.verb.runs_until_interrupted();
     let result = tokio::select! {

@@ -1,6 +1,6 @@
 //! `lanyard status`: this device and its network.
 
-use lanyard_engine::api::{Command, ComparisonState, Snapshot, TransferState};
+use lanyard_engine::api::{Command, ComparisonState, Locked, Snapshot, TransferState};
 use lanyard_engine::control::Node;
 
 use super::snapshot;
@@ -16,6 +16,18 @@ pub async fn run(node: &Node, out: Output, settled: bool) -> Result<(), Failure>
         node.call(Command::SettleClone {}).await?;
     }
     out.item(&snapshot(node).await?, words)
+}
+
+fn decided(what: Locked) -> &'static str {
+    match what {
+        Locked::Network => "the name of the network",
+        Locked::Interfaces => "which interfaces are used",
+        Locked::Accept => "that nobody's files are fetched without asking",
+        Locked::HistoryDays => "for how long history is kept",
+        Locked::HistoryBytes => "how much history is kept",
+        Locked::HoldForOthers => "whether messages are kept for others",
+        Locked::Relay => "whether it passes on for others",
+    }
 }
 
 fn words(snapshot: &Snapshot) -> String {
@@ -72,6 +84,10 @@ fn words(snapshot: &Snapshot) -> String {
         lines.push(format!("Somebody wants to compare emoji with you: lanyard verify @{short} --emoji"));
     }
     lines.push(super::queue::relaying(me));
+    if !me.locked.is_empty() {
+        let decided: Vec<&str> = me.locked.iter().map(|what| decided(*what)).collect();
+        lines.push(format!("Decided by whoever administers this device: {}", decided.join(", ")));
+    }
     for dropped in &network.dropped {
         let datagrams = text::count(dropped.count, "datagram", "datagrams");
         lines.push(format!("{datagrams} not taken: {}", dropped.reason.text()));
