@@ -21,6 +21,7 @@ mod notify;
 mod openings;
 mod options;
 mod paste;
+mod picture;
 mod preview;
 mod taskbar;
 mod tray;

@@ -5,12 +5,11 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use imagesize::ImageType;
 use lanyard_engine::api::{ApiError, ErrorCode, Transfer};
 use lanyard_engine::says;
 use serde::Deserialize;
 
-use crate::links;
+use crate::{links, picture};
 
 /// As what a file is to be shown.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -41,14 +40,9 @@ fn picture(path: &Path) -> Result<Vec<u8>, ApiError> {
     if bytes.len() as u64 > MAX_PICTURE {
         return Err(too_large());
     }
-    // A few bytes can say that they are a picture of a billion pixels.
-    let pixels = match (imagesize::image_type(&bytes), imagesize::blob_size(&bytes)) {
-        (Ok(ImageType::Png | ImageType::Jpeg | ImageType::Gif | ImageType::Webp), Ok(size)) => {
-            size.width.saturating_mul(size.height)
-        }
-        _ => return Err(says!(ErrorCode::Refused, "This is no picture that can be shown here.")),
-    };
-    if pixels > MAX_PIXELS { Err(too_large()) } else { Ok(bytes) }
+    let no_picture = || says!(ErrorCode::Refused, "This is no picture that can be shown here.");
+    let cost = picture::cost(&bytes).ok_or_else(no_picture)?;
+    if cost.pixels > MAX_PIXELS || cost.drawn > MAX_DRAWN { Err(too_large()) } else { Ok(bytes) }
 }
 
 fn text(path: &Path) -> Result<Vec<u8>, ApiError> {
@@ -76,7 +70,9 @@ fn gone() -> ApiError {
 /// A large photo of a good camera.
 const MAX_PICTURE: u64 = 32_000_000;
 /// Four bytes each while it is drawn.
-const MAX_PIXELS: usize = 64_000_000;
+const MAX_PIXELS: u64 = 64_000_000;
+/// A photo of that size in sixteen scans, or an animation of 500 frames that fill a screen: some seconds of a processor.
+const MAX_DRAWN: u64 = 1_024_000_000;
 /// More than anybody reads in a preview.
 const MAX_TEXT: u64 = 65_536;
 
@@ -125,7 +121,15 @@ mod tests {
     async fn what_is_no_picture_or_would_take_all_memory_is_not_shown_as_one() {
         let folder = tempfile::tempdir().unwrap();
         let svg = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>";
-        for bytes in [png(60_000, 60_000), svg.to_vec(), b"BM not shown either".to_vec(), Vec::new()] {
+        let mut animated = png(8_000, 8_000);
+        animated.extend([0; 4]);
+        for _ in 0..20 {
+            animated.extend(b"\0\0\0\x1afcTL\0\0\0\0\0\0\0\x01\0\0\0\x01");
+            animated.extend([0; 18]);
+        }
+        for bytes in
+            [png(60_000, 60_000), animated, svg.to_vec(), b"BM not shown either".to_vec(), Vec::new()]
+        {
             let transfers = received(folder.path(), "a.png", &bytes);
             assert_eq!(refused(&transfers, Shown::Picture).await, ErrorCode::Refused);
         }

@@ -85,6 +85,28 @@ fn a_node_that_ran_out_of_descriptors_lets_friends_in_once_there_are_some() {
     assert!(dora.host.downloads().join("after.bin").is_file());
 }
 
+/// The other host has both addresses: whoever dialled either would come there.
+#[test]
+fn a_device_that_claims_to_be_on_the_internet_is_seen_and_not_dialled() {
+    let Some(lan) = Lan::or_skip() else { return };
+    let ann = Node::up(&lan.host("ann"), &[]);
+    let mallory = lan.host("mallory");
+    let added = mallory.command("ip").args(["addr", "add", "203.0.113.9/32", "dev", "eth0"]).status();
+    assert!(added.unwrap().success());
+    let posing = hostile(&mallory, &ann, &["pose", "6"]);
+    let wanted: Vec<Process> = ["near", "far"]
+        .iter()
+        .map(|name| {
+            ann.sees(name);
+            ann.host.spawn(&["browse", &format!("@{name}")])
+        })
+        .collect();
+    let said = &ended(posing).lines[0];
+    assert!(said["near"].as_u64() > Some(0), "nobody is dialled at all: {said}");
+    assert_eq!(said["far"], 0, "{said}");
+    wanted.into_iter().for_each(Process::kill);
+}
+
 #[test]
 fn what_is_logged_has_neither_keys_nor_words_in_it() {
     let Some(lan) = Lan::or_skip() else { return };
@@ -115,6 +137,15 @@ fn what_is_logged_has_neither_keys_nor_words_in_it() {
         bob.process.wait_for(text, LONG, |event| event["message"]["text"] == text);
     }
     sends(&ann, 1);
+    let came = bob.host.downloads().join("note 1.bin");
+    let mut mark = [0; 64];
+    match rustix::fs::getxattr(&came, "user.xdg.origin.url", &mut mark[..]) {
+        Ok(length) => {
+            assert_eq!(&mark[..length], b"lanyard:", "it says that it came from others, and not from whom")
+        }
+        Err(rustix::io::Errno::OPNOTSUPP) => println!("the file system has no marks"),
+        Err(error) => panic!("{} is not marked: {error}", came.display()),
+    }
     for node in [&ann, &bob] {
         let logged = node.process.stderr();
         assert!(logged.len() > 10_000, "nothing is logged: {logged}");
@@ -158,6 +189,7 @@ fn sends(from: &Node, number: u64) -> Duration {
     write_random(&path, 50_000, number).expect("room for a file");
     let begun = Instant::now();
     let sent = from.host.spawn(&["send", to, path.to_str().expect("Unicode"), "--wait"]).finish(LONG);
+    let took = begun.elapsed();
     assert_eq!(sent.code, Some(0), "{}", sent.stderr);
-    begun.elapsed()
+    took
 }

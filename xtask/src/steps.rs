@@ -1,6 +1,7 @@
 //! Every check, in the order that fails soonest.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -24,6 +25,8 @@ enum Needs {
     /// Linux, and the right to make network namespaces.
     Hosts,
     Linux,
+    /// RustSec's database of advisories and its reader. Fetching them needs the internet, and nothing here does.
+    Advisories,
 }
 
 const STEPS: &[Step] = &[
@@ -34,12 +37,13 @@ const STEPS: &[Step] = &[
     step("build", "everything, once", build, Needs::Nothing),
     step("tidy", "the house keeps its own rules", tidy, Needs::Nothing),
     step("packages", "what packages carry is valid, and so are the workflows", packages, Needs::Linux),
+    step("advisories", "no package has a weakness that is known", advisories, Needs::Advisories),
     step("units", "every crate alone", units, Needs::Nothing),
     step("docs", "the examples in the documentation", docs, Needs::Nothing),
     step("stories", "people on a simulated network", stories, Needs::Nothing),
     step("simulate", "scores on simulated networks, against the committed ones", simulate, Needs::Nothing),
     step("power", "the power goes at any moment of a real run", power, Needs::Hosts),
-    step("fuzz", "what nobody would send, twenty seconds for each decoder", fuzz, Needs::Linux),
+    step("fuzz", "what nobody would send, twenty seconds for each target", fuzz, Needs::Linux),
     step("hosts", "real sockets between network namespaces", hosts, Needs::Hosts),
     step("rooms", "large rooms of real processes on bad networks, and kills", rooms, Needs::Hosts),
     step("transfers", "files that everything happens to on their way", transfers, Needs::Hosts),
@@ -92,11 +96,16 @@ pub fn check(names: &[String]) -> Result<()> {
 
 impl Needs {
     fn obstacle(&self) -> Option<&'static str> {
-        let needs_linux = *self != Needs::Nothing;
+        let needs_linux = matches!(self, Needs::Hosts | Needs::Linux);
         if needs_linux && cfg!(not(target_os = "linux")) {
             Some("it needs Linux")
         } else if *self == Needs::Hosts && !makes_namespaces() {
             Some("this machine does not let us make network namespaces (run it as root)")
+        } else if *self == Needs::Advisories && !has_advisories() {
+            Some(
+                "cargo-audit and its database are not here (`cargo install cargo-audit && cargo audit` fetches them; the \
+                 workflow `advisories` runs it every week)",
+            )
         } else {
             None
         }
@@ -152,6 +161,21 @@ fn workflows() -> Result<()> {
     }
     files.sort();
     run(command("node").arg(root().join("xtask/src/workflows.mjs")).arg(linter).args(files))
+}
+
+/// By the database as it was fetched the last time.
+fn advisories() -> Result<()> {
+    for lock in ["Cargo.lock", "tests/fuzz/Cargo.lock"] {
+        run(&mut cargo(["audit", "--no-fetch", "--stale", "--file", lock]))?;
+    }
+    Ok(())
+}
+
+fn has_advisories() -> bool {
+    let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
+    home.is_some_and(|home| home.join("advisory-db").is_dir())
+        && output(&mut cargo(["audit", "--version"])).is_some()
 }
 
 fn units() -> Result<()> {

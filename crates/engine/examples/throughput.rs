@@ -101,7 +101,8 @@ async fn report(what: &str, folder: &Path, source: &Path) -> Outcome {
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let served = shelf.clone();
     let holder = tokio::spawn(async move {
-        let Secure { peer, stream, .. } = arrivals.recv().await.ok_or(std::io::ErrorKind::NotConnected)?;
+        let secure = arrivals.recv().await.ok_or(std::io::ErrorKind::NotConnected)?;
+        let (peer, stream) = (secure.peer(), secure.stream);
         let receiver = Receiver { peer, addresses: Vec::new() };
         let asked = |_| std::future::ready(Verdict::MayFetch);
         serve(stream, receiver, served, asked, (), |_, _| {}, CancellationToken::new())

@@ -33,11 +33,18 @@ fn main() -> std::io::Result<()> {
     write("file_frame", &file_frames())?;
     write("link", &links())?;
     write("text", &texts())?;
+    write("names", &names())?;
+    write("list", &lists())?;
+    write("picture", &pictures())?;
     write("node", &days())
 }
 
+/// In place of all that were written before: an encoding of yesterday is no beginning.
 fn write(target: &str, seeds: &[(&str, Vec<u8>)]) -> std::io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+    if folder.is_dir() {
+        fs::remove_dir_all(&folder)?;
+    }
     fs::create_dir_all(&folder)?;
     for (name, bytes) in seeds {
         fs::write(folder.join(name), bytes)?;
@@ -220,7 +227,8 @@ fn mail() -> Vec<(&'static str, Mail)> {
     ]
 }
 
-fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
+/// The list of an offer.
+fn page() -> Vec<u8> {
     let item = |path: &[&str], size, kind| Item {
         components: path.iter().map(|name| (*name).to_owned()).collect(),
         size,
@@ -236,6 +244,72 @@ fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
     ] {
         item.encode(&mut page);
     }
+    page
+}
+
+fn lists() -> Vec<(&'static str, Vec<u8>)> {
+    let item = |path: &[&str], kind| {
+        let components = path.iter().map(|name| (*name).to_owned()).collect();
+        let mut encoded = Vec::new();
+        Item { components, size: u64::from(kind == ItemKind::File), modified: None, kind }.encode(&mut encoded);
+        encoded
+    };
+    let of = |most: u8, items: &[Vec<u8>]| [&[most], items.concat().as_slice()].concat();
+    let twins = ["a", "A", "a.", "a\u{200b}"].map(|name| item(&[name], ItemKind::File));
+    let hostile = ["..", "/etc/passwd", "C:\\x", "con", "a:b", "\u{202e}txt.exe"];
+    let hostile = hostile.map(|name| item(&[name], ItemKind::File));
+    let long = "ü".repeat(100);
+    let long = long.as_str();
+    let deep = [
+        item(&["..", "x"], ItemKind::File),
+        item(&[long], ItemKind::Folder),
+        item(&[long, long], ItemKind::Folder),
+        item(&[long, long, "file"], ItemKind::File),
+    ];
+    vec![
+        ("items", [&[200], page().as_slice()].concat()),
+        ("twins", of(200, &twins)),
+        ("hostile", of(64, &hostile)),
+        ("orphan", of(143, &deep)),
+        ("deep", of(143, &deep[1..])),
+    ]
+}
+
+/// As few bytes as make one.
+fn pictures() -> Vec<(&'static str, Vec<u8>)> {
+    let png: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\0\0\0\x0a\0\0\0\x0a\x08\x06\0\0\0CRC.\
+        \0\0\0\x1afcTL\0\0\0\0\0\0\0\x0a\0\0\0\x0a\0\0\0\0\0\0\0\0\0\0\0\0\0\0CRC.\0\0\0\0IENDCRC.";
+    let jpeg: &[u8] = b"\xff\xd8\xff\xe0\0\x04JF\xff\xc2\0\x0b\x08\0\x0a\0\x0a\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0\x07\xff\0\
+        \xff\xda\0\x08\x01\x01\0\0\x3f\0\x07\xff\xd9";
+    let gif: &[u8] = b"GIF89a\x0a\0\x0a\0\x80\0\0......!\xf9\x04\0\0\0\0\0,\0\0\0\0\x0a\0\x0a\0\0\x02\x02L\x01\0;";
+    let webp: &[u8] = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0\x02\0\0\0\x09\0\0\x09\0\0ANMF\x10\0\0\0\0\0\0\0\0\0\x09\0\0\x09\0\0\0\0\0\0";
+    let lossless: &[u8] = b"RIFF\0\0\0\0WEBPVP8L\x05\0\0\0\x2f\x09\x40\x02\0\0";
+    let seeds = [("png", png), ("jpeg", jpeg), ("gif", gif), ("webp", webp), ("lossless", lossless)];
+    seeds.map(|(name, bytes)| (name, bytes.to_vec())).into()
+}
+
+fn names() -> Vec<(&'static str, Vec<u8>)> {
+    let long = format!("CON{}x.tar.gz", " ".repeat(300));
+    let seeds = [
+        ("plain", "report.pdf"),
+        ("composed", "e\u{301}\u{1112}\u{1161}.txt"),
+        ("up", "../../etc/passwd"),
+        ("drive", "C:\\x"),
+        ("server", "\\\\?\\UNC\\server\\share"),
+        ("stream", "file.txt::$DATA"),
+        ("device", "com¹ .txt"),
+        ("console", "CONIN$. . "),
+        ("reversed", "photo\u{202e}gpj.exe"),
+        ("hidden", "\u{200b}.\u{feff}."),
+        ("home", " ~/.ssh"),
+        ("folding", "ſ İ ς \u{212a}\u{338}<"),
+        ("long", long.as_str()),
+    ];
+    seeds.map(|(name, text)| (name, text.as_bytes().to_vec())).into()
+}
+
+fn file_frames() -> Vec<(&'static str, Vec<u8>)> {
+    let page = page();
     let piece = |lacking: &[u16], data| {
         file::Frame::Piece(PieceFrame { piece: 2, lacking: lacking.to_vec(), data })
     };

@@ -2,6 +2,13 @@
 
 mod carry;
 pub mod feed;
+pub mod files;
 mod frames;
 pub mod mail;
 pub mod node;
+/// Of the window's shell.
+#[path = "../../../src-tauri/src/picture.rs"]
+pub mod picture;
+/// In which the engine's files say what is wrong.
+#[path = "../../../crates/engine/src/saying.rs"]
+pub mod saying;

@@ -5,6 +5,8 @@
 //! `claim VICTIM SECONDS NUMBER`: so many datagrams a second that ask for, and boast of, what is not there.
 //! `slow VICTIM SECONDS NUMBER`: so many connections that say a byte a second.
 //! `hold VICTIM SECONDS NUMBER`: so many connections of made-up devices, each with its key proven, that stay.
+//! `pose VICTIM SECONDS`: announces a device at its own address, and another one at [`OUTSIDE`], where it is to have that one, too;
+//! counts who connects to each.
 //! Each prints one line of JSON at its end.
 
 #[cfg(target_os = "linux")]
@@ -36,7 +38,7 @@ mod hostile {
     use lanyard_tests::hosts;
     use serde_json::{Value, json};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpStream;
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinSet;
     use tokio::time::{Instant as Moment, interval, timeout_at};
 
@@ -52,6 +54,7 @@ mod hostile {
             ("claim", &[seconds, number]) => claim(victim, span(seconds), number)?,
             ("slow", &[seconds, number]) => on_a_runtime(connect(victim, span(seconds), number, slow))?,
             ("hold", &[seconds, number]) => on_a_runtime(connect(victim, span(seconds), number, hold))?,
+            ("pose", &[seconds]) => on_a_runtime(pose(victim, span(seconds)))?,
             _ => return usage(),
         };
         println!("{said}");
@@ -60,7 +63,8 @@ mod hostile {
 
     fn usage() -> io::Result<()> {
         Err(io::Error::other(
-            "usage: neighbour flood VICTIM SECONDS GARBAGE SIGNED | claim|slow|hold VICTIM SECONDS NUMBER",
+            "usage: neighbour flood VICTIM SECONDS GARBAGE SIGNED | claim|slow|hold VICTIM SECONDS NUMBER | \
+             pose VICTIM SECONDS",
         ))
     }
 
@@ -119,6 +123,39 @@ mod hostile {
         }
         let sent = send_for(victim, span, &[(datagrams, number)])?;
         Ok(json!({ "signed": sent[0] }))
+    }
+
+    async fn pose(victim: SocketAddr, span: Duration) -> Value {
+        let (near, far) = tokio::join!(
+            announce_at(Ipv4Addr::UNSPECIFIED, "near", 1, victim, span),
+            announce_at(OUTSIDE, "far", 2, victim, span)
+        );
+        json!({ "near": near, "far": far })
+    }
+
+    /// Says twice a second that a device is at this address; how many connect there, or that it is no address of this host.
+    async fn announce_at(
+        address: Ipv4Addr,
+        name: &str,
+        number: u64,
+        victim: SocketAddr,
+        span: Duration,
+    ) -> Option<u64> {
+        let listener = TcpListener::bind((address, PORT + number as u16)).await.ok()?;
+        let socket = UdpSocket::bind((address, 0)).ok()?;
+        let said = Announcement::new(name, Platform::Linux, PORT + number as u16, 10, 0, Query::Yes).encode();
+        let (end, mut beat) = (Moment::now() + span, interval(Duration::from_millis(500)));
+        let (mut counter, mut came) = (0, 0);
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => came += u64::from(accepted.is_ok()),
+                _ = beat.tick() => {
+                    counter += 1;
+                    let _ = socket.send_to(&datagram(&made_up(number), kind::ANNOUNCE, counter, &said), victim);
+                }
+                () = tokio::time::sleep_until(end) => return Some(came),
+            }
+        }
     }
 
     /// Sends of each kind so many a second, one after the other and from the beginning again; how many in all.
@@ -242,6 +279,8 @@ mod hostile {
         }
     }
 
+    /// An address of the internet that belongs to nobody (RFC 5737).
+    const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
     /// Before a connection that was refused is tried again.
     const AGAIN: Duration = Duration::from_secs(1);
     /// Where the system keeps those that have names.

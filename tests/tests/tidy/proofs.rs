@@ -39,11 +39,13 @@ fn row(line: &str) -> Option<Row> {
     Some(Row { number, proofs })
 }
 
-/// Tests by their functions, tests of the pages by their titles, and fuzz targets by their names.
+/// Tests by their functions, tests of the pages by their titles, fuzz targets by their names, and examples that must not compile by
+/// the type that they are of.
 fn proofs() -> BTreeSet<String> {
     let mut known = BTreeSet::new();
     for (path, text) in sources(&["rs"]) {
         known.extend(tests(&text));
+        known.extend(uncompilable(&text));
         if path.parent().is_some_and(|folder| folder.ends_with("fuzz_targets")) {
             known.extend(path.file_stem().map(|name| format!("fuzz {}", name.to_string_lossy())));
         }
@@ -69,6 +71,14 @@ fn tests(text: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Types whose documentation shows what the compiler refuses.
+fn uncompilable(text: &str) -> Vec<String> {
+    let of = |rest: &str| {
+        Some(format!("doc {}", rest.split_once("\npub struct ")?.1.split(['(', '<', ' ', ';']).next()?))
+    };
+    text.split("/// ```compile_fail").skip(1).filter_map(of).collect()
 }
 
 const HEADING: &str = "## What proves it\n";

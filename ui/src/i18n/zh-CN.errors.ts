@@ -421,6 +421,8 @@ export const zhCNErrors: Sentences = {
     '“{share}”中的“{at}”文件太多或层级太深，无法一次获取。请分批获取。',
   '“{name}” is a link or special file, which is not sent': '“{name}”是链接或特殊文件，不会发送',
   '“{name}” is not among what is offered': '所提供的内容中没有“{name}”',
+  '“{name}” of {other} is not fetched by itself: it takes {wanted}, and of what unverified devices may fill by themselves in a day {left} are left. It can still be accepted.':
+    '没有自动接收 {other} 的“{name}”：它要占用 {wanted}，而未验证的设备一天内可以自动占用的空间只剩 {left}。仍可以手动接收。',
   '“{name}” of {other} is not fetched by itself, because it would fill the disk ({lack}). It can still be accepted.':
     '没有自动接收 {other} 的“{name}”，因为它会占满磁盘（{lack}）。仍可手动接收。',
   '“{to}” is neither a room nor a person. Write #room or @person.': '“{to}”既不是房间也不是联系人。请输入 #房间 或 @联系人。',

@@ -9,6 +9,9 @@ const KEPT = 60;
 /** Twice what is shown of them, for screens that are twice as fine. */
 const SMALL = { width: 640, height: 320 };
 
+/** Large photos take a second to be drawn. */
+const PATIENCE_MS = 5000;
+
 const PICTURES = /\.(?:gif|jpe?g|png|webp)$/i;
 const TEXTS = /\.(?:c|cfg|conf|cpp|css|csv|diff|go|h|ini|java|js|json|kt|log|md|patch|py|rs|sh|sql|srt|svelte|tex|toml|ts|txt|ya?ml|xml)$/i;
 
@@ -31,6 +34,8 @@ export class Previews {
   shown = $state.raw<Transfer | null>(null);
 
   private readonly small = new Map<string, Promise<string | null>>();
+  /** The last of those that are drawn small one after the other: each takes a few hundred megabytes for a moment. */
+  private drawing: Promise<unknown> = Promise.resolve();
   private readonly backend: Backend;
 
   constructor(backend: Backend) {
@@ -40,7 +45,7 @@ export class Previews {
   /** An address at which the page finds a small picture of it; nothing where it cannot be shown. */
   thumbnail({ id }: Transfer): Promise<string | null> {
     const known = this.small.get(id);
-    const made = known ?? this.backend.preview(id, 'picture').then(shrink).catch(() => null);
+    const made = known ?? this.inTurn(() => this.backend.preview(id, 'picture').then(shrink)).catch(() => null);
     this.small.delete(id);
     this.small.set(id, made);
     const [oldest] = this.small;
@@ -49,6 +54,12 @@ export class Previews {
       void oldest[1].then((address) => address && URL.revokeObjectURL(address));
     }
     return made;
+  }
+
+  private inTurn(draw: () => Promise<string | null>): Promise<string | null> {
+    const drawn = this.drawing.then(() => inTime(draw()));
+    this.drawing = drawn.catch(() => null);
+    return drawn;
   }
 
   /** The whole picture. Whoever asked lets go of its address. */
@@ -74,6 +85,14 @@ export class Previews {
 
 /** What would make a text look like another: controls other than breaks and tabs, and turns of direction. */
 const UNSEEN = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+/** What takes too long is shown by its name only, and keeps no other one waiting. */
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return new Promise((done, failed) => {
+    const given = setTimeout(() => failed(new Error('it takes too long')), PATIENCE_MS);
+    void work.then(done, failed).finally(() => clearTimeout(given));
+  });
+}
 
 /** Drawn once and kept small: a list of photos would take all memory otherwise. */
 async function shrink(bytes: ArrayBuffer): Promise<string | null> {

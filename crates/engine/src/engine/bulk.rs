@@ -139,7 +139,8 @@ impl Run {
     /// Serves files to a device that connected for them, or that asked this one to; `through` is who passes it on. The shelf
     /// decides what it may have.
     pub fn serve_files(&mut self, secure: Secure, through: Option<PeerId>) {
-        let Secure { peer, remote, stream, .. } = secure;
+        let peer = secure.peer();
+        let Secure { remote, stream, .. } = secure;
         let to_peer = self.serves.values().filter(|serving| serving.peer == peer).count();
         if self.serves.len() >= MAX_SERVES + MAX_ASKERS
             || to_peer >= MAX_SERVES_PER_PEER + MAX_ASKERS_PER_PEER

@@ -197,7 +197,7 @@ impl Run {
 
     /// A device connected to compare.
     pub(super) fn asked_to_compare(&mut self, secure: Secure) {
-        let (peer, now) = (secure.peer, self.clock.now().instant);
+        let (peer, now) = (secure.peer(), self.clock.now().instant);
         let is_resting = self.comparing.is_resting(peer, self.trust_of(peer), now);
         // A person is asked about somebody who can be seen here, and by a few at a time.
         let is_known = self.node.presence().peer(peer).is_some();
@@ -336,7 +336,7 @@ impl Run {
     }
 
     fn reached_to_compare(&mut self, secure: Secure) {
-        let peer = secure.peer;
+        let peer = secure.peer();
         let now = self.clock.now().instant;
         let Some((conn, exporter, nonce)) = self.take_line(secure) else {
             self.comparing.open.remove(&peer);

@@ -103,7 +103,7 @@ impl Run {
         }
         let reports = self.reports.clone();
         tokio::spawn(async move {
-            let peer = secure.peer;
+            let peer = secure.peer();
             match timeout(FIRST_WORD, first_word(secure)).await {
                 Ok(Ok(report)) => drop(reports.send(Report::Detour(Box::new(report))).await),
                 Ok(Err(error)) => {
@@ -144,12 +144,12 @@ impl Run {
                 drop(answer.send(self.node.relays_to(peer, last, now)));
             }
             DetourReport::Came { secure, token, wish } => {
-                if self.node.came(secure.peer, token, wish, now)
+                if self.node.came(secure.peer(), token, wish, now)
                     && let Some(come) = self.detours.come.remove(&token)
                 {
                     let _ = come.send(secure);
                 } else {
-                    tracing::debug!(peer = %secure.peer.short(), "nobody asked it to dial");
+                    tracing::debug!(peer = %secure.peer().short(), "nobody asked it to dial");
                 }
             }
             DetourReport::Called { secure, call } => self.called(secure, call),
@@ -205,13 +205,13 @@ impl Run {
                     }
                 });
             }
-            Side::Asking if self.node.may_wait(secure.peer, other, token, now) => {
+            Side::Asking if self.node.may_wait(secure.peer(), other, token, now) => {
                 let (joins, joined) = oneshot::channel();
                 self.detours.waiting.insert(token, joins);
                 let (reports, paces) = (self.reports.clone(), (self.up.clone(), self.down.clone()));
                 let (end, shunned) = (self.detours.end_relays.clone(), self.shunned.clone());
                 tokio::spawn(async move {
-                    let asking = secure.peer;
+                    let asking = secure.peer();
                     let relayed = relay_for(&shunned, [asking, other], relay(secure, joined, paces));
                     let relayed = end.run_until_cancelled(relayed).await;
                     let switched_off = || io::Error::other(saying!("relaying was switched off"));
@@ -224,14 +224,14 @@ impl Run {
                     let _ = reports.send(Report::Detour(Box::new(DetourReport::RelayEnded(token)))).await;
                 });
             }
-            Side::Coming if self.node.joined(secure.peer, other, token, now) => {
+            Side::Coming if self.node.joined(secure.peer(), other, token, now) => {
                 if let Some(joins) = self.detours.waiting.remove(&token) {
                     // Whoever waited may have gone this moment.
                     let _ = joins.send(secure);
                 }
             }
             Side::Asking | Side::Coming => {
-                tracing::debug!(peer = %secure.peer.short(), "not joined with another device");
+                tracing::debug!(peer = %secure.peer().short(), "not joined with another device");
             }
         }
     }
@@ -242,9 +242,9 @@ impl DetourReport {
     fn with(&self) -> [Option<PeerId>; 2] {
         match self {
             DetourReport::Came { secure, .. } | DetourReport::Called { secure, .. } => {
-                [Some(secure.peer), None]
+                [Some(secure.peer()), None]
             }
-            DetourReport::Reached { secure, through, .. } => [Some(secure.peer), *through],
+            DetourReport::Reached { secure, through, .. } => [Some(secure.peer()), *through],
             _ => [None, None],
         }
     }

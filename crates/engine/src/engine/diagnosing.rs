@@ -69,9 +69,9 @@ impl Run {
             let addresses = self.node.presence().addresses(peer).to_vec();
             let Some(look) = &mut self.diagnosing.look else { return Ok(()) };
             look.dials.insert(peer, None);
-            let reports = self.reports.clone();
+            let (reports, site) = (self.reports.clone(), self.credentials.site().clone());
             tokio::spawn(async move {
-                let reached = try_to_reach(&addresses).await;
+                let reached = try_to_reach(&addresses, &site).await;
                 // The engine's task may have ended.
                 let _ = reports.send(Report::Reached(ReachReport::Own { peer, reached })).await;
             });
@@ -105,9 +105,9 @@ impl Run {
 
     /// Dials for whoever is at the other end of a connection, and wants to know whether it can be dialled.
     pub fn try_to_reach(&self, conn: ConnId, addresses: Vec<SocketAddr>) {
-        let reports = self.reports.clone();
+        let (reports, site) = (self.reports.clone(), self.credentials.site().clone());
         tokio::spawn(async move {
-            let reached = try_to_reach(&addresses).await;
+            let reached = try_to_reach(&addresses, &site).await;
             let _ = reports.send(Report::Reached(ReachReport::Asked { conn, reached })).await;
         });
     }

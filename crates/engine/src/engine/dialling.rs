@@ -232,7 +232,7 @@ impl Dialler {
             tokio::select! {
                 answered = asked.join_next() => match answered {
                     Some(Ok(Ok(Answer::Wait(relay, token)))) => {
-                        let through = relay.peer;
+                        let through = relay.peer();
                         match self.joined(relay, whom, token).await {
                             Ok(secure) => return Some((secure, Way::Relayed(through))),
                             Err(error) => tracing::debug!(through = %through.short(), %error, "not joined"),
@@ -263,7 +263,7 @@ impl Dialler {
             relay.stream.flush().await?;
             match relay.stream.read_u8().await? {
                 WAIT => Ok(Answer::Wait(relay, token)),
-                DECLINED => Ok(Answer::Declined(relay.peer)),
+                DECLINED => Ok(Answer::Declined(relay.peer())),
                 _ => Err(nonsense()),
             }
         };
@@ -272,7 +272,7 @@ impl Dialler {
 
     /// Asks `peer` to come to where this device waits, and makes sure that it is the one who came.
     async fn joined(&self, mut relay: Secure, (peer, wish): Whom, token: Token) -> io::Result<Secure> {
-        let knock = Knock { to: peer, token, via: Some(relay.peer), wish };
+        let knock = Knock { to: peer, token, via: Some(relay.peer()), wish };
         self.report(DetourReport::Knock { knock, come: None }).await;
         let joined = timeout(JOIN, expect(&mut relay, JOINED)).await;
         self.report(DetourReport::Settled(token)).await;

@@ -101,14 +101,14 @@ impl Run {
                 self.handle(Input::DialFailed { peer }).await
             }
             (Wanted::Address(address), Ok((secure, _)))
-                if self.standing.values().any(|standing| standing.peer == secure.peer) =>
+                if self.standing.values().any(|standing| standing.peer == secure.peer()) =>
             {
-                tracing::debug!(address, peer = %secure.peer.short(), "connected by another address already");
+                tracing::debug!(address, peer = %secure.peer().short(), "connected by another address already");
                 self.redial_later(address, REDIAL_TWIN);
                 Ok(())
             }
-            (Wanted::Address(address), Ok((secure, _))) if self.hides(secure.peer) => {
-                tracing::debug!(address, peer = %secure.peer.short(), "who is there is blocked");
+            (Wanted::Address(address), Ok((secure, _))) if self.hides(secure.peer()) => {
+                tracing::debug!(address, peer = %secure.peer().short(), "who is there is blocked");
                 self.redial_later(address, REDIAL_TWIN);
                 Ok(())
             }
@@ -131,10 +131,12 @@ impl Run {
 
     pub async fn arrived(&mut self, secure: Secure) -> Result<(), StoreError> {
         // Whoever is blocked learns nothing but that the connection ends.
-        if self.hides(secure.peer) {
-            tracing::debug!(peer = %secure.peer.short(), "it is blocked");
+        if self.hides(secure.peer()) {
+            tracing::debug!(peer = %secure.peer().short(), "it is blocked");
             return Ok(());
         }
+        // Where it came from it can be asked for what it holds.
+        self.credentials.site().met(secure.remote.ip());
         match secure.purpose {
             Purpose::Sync => {
                 let remote = Some(secure.remote);
@@ -221,12 +223,12 @@ impl Run {
         address: Option<String>,
     ) -> Result<(), StoreError> {
         let Ok(exporter) = secure.stream.exporter(EXPORTER_LABEL) else {
-            tracing::debug!(peer = %secure.peer.short(), "a connection without keying material");
+            tracing::debug!(peer = %secure.peer().short(), "a connection without keying material");
             return Ok(());
         };
         self.next_conn += 1;
         let conn = ConnId(self.next_conn);
-        let (peer, standing) = (secure.peer, address.is_some());
+        let (peer, standing) = (secure.peer(), address.is_some());
         let Ok(writer) = exchange(conn, secure, through, &self.shunned, self.sync_events.clone()) else {
             return match direction {
                 Direction::Dialled => self.handle(Input::DialFailed { peer }).await,

@@ -9,6 +9,7 @@
 mod alike;
 mod arrivals;
 mod avatar;
+mod budget;
 mod bulk;
 mod choosing;
 mod commands;

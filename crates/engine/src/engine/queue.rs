@@ -11,14 +11,16 @@ use lanyard_proto::node::Node;
 use lanyard_proto::rooms::Offer;
 use lanyard_proto::transfer::{AT_ONCE, TransferState};
 
-use crate::api::{ApiError, Command, ErrorCode, Event};
+use crate::api::{ApiError, Command, ErrorCode, Event, Trust};
 use crate::config::Config;
+use crate::engine::budget::Giver;
 use crate::engine::commands::{Outcome, To, done, invalid, refused};
 use crate::engine::gate::{Answer, Answering};
 use crate::engine::run::{Report, Run};
 use crate::engine::view::View;
 use crate::files::{Choice, Disk, LEAST_TAKEN, Whose, disk_of, has_room, shown};
 use crate::saying;
+use crate::saying::Bytes;
 use crate::says;
 use crate::store::{Settings, StoreError};
 
@@ -156,7 +158,12 @@ impl Run {
     }
 
     /// What the rule said yes to before and is still to come needs its room, too: many offers fill a disk as well as a large one.
-    fn check_room_by_rule(&self, transfer: TransferId, folder: &Path, disk: Disk) -> Result<(), ApiError> {
+    fn check_room_by_rule(
+        &mut self,
+        transfer: TransferId,
+        folder: &Path,
+        disk: Disk,
+    ) -> Result<(), ApiError> {
         let Some(record) = self.node.transfer(transfer) else { return Ok(()) };
         let coming = self
             .node
@@ -171,15 +178,37 @@ impl Run {
             })
             .fold(0, u64::saturating_add);
         let name = record.offer.names.first().map(|name| shown(name)).unwrap_or_default();
-        has_room(disk, taken_by(&record.offer, least).saturating_add(coming), Whose::Rule).map_err(|lack| {
-            let (other, lack) = (self.name_of(record.from), lack.filling(folder));
+        let (from, wanted, other) = (record.from, taken_by(&record.offer, least), self.name_of(record.from));
+        has_room(disk, wanted.saturating_add(coming), Whose::Rule).map_err(|lack| {
+            let (other, lack) = (&other, lack.filling(folder));
             says!(
                 ErrorCode::Storage,
                 "“{name}” of {other} is not fetched by itself, because it would fill the disk ({lack}). It can still be \
                  accepted.",
-                name,
+                name = &name,
                 other,
                 lack
+            )
+        })?;
+        if self.trust_of(from) == Trust::Verified {
+            return Ok(());
+        }
+        let Some(room) = disk.room_for_others() else { return Ok(()) };
+        let giver = match self.node.presence().is_hardly_known(from) {
+            true => Giver::Newcomers,
+            false => Giver::Device(from),
+        };
+        let now = self.clock.now().instant;
+        self.budgets.spend(giver, wanted, room.saturating_sub(coming), now).map_err(|left| {
+            let (wanted, left) = (Bytes(wanted), Bytes(left));
+            says!(
+                ErrorCode::Storage,
+                "“{name}” of {other} is not fetched by itself: it takes {wanted}, and of what unverified devices may fill by \
+                 themselves in a day {left} are left. It can still be accepted.",
+                name,
+                other,
+                wanted,
+                left
             )
         })
     }

@@ -12,6 +12,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::api::{ApiError, Event};
 use crate::config::Config;
+use crate::engine::budget::Budgets;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
 use crate::engine::choosing::Choosing;
 use crate::engine::commands::Offering;
@@ -75,6 +76,8 @@ pub struct Run {
     pub keeping: Keeping,
     pub shares: Shares,
     pub trusting: Trusting,
+    /// Of those whom the rule lets in.
+    pub budgets: Budgets,
     pub comparing: Comparing,
     pub pulls: HashMap<TransferId, Pulling>,
     pub serves: HashMap<u64, Serving>,

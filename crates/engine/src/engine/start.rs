@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, mpsc};
 
 use crate::api::{ApiError, ErrorCode};
 use crate::config::{Config, Multicast};
+use crate::engine::budget::Budgets;
 use crate::engine::comparing::Comparing;
 use crate::engine::detours::Detours;
 use crate::engine::diagnosing::Diagnosing;
@@ -152,6 +153,7 @@ pub async fn start(config: Config, looks: Looks) -> Result<(Run, Handle), ApiErr
         keeping: Default::default(),
         shares,
         trusting,
+        budgets: Budgets::default(),
         comparing: Comparing::default(),
         pulls: HashMap::new(),
         serves: HashMap::new(),

@@ -26,6 +26,11 @@ impl Disk {
         let share = self.inodes.zip(self.free).map_or(0, |(inodes, free)| free / inodes.max(1));
         share.max(LEAST_TAKEN)
     }
+
+    /// Bytes that may come by a rule; `None` where the system cannot say.
+    pub fn room_for_others(&self) -> Option<u64> {
+        Some(self.free?.saturating_sub(Whose::Rule.leaves_free(*self)))
+    }
 }
 
 /// Who wants files to come.
@@ -64,7 +69,9 @@ impl Lack {
 /// Looks at the disk that a folder is on, or would be on once it is made. Blocks.
 pub fn disk_of(folder: &Path) -> Disk {
     let there = nearest(folder);
-    let (free, size) = (fs4::available_space(&there).ok(), fs4::total_space(&there).ok());
+    // What says that it has no bytes at all does not know: a file system in memory, or one that a program makes up.
+    let size = fs4::total_space(&there).ok().filter(|size| *size > 0);
+    let free = fs4::available_space(&there).ok().filter(|_| size.is_some());
     Disk { number: number_of(&there), free, size, inodes: free_inodes(&there) }
 }
 

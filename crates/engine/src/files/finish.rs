@@ -14,7 +14,7 @@ use lanyard_proto::transfer::{Failure, Part};
 use super::hash::{State, digest_of, part_digest_of};
 use super::holding::Place;
 use super::journal::Record;
-use super::manifest::{Sources, modified_of};
+use super::manifest::Sources;
 use super::names::numbered;
 use super::place::place;
 use super::refusal::concerns_one_name;
@@ -40,6 +40,8 @@ impl Staging {
         let failed = self.failed();
         self.clear_away(&failed).map_err(disk(saying!("remove a file that is not whole")))?;
         self.end_believed().map_err(disk(saying!("make the files durable")))?;
+        #[cfg(target_os = "macos")]
+        self.tree.mark_folders().map_err(disk(saying!("make the files durable")))?;
         self.tree.date_folders().map_err(disk(saying!("make the files durable")))?;
         #[cfg(unix)]
         if failed.is_empty() {
@@ -268,7 +270,7 @@ impl Staging {
         failed.iter().filter(|file| !self.tree.is_placed(**file)).try_for_each(|file| self.tree.remove(*file))
     }
 
-    /// Files that an earlier pull left whole may lack their date, and no sync of theirs can be trusted.
+    /// Files that an earlier pull left whole may lack their mark and their date, and no sync of theirs can be trusted.
     fn end_believed(&self) -> io::Result<()> {
         let believed: Vec<u32> = self.lock().believed.clone();
         let mut last = LastFolder::default();
@@ -278,12 +280,7 @@ impl Staging {
                 continue;
             }
             let opened = self.tree.write(file, super::tree::Content::Kept, &mut last)?;
-            let modified = modified_of(&opened.metadata()?);
-            if self.plan.files[file as usize].modified.is_some_and(|planned| Some(planned) != modified) {
-                self.end(&opened, file)?;
-            } else if self.sync_each {
-                opened.sync_all()?;
-            }
+            self.end(&opened, file)?;
         }
         Ok(())
     }

@@ -50,6 +50,7 @@ mod link;
 mod list;
 mod listing;
 mod manifest;
+mod mark;
 mod names;
 mod numbered;
 mod pages;

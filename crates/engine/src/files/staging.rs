@@ -378,8 +378,10 @@ impl Staging {
         Ok(())
     }
 
-    /// Ends a file all of which is written: its date, and its durability where files are synced one by one.
+    /// Ends a file all of which is written: its mark, its date, and its durability where files are synced one by one.
     pub fn end(&self, file: &File, number: u32) -> io::Result<()> {
+        // Before the date, which is another one for Windows when a mark is written.
+        self.tree.mark(number, file);
         if let Some(modified) = self.plan.files[number as usize].modified {
             // A file with another date is better than none: some file systems cannot hold every date.
             let _ = time_of(modified).map(|time| file.set_times(FileTimes::new().set_modified(time)));

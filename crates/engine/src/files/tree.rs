@@ -13,6 +13,7 @@ use cap_std::fs::{Dir, OpenOptions};
 use lanyard_proto::transfer::Bitmap;
 
 use super::manifest::time_of;
+use super::mark;
 use super::plan::Plan;
 use super::refusal::concerns_one;
 use crate::saying::{Filling, Says, io_error};
@@ -265,6 +266,36 @@ impl Tree {
         }
         let (_, folder) = last.0.as_ref().expect("set above");
         open_file(folder, &planned.name, planned.executable, content)
+    }
+
+    /// Marks a staged file, which is open to be written, as one that came from others, where that can be.
+    pub fn mark(&self, number: u32, file: &File) {
+        #[cfg(not(windows))]
+        let marked = mark::mark(file);
+        #[cfg(windows)]
+        let marked = {
+            let _ = file;
+            let planned = &self.plan.files[number as usize];
+            match self.late.contains(&number) {
+                true => self.late_folder().and_then(|late| mark::mark(&late, &number.to_string())),
+                false => self.folder(planned.parent).and_then(|folder| mark::mark(&folder, &planned.name)),
+            }
+        };
+        if let Err(error) = marked {
+            tracing::trace!(number, %error, "a file is not marked as one that came from others");
+        }
+    }
+
+    /// The same for the folders that were made here, where it is they that are opened.
+    #[cfg(target_os = "macos")]
+    pub fn mark_folders(&self) -> io::Result<()> {
+        for (at, folder) in (0u32..).zip(&self.plan.folders) {
+            let refused = self.refused.contains_key(&at);
+            if folder.chosen && !refused && !self.is_below_placed(folder.parent, &folder.name) {
+                let _ = mark::mark_folder(&self.folder(Some(at))?);
+            }
+        }
+        Ok(())
     }
 
     /// Removes what is there of a file that is not whole.

@@ -20,6 +20,7 @@ pub mod multicast;
 pub mod pace;
 pub mod reach;
 pub mod relay;
+pub mod site;
 pub mod stream;
 pub mod tls;
 mod wide;

@@ -10,13 +10,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use super::interfaces;
+use super::site::Site;
 use super::stream::{MAX_ADDRESSES, may_dial};
 
 /// Whether anything accepts connections at one of these addresses: each is dialled, and left at once if it answers. Nothing is
 /// said, so it tells nothing of who is there.
-pub async fn try_to_reach(addresses: &[SocketAddr]) -> Reached {
+pub async fn try_to_reach(addresses: &[SocketAddr], site: &Site) -> Reached {
     let mut dials = JoinSet::new();
-    for address in on_their_links(addresses).into_iter().filter(may_dial).take(MAX_ADDRESSES) {
+    let near = |address: &SocketAddr| may_dial(address) && site.has(address.ip());
+    for address in on_their_links(addresses).into_iter().filter(near).take(MAX_ADDRESSES) {
         dials.spawn(async move { timeout(TRIED, TcpStream::connect(address)).await });
     }
     // Whatever says the most of why it is not open.
@@ -82,11 +84,17 @@ mod tests {
     #[tokio::test]
     async fn what_listens_is_open_and_what_does_not_refuses() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        assert_eq!(try_to_reach(&[address]).await, Reached::Open);
+        let (address, site) = (listener.local_addr().unwrap(), Site::default());
+        assert_eq!(try_to_reach(&[address], &site).await, Reached::Open);
         drop(listener);
-        assert_eq!(try_to_reach(&[address]).await, Reached::Refused);
+        assert_eq!(try_to_reach(&[address], &site).await, Reached::Refused);
         let service = "127.0.0.1:22".parse().unwrap();
-        assert_eq!(try_to_reach(&[service]).await, Reached::Unreachable, "no system service is dialled");
+        assert_eq!(
+            try_to_reach(&[service], &site).await,
+            Reached::Unreachable,
+            "no system service is dialled"
+        );
+        let outside = "203.0.113.1:24417".parse().unwrap();
+        assert_eq!(try_to_reach(&[outside], &site).await, Reached::Unreachable, "nor a host of the internet");
     }
 }

@@ -19,7 +19,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::inbound::Places;
 use super::reach::on_their_links;
 pub use super::tls::Purpose;
-use super::tls::{Credentials, explained, proven};
+use super::tls::{Credentials, Proven, explained, proven};
 pub use super::wide::Stream;
 use super::wide::Wide;
 use crate::saying;
@@ -76,11 +76,18 @@ pub struct Limits {
 /// A connection with a proven device at its other end.
 #[derive(Debug)]
 pub struct Secure {
-    /// Taken from the verified handshake.
-    pub peer: PeerId,
+    /// Who is there.
+    pub proven: Proven,
     pub purpose: Purpose,
     pub remote: SocketAddr,
     pub stream: Stream,
+}
+
+impl Secure {
+    /// The device at the other end.
+    pub fn peer(&self) -> PeerId {
+        self.proven.peer()
+    }
 }
 
 /// TCP sockets that listen, and accept nothing yet.
@@ -242,10 +249,10 @@ async fn greet(
 ) -> io::Result<Secure> {
     prepare(&tcp)?;
     let tls = acceptor.accept(Wide::new(tcp)).await.map_err(explained)?;
-    let (peer, purpose) = proven(tls.get_ref().1)?;
+    let (proven, purpose) = proven(tls.get_ref().1)?;
     let place = places.take(remote.ip()).ok_or_else(|| io::Error::other(saying!("too many connections")))?;
     let stream = Stream::new(tls.into(), purpose, Some(place));
-    Ok(Secure { peer, purpose, remote, stream })
+    Ok(Secure { proven, purpose, remote, stream })
 }
 
 /// Connects to a known device, trying the addresses in their order, the next one along with those before it.
@@ -254,7 +261,7 @@ async fn greet(
 /// side may still refuse us after this succeeded; then the first read says so.
 ///
 /// # Errors
-/// `InvalidInput` where no address may be dialled (see [`MIN_PORT`]); `PermissionDenied` where another device, or we
+/// `InvalidInput` where no address may be dialled (see [`MIN_PORT`], and [`super::site`]); `PermissionDenied` where another device, or we
 /// ourselves, answered; `TimedOut` after 10 s; otherwise why the last address failed.
 pub async fn dial(
     credentials: &Credentials,
@@ -278,7 +285,10 @@ pub async fn dial_any(
 ) -> io::Result<Secure> {
     within_deadline(async {
         let addresses = resolve(address, default_port).await?;
-        race(credentials, None, &addresses, purpose).await
+        let secure = race(credentials, None, &addresses, purpose).await?;
+        // What a person named is dialled for files, too.
+        credentials.site().met(secure.remote.ip());
+        Ok(secure)
     })
     .await
 }
@@ -342,7 +352,10 @@ async fn race(
     addresses: &[SocketAddr],
     purpose: Purpose,
 ) -> io::Result<Secure> {
-    let mut waiting = on_their_links(addresses).into_iter().filter(may_dial).take(MAX_ADDRESSES);
+    // A person may name any address, others only what is of this site.
+    let is_near = |address: &SocketAddr| expected.is_none() || credentials.site().has(address.ip());
+    let dialled = on_their_links(addresses).into_iter().filter(may_dial).filter(is_near);
+    let mut waiting = dialled.take(MAX_ADDRESSES);
     let connector = TlsConnector::from(credentials.client(expected, purpose));
     let mut running = JoinSet::new();
     let mut last = invalid(saying!("there is no address to dial"));
@@ -373,8 +386,8 @@ async fn attempt(connector: TlsConnector, remote: SocketAddr) -> io::Result<Secu
     prepare(&tcp)?;
     let handshake = connector.connect(Credentials::server_name(), Wide::new(tcp));
     let tls = timeout(CONNECT, handshake).await.map_err(|_| expired())?.map_err(explained)?;
-    let (peer, purpose) = proven(tls.get_ref().1)?;
-    Ok(Secure { peer, purpose, remote, stream: Stream::new(tls.into(), purpose, None) })
+    let (proven, purpose) = proven(tls.get_ref().1)?;
+    Ok(Secure { proven, purpose, remote, stream: Stream::new(tls.into(), purpose, None) })
 }
 
 /// Makes sure of exactly this device at the other end of a connection that is relayed, as if it had been dialled for
@@ -391,8 +404,8 @@ pub async fn dial_through(
     let connector = TlsConnector::from(credentials.client(Some(peer), purpose));
     let handshake = connector.connect(Credentials::server_name(), relay.stream);
     let tls = timeout(CONNECT, handshake).await.map_err(|_| silent())?.map_err(explained)?;
-    let (peer, purpose) = proven(tls.get_ref().1)?;
-    Ok(Secure { peer, purpose, remote: relay.remote, stream: Stream::relayed(tls.into()) })
+    let (proven, purpose) = proven(tls.get_ref().1)?;
+    Ok(Secure { proven, purpose, remote: relay.remote, stream: Stream::relayed(tls.into()) })
 }
 
 /// The other side of [`dial_through`]: as if exactly this device had dialled for exactly this.
@@ -408,13 +421,13 @@ pub async fn accept_through(
     let handshake = TlsAcceptor::from(credentials.server()).accept(relay.stream);
     let tls = timeout(CONNECT, handshake).await.map_err(|_| silent())?.map_err(explained)?;
     let (found, purpose) = proven(tls.get_ref().1)?;
-    if (found, purpose) != (peer, wanted) {
+    if (found.peer(), purpose) != (peer, wanted) {
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
             saying!("somebody else was relayed, or for something else"),
         ));
     }
-    Ok(Secure { peer, purpose, remote: relay.remote, stream: Stream::relayed(tls.into()) })
+    Ok(Secure { proven: found, purpose, remote: relay.remote, stream: Stream::relayed(tls.into()) })
 }
 
 fn silent() -> io::Error {

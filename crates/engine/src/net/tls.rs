@@ -26,6 +26,7 @@ use tokio_rustls::rustls::{
 };
 use zeroize::Zeroizing;
 
+use super::site::Site;
 use crate::saying;
 use crate::saying::{Filling, Saying, Says, io_error};
 
@@ -75,10 +76,11 @@ impl Purpose {
     }
 }
 
-/// This device's side of every handshake. Cheap to clone.
+/// This device's side of every connection: its key, and where it may go. Cheap to clone.
 #[derive(Clone)]
 pub struct Credentials {
     me: PeerId,
+    site: Site,
     provider: Arc<CryptoProvider>,
     key: Arc<CertifiedKey>,
     server: Arc<ServerConfig>,
@@ -99,12 +101,17 @@ impl Credentials {
             .expect("both providers read an Ed25519 key in the form of RFC 8410");
         let key = Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki_of(me))], private));
         let server = Arc::new(server_config(me, &provider, &key));
-        Credentials { me, provider, key, server }
+        Credentials { me, site: Site::default(), provider, key, server }
     }
 
     /// Who this device is.
     pub fn peer_id(&self) -> PeerId {
         self.me
+    }
+
+    /// Where others may make it dial.
+    pub fn site(&self) -> &Site {
+        &self.site
     }
 
     /// For accepting: anybody who proves a key that is not ours, for any [`Purpose`].
@@ -142,11 +149,29 @@ impl fmt::Debug for Credentials {
     }
 }
 
+/// The device at the other end of a connection, as its handshake proved it. Nothing else makes one: whatever somebody says of who
+/// they are, in a frame or an announcement, is no proof and does not become one.
+///
+/// ```compile_fail,E0423
+/// use lanyard_engine::net::tls::Proven;
+/// use lanyard_proto::model::PeerId;
+///
+/// let claimed = Proven(PeerId([7; 32]));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven(PeerId);
+
+impl Proven {
+    pub fn peer(self) -> PeerId {
+        self.0
+    }
+}
+
 /// Who is at the other end of a finished handshake, and what for.
 ///
 /// # Errors
 /// [`io::ErrorKind::PermissionDenied`] where no purpose was agreed.
-pub fn proven(connection: &CommonState) -> io::Result<(PeerId, Purpose)> {
+pub fn proven(connection: &CommonState) -> io::Result<(Proven, Purpose)> {
     let refused = |why: Saying| io::Error::new(io::ErrorKind::PermissionDenied, why);
     let peer = connection
         .peer_certificates()
@@ -156,7 +181,7 @@ pub fn proven(connection: &CommonState) -> io::Result<(PeerId, Purpose)> {
     let agreed =
         connection.alpn_protocol().ok_or_else(|| refused(saying!("the other side named no purpose")))?;
     let purpose = Purpose::ALL.into_iter().find(|purpose| purpose.alpn() == agreed);
-    Ok((peer, purpose.ok_or_else(|| refused(saying!("the other side named an unknown purpose")))?))
+    Ok((Proven(peer), purpose.ok_or_else(|| refused(saying!("the other side named an unknown purpose")))?))
 }
 
 /// Says in one sentence why a handshake failed, where the reason was ours.

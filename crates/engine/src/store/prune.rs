@@ -2,7 +2,7 @@
 //! all rooms together.
 //!
 //! By bytes it takes from whoever has written most in one room, so that somebody who floods a room pushes out only
-//! themselves. Logs are given up from their beginning; their heads stay known. Of private rooms the deeds stay as well
+//! themselves; those whom nobody knows yet are one in this, however many they are. Logs are given up from their beginning; their heads stay known. Of private rooms the deeds stay as well
 //! (`private.rs`), and the keys, since deeds are sealed with them.
 
 use std::time::Duration;
@@ -56,9 +56,9 @@ pub struct Pruning {
 /// One step, of at most [`MAX_ROWS`] entries and a stretch.
 pub(super) fn prune(transaction: &Transaction, limits: Limits) -> Result<Pruning, StoreError> {
     let limits = Limits { now: certain(transaction, limits)?, ..limits };
-    let mut step = Step { transaction, pruning: Pruning::default(), rows: 0 };
+    let mut step = Step { transaction, pruning: Pruning::default(), rows: 0, questions: 0 };
     step.by_age(limits)?;
-    step.by_bytes(limits.bytes)?;
+    step.by_bytes(limits)?;
     step.pruning.more = step.is_full();
     Ok(step.pruning)
 }
@@ -94,11 +94,13 @@ struct Step<'a> {
     transaction: &'a Transaction<'a>,
     pruning: Pruning,
     rows: usize,
+    /// Of [`LARGEST`], which looks at all logs.
+    questions: usize,
 }
 
 impl Step<'_> {
     fn is_full(&self) -> bool {
-        self.rows >= MAX_ROWS
+        self.rows >= MAX_ROWS || self.questions >= MAX_QUESTIONS
     }
 
     fn by_age(&mut self, limits: Limits) -> Result<(), StoreError> {
@@ -157,13 +159,24 @@ impl Step<'_> {
         Ok(to)
     }
 
-    fn by_bytes(&mut self, most: u64) -> Result<(), StoreError> {
+    fn by_bytes(&mut self, limits: Limits) -> Result<(), StoreError> {
+        let limit = i64::try_from(limits.bytes).unwrap_or(i64::MAX);
+        let new_since = bits(limits.now.0.saturating_sub(DAY_MS));
         while !self.is_full() {
             let total: i64 = self.transaction.prepare_cached(TOTAL)?.query_row([], |row| row.get(0))?;
-            let surplus = total.saturating_sub(i64::try_from(most).unwrap_or(i64::MAX));
-            let largest: Option<i64> =
-                self.transaction.prepare_cached(LARGEST)?.query_row([], |row| row.get(0)).optional()?;
-            let Some(log) = largest.filter(|_| surplus > 0) else { return Ok(()) };
+            let surplus = total.saturating_sub(limit);
+            if surplus <= 0 {
+                return Ok(());
+            }
+            self.questions += 1;
+            let largest: Option<(i64, i64)> = self
+                .transaction
+                .prepare_cached(LARGEST)?
+                .query_row([new_since], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((log, taken)) = largest else { return Ok(()) };
+            // Somebody else may have nearly as much: nobody loses everything for having a little more.
+            let most = surplus.min(taken / 2);
             let mut beginning = self.transaction.prepare_cached(BEGINNING)?;
             let mut rows = beginning.query([log, STRETCH])?;
             let (mut to, mut freed) = (None, 0);
@@ -171,7 +184,7 @@ impl Step<'_> {
                 to = Some(Seq(unsigned(row, 0)?));
                 freed += row.get::<_, i64>(3)?;
                 self.rows += 1;
-                if freed >= surplus {
+                if freed >= most {
                     break;
                 }
             }
@@ -217,6 +230,8 @@ pub(super) fn keep(transaction: &Transaction, room: RoomId, days: Option<u32>) -
 
 /// Entries after which a step ends, so that whatever waits to be written does not wait long.
 const MAX_ROWS: usize = 2048;
+/// And questions for whoever has most: with many small authors each finds little.
+const MAX_QUESTIONS: usize = 64;
 /// Entries of one log that are looked at together.
 const STRETCH: i64 = 512;
 const DAY_MS: u64 = 24 * 3_600_000;
@@ -243,7 +258,17 @@ pub(super) const TAKEN: &str =
     "SELECT room.room, sum(log.bytes) AS taken FROM log JOIN room ON room.id = log.room
     GROUP BY room.id HAVING taken > 0 ORDER BY taken DESC, room.id";
 
-/// The first log, with entries, of the author who has most in one room.
-const LARGEST: &str = "SELECT log.id FROM log JOIN
-    (SELECT room, author FROM log GROUP BY room, author ORDER BY sum(bytes) DESC, room, author LIMIT 1) AS most
+/// The first log, with entries, of the author who has most in one room. Keys cost nothing: so all whose key is new, whom nobody
+/// verified and who are not this device, count as one author, whatever the rooms; and of them it is the one who has most.
+/// `?` is since when a key is new.
+pub(super) const LARGEST: &str = "WITH author AS (
+        SELECT room, author, sum(bytes) AS taken, max(own) = 0 AND NOT EXISTS (
+            SELECT 1 FROM peer WHERE peer.peer = log.author
+            AND (peer.trust = 2 OR peer.trust <> 3 AND peer.first_seen < ?)) AS is_new
+        FROM log WHERE bytes > 0 GROUP BY room, author),
+    weighed AS (
+        SELECT room, author, taken,
+            CASE is_new WHEN 1 THEN sum(taken) OVER (PARTITION BY is_new) ELSE taken END AS weight FROM author)
+    SELECT log.id, most.taken FROM log JOIN
+        (SELECT room, author, taken FROM weighed ORDER BY weight DESC, taken DESC, room, author LIMIT 1) AS most
     ON log.room = most.room AND log.author = most.author WHERE bytes > 0 ORDER BY log.id LIMIT 1";

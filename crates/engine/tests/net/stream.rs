@@ -35,8 +35,8 @@ async fn both_ends_know_each_other_and_the_purpose_before_the_first_byte() {
     for purpose in [Purpose::Sync, Purpose::File, Purpose::Give, Purpose::Relay] {
         let mut dialled = dial(&bob, ann.credentials.peer_id(), &ann.addresses(), purpose).await.unwrap();
         let mut accepted = ann.arrival().await;
-        assert_eq!((accepted.peer, accepted.purpose), (bob.peer_id(), purpose));
-        assert_eq!((dialled.peer, dialled.purpose), (ann.credentials.peer_id(), purpose));
+        assert_eq!((accepted.peer(), accepted.purpose), (bob.peer_id(), purpose));
+        assert_eq!((dialled.peer(), dialled.purpose), (ann.credentials.peer_id(), purpose));
         dialled.stream.write_all(b"tea?").await.unwrap();
         dialled.stream.flush().await.unwrap();
         let mut heard = [0; 4];
@@ -49,7 +49,7 @@ async fn both_ends_know_each_other_and_the_purpose_before_the_first_byte() {
 async fn a_typed_address_teaches_who_is_there() {
     let mut ann = Host::new(1);
     let found = dial_any(&credentials(2), "localhost", ann.port, Purpose::Sync).await.unwrap();
-    assert_eq!(found.peer, ann.credentials.peer_id());
+    assert_eq!(found.peer(), ann.credentials.peer_id());
     ann.arrival().await;
 }
 
@@ -105,6 +105,17 @@ async fn a_system_port_is_never_dialled() {
             .await
             .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+}
+
+#[tokio::test]
+async fn what_others_say_is_on_the_internet_is_not_dialled() {
+    let (me, them) = (credentials(2), credentials(1).peer_id());
+    for outside in ["203.0.113.1:24417", "[2606:4700::1111]:24417", "[::ffff:203.0.113.1]:24417"] {
+        let begun = Instant::now();
+        let error = dial(&me, them, &[outside.parse().unwrap()], Purpose::Sync).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{outside}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(1), "{outside} is waited for");
+    }
 }
 
 #[tokio::test]
@@ -229,7 +240,7 @@ async fn two_who_meet_at_a_third_prove_their_keys_to_each_other() {
         accept_through(&bob, ann_id, Purpose::File, at_cara.1)
     );
     let (mut dialled, mut accepted) = (dialled.unwrap(), accepted.unwrap());
-    assert_eq!((dialled.peer, accepted.peer), (bob_id, ann_id));
+    assert_eq!((dialled.peer(), accepted.peer()), (bob_id, ann_id));
     assert!(!dialled.stream.is_near());
     let label = b"test";
     assert_eq!(dialled.stream.exporter(label).unwrap(), accepted.stream.exporter(label).unwrap());
@@ -341,7 +352,7 @@ impl Host {
         loop {
             if let Ok(dialled) = dial(&friend, me, &self.addresses(), Purpose::File).await {
                 if let Ok(Some(arrival)) = timeout(SHORT, self.arrivals.recv()).await {
-                    assert_eq!(arrival.peer, friend.peer_id());
+                    assert_eq!(arrival.peer(), friend.peer_id());
                     return;
                 }
                 drop(dialled);

@@ -302,7 +302,7 @@ pub struct Up {
     /// Folder for what is received.
     #[arg(long, value_name = "DIR")]
     pub downloads: Option<PathBuf>,
-    /// Which offers are fetched without asking.
+    /// Which offers are fetched without asking. Of those that nobody verified, each fills half of the room in a day at the most.
     #[arg(long, value_enum, default_value_t = Accept::Never)]
     pub accept: Accept,
     /// With --accept: larger offers wait for a person all the same, as 500MB or 2GB.

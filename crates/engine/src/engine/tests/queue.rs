@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::api::TrustAct;
 use crate::config::AcceptRule;
 use crate::engine::queue::Looks;
 use crate::files::Disk;
@@ -379,6 +380,44 @@ async fn what_would_fill_the_disk_is_left_to_a_person_by_the_rule_that_accepts_a
     down_both(ann, bob).await;
 }
 
+/// A disk that has ten megabytes for what a rule accepts.
+fn some_room(_: &Path) -> Disk {
+    Disk { number: 1, free: Some((1 << 30) + (10 << 20)), size: Some(8 << 30), inodes: None }
+}
+
+async fn verify(engine: &Engine, peer: String) {
+    engine.handle().call(Command::Trust { peer, act: TrustAct::Verify {} }).await.unwrap();
+}
+
+/// The room is half empty when the next one of whoever filled it is left to a person.
+#[tokio::test]
+async fn nobody_who_is_not_verified_fills_a_disk_by_the_rule() {
+    let home = tempfile::tempdir().unwrap();
+    let ann = up(&home.path().join("ann"), "ann").await;
+    let bob = up_accepting_on(&home.path().join("bob"), some_room).await;
+    meet(&bob, &ann).await;
+    let mut events = bob.handle().subscribe();
+    for number in 0..3 {
+        let file = home.path().join(format!("{number}.img"));
+        fs::write(&file, vec![number; 4 << 20]).unwrap();
+        let id = offer(&ann, "#lobby", &file).await;
+        if number == 1 {
+            let error = loop {
+                if let Event::Notice { error } = events.next().await.unwrap() {
+                    break error;
+                }
+            };
+            assert!(error.message.contains("of what unverified devices may fill"), "{error}");
+            assert_eq!(until(&bob, |transfer| transfer.id == id).await.state, TransferState::Offered);
+            // A person says who it is, and that is another matter.
+            verify(&bob, me(&ann).await).await;
+        } else {
+            until(&bob, |transfer| transfer.id == id && transfer.state == TransferState::Done).await;
+        }
+    }
+    down_both(ann, bob).await;
+}
+
 /// A disk with many bytes and few inodes: a thousand, each worth a thousandth of what is free.
 fn few_inodes(_: &Path) -> Disk {
     Disk { number: 1, free: Some(10 << 30), size: Some(20 << 30), inodes: Some(1000) }
@@ -392,6 +431,7 @@ async fn of_several_offers_of_many_tiny_files_the_rule_takes_those_that_the_disk
     // So slow that none is whole when the next is offered.
     limit(&bob, 4096, 3).await;
     meet(&bob, &ann).await;
+    verify(&bob, me(&ann).await).await;
     let mut events = bob.handle().subscribe();
     for (name, is_taken) in [("first", true), ("second", true), ("third", false)] {
         let folder = home.path().join(name);

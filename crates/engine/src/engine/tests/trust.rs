@@ -404,7 +404,7 @@ async fn connected(from: &Credentials, to: &Credentials) -> (Secure, Secure) {
     let address = format!("127.0.0.1:{port}").parse().unwrap();
     let dialled = dial(from, to.peer_id(), &[address], Purpose::Verify).await.unwrap();
     let accepted = arrivals.recv().await.unwrap();
-    assert_eq!((accepted.peer, accepted.purpose), (from.peer_id(), Purpose::Verify));
+    assert_eq!((accepted.peer(), accepted.purpose), (from.peer_id(), Purpose::Verify));
     (dialled, accepted)
 }
 

@@ -9,6 +9,8 @@ mod here;
 mod hostile;
 mod kept;
 pub(super) mod lan;
+#[cfg(any(windows, target_os = "linux", target_os = "macos"))]
+mod marked;
 mod numbered;
 mod people;
 #[cfg(unix)]

@@ -158,7 +158,8 @@ struct Door {
 
 impl Door {
     async fn serve(self, mut arrivals: mpsc::Receiver<Secure>, lets: fn(PeerId) -> Verdict) {
-        while let Some(Secure { peer, stream, .. }) = arrivals.recv().await {
+        while let Some(secure) = arrivals.recv().await {
+            let (peer, stream) = (secure.peer(), secure.stream);
             self.visits.fetch_add(1, Relaxed);
             let stream = Counted { inner: stream, sent: self.sent.clone() };
             let addresses = self.book.lock().unwrap().get(&peer).copied().into_iter().collect();

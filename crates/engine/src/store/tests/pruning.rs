@@ -96,6 +96,50 @@ async fn who_floods_a_room_pushes_out_only_themselves() {
     write(&store, vec![received(&eve.say("once more", at(9000)))]).await.unwrap();
 }
 
+/// Each of them has written less than anybody who is known, and all together more.
+#[tokio::test]
+async fn made_up_authors_push_out_nobody_who_is_known() {
+    let home = Home::new();
+    let (store, _) = home.with_tea_room().await;
+    let entries = |pen: &mut Pen, count| (0..count).map(|n| received(&pen.say("tea", at(n)))).collect();
+    let [mut bob, mut cyd, mut dan, mut eve] = [2, 3, 4, 5].map(|seed| Pen::new(seed, 5));
+    let known = |pen: &Pen, trust, first_seen| {
+        let record = PeerRecord { id: pen.peer(), trust, first_seen: UnixMillis(first_seen), ..peer("Bob") };
+        Record::Peer(record)
+    };
+    write(
+        &store,
+        vec![
+            known(&bob, Trust::Unknown, NOW.0 - 2 * DAY),
+            known(&cyd, Trust::Verified, NOW.0),
+            // Neither that one is blocked nor that one's key was proven says who it is.
+            known(&dan, Trust::Blocked, NOW.0 - 2 * DAY),
+            known(&eve, Trust::Pinned, NOW.0),
+        ],
+    )
+    .await
+    .unwrap();
+    for (pen, count) in [(&mut bob, 60), (&mut cyd, 60), (&mut dan, 20), (&mut eve, 20)] {
+        write(&store, entries(pen, count)).await.unwrap();
+    }
+    for seed in 10..50 {
+        write(&store, entries(&mut Pen::new(seed, 5), 20)).await.unwrap();
+    }
+    let of =
+        |left: &[(PeerId, u64)], pen: &Pen| left.iter().filter(|(author, _)| *author == pen.peer()).count();
+    let taken = home.peek::<i64>("SELECT sum(bytes) FROM log") as u64;
+    prune_all(&store, limits(0, taken / 2)).await;
+    let half = left(&store).await;
+    assert_eq!([of(&half, &bob), of(&half, &cyd)], [60, 60], "those who are known keep everything");
+    assert!(of(&half, &dan) < 20 && of(&half, &eve) < 20 && half.len() < 500, "{} are left", half.len());
+    // Where it is as much as of one who is known, these give up theirs as well.
+    prune_all(&store, limits(0, taken / 10)).await;
+    let tenth = left(&store).await;
+    let kept = [of(&tenth, &bob), of(&tenth, &cyd)];
+    let others = tenth.len() - kept.iter().sum::<usize>();
+    assert!(kept.iter().all(|kept| (20..60).contains(kept)) && others >= 20, "{kept:?} and {others} others");
+}
+
 #[tokio::test]
 async fn a_limit_below_the_last_entry_leaves_logs_that_go_on() {
     let home = Home::new();
