@@ -26,6 +26,7 @@ use tokio_rustls::rustls::{
 };
 use zeroize::Zeroizing;
 
+use super::filter::Filter;
 use crate::saying;
 use crate::saying::{Filling, Saying, Says, io_error};
 
@@ -75,13 +76,14 @@ impl Purpose {
     }
 }
 
-/// This device's side of every handshake. Cheap to clone.
+/// This device's side of every handshake, and which interfaces no connection goes over. Cheap to clone.
 #[derive(Clone)]
 pub struct Credentials {
     me: PeerId,
     provider: Arc<CryptoProvider>,
     key: Arc<CertifiedKey>,
     server: Arc<ServerConfig>,
+    filter: Filter,
 }
 
 impl Credentials {
@@ -99,12 +101,17 @@ impl Credentials {
             .expect("both providers read an Ed25519 key in the form of RFC 8410");
         let key = Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki_of(me))], private));
         let server = Arc::new(server_config(me, &provider, &key));
-        Credentials { me, provider, key, server }
+        Credentials { me, provider, key, server, filter: Filter::default() }
     }
 
     /// Who this device is.
     pub fn peer_id(&self) -> PeerId {
         self.me
+    }
+
+    /// Which interfaces nothing goes over; the same for all clones.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// For accepting: anybody who proves a key that is not ours, for any [`Purpose`].
