@@ -3,6 +3,7 @@
 //! Nothing touches the machine's own network: the bridge, its rules and every address live in namespaces with names
 //! of this process. They are deleted when the [`Lan`] is dropped, and when its process ends in any other way.
 
+mod beside;
 mod guardian;
 mod rules;
 
@@ -22,6 +23,7 @@ use crate::process::{Finished, Process};
 use guardian::Guardian;
 use rules::Rules;
 
+pub use beside::Leaving;
 pub use rules::{Counted, Frames, Loss, Traffic};
 
 /// A switch, and the hosts at it.

@@ -101,6 +101,7 @@ const ROWS: &[Row] = &[
     ("the firewall of somebody else", other_firewall, &[("firewall", "out")]),
     ("an access point isolates two of three", isolated, &[("isolation", "both")]),
     ("an interface was chosen at which nobody is", wrong_interface, &[("wrong-interface", "")]),
+    ("the network of the others was excluded", excluded, &[("wrong-interface", "")]),
     ("another program has the port for IPv4", port_taken, &[("port-taken", "")]),
     ("the profile was copied", cloned, &[("cloned-identity", "")]),
     ("the clock is two hours ahead", clock_off, &[("clock-off", "")]),
@@ -214,6 +215,13 @@ fn wrong_interface(lan: &Lan) -> Scene {
     ann.add_interface("eth1", "192.0.2.1/24");
     let [bob] = up(lan, ["bob"]);
     Scene::of(&ann, [Node::up(&ann, &["--interface", "eth1"]), bob])
+}
+
+fn excluded(lan: &Lan) -> Scene {
+    let ann = lan.host("ann");
+    let chosen = ann.run(&["network", "eth0", "never"]);
+    assert_eq!(chosen.code, Some(0), "{}", chosen.stderr);
+    Scene::of(&ann, up(lan, ["bob"]))
 }
 
 fn port_taken(lan: &Lan) -> Scene {

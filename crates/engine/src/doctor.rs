@@ -8,8 +8,8 @@ mod steps;
 mod tests;
 
 use crate::api::{
-    ApiError, Cause, CheckedInterface, CheckedPeer, Diagnosis, Direction, FoundBy, InterfaceKind, Reached,
-    Sentence, Severity, Verdict, Ways,
+    ApiError, Cause, CheckedInterface, CheckedPeer, Diagnosis, Direction, FoundBy, InterfaceChoice,
+    InterfaceKind, Reached, Sentence, Severity, Verdict, Ways,
 };
 use crate::saying;
 use crate::saying::Saying;
@@ -28,6 +28,8 @@ pub struct Evidence {
     pub port_taken: bool,
     /// Whether interfaces were chosen, so that others are left out on purpose.
     pub chosen: bool,
+    /// Whether this run was told which to use, so that settings do not count.
+    pub named: bool,
     /// Whether a copy of this profile runs.
     pub cloned: bool,
     /// Seconds by which most clocks here are ahead, where that is much.
@@ -121,6 +123,9 @@ impl Look<'_> {
         match interface.kind {
             InterfaceKind::PointToPoint => {
                 saying!("{name} ({addresses}) is a tunnel, as of a VPN, and not used.", name, addresses)
+            }
+            _ if interface.choice == InterfaceChoice::Never && !self.evidence.named => {
+                saying!("{name} ({addresses}) is up, and you chose not to use it.", name, addresses)
             }
             _ => saying!("{name} ({addresses}) is up and not used.", name, addresses),
         }
@@ -446,7 +451,10 @@ impl Look<'_> {
             severity: Severity::Problem,
             what: what.into(),
             evidence: evidence.into_iter().map(Sentence::from).collect(),
-            steps: self.evidence.system.steps(cause, self.evidence.port, self.evidence.tcp_port),
+            steps: match cause {
+                Cause::WrongInterface => steps::interface(self.evidence.named),
+                cause => self.evidence.system.steps(cause, self.evidence.port, self.evidence.tcp_port),
+            },
             direction: None,
             peers: Vec::new(),
         }

@@ -108,6 +108,7 @@ fn herald(chosen: Notifications) -> Herald {
             tcp_port: 1,
             multicast: true,
             interfaces: Vec::new(),
+            listed: Vec::new(),
             clock_off: None,
             dropped: Vec::new(),
         },

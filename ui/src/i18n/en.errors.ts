@@ -7,8 +7,9 @@ export const enErrors: Sentences = {
   'Let Lanyard in through the firewall: sudo firewall-cmd --permanent --add-port={udp}/udp --add-port={tcp}/tcp && sudo firewall-cmd --reload':
     'Let Lanyard in, in the settings of the firewall of this device: UDP port {udp} and TCP port {tcp}.',
   'Let Lanyard in through the firewall: sudo ufw allow {udp}/udp && sudo ufw allow {tcp}/tcp': 'Let Lanyard in, in the settings of the firewall of this device: UDP port {udp} and TCP port {tcp}.',
-  'Let Lanyard use the interface that leads to the others: lanyard up --interface NAME':
-    'Connect this device to the network of the others, and start Lanyard without a choice of interfaces: it uses every network by itself.',
+  'Lanyard was started for certain interfaces only. Start it without --interface, or with the one that leads to the others.':
+    'Lanyard was started for certain interfaces only. Start it without that choice.',
+  'Let Lanyard use the interface that leads to the others: lanyard network NAME always': 'Let Lanyard use the interface that leads to the others, under “Interfaces” below.',
   'Nobody here is called “{wanted}”. See who is: lanyard peers': 'Nobody here is called “{wanted}”.',
   'Nothing was sent: this device ({short}) is called {name} like somebody you verified, but has another key. Compare it, or say that it is somebody else: lanyard verify @{short}':
     'Nothing was sent: this device ({short}) is called {name} like somebody you verified, but has another key. Compare the keys, or say that it is somebody else.',

@@ -81,7 +81,12 @@ export const zhCNErrors: Sentences = {
   'Let Lanyard in through the firewall there: UDP port {port} and the TCP port that its Network page shows.': '请在对方的防火墙中允许 Lanyard：UDP 端口 {port}，以及对方“网络”页面显示的 TCP 端口。',
   'Let Lanyard in through the firewall: sudo firewall-cmd --permanent --add-port={udp}/udp --add-port={tcp}/tcp && sudo firewall-cmd --reload': '请在本机的防火墙设置中允许 Lanyard：UDP 端口 {udp} 和 TCP 端口 {tcp}。',
   'Let Lanyard in through the firewall: sudo ufw allow {udp}/udp && sudo ufw allow {tcp}/tcp': '请在本机的防火墙设置中允许 Lanyard：UDP 端口 {udp} 和 TCP 端口 {tcp}。',
-  'Let Lanyard use the interface that leads to the others: lanyard up --interface NAME': '请将本机连接到其他人所在的网络，并不限定接口地启动 Lanyard：它会自动使用所有网络。',
+  'Lanyard was started for certain interfaces only. Start it without --interface, or with the one that leads to the others.': 'Lanyard 启动时限定了接口。请不加限定地启动。',
+  'Let Lanyard use the interface that leads to the others: lanyard network NAME always': '请在下方“网络接口”中让 Lanyard 使用通向其他人的接口。',
+  'This is no name of a network interface.': '这不是网络接口的名称。',
+  'Too many interfaces were chosen. Leave some of them to Lanyard first.': '已选择的接口过多。请先将其中一些设为自动。',
+  'the way to {remote} leads over an interface that Lanyard is not to use': '通往 {remote} 的路径经过不允许使用的接口',
+  '{name} ({addresses}) is up, and you chose not to use it.': '{name}（{addresses}）可用，但你选择了不使用它。',
   'Let the switch or access point pass multicast to 224.0.0.100: look for multicast filter, IGMP snooping, or multicast enhancement in its settings.':
     '请让交换机或接入点放行发往 224.0.0.100 的组播：在其设置中查找组播过滤、IGMP 侦听或组播增强。',
   'Meanwhile Lanyard connects directly to those whose broadcasts it hears. Whoever is not seen at all can be added by address; those nearby are found through them.': '在此期间，Lanyard 会直接连接能听到其广播的人。完全看不到的人可以按地址添加，并能由此找到附近的人。',

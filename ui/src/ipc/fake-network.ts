@@ -1,4 +1,22 @@
-import type { CheckedPeer, Diagnosis, Network, Peer, Sentence, Verdict } from './contract';
+import type { CheckedPeer, Diagnosis, InterfaceChoice, ListedInterface, Network, Peer, Sentence, Verdict } from './contract';
+
+/** Wi-Fi and a cable that are used, a VPN that is not, and what was chosen and is gone. */
+export const INTERFACES: ListedInterface[] = [
+  { name: 'wlan0', kind: 'ordinary', addresses: ['192.168.1.12', 'fe80::1c2d:3eff:fe4f:5a6b'], choice: 'automatic', state: 'used' },
+  { name: 'eth0', kind: 'ordinary', addresses: ['10.0.4.7'], choice: 'automatic', state: 'used' },
+  { name: 'tun0', kind: 'point-to-point', addresses: ['10.8.0.6'], choice: 'automatic', state: 'tunnel' },
+  { name: 'usb0', kind: null, addresses: [], choice: 'always', state: 'absent' },
+];
+
+/** Chooses as the engine does: at once, and an absent one that is left to itself is no longer listed. */
+export function useInterface(network: Network, name: string, choice: InterfaceChoice): void {
+  const unchosen = (one: ListedInterface) => (one.kind === 'point-to-point' ? 'tunnel' : 'used');
+  network.listed = network.listed
+    .map((one) => (one.name === name ? { ...one, choice } : one))
+    .filter((one) => one.kind !== null || one.choice !== 'automatic')
+    .map((one) => (one.kind === null ? one : { ...one, state: one.choice === 'never' ? 'excluded' : one.choice === 'always' ? 'used' : unchosen(one) }));
+  network.interfaces = network.listed.filter(({ state }) => state === 'used').map(({ name, addresses }) => ({ name, addresses }));
+}
 
 /** A made-up look at the network: all is well, nobody is there, or in a crowd what is in the way. */
 export function diagnosis(network: Network, peers: Peer[], crowded: boolean): Diagnosis {
@@ -6,7 +24,13 @@ export function diagnosis(network: Network, peers: Peer[], crowded: boolean): Di
   const problem = (cause: Verdict['cause'], what: Sentence, evidence: Sentence[], steps: Sentence[]): Verdict => ({ cause, severity: 'problem', what, evidence, steps, peers: [] });
   const verdicts: Verdict[] = [];
   const [first] = here;
-  if (!first) {
+  const left = network.listed.find(({ state }) => state === 'excluded');
+  if (left) {
+    const { name } = left;
+    const evidence = sentence('{name} ({addresses}) is up, and you chose not to use it.', { name, addresses: left.addresses.join(', ') });
+    const step = sentence('Let Lanyard use the interface that leads to the others: lanyard network NAME always');
+    verdicts.push(problem('wrong-interface', sentence('Nobody answers on the networks that were chosen, and this device has others.'), [evidence], [step]));
+  } else if (!first) {
     verdicts.push(
       problem(
         'nobody-there',
@@ -52,10 +76,11 @@ export function diagnosis(network: Network, peers: Peer[], crowded: boolean): Di
   });
   return {
     verdicts,
-    interfaces: [
-      ...network.interfaces.map(({ name, addresses }) => ({ name, addresses, used: true, kind: 'ordinary' as const, sent: 18, failed: 0, forbidden: 0, heard: here.length * 9, loopsBack: true })),
-      { name: 'tun0', addresses: ['10.8.0.6'], used: false, kind: 'point-to-point', sent: 0, failed: 0, forbidden: 0, heard: 0, loopsBack: null },
-    ],
+    interfaces: network.listed.flatMap(({ name, addresses, choice, kind, state }) => {
+      const used = state === 'used';
+      const counts = { sent: used ? 18 : 0, failed: 0, forbidden: 0, heard: used ? here.length * 9 : 0, loopsBack: used ? true : null };
+      return kind === null ? [] : [{ name, addresses, used, kind, choice, ...counts }];
+    }),
     peers: here.map(checked),
     port: network.port,
     tcpPort: network.tcpPort,

@@ -4,7 +4,7 @@ import { crowd } from './fake-crowd';
 import { FakeDesktop } from './fake-desktop';
 import { FakeFiles, handle, nameOf, painted, remember } from './fake-files';
 import { FakeLog, heldBy } from './fake-log';
-import { diagnosis } from './fake-network';
+import { diagnosis, INTERFACES, useInterface } from './fake-network';
 import { FakeRooms } from './fake-rooms';
 import { FakeShares } from './fake-shares';
 import { FakeTrust } from './fake-trust';
@@ -63,10 +63,8 @@ export class FakeBackend implements Backend {
         port: 47_110,
         tcpPort: 47_111,
         multicast: true,
-        interfaces: [
-          { name: 'wlan0', addresses: ['192.168.1.12', 'fe80::1c2d:3eff:fe4f:5a6b'] },
-          { name: 'eth0', addresses: ['10.0.4.7'] },
-        ],
+        interfaces: INTERFACES.filter(({ state }) => state === 'used').map(({ name, addresses }) => ({ name, addresses })),
+        listed: structuredClone(INTERFACES),
         clockOff: null,
         dropped: [{ reason: 'replayed', count: 3 }, { reason: 'foreign', count: 120 }],
       },
@@ -425,6 +423,10 @@ export class FakeBackend implements Backend {
         return { reply: 'mailbox', value: scene.mailbox };
       case 'diagnose':
         return { reply: 'diagnosis', value: diagnosis(scene.network, scene.peers, this.options.world === 'crowded') };
+      case 'use-interface':
+        useInterface(scene.network, command.params.name, command.params.choice);
+        this.emit({ event: 'network-changed', network: scene.network });
+        return { reply: 'network', value: scene.network };
       case 'typing':
       case 'add-peer':
         return { reply: 'done' };

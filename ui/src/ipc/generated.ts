@@ -56,7 +56,7 @@ export type Cause = "no-network" | "port-taken" | "wrong-interface" | "firewall"
 /**
  * An interface, and what went over it.
  */
-export type CheckedInterface = { name: string, addresses: Array<string>, used: boolean, kind: InterfaceKind,
+export type CheckedInterface = { name: string, addresses: Array<string>, used: boolean, kind: InterfaceKind, choice: InterfaceChoice,
 /**
  * Datagrams that the system took, and did not take, since this run began to use the interface.
  */
@@ -242,7 +242,7 @@ transfersAtOnce?: number,
 /**
  * Pass on sealed bytes between devices that cannot dial each other. Off, what is passed on now ends, too.
  */
-relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "storage", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } } | { "method": "diagnose", "params": Record<symbol, never> };
+relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "storage", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } } | { "method": "use-interface", "params": { name: string, choice: InterfaceChoice, } } | { "method": "diagnose", "params": Record<symbol, never> };
 
 export type ComparedEmoji = {
 /**
@@ -668,7 +668,11 @@ port: number,
 /**
  * TCP port of this device for sync and files.
  */
-tcpPort: number, multicast: boolean, interfaces: Array<Interface>,
+tcpPort: number, multicast: boolean, 
+/**
+ * Those in use.
+ */
+interfaces: Array<Interface>, listed: Array<ListedInterface>,
 /**
  * By how many seconds the clocks of most other devices here are ahead of this one's, where that is more than ten minutes.
  */
@@ -835,7 +839,7 @@ mostOfOne: number, };
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "storage", "value": Storage } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison } | { "reply": "diagnosis", "value": Diagnosis };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "storage", "value": Storage } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison } | { "reply": "diagnosis", "value": Diagnosis } | { "reply": "network", "value": Network };
 
 /**
  * What a member of a private room may do.
@@ -1157,3 +1161,7 @@ multicast: boolean,
  * People are found by it, too.
  */
 broadcast: boolean, };
+
+export type ListedInterface = { name: string, kind: InterfaceKind | null, addresses: Array<string>, choice: InterfaceChoice, state: InterfaceState, };
+export type InterfaceChoice = "automatic" | "always" | "never";
+export type InterfaceState = "used" | "excluded" | "not-named" | "tunnel" | "loopback" | "down" | "absent" | "too-many";

@@ -30,8 +30,9 @@ export function waysOf({ multicast, broadcast }: Ways): 'both' | 'multicast' | '
 }
 
 /** How an interface stands: used, or why it is not. */
-export function standing({ used, kind }: CheckedInterface): 'used' | 'tunnel' | 'unused' {
+export function standing({ used, kind, choice }: CheckedInterface): 'used' | 'excluded' | 'tunnel' | 'unused' {
   if (used) return 'used';
+  if (choice === 'never') return 'excluded';
   return kind === 'point-to-point' ? 'tunnel' : 'unused';
 }
 

@@ -1,10 +1,13 @@
 import type { Diagnosis, Network } from '../ipc/contract';
 
-/** How well people are found: all is well, a check found something in the way, nobody was heard yet, only by address, or there is no network. */
-export type Health = 'good' | 'hindered' | 'nobody' | 'off' | 'apart';
+/** How well people are found: all is well, a check found something in the way, nobody was heard yet, only by address, networks are not to be used, or there is none. */
+export type Health = 'good' | 'hindered' | 'nobody' | 'off' | 'unused' | 'apart';
 
-export function healthOf({ interfaces, multicast }: Network, online: number, found: Diagnosis | null = null): Health {
-  if (interfaces.length === 0) return 'apart';
+export function healthOf({ interfaces, listed, multicast }: Network, online: number, found: Diagnosis | null = null): Health {
+  const leadsNowhere = (name: string) => listed.some((one) => one.name === name && one.kind === 'loopback');
+  // Others on this device are reached without a network.
+  const apart = online === 0 ? interfaces.every(({ name }) => leadsNowhere(name)) : interfaces.length === 0;
+  if (apart) return listed.some(({ state }) => state === 'excluded' || state === 'not-named') ? 'unused' : 'apart';
   if (!multicast) return 'off';
   if (online === 0) return 'nobody';
   return found?.verdicts.some(({ severity }) => severity === 'problem') ? 'hindered' : 'good';

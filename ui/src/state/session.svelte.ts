@@ -7,6 +7,7 @@ import {
   type Export,
   type ExportFormat,
   type FileHandle,
+  type InterfaceChoice,
   type Message,
   type ReplyKind,
   type ReplyValue,
@@ -237,6 +238,11 @@ export class Session {
   async chooseNotifications(params: Extract<Command, { method: 'set-notifications' }>['params']): Promise<void> {
     const me = await this.requests.ask({ method: 'set-notifications', params }, 'me');
     if (me) this.world.me = me;
+  }
+
+  async useInterface(name: string, choice: InterfaceChoice): Promise<void> {
+    const network = await this.requests.ask({ method: 'use-interface', params: { name, choice } }, 'network');
+    if (network) this.world.network = network;
   }
 
   addPeer(address: string): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Network } from '../../src/ipc/contract';
+import type { ListedInterface, Network } from '../../src/ipc/contract';
 import { addressesIn, healthOf, ownAddresses } from '../../src/state/network';
 
 const network = (to: Partial<Network> = {}): Network => ({
@@ -11,6 +11,7 @@ const network = (to: Partial<Network> = {}): Network => ({
     { name: 'eth0', addresses: ['169.254.9.9', '10.0.4.7'] },
     { name: 'lo', addresses: ['127.0.0.1', '::1'] },
   ],
+  listed: [],
   clockOff: null,
   dropped: [],
   ...to,
@@ -32,4 +33,14 @@ test('how well people are found is told from the worst on', () => {
   expect(healthOf(network({ multicast: false }), 3)).toBe('off');
   expect(healthOf(network(), 0)).toBe('nobody');
   expect(healthOf(network(), 3)).toBe('good');
+});
+
+test('a device on a network that is not to be used is told from one on none', () => {
+  const lo: ListedInterface = { name: 'lo', kind: 'loopback', addresses: ['127.0.0.1'], choice: 'automatic', state: 'used' };
+  const eth0: ListedInterface = { name: 'eth0', kind: 'ordinary', addresses: ['10.0.4.7'], choice: 'never', state: 'excluded' };
+  const interfaces = [{ name: 'lo', addresses: ['127.0.0.1'] }];
+  expect(healthOf(network({ interfaces, listed: [lo] }), 0)).toBe('apart');
+  expect(healthOf(network({ interfaces, listed: [lo, eth0] }), 0)).toBe('unused');
+  expect(healthOf(network({ interfaces: [], listed: [eth0] }), 0)).toBe('unused');
+  expect(healthOf(network({ interfaces, listed: [lo, eth0] }), 1)).toBe('good');
 });

@@ -38,6 +38,28 @@ describe.each([
     await check(page, 'no network');
   });
 
+  test('each interface says how it stands, and is used as one chooses', async () => {
+    const page = await open(look);
+    await page.getByTestId('network').click();
+    const of = (name: string, state: string) => page.locator(`[data-testid=interfaces] > [data-interface=${name}][data-state=${state}]`);
+    for (const [name, state] of [['wlan0', 'used'], ['eth0', 'used'], ['tun0', 'tunnel'], ['usb0', 'absent']] as const) await of(name, state).waitFor();
+    await check(page, 'interfaces');
+    await of('eth0', 'used').locator('input[value=never]').click({ force: true });
+    await of('eth0', 'excluded').waitFor();
+    expect(await lastCall(page, 'use-interface')).toEqual({ name: 'eth0', choice: 'never' });
+    expect(await page.getByTestId('own-address').count()).toBe(1);
+    await of('tun0', 'tunnel').locator('input[value=always]').click({ force: true });
+    await of('tun0', 'used').waitFor();
+    await of('usb0', 'absent').locator('input[value=automatic]').click({ force: true });
+    await of('usb0', 'absent').waitFor({ state: 'detached' });
+    await page.getByTestId('check-network').click();
+    await page.locator('[data-cause=wrong-interface]').getByTestId('choose-interface').click();
+    expect(await page.evaluate(() => document.activeElement?.id)).toBe('network-interfaces');
+    await becomes(page, { interfaces: [] });
+    await health(page, 'unused').waitFor();
+    await check(page, 'no interface is to be used');
+  });
+
   test('who hears nobody is told what may keep people apart', async () => {
     const page = await open({ ...look, world: 'lonely' });
     await page.getByTestId('network').click();

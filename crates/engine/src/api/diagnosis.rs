@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::InterfaceChoice;
 use crate::saying::Saying;
 
 /// What a look at the network came to.
@@ -121,6 +122,7 @@ pub struct CheckedInterface {
     pub addresses: Vec<String>,
     pub used: bool,
     pub kind: InterfaceKind,
+    pub choice: InterfaceChoice,
     /// Datagrams that the system took, and did not take, since this run began to use the interface.
     #[cfg_attr(test, ts(type = "number"))]
     pub sent: u64,

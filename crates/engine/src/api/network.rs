@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::InterfaceKind;
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 #[serde(rename_all = "camelCase")]
@@ -11,7 +13,10 @@ pub struct Network {
     /// TCP port of this device for sync and files.
     pub tcp_port: u16,
     pub multicast: bool,
+    /// Those in use.
     pub interfaces: Vec<Interface>,
+    /// All that are here or that somebody chose, used or not.
+    pub listed: Vec<ListedInterface>,
     /// By how many seconds the clocks of most other devices here are ahead of this one's, where that is more than ten minutes.
     #[cfg_attr(test, ts(type = "number | null"))]
     pub clock_off: Option<i64>,
@@ -25,6 +30,54 @@ pub struct Network {
 pub struct Interface {
     pub name: String,
     pub addresses: Vec<String>,
+}
+
+/// An interface, and whether it is used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "camelCase")]
+pub struct ListedInterface {
+    pub name: String,
+    /// Unknown of what is absent.
+    pub kind: Option<InterfaceKind>,
+    pub addresses: Vec<String>,
+    pub choice: InterfaceChoice,
+    pub state: InterfaceState,
+}
+
+/// What a person wants of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum InterfaceChoice {
+    /// Used if it is up and neither a tunnel nor the loopback interface.
+    Automatic,
+    /// Used whenever it is up.
+    Always,
+    /// Left alone: nothing is sent, dialled or accepted over it.
+    Never,
+}
+
+/// Whether an interface is used, and why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+#[serde(rename_all = "kebab-case")]
+pub enum InterfaceState {
+    Used,
+    /// Somebody chose never to use it.
+    Excluded,
+    /// This run was told to use others only.
+    NotNamed,
+    /// A tunnel, as of a VPN, that nobody chose.
+    Tunnel,
+    /// It leads nowhere, and is used where nothing else is.
+    Loopback,
+    /// It is switched off, or without a cable.
+    Down,
+    /// There is none of this name, or it has no address.
+    Absent,
+    /// More than enough others are used.
+    TooMany,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -23,6 +23,19 @@ pub enum LinuxFirewall {
     Unknown,
 }
 
+/// What to do where another interface leads to the others: `named` where this run was told which to use.
+pub(super) fn interface(named: bool) -> Vec<Sentence> {
+    let step = match named {
+        true => saying!(
+            "Lanyard was started for certain interfaces only. Start it without --interface, or with the one that leads to the others."
+        ),
+        false => {
+            saying!("Let Lanyard use the interface that leads to the others: lanyard network NAME always")
+        }
+    };
+    vec![step.into()]
+}
+
 impl System {
     /// The one that this is.
     pub fn here() -> System {
@@ -44,9 +57,6 @@ impl System {
             Cause::PortTaken => {
                 vec![self.who_has(port), saying!("End that program, then start Lanyard again.")]
             }
-            Cause::WrongInterface => vec![saying!(
-                "Let Lanyard use the interface that leads to the others: lanyard up --interface NAME"
-            )],
             Cause::Firewall => self.firewall(port, tcp),
             Cause::Isolation => vec![
                 saying!(
@@ -85,7 +95,7 @@ impl System {
             Cause::OtherNetwork => {
                 vec![saying!("To see each other, start Lanyard on all devices with the same --network.")]
             }
-            Cause::OtherSubnet => Vec::new(),
+            Cause::OtherSubnet | Cause::WrongInterface => Vec::new(),
             Cause::MulticastOff => {
                 vec![saying!("To find people by themselves, start Lanyard without --no-multicast.")]
             }

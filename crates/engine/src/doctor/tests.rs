@@ -47,6 +47,11 @@ fn each_cause_has_its_verdict() {
             with(healthy(), |it| it.elsewhere = vec![("eth1".into(), "bob".into())]),
             vec![problem(Cause::WrongInterface)],
         ),
+        (
+            "everything was excluded",
+            with(alone(), |it| (it.chosen, it.interfaces) = (true, vec![excluded()])),
+            vec![problem(Cause::WrongInterface)],
+        ),
         ("a tunnel beside it is no problem", with(healthy(), |it| it.interfaces.push(tunnel())), vec![]),
         (
             "the port is another program's",
@@ -182,6 +187,22 @@ fn a_verdict_names_whom_it_concerns() {
     assert!(verdict.what.message.contains("1 of 2"), "{}", verdict.what.message);
 }
 
+#[test]
+fn the_way_out_of_a_wrong_interface_is_the_setting_or_the_option_that_goes_before_it() {
+    let step = |named: bool| {
+        let (chosen, interfaces) = (true, vec![eth0(), excluded()]);
+        let evidence = with(alone(), |it| (it.chosen, it.named, it.interfaces) = (chosen, named, interfaces));
+        let [verdict] = &judge(&evidence)[..] else { panic!("one verdict") };
+        (verdict.steps[0].message.clone(), verdict.evidence.last().map(|said| said.message.clone()))
+    };
+    let (setting, why) = step(false);
+    assert!(setting.contains("lanyard network NAME always"), "{setting}");
+    assert_eq!(why.as_deref(), Some("eth1 (10.77.0.1) is up, and you chose not to use it."));
+    let (option, why) = step(true);
+    assert!(option.contains("--interface"), "{option}");
+    assert_eq!(why.as_deref(), Some("eth1 (10.77.0.1) is up and not used."));
+}
+
 type Expected = (Cause, Severity, Option<Direction>);
 
 fn problem(cause: Cause) -> Expected {
@@ -209,6 +230,7 @@ fn alone() -> Evidence {
         multicast: true,
         port_taken: false,
         chosen: false,
+        named: false,
         cloned: false,
         clock_off: None,
         other_version: 0,
@@ -225,6 +247,7 @@ fn eth0() -> CheckedInterface {
         addresses: vec!["10.77.0.1".into()],
         used: true,
         kind: InterfaceKind::Ordinary,
+        choice: InterfaceChoice::Automatic,
         sent: 20,
         failed: 0,
         forbidden: 0,
@@ -235,6 +258,10 @@ fn eth0() -> CheckedInterface {
 
 fn unused() -> CheckedInterface {
     CheckedInterface { name: "eth1".into(), used: false, sent: 0, loops_back: None, ..eth0() }
+}
+
+fn excluded() -> CheckedInterface {
+    CheckedInterface { choice: InterfaceChoice::Never, ..unused() }
 }
 
 fn tunnel() -> CheckedInterface {

@@ -203,6 +203,7 @@ impl Run {
                 Ok(Outcome::After(effects, Answering::Me(Box::new(self.me()))))
             }
             Command::Trust { peer, act } => self.trust(&peer, act).await,
+            chosen @ Command::UseInterface { .. } => self.use_interface(chosen).await,
             Command::AddPeer { address } => {
                 check_address(&address)?;
                 self.add_address(&address);

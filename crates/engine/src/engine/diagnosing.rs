@@ -11,14 +11,15 @@ use lanyard_proto::node::{Findings, Found, Known};
 use lanyard_proto::wire::probe::{Heard, Reached as Outcome, Sent};
 
 use crate::api::{
-    CheckedInterface, CheckedPeer, Diagnosis, DroppedReason, FoundBy, InterfaceKind, Network, Reached, Reply,
-    Ways,
+    CheckedInterface, CheckedPeer, Diagnosis, DroppedReason, FoundBy, InterfaceKind, InterfaceState, Network,
+    Reached, Reply, Ways,
 };
 use crate::config::Multicast;
 use crate::doctor::{Evidence, System, judge};
 use crate::engine::commands::To;
+use crate::engine::interfaces::addresses;
 use crate::engine::run::{Clock, Report, Run};
-use crate::net::interfaces::{Interface, Kind, survey};
+use crate::net::interfaces::{Interface, Listed, survey};
 use crate::net::reach::try_to_reach;
 use crate::store::StoreError;
 
@@ -69,9 +70,9 @@ impl Run {
             let addresses = self.node.presence().addresses(peer).to_vec();
             let Some(look) = &mut self.diagnosing.look else { return Ok(()) };
             look.dials.insert(peer, None);
-            let (reports, site) = (self.reports.clone(), self.credentials.site().clone());
+            let (reports, credentials) = (self.reports.clone(), self.credentials.clone());
             tokio::spawn(async move {
-                let reached = try_to_reach(&addresses, &site).await;
+                let reached = try_to_reach(&addresses, &credentials).await;
                 // The engine's task may have ended.
                 let _ = reports.send(Report::Reached(ReachReport::Own { peer, reached })).await;
             });
@@ -105,9 +106,9 @@ impl Run {
 
     /// Dials for whoever is at the other end of a connection, and wants to know whether it can be dialled.
     pub fn try_to_reach(&self, conn: ConnId, addresses: Vec<SocketAddr>) {
-        let (reports, site) = (self.reports.clone(), self.credentials.site().clone());
+        let (reports, credentials) = (self.reports.clone(), self.credentials.clone());
         tokio::spawn(async move {
-            let reached = try_to_reach(&addresses, &site).await;
+            let reached = try_to_reach(&addresses, &credentials).await;
             let _ = reports.send(Report::Reached(ReachReport::Asked { conn, reached })).await;
         });
     }
@@ -176,7 +177,9 @@ impl Run {
     fn diagnosis(&self) -> Diagnosis {
         let nothing = Findings::default();
         let findings = self.node.findings().unwrap_or(&nothing);
-        let surveyed = survey().unwrap_or_default();
+        let surveyed = survey(self.watch.rule()).unwrap_or_default();
+        let is_up = |one: &Listed| !matches!(one.state, InterfaceState::Absent | InterfaceState::Down);
+        let surveyed: Vec<Listed> = surveyed.into_iter().filter(is_up).collect();
         let network = self.network();
         let interfaces = self.checked_interfaces(&surveyed, findings);
         let asked = self.diagnosing.look.iter().flat_map(|look| &look.dials);
@@ -188,7 +191,8 @@ impl Run {
             tcp_port: network.tcp_port,
             multicast: self.config.multicast == Multicast::On,
             port_taken: self.sockets.port_is_taken(),
-            chosen: self.config.interfaces.is_some(),
+            chosen: surveyed.iter().any(Listed::is_barred),
+            named: self.config.interfaces.is_some(),
             cloned: self.node.cloned().is_some(),
             clock_off: network.clock_off,
             other_version: dropped(&network, DroppedReason::OtherVersion),
@@ -202,31 +206,23 @@ impl Run {
         Diagnosis { verdicts, interfaces, peers, port, tcp_port, at: self.clock.now().unix.0 }
     }
 
-    fn checked_interfaces(
-        &self,
-        surveyed: &[(Interface, Kind)],
-        findings: &Findings,
-    ) -> Vec<CheckedInterface> {
+    fn checked_interfaces(&self, surveyed: &[Listed], findings: &Findings) -> Vec<CheckedInterface> {
         let used = self.watch.current();
         let is_used = |interface: &Interface| used.iter().any(|one| one.index == interface.index);
         let mut checked: Vec<CheckedInterface> = surveyed
             .iter()
-            .filter(|(interface, kind)| is_used(interface) || *kind != Kind::Loopback)
-            .map(|(interface, kind)| {
+            .filter(|one| is_used(&one.interface) || one.kind != Some(InterfaceKind::Loopback))
+            .map(|one| {
+                let interface = &one.interface;
                 let counted = self.sockets.counted(interface.index);
                 let used = is_used(interface);
-                let v4 = interface.v4.iter().map(|v4| v4.address.to_string());
-                let v6 = interface.v6.iter().map(ToString::to_string);
                 let loops = findings.looped.iter().any(|(_, from)| interface.has(*from));
                 CheckedInterface {
                     name: interface.name.clone(),
-                    addresses: v4.chain(v6).collect(),
+                    addresses: addresses(interface),
                     used,
-                    kind: match kind {
-                        Kind::Ordinary => InterfaceKind::Ordinary,
-                        Kind::PointToPoint => InterfaceKind::PointToPoint,
-                        Kind::Loopback => InterfaceKind::Loopback,
-                    },
+                    kind: one.kind.unwrap_or(InterfaceKind::Ordinary),
+                    choice: one.choice,
                     sent: counted.sent,
                     failed: counted.failed,
                     forbidden: counted.forbidden,
@@ -262,15 +258,16 @@ impl Run {
     }
 
     /// Peers on the networks of interfaces that are not used, to whom none leads that is: interface and peer.
-    fn elsewhere(&self, surveyed: &[(Interface, Kind)], peers: &[CheckedPeer]) -> Vec<(String, String)> {
+    fn elsewhere(&self, surveyed: &[Listed], peers: &[CheckedPeer]) -> Vec<(String, String)> {
         let used = self.watch.current();
-        let unused = || surveyed.iter().filter(|(one, _)| used.iter().all(|used| used.index != one.index));
+        let is_used = |one: &Listed| used.iter().any(|used| used.index == one.interface.index);
+        let unused = || surveyed.iter().filter(|one| !is_used(one));
         let on = |peer: &CheckedPeer| {
             let record = self.node.presence().peers().find(|record| record.id.to_string() == peer.id)?;
             let leads = |one: &Interface| record.addresses.iter().any(|address| one.leads_to(*address));
             unused()
-                .find(|(one, kind)| *kind != Kind::Loopback && leads(one))
-                .map(|(one, _)| one.name.clone())
+                .find(|one| one.kind != Some(InterfaceKind::Loopback) && leads(&one.interface))
+                .map(|one| one.interface.name.clone())
         };
         let apart = peers.iter().filter(|peer| peer.interface.is_none());
         apart.filter_map(|peer| Some((on(peer)?, peer.id.clone()))).collect()

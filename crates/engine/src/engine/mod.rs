@@ -22,6 +22,7 @@ mod export;
 mod gate;
 pub(crate) mod handle;
 mod history;
+mod interfaces;
 mod links;
 mod lock;
 mod mailbox;

@@ -1,6 +1,7 @@
 //! The engine's task: waits for a cause, calls the node, and lets the effects pass.
 
 use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -269,18 +270,12 @@ impl Run {
                     None => return Ok(None),
                 },
                 (length, from) = self.sockets.recv(&mut datagram) => {
-                    self.hearing.count(self.watch.current(), from);
-                    self.handle(Input::Datagram { from, bytes: &datagram[..length] }).await?;
+                    self.hear(from, &datagram[..length]).await?;
                 }
                 Some(secure) = self.arrivals.recv() => self.arrived(secure).await?,
                 Some(event) = self.synced.recv() => self.synced(event).await?,
                 Some(report) = self.reported.recv() => self.report(report).await?,
-                _ = self.watch.next() => {
-                    self.sockets.update(self.watch.current());
-                    self.handle(Input::NetworkChanged).await?;
-                    let network = self.network();
-                    self.tell(Event::NetworkChanged { network });
-                }
+                change = self.watch.next() => self.interfaces_changed(change).await?,
                 _ = refresh.tick() => {
                     self.sockets.refresh();
                     // Tries again what failed before.
@@ -308,10 +303,18 @@ impl Run {
                 break;
             }
             let Some((length, from)) = self.sockets.recv_now(buffer) else { break };
-            self.hearing.count(self.watch.current(), from);
-            self.handle(Input::Datagram { from, bytes: &buffer[..length] }).await?;
+            self.hear(from, &buffer[..length]).await?;
         }
         Ok(())
+    }
+
+    async fn hear(&mut self, from: SocketAddr, bytes: &[u8]) -> Result<(), StoreError> {
+        // The system brings broadcasts of all interfaces, wherever this device listens.
+        if !self.credentials.filter().hears(from) {
+            return Ok(());
+        }
+        self.hearing.count(self.watch.current(), from);
+        self.handle(Input::Datagram { from, bytes }).await
     }
 
     /// Says goodbye and makes everything durable.

@@ -36,7 +36,7 @@ use crate::engine::view::{FINISHED_TRANSFERS, Judging, RoomView, SENT_WATCHED, S
 use crate::files::{Handles, Lists, Pasted, Shelf};
 use crate::net::cut::Shunned;
 use crate::net::hearing::Hearing;
-use crate::net::interfaces::Watch;
+use crate::net::interfaces::{Rule, Watch};
 use crate::net::multicast::Sockets;
 use crate::net::pace::Pace;
 use crate::net::stream::Listener;
@@ -77,10 +77,12 @@ pub async fn start(config: Config, looks: Looks) -> Result<(Run, Handle), ApiErr
         says!(code, "Lanyard cannot accept connections: {error}. Check the firewall and free ports.", error)
     })?;
     let credentials = Credentials::new(&identity);
+    let rule = Rule { named: config.interfaces.clone(), chosen: store.interface_choices().await? };
+    let watch = Watch::new(rule);
+    credentials.filter().set(watch.current(), watch.listed());
+    sockets.update(watch.current());
     let (arriving, arrivals) = mpsc::channel(ARRIVALS);
     let serving = listener.serve(&credentials, arriving);
-    let watch = Watch::new(config.interfaces.clone());
-    sockets.update(watch.current());
 
     let platform = match std::env::consts::OS {
         "linux" => Platform::Linux,

@@ -11,13 +11,16 @@ use lanyard_proto::transfer::{Delay, Part, Receipt, TransferState as NodeState};
 use lanyard_proto::wire::codec::DecodeError;
 
 use crate::api::{
-    Dropped, DroppedReason, Interface, ListedRoom, Me, Network, Notifications, NotifyLevel, Peer, Platform,
-    Receiver, Room, RoomKind, Snapshot, Transfer, TransferDirection, TransferState,
+    Dropped, DroppedReason, Interface, InterfaceChoice, InterfaceKind, InterfaceState, ListedRoom, Me,
+    Network, Notifications, NotifyLevel, Peer, Platform, Receiver, Room, RoomKind, Snapshot, Transfer,
+    TransferDirection, TransferState,
 };
 use crate::config::Multicast;
+use crate::engine::interfaces::{addresses, listed};
 use crate::engine::private::{api_role, membership};
 use crate::engine::run::Run;
 use crate::files::shown;
+use crate::net::interfaces::Listed;
 use crate::store::{Counts, Cursor, LogPosition, Number, Shown, TransferNote};
 
 /// What the node does not keep and user interfaces want to see.
@@ -142,11 +145,15 @@ impl Run {
     }
 
     pub fn network(&self) -> Network {
-        let interfaces = self.watch.current().iter().map(|interface| {
-            let v4 = interface.v4.iter().map(|v4| v4.address.to_string());
-            let v6 = interface.v6.iter().map(|address| address.to_string());
-            Interface { name: interface.name.clone(), addresses: v4.chain(v6).collect() }
-        });
+        let interfaces = self
+            .watch
+            .current()
+            .iter()
+            .map(|interface| Interface { name: interface.name.clone(), addresses: addresses(interface) });
+        let is_told = |one: &&Listed| {
+            let leads_out = one.kind != Some(InterfaceKind::Loopback);
+            leads_out || one.state == InterfaceState::Used || one.choice != InterfaceChoice::Automatic
+        };
         let dropped =
             self.node.dropped().map(|(reason, count)| Dropped { reason: dropped_reason(reason), count });
         Network {
@@ -154,6 +161,7 @@ impl Run {
             tcp_port: self.tcp_port,
             multicast: self.config.multicast == Multicast::On,
             interfaces: interfaces.collect(),
+            listed: self.watch.listed().iter().filter(is_told).map(listed).collect(),
             clock_off: self.node.clock_off().map(|millis| millis / 1000),
             dropped: dropped.collect(),
         }

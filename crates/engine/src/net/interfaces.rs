@@ -3,7 +3,7 @@
 //! An interface that cannot multicast is not told apart here: no system says so in one way, and it shows itself by
 //! refusing the join, which [`super::multicast::Sockets`] counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use if_watch::tokio::IfWatcher;
 use tokio::time::{Instant, sleep_until};
+
+use crate::api::{InterfaceChoice, InterfaceKind, InterfaceState};
 
 /// How often the list is read although the system reported nothing: it reports addresses, but not a pulled cable.
 pub const POLL: Duration = Duration::from_secs(15);
@@ -24,7 +26,7 @@ pub const SETTLE_MAX: Duration = Duration::from_secs(2);
 /// Interfaces used at a time. A Linux socket may join 20 groups, and a host with more links is full of containers.
 pub const MAX_INTERFACES: usize = 16;
 
-/// One interface that is up, with all its addresses of this moment.
+/// One interface with all its addresses of this moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// What the system calls it.
@@ -54,6 +56,14 @@ impl Interface {
         }
     }
 
+    /// Whether this is the address of its end of a connection.
+    pub fn ends(&self, at: SocketAddr) -> bool {
+        match at {
+            SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() && v6.scope_id() != self.index => false,
+            at => self.has(at.ip()),
+        }
+    }
+
     /// Whether an address is on its network, so that what goes to everybody there goes to that, too.
     pub fn leads_to(&self, to: SocketAddr) -> bool {
         match to {
@@ -75,54 +85,70 @@ impl V4 {
     }
 }
 
-/// What an interface is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Ordinary,
-    /// As of a VPN.
-    PointToPoint,
-    Loopback,
+/// Which interfaces a person wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rule {
+    /// Those that this run was told to use, and no others; what was chosen does not count then.
+    pub named: Option<Vec<String>>,
+    /// What was chosen, by name.
+    pub chosen: BTreeMap<String, InterfaceChoice>,
 }
 
-/// All interfaces that are up and have an address, used or not, by index.
-///
-/// # Errors
-/// As [`list`].
-pub fn survey() -> io::Result<Vec<(Interface, Kind)>> {
-    let up: Vec<_> = if_addrs::get_if_addrs()?.into_iter().filter(if_addrs::Interface::is_oper_up).collect();
-    let kind = |index: u32| {
-        let of_it = || up.iter().filter(move |entry| entry.index == Some(index));
-        match () {
-            () if of_it().any(if_addrs::Interface::is_loopback) => Kind::Loopback,
-            () if of_it().any(if_addrs::Interface::is_p2p) => Kind::PointToPoint,
-            () => Kind::Ordinary,
-        }
-    };
-    let gathered = gather(up.iter()).into_iter();
-    Ok(gathered
-        .map(|interface| (kind(interface.index), interface))
-        .map(|(kind, interface)| (interface, kind))
-        .collect())
+/// An interface that is here, or that somebody named or chose, and how it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Without addresses, and of index 0, where it is absent.
+    pub interface: Interface,
+    /// Unknown of what is absent.
+    pub kind: Option<InterfaceKind>,
+    pub choice: InterfaceChoice,
+    pub state: InterfaceState,
 }
 
-/// The interfaces to speak on now, by index: those named in `only`, or every suitable one.
+impl Listed {
+    /// Whether nothing may go over it: somebody said so. What is left out by itself can still be dialled through, as a VPN.
+    pub fn is_barred(&self) -> bool {
+        self.kind != Some(InterfaceKind::Loopback)
+            && matches!(self.state, InterfaceState::Excluded | InterfaceState::NotNamed)
+    }
+}
+
+/// All interfaces that are here or wanted, and how they stand: those that are here by index, then the absent by name.
 ///
-/// Suitable is what is up, has an address and is neither loopback nor point-to-point (a VPN). Where nothing is suitable
-/// the loopback interface is: several profiles on one host find each other without a network. At most
-/// [`MAX_INTERFACES`]; those with an IPv4 address go first.
+/// Suitable is what is up, has an address and is neither loopback nor point-to-point (a VPN). Where nothing is used the
+/// loopback interface is: several profiles on one host find each other without a network. At most [`MAX_INTERFACES`] are
+/// used; what was chosen goes first, then what has an IPv4 address.
 ///
 /// # Errors
 /// What the system says when it does not list its interfaces.
-pub fn list(only: Option<&[String]>) -> io::Result<Vec<Interface>> {
-    Ok(choose(if_addrs::get_if_addrs()?, only))
+pub fn survey(rule: &Rule) -> io::Result<Vec<Listed>> {
+    Ok(stand(&if_addrs::get_if_addrs()?, rule))
 }
 
-/// Reports each change of [`list`].
+/// The interfaces to speak on now, by index.
+///
+/// # Errors
+/// As [`survey`].
+pub fn list(rule: &Rule) -> io::Result<Vec<Interface>> {
+    Ok(used(&survey(rule)?))
+}
+
+/// What a change is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Interfaces in use, or their addresses.
+    Used,
+    /// Others only.
+    Others,
+}
+
+/// Reports each change of [`survey`].
 pub struct Watch {
-    only: Option<Vec<String>>,
+    rule: Rule,
     /// Absent where the system does not report changes; then the poll finds them.
     reports: Option<IfWatcher>,
-    known: Vec<Interface>,
+    listed: Vec<Listed>,
+    used: Vec<Interface>,
     read_at: Instant,
     /// The first report since the list was read.
     unsettled_since: Option<Instant>,
@@ -130,38 +156,46 @@ pub struct Watch {
 
 impl Watch {
     /// Begins with what there is now, see [`Watch::current`]. Must be called within a tokio runtime.
-    pub fn new(only: Option<Vec<String>>) -> Watch {
-        let known = list(only.as_deref()).unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot list the network interfaces");
-            Vec::new()
-        });
+    pub fn new(rule: Rule) -> Watch {
         let reports = IfWatcher::new()
             .inspect_err(|error| tracing::debug!(%error, "interface changes are found by polling only"))
             .ok();
-        Watch { only, reports, known, read_at: Instant::now() + POLL, unsettled_since: None }
+        let (listed, used, read_at) = (Vec::new(), Vec::new(), Instant::now() + POLL);
+        let mut watch = Watch { rule, reports, listed, used, read_at, unsettled_since: None };
+        watch.read();
+        watch
     }
 
-    /// What was listed last.
+    /// Those in use, as they were read last.
     pub fn current(&self) -> &[Interface] {
-        &self.known
+        &self.used
     }
 
-    /// Waits until the list differs from [`Watch::current`], and returns the new one. Cancel-safe; never ends.
-    pub async fn next(&mut self) -> &[Interface] {
+    /// All, as they were read last.
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
+    }
+
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// Lets a person's choice count from now on, and says what changed by it.
+    pub fn choose(&mut self, name: String, choice: InterfaceChoice) -> Option<Change> {
+        match choice {
+            InterfaceChoice::Automatic => self.rule.chosen.remove(&name),
+            choice => self.rule.chosen.insert(name, choice),
+        };
+        self.read()
+    }
+
+    /// Waits until something differs from what was read last, and says what. Cancel-safe; never ends.
+    pub async fn next(&mut self) -> Change {
         loop {
             tokio::select! {
-                () = sleep_until(self.read_at) => {
-                    self.read_at = Instant::now() + POLL;
-                    self.unsettled_since = None;
-                    match list(self.only.as_deref()) {
-                        Ok(listed) if listed != self.known => {
-                            self.known = listed;
-                            return &self.known;
-                        }
-                        Ok(_) => {}
-                        Err(error) => tracing::debug!(%error, "cannot list the network interfaces"),
-                    }
-                }
+                () = sleep_until(self.read_at) => if let Some(change) = self.read() {
+                    return change;
+                },
                 alive = report(&mut self.reports) => {
                     let now = Instant::now();
                     let since = *self.unsettled_since.get_or_insert(now);
@@ -173,6 +207,25 @@ impl Watch {
             }
         }
     }
+
+    fn read(&mut self) -> Option<Change> {
+        self.read_at = Instant::now() + POLL;
+        self.unsettled_since = None;
+        let listed = match survey(&self.rule) {
+            Ok(listed) => listed,
+            Err(error) => {
+                tracing::warn!(%error, "cannot list the network interfaces");
+                return None;
+            }
+        };
+        if listed == self.listed {
+            return None;
+        }
+        let used = used(&listed);
+        let change = if used == self.used { Change::Others } else { Change::Used };
+        (self.listed, self.used) = (listed, used);
+        Some(change)
+    }
 }
 
 /// Waits for a report; false if there will be no more. Without a source of reports it waits for ever.
@@ -183,20 +236,71 @@ async fn report(reports: &mut Option<IfWatcher>) -> bool {
     }
 }
 
-fn choose(listed: Vec<if_addrs::Interface>, only: Option<&[String]>) -> Vec<Interface> {
-    let wanted = |entry: &if_addrs::Interface| match only {
-        Some(names) => names.contains(&entry.name),
-        None => !entry.is_loopback() && !entry.is_p2p(),
-    };
-    let up = || listed.iter().filter(|entry| entry.is_oper_up());
-    let mut chosen = gather(up().filter(|entry| wanted(entry)));
-    if chosen.is_empty() && only.is_none() {
-        chosen = gather(up().filter(|entry| entry.is_loopback()));
+fn used(listed: &[Listed]) -> Vec<Interface> {
+    let used = listed.iter().filter(|one| one.state == InterfaceState::Used);
+    used.map(|one| one.interface.clone()).collect()
+}
+
+fn stand(entries: &[if_addrs::Interface], rule: &Rule) -> Vec<Listed> {
+    let gathered = gather(entries.iter()).into_iter();
+    let mut listed: Vec<Listed> = gathered
+        .map(|interface| {
+            let of_it = || entries.iter().filter(|entry| entry.index == Some(interface.index));
+            let kind = match () {
+                () if of_it().any(if_addrs::Interface::is_loopback) => InterfaceKind::Loopback,
+                () if of_it().any(if_addrs::Interface::is_p2p) => InterfaceKind::PointToPoint,
+                () => InterfaceKind::Ordinary,
+            };
+            let is_up = of_it().any(if_addrs::Interface::is_oper_up);
+            let choice = rule.choice(&interface.name);
+            let state = rule.state(&interface.name, kind, is_up);
+            Listed { interface, kind: Some(kind), choice, state }
+        })
+        .collect();
+    if rule.named.is_none() && listed.iter().all(|one| one.state != InterfaceState::Used) {
+        let unused = listed.iter_mut().filter(|one| one.state == InterfaceState::Loopback);
+        unused.for_each(|one| one.state = InterfaceState::Used);
     }
-    chosen.sort_by_key(|interface| (interface.v4.is_empty(), interface.index));
-    chosen.truncate(MAX_INTERFACES);
-    chosen.sort_by_key(|interface| interface.index);
-    chosen
+    bound(&mut listed);
+    let wanted = rule.named.iter().flatten().chain(rule.chosen.keys());
+    let here: BTreeSet<&String> = listed.iter().map(|one| &one.interface.name).collect();
+    let absent: BTreeSet<String> = wanted.filter(|name| !here.contains(name)).cloned().collect();
+    listed.extend(absent.into_iter().map(|name| Listed {
+        choice: rule.choice(&name),
+        interface: Interface { name, index: 0, v4: Vec::new(), v6: Vec::new() },
+        kind: None,
+        state: InterfaceState::Absent,
+    }));
+    listed
+}
+
+/// Leaves out what is too much.
+fn bound(listed: &mut [Listed]) {
+    let mut used: Vec<&mut Listed> =
+        listed.iter_mut().filter(|one| one.state == InterfaceState::Used).collect();
+    used.sort_by_key(|one| {
+        (one.choice != InterfaceChoice::Always, one.interface.v4.is_empty(), one.interface.index)
+    });
+    used.into_iter().skip(MAX_INTERFACES).for_each(|one| one.state = InterfaceState::TooMany);
+}
+
+impl Rule {
+    fn choice(&self, name: &str) -> InterfaceChoice {
+        self.chosen.get(name).copied().unwrap_or(InterfaceChoice::Automatic)
+    }
+
+    fn state(&self, name: &str, kind: InterfaceKind, is_up: bool) -> InterfaceState {
+        let is_named = self.named.as_ref().map(|named| named.iter().any(|one| one == name));
+        match (is_named, self.choice(name), kind) {
+            (Some(false), ..) => InterfaceState::NotNamed,
+            (None, InterfaceChoice::Never, _) => InterfaceState::Excluded,
+            _ if !is_up => InterfaceState::Down,
+            (Some(true), ..) | (None, InterfaceChoice::Always, _) => InterfaceState::Used,
+            (None, _, InterfaceKind::Loopback) => InterfaceState::Loopback,
+            (None, _, InterfaceKind::PointToPoint) => InterfaceState::Tunnel,
+            (None, _, InterfaceKind::Ordinary) => InterfaceState::Used,
+        }
+    }
 }
 
 fn gather<'a>(entries: impl Iterator<Item = &'a if_addrs::Interface>) -> Vec<Interface> {
@@ -249,53 +353,110 @@ mod tests {
         }
     }
 
-    fn names(chosen: &[Interface]) -> Vec<&str> {
-        chosen.iter().map(|interface| interface.name.as_str()).collect()
+    fn tunnel() -> if_addrs::Interface {
+        if_addrs::Interface { is_p2p: true, ..entry("tun0", 3, "198.51.100.2") }
+    }
+
+    fn choose(entries: &[if_addrs::Interface], rule: &Rule) -> Vec<String> {
+        used(&stand(entries, rule)).into_iter().map(|interface| interface.name).collect()
+    }
+
+    fn named(name: &str) -> Rule {
+        Rule { named: Some(vec![name.to_owned()]), ..Rule::default() }
+    }
+
+    fn chosen<const N: usize>(choices: [(&str, InterfaceChoice); N]) -> Rule {
+        Rule { named: None, chosen: choices.map(|(name, choice)| (name.to_owned(), choice)).into() }
+    }
+
+    fn states(entries: &[if_addrs::Interface], rule: &Rule) -> Vec<(String, InterfaceState)> {
+        stand(entries, rule).into_iter().map(|one| (one.interface.name, one.state)).collect()
     }
 
     #[test]
     fn loopback_is_used_only_where_nothing_else_is() {
         let lo = entry("lo", 1, "127.0.0.1");
         let eth = entry("eth0", 2, "192.0.2.7");
-        assert_eq!(names(&choose(vec![lo.clone(), eth], None)), ["eth0"]);
-        assert_eq!(names(&choose(vec![lo], None)), ["lo"]);
+        assert_eq!(choose(&[lo.clone(), eth], &Rule::default()), ["eth0"]);
+        assert_eq!(choose(&[lo], &Rule::default()), ["lo"]);
     }
 
     #[test]
-    fn a_tunnel_is_used_only_when_it_is_named() {
-        let eth = entry("eth0", 2, "192.0.2.7");
-        let tunnel = if_addrs::Interface { is_p2p: true, ..entry("tun0", 3, "198.51.100.2") };
-        assert_eq!(names(&choose(vec![eth.clone(), tunnel.clone()], None)), ["eth0"]);
-        assert_eq!(names(&choose(vec![eth, tunnel], Some(&["tun0".to_owned()]))), ["tun0"]);
+    fn a_tunnel_is_used_only_when_it_is_named_or_chosen() {
+        let here = [entry("eth0", 2, "192.0.2.7"), tunnel()];
+        assert_eq!(choose(&here, &Rule::default()), ["eth0"]);
+        assert_eq!(choose(&here, &named("tun0")), ["tun0"]);
+        assert_eq!(choose(&here, &chosen([("tun0", InterfaceChoice::Always)])), ["eth0", "tun0"]);
+    }
+
+    #[test]
+    fn what_a_person_excluded_is_not_used_and_a_run_that_names_interfaces_does_not_ask() {
+        let here =
+            [entry("lo", 1, "127.0.0.1"), entry("eth0", 2, "192.0.2.7"), entry("eth1", 4, "198.51.100.7")];
+        let rule = chosen([("eth0", InterfaceChoice::Never)]);
+        assert_eq!(choose(&here, &rule), ["eth1"]);
+        assert_eq!(choose(&here, &Rule { named: named("eth0").named, ..rule.clone() }), ["eth0"]);
+        let none = chosen([("eth0", InterfaceChoice::Never), ("eth1", InterfaceChoice::Never)]);
+        assert_eq!(choose(&here, &none), ["lo"], "several profiles on this host still find each other");
+        let barred = |rule: &Rule| -> Vec<String> {
+            let listed = stand(&here, rule).into_iter();
+            listed.filter(Listed::is_barred).map(|one| one.interface.name).collect()
+        };
+        assert_eq!(barred(&rule), ["eth0"]);
+        assert_eq!(barred(&named("eth0")), ["eth1"], "loopback leads nowhere");
+        assert!(barred(&Rule::default()).is_empty());
+    }
+
+    #[test]
+    fn each_interface_says_why_it_is_used_or_not() {
+        let down = if_addrs::Interface {
+            oper_status: if_addrs::IfOperStatus::Unknown,
+            ..entry("eth3", 5, "203.0.113.7")
+        };
+        let here = [
+            entry("lo", 1, "127.0.0.1"),
+            entry("eth0", 2, "192.0.2.7"),
+            tunnel(),
+            entry("eth1", 4, "198.51.100.7"),
+            down,
+        ];
+        let rule = chosen([("eth1", InterfaceChoice::Never), ("usb0", InterfaceChoice::Always)]);
+        let expected = [
+            ("lo", InterfaceState::Loopback),
+            ("eth0", InterfaceState::Used),
+            ("tun0", InterfaceState::Tunnel),
+            ("eth1", InterfaceState::Excluded),
+            ("eth3", InterfaceState::Down),
+            ("usb0", InterfaceState::Absent),
+        ];
+        assert_eq!(states(&here, &rule), expected.map(|(name, state)| (name.to_owned(), state)));
+        let listed = stand(&here, &rule);
+        assert_eq!(listed.last().unwrap().choice, InterfaceChoice::Always, "it is kept for when it comes");
+        assert_eq!(states(&here, &named("tun0"))[1].1, InterfaceState::NotNamed);
     }
 
     #[test]
     fn an_interface_that_is_named_but_absent_is_not_replaced_by_another() {
         let lo = entry("lo", 1, "127.0.0.1");
-        assert!(choose(vec![lo], Some(&["eth9".to_owned()])).is_empty());
-    }
-
-    #[test]
-    fn an_interface_that_is_down_is_left_out() {
-        let down = if_addrs::Interface {
-            oper_status: if_addrs::IfOperStatus::Unknown,
-            ..entry("eth0", 2, "192.0.2.7")
-        };
-        assert!(choose(vec![down], None).is_empty());
+        assert!(choose(&[lo], &named("eth9")).is_empty());
     }
 
     #[test]
     fn the_order_in_which_the_system_lists_addresses_does_not_matter() {
         let first = entry("eth0", 2, "192.0.2.7");
         let second = entry("eth0", 2, "198.51.100.7");
-        let one = choose(vec![first.clone(), second.clone()], None);
-        assert_eq!(one, choose(vec![second, first], None));
-        assert_eq!(one[0].v4.len(), 2);
+        let one = stand(&[first.clone(), second.clone()], &Rule::default());
+        assert_eq!(one, stand(&[second, first], &Rule::default()));
+        assert_eq!(one[0].interface.v4.len(), 2);
     }
 
     #[test]
-    fn a_host_full_of_containers_uses_a_bounded_number_of_interfaces() {
-        let many = (1..60u8).map(|i| entry(&format!("veth{i}"), i.into(), &format!("10.0.{i}.1"))).collect();
-        assert_eq!(choose(many, None).len(), MAX_INTERFACES);
+    fn a_host_full_of_containers_uses_a_bounded_number_of_interfaces_and_what_was_chosen_first() {
+        let many: Vec<_> =
+            (1..60u8).map(|i| entry(&format!("veth{i}"), i.into(), &format!("10.0.{i}.1"))).collect();
+        assert_eq!(choose(&many, &Rule::default()).len(), MAX_INTERFACES);
+        let used = choose(&many, &chosen([("veth59", InterfaceChoice::Always)]));
+        assert_eq!((used.len(), used.last().map(String::as_str)), (MAX_INTERFACES, Some("veth59")));
+        assert_eq!(states(&many, &Rule::default()).last().unwrap().1, InterfaceState::TooMany);
     }
 }

@@ -15,7 +15,7 @@ use lanyard_proto::effects::Reach;
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockAddr, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::interfaces::{Interface, V4};
+use super::interfaces::Interface;
 use crate::saying;
 
 /// The IPv4 control group. Switches that watch memberships never prune 224.0.0.0/24, and some phones hear nothing else.
@@ -170,7 +170,7 @@ impl Sockets {
         for interface in interfaces {
             let link = self.links.entry(interface.index).or_insert_with(|| Link::new(&interface.name));
             if self.v4.is_some() {
-                link.open_v4(&interface.v4);
+                link.open_v4(interface);
             }
             if self.v6.is_some() {
                 link.open_v6(interface);
@@ -298,11 +298,12 @@ impl Link {
         Link { name: name.to_owned(), v4: None, v6: None, joined_v4, joined_v6, counts }
     }
 
-    fn open_v4(&mut self, addresses: &[V4]) {
+    fn open_v4(&mut self, interface: &Interface) {
+        let addresses = &interface.v4;
         let kept = self.v4.take().filter(|open| addresses.iter().any(|v4| v4.address == open.from));
         self.v4 = kept.or_else(|| {
             let from = addresses.first()?.address;
-            let socket = sender_v4(from);
+            let socket = sender_v4(from, &interface.name);
             let socket = socket.inspect_err(|error| self.refused("IPv4", error)).ok()?;
             Some(LinkV4 { from, socket, broadcasts: Vec::new() })
         });
@@ -386,8 +387,16 @@ fn share_port(socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-fn sender_v4(from: Ipv4Addr) -> io::Result<Socket> {
+fn sender_v4(from: Ipv4Addr, interface: &str) -> io::Result<Socket> {
     let socket = datagram_socket(Domain::IPV4)?;
+    // Where two interfaces are on one network, broadcasts would leave by whichever the system prefers. Older kernels forbid
+    // it to ordinary people; then the system prefers.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = socket.bind_device(Some(interface.as_bytes())) {
+        tracing::debug!(interface, %error, "broadcasts go where the system sends them");
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = interface;
     socket.bind(&SockAddr::from(SocketAddrV4::new(from, 0)))?;
     socket.set_multicast_if_v4(&from)?;
     socket.set_multicast_ttl_v4(HOPS)?;

@@ -9,16 +9,17 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::interfaces;
-use super::site::Site;
+use super::filter::Filter;
 use super::stream::{MAX_ADDRESSES, may_dial};
+use super::tls::Credentials;
 
 /// Whether anything accepts connections at one of these addresses: each is dialled, and left at once if it answers. Nothing is
 /// said, so it tells nothing of who is there.
-pub async fn try_to_reach(addresses: &[SocketAddr], site: &Site) -> Reached {
+pub async fn try_to_reach(addresses: &[SocketAddr], credentials: &Credentials) -> Reached {
     let mut dials = JoinSet::new();
-    let near = |address: &SocketAddr| may_dial(address) && site.has(address.ip());
-    for address in on_their_links(addresses).into_iter().filter(near).take(MAX_ADDRESSES) {
+    let (site, filter) = (credentials.site(), credentials.filter());
+    let may_go = |address: &SocketAddr| may_dial(address) && site.has(address.ip()) && filter.lets_out(*address);
+    for address in on_their_links(addresses, filter).into_iter().filter(may_go).take(MAX_ADDRESSES) {
         dials.spawn(async move { timeout(TRIED, TcpStream::connect(address)).await });
     }
     // Whatever says the most of why it is not open.
@@ -36,7 +37,7 @@ pub async fn try_to_reach(addresses: &[SocketAddr], site: &Site) -> Reached {
 }
 
 /// Addresses that can be dialled: a link-local one that somebody told of names no link, and may be on any of this device's.
-pub(super) fn on_their_links(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
+pub(super) fn on_their_links(addresses: &[SocketAddr], filter: &Filter) -> Vec<SocketAddr> {
     let lacks_link = |address: &SocketAddr| match address {
         SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0,
         SocketAddr::V4(_) => false,
@@ -44,7 +45,7 @@ pub(super) fn on_their_links(addresses: &[SocketAddr]) -> Vec<SocketAddr> {
     if !addresses.iter().any(lacks_link) {
         return addresses.to_vec();
     }
-    let links: Vec<u32> = interfaces::list(None).unwrap_or_default().iter().map(|link| link.index).collect();
+    let links = filter.links();
     let (mut dialled, mut told) = (Vec::new(), Vec::new());
     for address in addresses {
         match address {
@@ -65,16 +66,19 @@ const TRIED: Duration = Duration::from_millis(3500);
 
 #[cfg(test)]
 mod tests {
+    use lanyard_proto::identity::Identity;
+
     use super::*;
 
     #[test]
     fn a_link_local_address_without_a_link_is_looked_for_on_each() {
+        let filter = Filter::default();
         let known: SocketAddr = "[fe80::7%4]:24417".parse().unwrap();
         let told: SocketAddr = "[fe80::8]:24417".parse().unwrap();
-        assert_eq!(on_their_links(&[known]), [known]);
-        let dialled = on_their_links(&[told, known]);
+        assert_eq!(on_their_links(&[known], &filter), [known]);
+        let dialled = on_their_links(&[told, known], &filter);
         assert_eq!(dialled[0], known, "what names its link goes first");
-        let links = interfaces::list(None).unwrap().len();
+        let links = filter.links().len();
         assert_eq!(dialled.len(), 1 + links);
         assert!(
             dialled[1..].iter().all(|address| matches!(address, SocketAddr::V6(v6) if v6.scope_id() != 0))
@@ -84,17 +88,16 @@ mod tests {
     #[tokio::test]
     async fn what_listens_is_open_and_what_does_not_refuses() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, site) = (listener.local_addr().unwrap(), Site::default());
-        assert_eq!(try_to_reach(&[address], &site).await, Reached::Open);
+        let credentials = Credentials::new(&Identity::from_seed(&[1; 32]));
+        let address = listener.local_addr().unwrap();
+        assert_eq!(try_to_reach(&[address], &credentials).await, Reached::Open);
         drop(listener);
-        assert_eq!(try_to_reach(&[address], &site).await, Reached::Refused);
+        assert_eq!(try_to_reach(&[address], &credentials).await, Reached::Refused);
         let service = "127.0.0.1:22".parse().unwrap();
-        assert_eq!(
-            try_to_reach(&[service], &site).await,
-            Reached::Unreachable,
-            "no system service is dialled"
-        );
+        let reached = try_to_reach(&[service], &credentials).await;
+        assert_eq!(reached, Reached::Unreachable, "no system service is dialled");
         let outside = "203.0.113.1:24417".parse().unwrap();
-        assert_eq!(try_to_reach(&[outside], &site).await, Reached::Unreachable, "nor a host of the internet");
+        let reached = try_to_reach(&[outside], &credentials).await;
+        assert_eq!(reached, Reached::Unreachable, "nor a host of the internet");
     }
 }

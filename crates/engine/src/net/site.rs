@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::interfaces::{self, Interface};
+use super::interfaces::{self, Interface, Rule};
 
 /// The site that this device is at: what is in no public use, what begins like a public address of its own, and whoever proved a
 /// key elsewhere. Cheap to clone; all clones know the same.
@@ -24,7 +24,8 @@ impl Site {
     /// Whether an address is of this site. Asks the system for the interfaces where that says nothing by itself.
     pub(super) fn has(&self, ip: IpAddr) -> bool {
         self.has_with(ip, || {
-            interfaces::survey().unwrap_or_default().into_iter().map(|(own, _)| own).collect()
+            let listed = interfaces::survey(&Rule::default()).unwrap_or_default();
+            listed.into_iter().map(|own| own.interface).collect()
         })
     }
 

@@ -16,6 +16,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
+use super::cut::Cut;
+use super::filter::Filter;
 use super::inbound::Places;
 use super::reach::on_their_links;
 pub use super::tls::Purpose;
@@ -142,6 +144,7 @@ impl Listener {
         let door = Door {
             limits,
             acceptor: TlsAcceptor::from(credentials.server()),
+            filter: credentials.filter().clone(),
             places: Places::default(),
             arrivals,
             pending: Pending::default(),
@@ -161,6 +164,7 @@ impl Listener {
 struct Door {
     limits: Limits,
     acceptor: TlsAcceptor,
+    filter: Filter,
     places: Places,
     arrivals: mpsc::Sender<Secure>,
     pending: Pending,
@@ -200,6 +204,10 @@ impl Door {
 
     fn admit(&mut self, tcp: TcpStream, remote: SocketAddr) {
         self.pending.reap();
+        let Ok(cut) = self.filter.cut_of(&tcp) else {
+            tracing::debug!(%remote, "came over an interface that is not to be used");
+            return;
+        };
         let from = remote.ip().to_canonical();
         let held = self.pending.oldest_first.iter().filter(|handshake| handshake.from == from).count();
         if held >= self.limits.pending_per_address {
@@ -211,7 +219,7 @@ impl Door {
         let arrivals = self.arrivals.clone();
         let deadline = self.limits.handshake;
         let task = self.pending.tasks.spawn(async move {
-            match timeout(deadline, greet(acceptor, tcp, remote, places)).await {
+            match timeout(deadline, greet(acceptor, (tcp, cut), remote, places)).await {
                 Ok(Ok(secure)) => drop(arrivals.send(secure).await),
                 Ok(Err(error)) => tracing::debug!(%remote, %error, "handshake failed"),
                 Err(_) => tracing::debug!(%remote, "handshake took too long"),
@@ -243,12 +251,12 @@ impl Pending {
 
 async fn greet(
     acceptor: TlsAcceptor,
-    tcp: TcpStream,
+    (tcp, cut): (TcpStream, Cut),
     remote: SocketAddr,
     places: Places,
 ) -> io::Result<Secure> {
     prepare(&tcp)?;
-    let tls = acceptor.accept(Wide::new(tcp)).await.map_err(explained)?;
+    let tls = acceptor.accept(Wide::new(tcp, cut)).await.map_err(explained)?;
     let (proven, purpose) = proven(tls.get_ref().1)?;
     let place = places.take(remote.ip()).ok_or_else(|| io::Error::other(saying!("too many connections")))?;
     let stream = Stream::new(tls.into(), purpose, Some(place));
@@ -354,7 +362,7 @@ async fn race(
 ) -> io::Result<Secure> {
     // A person may name any address, others only what is of this site.
     let is_near = |address: &SocketAddr| expected.is_none() || credentials.site().has(address.ip());
-    let dialled = on_their_links(addresses).into_iter().filter(may_dial).filter(is_near);
+    let dialled = on_their_links(addresses, credentials.filter()).into_iter().filter(may_dial).filter(is_near);
     let mut waiting = dialled.take(MAX_ADDRESSES);
     let connector = TlsConnector::from(credentials.client(expected, purpose));
     let mut running = JoinSet::new();
@@ -363,7 +371,9 @@ async fn race(
     loop {
         if !exhausted {
             match waiting.next() {
-                Some(remote) => drop(running.spawn(attempt(connector.clone(), remote))),
+                Some(remote) => {
+                    drop(running.spawn(attempt(connector.clone(), credentials.filter().clone(), remote)))
+                }
                 None => exhausted = true,
             }
         }
@@ -380,11 +390,16 @@ async fn race(
     }
 }
 
-async fn attempt(connector: TlsConnector, remote: SocketAddr) -> io::Result<Secure> {
+async fn attempt(connector: TlsConnector, filter: Filter, remote: SocketAddr) -> io::Result<Secure> {
+    let barred = || saying!("the way to {remote} leads over an interface that Lanyard is not to use", remote);
+    if !filter.lets_out(remote) {
+        return Err(io::Error::new(io::ErrorKind::NetworkUnreachable, barred()));
+    }
     let expired = || io::Error::new(io::ErrorKind::TimedOut, saying!("{remote} does not answer", remote));
     let tcp = timeout(CONNECT, TcpStream::connect(remote)).await.map_err(|_| expired())??;
     prepare(&tcp)?;
-    let handshake = connector.connect(Credentials::server_name(), Wide::new(tcp));
+    let cut = filter.cut_of(&tcp).map_err(|_| io::Error::new(io::ErrorKind::NetworkUnreachable, barred()))?;
+    let handshake = connector.connect(Credentials::server_name(), Wide::new(tcp, cut));
     let tls = timeout(CONNECT, handshake).await.map_err(|_| expired())?.map_err(explained)?;
     let (proven, purpose) = proven(tls.get_ref().1)?;
     Ok(Secure { proven, purpose, remote, stream: Stream::new(tls.into(), purpose, None) })

@@ -26,6 +26,7 @@ use tokio_rustls::rustls::{
 };
 use zeroize::Zeroizing;
 
+use super::filter::Filter;
 use super::site::Site;
 use crate::saying;
 use crate::saying::{Filling, Saying, Says, io_error};
@@ -76,7 +77,7 @@ impl Purpose {
     }
 }
 
-/// This device's side of every connection: its key, and where it may go. Cheap to clone.
+/// This device's side of every connection: its key, where it may go, and which interfaces nothing goes over. Cheap to clone.
 #[derive(Clone)]
 pub struct Credentials {
     me: PeerId,
@@ -84,6 +85,7 @@ pub struct Credentials {
     provider: Arc<CryptoProvider>,
     key: Arc<CertifiedKey>,
     server: Arc<ServerConfig>,
+    filter: Filter,
 }
 
 impl Credentials {
@@ -101,7 +103,7 @@ impl Credentials {
             .expect("both providers read an Ed25519 key in the form of RFC 8410");
         let key = Arc::new(CertifiedKey::new(vec![CertificateDer::from(spki_of(me))], private));
         let server = Arc::new(server_config(me, &provider, &key));
-        Credentials { me, site: Site::default(), provider, key, server }
+        Credentials { me, site: Site::default(), filter: Filter::default(), provider, key, server }
     }
 
     /// Who this device is.
@@ -112,6 +114,11 @@ impl Credentials {
     /// Where others may make it dial.
     pub fn site(&self) -> &Site {
         &self.site
+    }
+
+    /// Which interfaces nothing goes over; the same for all clones.
+    pub fn filter(&self) -> &Filter {
+        &self.filter
     }
 
     /// For accepting: anybody who proves a key that is not ours, for any [`Purpose`].

@@ -11,7 +11,9 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::cut::Cut;
 use super::inbound::Place;
 use super::tls::Purpose;
 
@@ -155,6 +157,9 @@ impl AsyncWrite for Stream {
 #[derive(Debug)]
 pub(super) struct Wide {
     tcp: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// Whoever holds it tells that something goes over the interface.
+    _held: Cut,
     /// Empty until [`Wide::widen`].
     buffer: Vec<u8>,
     start: usize,
@@ -162,8 +167,10 @@ pub(super) struct Wide {
 }
 
 impl Wide {
-    pub(super) fn new(tcp: TcpStream) -> Wide {
-        Wide { tcp, buffer: Vec::new(), start: 0, end: 0 }
+    /// Over `tcp`, until it is cut; whoever waits for bytes then is woken.
+    pub(super) fn new(tcp: TcpStream, cut: Cut) -> Wide {
+        let waits = Box::pin(CancellationToken::clone(&cut).cancelled_owned());
+        Wide { tcp, cut: waits, _held: cut, buffer: Vec::new(), start: 0, end: 0 }
     }
 
     /// Reads this much at a time from now on.
@@ -181,6 +188,9 @@ impl Wide {
 impl AsyncRead for Wide {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.cut.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         if this.start == this.end {
             if this.buffer.len() <= into.remaining() {
                 return Pin::new(&mut this.tcp).poll_read(cx, into);
@@ -236,12 +246,12 @@ mod tests {
             tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let data: Vec<u8> = (0..300_000usize).map(|i| (i * 7 + i / 256) as u8).collect();
         let sent = data.clone();
-        let mut writer = Wide::new(dialled.unwrap());
+        let mut writer = Wide::new(dialled.unwrap(), Cut::default());
         let writing = tokio::spawn(async move {
             writer.write_all(&sent).await?;
             writer.shutdown().await
         });
-        let mut reader = Wide::new(accepted.unwrap().0);
+        let mut reader = Wide::new(accepted.unwrap().0, Cut::default());
         let mut arrived = vec![0; 1000];
         reader.read_exact(&mut arrived).await.unwrap();
         reader.widen(64 << 10);
@@ -254,5 +264,19 @@ mod tests {
         }
         writing.await.unwrap().unwrap();
         assert!(arrived == data);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_bytes_is_woken_when_the_connection_is_cut() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (dialled, accepted) =
+            tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
+        let cut = Cut::default();
+        let mut reader = Wide::new(dialled.unwrap(), cut.clone());
+        let reading = tokio::spawn(async move { reader.read_u8().await });
+        tokio::task::yield_now().await;
+        cut.cancel();
+        assert_eq!(reading.await.unwrap().unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        drop(accepted);
     }
 }

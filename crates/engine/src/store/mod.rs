@@ -16,6 +16,7 @@ mod cursor;
 mod error;
 pub mod folder;
 mod history;
+mod interfaces;
 mod judging;
 mod load;
 mod mailbox;

@@ -112,6 +112,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("clock.sql"),
     include_str!("topics.sql"),
     include_str!("notifications.sql"),
+    include_str!("interfaces.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

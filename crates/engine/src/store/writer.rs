@@ -14,9 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 use super::error::StoreError;
 use super::{
     Acquaintance, Cursor, Durable, Judged, Limits, Openings, Pruning, Settings, SharedFolder, TransferNote,
-    judging, meaning, notifications, prune, records, schema, setback, shares, trust,
+    interfaces, judging, meaning, notifications, prune, records, schema, setback, shares, trust,
 };
-use crate::api::{Notifications, NotifyLevel};
+use crate::api::{InterfaceChoice, Notifications, NotifyLevel};
 
 /// Something to be written.
 pub(super) enum Write {
@@ -37,6 +37,7 @@ pub(super) enum Write {
     Acquaintance(Acquaintance),
     Notifications(Notifications),
     Notify(RoomId, Option<NotifyLevel>),
+    Interface(String, InterfaceChoice),
     /// By whose word others' messages are taken back, from which delete on, and whom to tell what came of it.
     Judge(RoomId, Arc<BTreeSet<PeerId>>, Option<(PeerId, EntryId)>, oneshot::Sender<Judged>),
 }
@@ -169,6 +170,7 @@ impl Thread {
                 Write::Acquaintance(known) => trust::write(&transaction, &known)?,
                 Write::Notifications(chosen) => notifications::write(&transaction, chosen)?,
                 Write::Notify(room, level) => notifications::notify(&transaction, room, level)?,
+                Write::Interface(name, choice) => interfaces::write(&transaction, &name, choice)?,
                 Write::Keep(room, days) => prune::keep(&transaction, room, days)?,
                 Write::Prune(limits, told) => pruned.push((told, prune::prune(&transaction, limits)?)),
                 Write::Retell(now, to, told) => {
@@ -268,7 +270,8 @@ fn durability_of(write: &Write) -> Durability {
         | Write::Unshare(_)
         | Write::Acquaintance(_)
         | Write::Notifications(_)
-        | Write::Notify(..) => Durability::PowerLoss,
+        | Write::Notify(..)
+        | Write::Interface(..) => Durability::PowerLoss,
         Write::ReadMark(..)
         | Write::Note(..)
         | Write::Keep(..)

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lanyard_engine::net::interfaces::{Interface, Watch, list};
+use lanyard_engine::net::interfaces::{Interface, Rule, Watch, list};
 use lanyard_engine::net::multicast::{Sockets, Spread};
 use lanyard_proto::effects::Reach;
 use tokio::runtime::Handle;
@@ -146,7 +146,7 @@ async fn a_change_of_interfaces_is_reported_once_it_has_settled() {
     ann.inside(|| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut watch = Watch::new(None);
+            let mut watch = Watch::new(Rule::default());
             assert_eq!(names(watch.current()), ["lo"]);
             join(&ann, &bob);
             watched(&mut watch, |set| names(set) == ["lan"] && !set[0].v4.is_empty()).await;
@@ -220,7 +220,7 @@ impl Host {
     }
 
     fn list(&self) -> Vec<Interface> {
-        self.inside(|| list(None).unwrap())
+        self.inside(|| list(&Rule::default()).unwrap())
     }
 
     fn sockets(&self) -> Sockets {
@@ -238,7 +238,7 @@ impl Host {
     }
 
     fn update(&self, sockets: &mut Sockets) {
-        self.inside(|| sockets.update(&list(None).unwrap()));
+        self.inside(|| sockets.update(&list(&Rule::default()).unwrap()));
     }
 }
 
@@ -254,7 +254,11 @@ fn names(set: &[Interface]) -> Vec<&str> {
 }
 
 async fn watched(watch: &mut Watch, wanted: impl Fn(&[Interface]) -> bool) {
-    let reported = async { while !wanted(watch.next().await) {} };
+    let reported = async {
+        while !wanted(watch.current()) {
+            watch.next().await;
+        }
+    };
     timeout(PATIENCE, reported).await.expect("the change is reported");
 }
 

@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod network;
 mod notify;
 mod rooms;
 mod transfers;
@@ -11,6 +12,7 @@ use crate::text;
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
 
+pub use network::Interfaces;
 pub use notify::Notify;
 pub use rooms::{MemberRole, Retention, RoomVerb};
 pub use transfers::{Accepting, Get, Limits};
@@ -68,6 +70,13 @@ pub enum Verb {
         after_help = "Examples:\n  lanyard doctor\n  lanyard doctor --json | jq -r '.verdicts[].cause'"
     )]
     Doctor,
+    /// Which network interfaces are used, and when one is.
+    #[command(
+        after_help = "Examples:\n  lanyard network\n  lanyard network wlan0 never     nothing goes over it from now on\n  \
+                      lanyard network tun0 always     a VPN, too\n  lanyard network wlan0 auto\n\n\
+                      The choice is kept. For one run only: lanyard up --interface IF"
+    )]
+    Network(Interfaces),
     /// Who is on the network.
     #[command(
         after_help = "Examples:\n  lanyard peers --wait 5      exits with 3 if nobody comes within 5 seconds\n  \
@@ -311,7 +320,7 @@ pub struct Up {
     /// A device to reach by address, where multicast does not pass: host, host:port, ip or ip:port. Repeatable.
     #[arg(long = "peer", value_name = "ADDR")]
     pub peers: Vec<String>,
-    /// Use only this network interface. Repeatable.
+    /// In this run use only this network interface, whatever was chosen. Repeatable.
     #[arg(long = "interface", value_name = "IF")]
     pub interfaces: Vec<String>,
     /// Neither send nor listen to multicast; devices are then reached by --peer only.

@@ -5,6 +5,7 @@ mod clocks;
 mod committing;
 mod crashing;
 mod history;
+mod interfaces;
 mod judging;
 mod mailbox;
 mod meaning;
@@ -102,6 +103,7 @@ impl Home {
                  ALTER TABLE transfer DROP COLUMN share_to;
                  DROP TABLE notification;
                  DROP TABLE room_notification;
+                 DROP TABLE interface_choice;
                  PRAGMA user_version = 8",
                 i32::from(renewed)
             ))

@@ -367,7 +367,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../trust.sql"),
         include_str!("../clock.sql"),
         include_str!("../topics.sql"),
-        include_str!("../notifications.sql")
+        include_str!("../notifications.sql"),
+        include_str!("../interfaces.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c

@@ -1,8 +1,8 @@
 //! `lanyard doctor`: what is in the way, how that is known, and what to do about it.
 
 use lanyard_engine::api::{
-    ApiError, CheckedInterface, CheckedPeer, Command, Diagnosis, ErrorCode, FoundBy, InterfaceKind, Reached,
-    Reply, Severity, Verdict, Ways,
+    ApiError, CheckedInterface, CheckedPeer, Command, Diagnosis, ErrorCode, FoundBy, InterfaceChoice,
+    InterfaceKind, Reached, Reply, Severity, Verdict, Ways,
 };
 use lanyard_engine::control::Node;
 use lanyard_engine::{Config, StartError};
@@ -90,6 +90,7 @@ fn interface(interface: &CheckedInterface) -> String {
     let addresses = text::line(&interface.addresses.join(", "));
     let what = match (interface.used, interface.kind) {
         (false, InterfaceKind::PointToPoint) => "a tunnel, not used".to_owned(),
+        (false, _) if interface.choice == InterfaceChoice::Never => "not used, as you chose".to_owned(),
         (false, _) => "not used".to_owned(),
         (true, _) => {
             let failed = match interface.failed {

@@ -11,6 +11,7 @@ mod history;
 mod log;
 mod manual;
 mod message;
+mod network;
 mod notify;
 mod peers;
 mod private;
@@ -84,6 +85,7 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Up(options) => up::run(node, out, &options.interfaces).await,
         Verb::Status { settled } => status::run(node, out, settled).await,
         Verb::Doctor => doctor::run(node, out).await,
+        Verb::Network(wanted) => network::run(node, out, wanted).await,
         Verb::Peers { watch: true, .. } => peers::watch(node, out).await,
         Verb::Peers { wait, .. } => peers::list(node, out, wait).await,
         Verb::Rooms { all: false } => rooms::list(node, out).await,

@@ -1,8 +1,9 @@
 //! `lanyard status`: this device and its network.
 
-use lanyard_engine::api::{Command, ComparisonState, Locked, Snapshot, TransferState};
+use lanyard_engine::api::{Command, ComparisonState, InterfaceState, Locked, Snapshot, TransferState};
 use lanyard_engine::control::Node;
 
+use super::network::reason;
 use super::snapshot;
 use crate::failure::Failure;
 use crate::output::{Output, STRONG, paint};
@@ -65,6 +66,9 @@ fn words(snapshot: &Snapshot) -> String {
             text::line(&interface.name),
             text::line(&interface.addresses.join(", "))
         ));
+    }
+    for left_out in network.listed.iter().filter(|one| one.state != InterfaceState::Used) {
+        lines.push(format!("{}: {}", text::line(&left_out.name), reason(left_out)));
     }
     lines.push(match (me.hold_for_others, mailbox.entries) {
         (false, _) => "Keeps no messages for others".to_owned(),

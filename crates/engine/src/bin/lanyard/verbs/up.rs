@@ -362,6 +362,7 @@ mod tests {
             tcp_port: 2,
             multicast: true,
             interfaces,
+            listed: Vec::new(),
             clock_off: None,
             dropped: Vec::new(),
         };
