@@ -29,6 +29,7 @@ fn me(chosen: Notifications) -> Me {
         transfers_at_once: 1,
         notifications: chosen,
         relaying: Relaying { on: true, most: 8, most_of_one: 4 },
+        locked: Vec::new(),
     }
 }
 
