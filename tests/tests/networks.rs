@@ -1,6 +1,8 @@
 //! Networks as they are: several at a device, that come, go and change under it.
 #![cfg(target_os = "linux")]
 
+#[path = "networks/joined.rs"]
+mod joined;
 #[path = "networks/unsteady.rs"]
 mod unsteady;
 
