@@ -6,6 +6,7 @@
 mod beside;
 mod guardian;
 mod rules;
+mod unsteady;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

@@ -11,6 +11,8 @@ pub mod files;
 pub mod history;
 pub mod hosts;
 #[cfg(target_os = "linux")]
+#[cfg(target_os = "linux")]
+pub mod networks;
 pub mod node;
 #[cfg(target_os = "linux")]
 pub mod ordeal;

@@ -55,23 +55,6 @@ fn who_dies_is_gone_after_the_lease() {
 }
 
 #[test]
-fn several_profiles_on_one_host_see_each_other_and_the_rest() {
-    let Some(lan) = Lan::or_skip() else { return };
-    let host = lan.host("ann");
-    let nodes = [
-        Node::up(&host),
-        Node::up(&host.second_profile("work")),
-        Node::up(&host.second_profile("home")),
-        Node::up(&lan.host("bob")),
-    ];
-    for node in &nodes {
-        for other in nodes.iter().filter(|other| other.host.name() != node.host.name()) {
-            node.sees(other.host.name());
-        }
-    }
-}
-
-#[test]
 fn a_verb_without_a_running_node_finds_people_by_itself() {
     let Some(lan) = Lan::or_skip() else { return };
     let [ann, bob] = ["ann", "bob"].map(|name| lan.host(name));

@@ -1,6 +1,11 @@
 //! Networks as they are: several at a device, that come, go and change under it.
 #![cfg(target_os = "linux")]
 
+#[path = "networks/joined.rs"]
+mod joined;
+#[path = "networks/unsteady.rs"]
+mod unsteady;
+
 use lanyard_tests::hosts::{Host, Lan, Leaving};
 use lanyard_tests::node::{LONG, Node};
 use serde_json::Value;

@@ -18,7 +18,8 @@ use super::tls::Credentials;
 pub async fn try_to_reach(addresses: &[SocketAddr], credentials: &Credentials) -> Reached {
     let mut dials = JoinSet::new();
     let (site, filter) = (credentials.site(), credentials.filter());
-    let may_go = |address: &SocketAddr| may_dial(address) && site.has(address.ip()) && filter.lets_out(*address);
+    let may_go =
+        |address: &SocketAddr| may_dial(address) && site.has(address.ip()) && filter.lets_out(*address);
     for address in on_their_links(addresses, filter).into_iter().filter(may_go).take(MAX_ADDRESSES) {
         dials.spawn(async move { timeout(TRIED, TcpStream::connect(address)).await });
     }

@@ -362,7 +362,8 @@ async fn race(
 ) -> io::Result<Secure> {
     // A person may name any address, others only what is of this site.
     let is_near = |address: &SocketAddr| expected.is_none() || credentials.site().has(address.ip());
-    let dialled = on_their_links(addresses, credentials.filter()).into_iter().filter(may_dial).filter(is_near);
+    let dialled =
+        on_their_links(addresses, credentials.filter()).into_iter().filter(may_dial).filter(is_near);
     let mut waiting = dialled.take(MAX_ADDRESSES);
     let connector = TlsConnector::from(credentials.client(expected, purpose));
     let mut running = JoinSet::new();

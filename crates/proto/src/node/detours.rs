@@ -6,7 +6,8 @@ use crate::detour::{Begin, Way};
 use crate::effects::{Detour, Effects, Job, Reach, Transmit, Trust};
 use crate::model::{ConnId, Now, PeerId, RoomId, Token};
 use crate::node::errands::Errand;
-use crate::node::{Dropped, Node, reachable};
+use crate::node::{Dropped, Node, Room, reachable};
+use crate::rooms::RoomKind;
 use crate::wire::datagram::{Envelope, Unverified, kind};
 use crate::wire::detour::{Knock, MAX_MEET_ROOMS, Meet, Wish};
 use crate::wire::file::Source;
@@ -201,6 +202,15 @@ impl Node {
             Some(Way::Relayed(_)) => (Detour::Allowed, Effects::default()),
             Some(Way::Direct) | None => (Detour::Never, Effects::default()),
         }
+    }
+
+    /// Whether a device that could not be dialled for these rooms is to be looked for through a third one: neither can dial the
+    /// other, or it does not hear that it is asked to, and what it lacks passes over nobody else's link.
+    pub(super) fn is_met_through_a_third(&mut self, peer: PeerId, rooms: &[RoomId], now: Now) -> bool {
+        let is_sealed = |room: &Room| room.record.kind != RoomKind::Open;
+        let lacks_sealed = rooms.iter().filter_map(|id| self.rooms.get(id)).any(is_sealed);
+        let hears_nothing = self.presence.is_online(peer) && !self.unheard.is_on_air(peer, now.instant);
+        hears_nothing && lacks_sealed || !rooms.is_empty() && self.detours.can_neither_dial(peer, now.instant)
     }
 
     /// Somebody dialled for sync. If it was asked to, that is the way to reach it.

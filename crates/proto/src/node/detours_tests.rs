@@ -225,6 +225,33 @@ fn where_neither_can_dial_the_other_they_catch_up_through_a_third() {
 }
 
 #[test]
+fn who_does_not_hear_that_it_is_asked_to_dial_is_met_through_a_third_for_what_is_sealed() {
+    let mut lan = Network::new();
+    let (bob, now) = (lan.id(1), lan.now);
+    let lobby = lan.nodes[0].rooms().next().unwrap().record().id;
+    let (direct, _) = lan.nodes[0].converse(bob, now).expect("it is here");
+    let dial_in_vain = |lan: &mut Network, room: RoomId| {
+        let now = lan.now;
+        let dialled = lan.nodes[0].dial(bob, room, vec![address(1)], now);
+        assert_eq!(dials(&dialled), [(bob, Detour::Never)]);
+        lan.nodes[0].handle(Input::DialFailed { peer: bob }, now)
+    };
+    let heard = dial_in_vain(&mut lan, direct);
+    assert_eq!((dials(&heard), lan.multicast(0, &heard).len()), (vec![], 1), "it is asked to dial");
+    // Nothing was heard of it for long, and it is here only because somebody else says so.
+    lan.pass(300);
+    let now = lan.now;
+    let datagram = lan.nodes[1].announcement(crate::wire::datagram::Query::No, now);
+    lan.connect(0, 2, 1);
+    let told = Frame::Announcements(vec![crate::wire::frame::Relayed { datagram, from: None }]);
+    let _ = lan.frame(0, 1, &told.encode());
+    assert!(lan.nodes[0].is_online(bob));
+    assert_eq!(dials(&dial_in_vain(&mut lan, lobby)), [], "what is open comes from others, too");
+    lan.pass(21);
+    assert_eq!(dials(&dial_in_vain(&mut lan, direct)), [(bob, Detour::Allowed)]);
+}
+
+#[test]
 fn where_somebody_was_reached_by_a_detour_is_not_where_it_can_be_dialled() {
     let mut lan = Network::new();
     let (bob, now) = (lan.id(1), lan.now);

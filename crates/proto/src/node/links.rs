@@ -80,9 +80,9 @@ impl Node {
         self.roster.dialled.take_if(|wanted| *wanted == peer);
         self.roster.runs_asked.remove(&peer);
         let Dialling { rooms, detour } = self.dialling.remove(&peer).unwrap_or_default();
-        let can_neither = !rooms.is_empty() && self.detours.can_neither_dial(peer, now.instant);
+        let through_a_third = self.is_met_through_a_third(peer, &rooms, now);
         if detour == Detour::Never
-            && (can_neither || self.errands.wait_for(peer))
+            && (through_a_third || self.errands.wait_for(peer))
             && let Some(addresses) = reachable(&self.presence, peer)
         {
             self.dialling.insert(peer, Dialling { rooms, detour: Detour::Allowed });

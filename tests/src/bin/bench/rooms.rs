@@ -46,6 +46,13 @@ const FIGURES: &[Figure] = &[
     ("R16", crowded::clocks),
 ];
 
+/// R12 with so many nodes, in the two ways in which a network can be without multicast.
+pub fn without_multicast(nodes: usize, messages: usize) -> Result<(), String> {
+    let options = Options { nodes: Some(nodes), messages: Some(messages), ..Options::default() };
+    crowded::without_multicast(&options)?;
+    crowded::broadcast_alone(&options)
+}
+
 /// Carries out the command line and prints the table.
 pub fn run(words: &[String]) -> ExitCode {
     let Some((options, named)) = parse(words) else {
@@ -95,7 +102,7 @@ fn parse(words: &[String]) -> Option<(Options, Vec<String>)> {
 }
 
 /// What else the machine does is part of every delay.
-fn machine() -> String {
+pub fn machine() -> String {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or("unknown");
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -117,7 +124,7 @@ impl Options {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
+pub enum Verdict {
     Met,
     Missed,
     /// There is no target for it.
@@ -132,7 +139,7 @@ impl From<bool> for Verdict {
     }
 }
 
-fn row(what: &str, target: &str, measured: &str, verdict: impl Into<Verdict>) {
+pub fn row(what: &str, target: &str, measured: &str, verdict: impl Into<Verdict>) {
     let verdict = match verdict.into() {
         Verdict::Met => "met",
         Verdict::Missed => {
@@ -146,14 +153,14 @@ fn row(what: &str, target: &str, measured: &str, verdict: impl Into<Verdict>) {
 }
 
 /// A figure in seconds that should be at most so many.
-fn seconds_row(what: &str, at_most: Option<f64>, measured: f64) {
+pub fn seconds_row(what: &str, at_most: Option<f64>, measured: f64) {
     let target = at_most.map_or(String::new(), |most| format!("<= {most} s"));
     let verdict = at_most.map_or(Verdict::None, |most| (measured <= most).into());
     row(what, &target, &format!("{measured:.3} s"), verdict);
 }
 
 /// What the processes have used so far, together.
-fn cpu_of(crowd: &Crowd) -> f64 {
+pub fn cpu_of(crowd: &Crowd) -> f64 {
     (0..crowd.size()).filter_map(|node| crowd.process(node)).map(cpu_seconds).sum()
 }
 
@@ -165,7 +172,7 @@ fn memory_of(crowd: &Crowd) -> (f64, f64) {
     (lanyard_tests::conversation::quantile(&sizes, 0.5), sizes.last().copied().unwrap_or(0.0))
 }
 
-fn cost_rows(name: &str, crowd: &Crowd, cpu: f64, lasted: Duration) {
+pub fn cost_rows(name: &str, crowd: &Crowd, cpu: f64, lasted: Duration) {
     let share = cpu / lasted.as_secs_f64() / crowd.size() as f64 * 100.0;
     row(
         &format!("{name}: each process's share of one core"),
@@ -186,7 +193,7 @@ const OPTIONS: &str =
     "[--nodes N] [--messages N] [--entries N] [--rounds N] [--seconds N] [--rate N] [--seed N] [--both]";
 
 /// Whether any figure missed its target: whoever runs this from a script sees it by the exit code.
-static MISSED: AtomicBool = AtomicBool::new(false);
+pub static MISSED: AtomicBool = AtomicBool::new(false);
 
 /// As long as people write; an entry of it has about 320 bytes on the wire.
 const TEXT: usize = 110;

@@ -100,6 +100,52 @@ pub fn without_multicast(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
+/// R12: multicast is eaten and broadcast passes; nobody knows an address, and all connect by themselves.
+pub fn broadcast_alone(options: &Options) -> Result<(), String> {
+    let (nodes, messages) = (options.nodes.unwrap_or(20), options.messages.unwrap_or(300));
+    let lan = Lan::new();
+    lan.eat_multicast();
+    let mut crowd = Crowd::new();
+    for host in lan.hosts((1..=nodes).map(|number| format!("p{number}")), options.addresses()) {
+        host.take_broadcast();
+        crowd.add(host, &[]);
+    }
+    let begun = Instant::now();
+    crowd.start_all()?;
+    crowd.meet(MEETING)?;
+    let what = format!("R12 ({nodes} nodes, broadcast alone passes, {messages} messages)");
+    let links = "everybody to have what one says";
+    crowd.control(0)?.say("#lobby", "first")?;
+    crowd.wait(links, MEETING, |heard| {
+        heard.iter().all(|node| node.texts.contains_key("first")).then_some(())
+    })?;
+    seconds_row(
+        &format!("{what}: the first message at all, after the start"),
+        Some(60.0),
+        begun.elapsed().as_secs_f64(),
+    );
+    let (mut said, spent) = hold(&lan, &crowd, options, nodes.min(10), messages, 0.5)?;
+    let first = Said { text: "first".to_owned(), by: 0, at: begun };
+    said.insert(0, first);
+    let texts: Vec<_> = said.iter().map(|said| said.text.clone()).collect();
+    let same = same_logs(&crowd, &texts);
+    let shown = same.as_ref().err().map_or("the same on all, each once", String::as_str);
+    row(&format!("{what}: logs"), "the same on all", shown, same.is_ok());
+    said.remove(0);
+    let delays = Delays::of(&crowd, &said);
+    let due = said.len() * (crowd.size() - 1);
+    row(
+        &format!("{what}: delivered"),
+        "100 %",
+        &format!("{} of {due}", delays.deliveries()),
+        delays.deliveries() == due,
+    );
+    seconds_row(&format!("{what}: delay to each, 99 %"), Some(1.0), delays.each(0.99));
+    seconds_row(&format!("{what}: delay to each, worst"), None, delays.each(1.0));
+    cost_rows(&what, &crowd, spent.cpu, spent.lasted);
+    Ok(())
+}
+
 /// R16: clocks that are wrong by minutes, an hour and ten years.
 pub fn clocks(options: &Options) -> Result<(), String> {
     let messages = options.messages.unwrap_or(300);

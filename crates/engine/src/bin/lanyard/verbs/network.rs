@@ -30,7 +30,7 @@ pub async fn run(node: &Node, out: Output, wanted: Interfaces) -> Result<(), Fai
         if network.listed.is_empty() {
             out.note("This device has no network interface with an address.");
         }
-        return network.listed.iter().try_for_each(|one| out.item(one, words).map_err(Failure::from));
+        return network.listed.iter().try_for_each(|one| out.item(one, words));
     };
     match network.listed.iter().find(|one| one.name == name) {
         Some(one) => {
