@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process::{self, cargo, target};
+use crate::process::{self, cargo};
 
 /// Feeds one target, or all of them, for so many seconds each, as many at a time as there are processors.
 ///
@@ -18,7 +18,7 @@ pub fn run(root: &Path, only: Option<&str>, seconds: u32) -> Result<()> {
     if let Some(unknown) = only.filter(|only| targets.iter().all(|target| target != only)) {
         bail!("there is no fuzz target `{unknown}`: there are {}", targets.join(", "));
     }
-    let built = target()?;
+    let built = process::target()?;
     let tool = tool(&built)?;
     let build = built.join("fuzz");
     process::run(cargo_fuzz(&tool, "build", &build, root).args(only))?;
@@ -89,7 +89,7 @@ fn feed(root: &Path, tool: &Path, build: &Path, target: &str, seconds: u32) -> R
 /// # Errors
 /// When there is no such target, or the input makes it fail.
 pub fn replay(root: &Path, target: &str, input: &Path) -> Result<()> {
-    let built = target()?;
+    let built = process::target()?;
     process::run(
         cargo_fuzz(&tool(&built)?, "run", &built.join("fuzz"), root).arg(target).arg(root.join(input)),
     )

@@ -409,7 +409,17 @@ export type FoundBy = "heard" | "address" | "told" | "remembered";
 
 export type Interface = { name: string, addresses: Array<string>, };
 
+/**
+ * What a person wants of an interface.
+ */
+export type InterfaceChoice = "automatic" | "always" | "never";
+
 export type InterfaceKind = "ordinary" | "point-to-point" | "loopback";
+
+/**
+ * Whether an interface is used, and why not.
+ */
+export type InterfaceState = "used" | "excluded" | "not-named" | "tunnel" | "loopback" | "down" | "absent" | "too-many";
 
 /**
  * Lets whoever has the link into a private room.
@@ -461,6 +471,15 @@ kept: boolean,
  * Whether others are in who cannot let anybody in or put anybody out, now that the last admin is gone.
  */
 withoutAdmin: boolean, };
+
+/**
+ * An interface, and whether it is used.
+ */
+export type ListedInterface = { name: string,
+/**
+ * Unknown of what is absent.
+ */
+kind: InterfaceKind | null, addresses: Array<string>, choice: InterfaceChoice, state: InterfaceState, };
 
 /**
  * An open room that somebody on this network speaks of.
@@ -571,7 +590,7 @@ downloadLimit: number,
 /**
  * How many transfers are fetched at a time onto one disk.
  */
-transfersAtOnce: number, notifications: Notifications, relaying: Relaying, 
+transfersAtOnce: number, notifications: Notifications, relaying: Relaying,
 /**
  * What whoever administers this device decided for everybody on it.
  */
@@ -668,11 +687,15 @@ port: number,
 /**
  * TCP port of this device for sync and files.
  */
-tcpPort: number, multicast: boolean, 
+tcpPort: number, multicast: boolean,
 /**
  * Those in use.
  */
-interfaces: Array<Interface>, listed: Array<ListedInterface>,
+interfaces: Array<Interface>,
+/**
+ * All that are here or that somebody chose, used or not.
+ */
+listed: Array<ListedInterface>,
 /**
  * By how many seconds the clocks of most other devices here are ahead of this one's, where that is more than ten minutes.
  */
@@ -1161,7 +1184,3 @@ multicast: boolean,
  * People are found by it, too.
  */
 broadcast: boolean, };
-
-export type ListedInterface = { name: string, kind: InterfaceKind | null, addresses: Array<string>, choice: InterfaceChoice, state: InterfaceState, };
-export type InterfaceChoice = "automatic" | "always" | "never";
-export type InterfaceState = "used" | "excluded" | "not-named" | "tunnel" | "loopback" | "down" | "absent" | "too-many";

@@ -273,8 +273,15 @@ async fn nothing_is_given_up_because_it_was_told_anew() {
     let now = UnixMillis(NOW.0 + 100 * DAY);
     write(&store, vec![Record::ClockSetBack(now)]).await.unwrap();
     let ran = std::time::Duration::ZERO;
-    let limits =
-        super::super::Limits { days: 30, bytes: u64::MAX, now, borne_out: true, by_known: true, ran };
+    let limits = super::super::Limits {
+        days: 30,
+        most_days: None,
+        bytes: u64::MAX,
+        now,
+        borne_out: true,
+        by_known: true,
+        ran,
+    };
     let given_up: Vec<Seq> =
         store.prune(limits).await.unwrap().pruned.iter().map(|pruned| pruned.to).collect();
     assert_eq!(given_up, [before.header.seq], "what was a hundred days old before");

@@ -141,6 +141,7 @@ async fn of_a_private_room_what_people_said_is_given_up_and_who_is_in_is_not() {
     write(&store, records).await.unwrap();
     let limits = Limits {
         days: 0,
+        most_days: None,
         bytes: 0,
         now: NOW,
         borne_out: true,
