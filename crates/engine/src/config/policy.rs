@@ -62,7 +62,11 @@ impl Policy {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Policy::default()),
             Err(error) => return Err(cannot_be_followed(path, &error)),
         };
-        let policy: Policy = toml::from_str(&text).map_err(|error| cannot_be_followed(path, &error))?;
+        let policy: Policy = toml::from_str(&text).map_err(|error| {
+            let before = text.get(..error.span().unwrap_or_default().start).unwrap_or_default();
+            let line = before.matches('\n').count() + 1;
+            cannot_be_followed(path, &format_args!("line {line}: {}", error.message()))
+        })?;
         match policy.fault() {
             Some(fault) => Err(cannot_be_followed(path, &fault)),
             None => Ok(policy),
@@ -128,8 +132,7 @@ pub(crate) fn within(days: u32, most: Option<u32>) -> u32 {
 }
 
 fn cannot_be_followed(path: &Path, reason: &dyn std::fmt::Display) -> ApiError {
-    // What reads TOML says it in several lines, with the place.
-    let reason = reason.to_string().trim().replace('\n', " ");
+    let reason = reason.to_string();
     says!(ErrorCode::Invalid, "The policy of this device cannot be followed ({path}): {reason}", path, reason)
 }
 
@@ -171,7 +174,7 @@ mod tests {
     #[test]
     fn what_is_misspelt_or_cannot_be_is_said_with_its_place() {
         for (text, said) in [
-            ("netwrok = \"ship\"", "netwrok"),
+            ("# of the ship\nnetwrok = \"ship\"", "line 2: unknown field `netwrok`"),
             ("relay = \"yes\"", "line 1"),
             ("history-days = -1", "line 1"),
             ("accept-at-most = \"all\"", "never"),
