@@ -8,7 +8,7 @@ fn me(told: &Value) -> Value {
         "downloads": "/home/ann", "version": "1",
         "named": true, "historyDays": 0, "historyBytes": 0, "cloned": null, "holdForOthers": true,
         "holdBytes": 0, "uploadLimit": 0, "downloadLimit": 0, "transfersAtOnce": 3,
-        "relaying": { "on": true, "most": 8, "mostOfOne": 4 }, "notifications": told,
+        "relaying": { "on": true, "most": 8, "mostOfOne": 4 }, "locked": [], "notifications": told,
     })
 }
 
@@ -23,7 +23,7 @@ fn what_is_told_is_shown_and_chosen_for_all() {
             json!({
                 "me": me(&json!({ "doNotDisturb": false, "previews": true, "rooms": "all" })),
                 "peers": [], "rooms": [], "transfers": [],
-                "network": { "port": 1, "tcpPort": 1, "multicast": true, "interfaces": [], "dropped": [] },
+                "network": { "port": 1, "tcpPort": 1, "multicast": true, "listed": [], "interfaces": [], "dropped": [] },
                 "mailbox": { "entries": 0, "bytes": 0, "people": 0 }, "comparisons": [],
             }),
         ),

@@ -106,10 +106,10 @@ pub fn snapshot(cloned: Option<u64>) -> Value {
         "avatar": { "color": 3, "emoji": "🦊" }, "downloads": "/tmp", "version": "0.1.0", "named": true,
         "historyDays": 0, "holdForOthers": true, "holdBytes": 0, "historyBytes": 0, "cloned": cloned,
         "uploadLimit": 0, "downloadLimit": 0, "transfersAtOnce": 3,
-        "relaying": { "on": true, "most": 8, "mostOfOne": 4 },
+        "relaying": { "on": true, "most": 8, "mostOfOne": 4 }, "locked": [],
         "notifications": { "doNotDisturb": false, "previews": true, "rooms": "all" }
     });
-    let network = json!({ "port": 1, "tcpPort": 2, "multicast": true, "interfaces": [], "clockOff": 10_800, "dropped": [] });
+    let network = json!({ "port": 1, "tcpPort": 2, "multicast": true, "interfaces": [], "listed": [], "clockOff": 10_800, "dropped": [] });
     let mailbox = json!({ "entries": 0, "bytes": 0, "people": 0 });
     json!({ "me": me, "network": network, "peers": [], "rooms": [], "transfers": [], "mailbox": mailbox, "comparisons": [] })
 }

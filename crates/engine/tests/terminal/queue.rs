@@ -120,7 +120,7 @@ fn limits_are_shown_and_chosen_as_people_write_them() {
                 "avatar": { "color": 3, "emoji": "🦊" }, "downloads": "/home/ann", "version": "1",
                 "named": true, "historyDays": 0, "historyBytes": 0, "cloned": null, "holdForOthers": true,
                 "holdBytes": 0, "uploadLimit": up, "downloadLimit": 0, "transfersAtOnce": at_once,
-                "relaying": { "on": relays, "most": 8, "mostOfOne": 4 },
+                "relaying": { "on": relays, "most": 8, "mostOfOne": 4 }, "locked": [],
                 "notifications": { "doNotDisturb": false, "previews": true, "rooms": "all" },
             })
         };
@@ -130,7 +130,7 @@ fn limits_are_shown_and_chosen_as_people_write_them() {
                 "snapshot",
                 json!({
                     "me": me(&json!(0), &json!(3), true), "peers": [], "rooms": [], "transfers": [],
-                    "network": { "port": 1, "tcpPort": 1, "multicast": true, "interfaces": [], "dropped": [] },
+                    "network": { "port": 1, "tcpPort": 1, "multicast": true, "listed": [], "interfaces": [], "dropped": [] },
                     "mailbox": { "entries": 0, "bytes": 0, "people": 0 }, "comparisons": [],
                 }),
             ),
