@@ -24,6 +24,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use lanyard_proto::identity::Identity;
+use serde_json::json;
 
 use super::*;
 use crate::api::{Command, Event, Reply, Snapshot, Transfer, TransferState};
@@ -51,22 +52,7 @@ async fn what_was_answered_survives_a_quit_right_behind_it() {
     let ann = Engine::start(config(&profile)).await.unwrap();
     for name in ["Annabel", "Annemarie"] {
         let name = Some(name.to_owned());
-        ann.handle()
-            .call(Command::Configure {
-                name,
-                avatar: None,
-                downloads: None,
-                history_days: None,
-                history_bytes: None,
-                hold_for_others: None,
-                hold_bytes: None,
-                upload_limit: None,
-                download_limit: None,
-                transfers_at_once: None,
-                relay: None,
-            })
-            .await
-            .unwrap();
+        ann.handle().call(configure(json!({ "name": name }))).await.unwrap();
     }
     down(ann).await;
     let ann = Engine::start(config(&profile)).await.unwrap();
@@ -84,19 +70,7 @@ async fn a_new_name_is_told_only_once_it_is_kept() {
     let other = rusqlite::Connection::open(Config::database(&profile)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let name = Some("Annabel".to_owned());
-    let renamed = Command::Configure {
-        name,
-        avatar: None,
-        downloads: None,
-        history_days: None,
-        history_bytes: None,
-        hold_for_others: None,
-        hold_bytes: None,
-        upload_limit: None,
-        download_limit: None,
-        transfers_at_once: None,
-        relay: None,
-    };
+    let renamed = configure(json!({ "name": name }));
     let named = tokio::spawn(async move { handle.call(renamed).await });
     while snapshot(&ann).await.me.name != "Annabel" {}
     while let Ok(event) = tokio::time::timeout(Duration::ZERO, events.next()).await {
@@ -203,6 +177,11 @@ fn config(profile: &Path) -> Config {
         port: 0,
         ..Config::new(profile)
     }
+}
+
+/// Chooses settings, by their names in the API; what is not named stays.
+fn configure(chosen: serde_json::Value) -> Command {
+    serde_json::from_value(json!({ "method": "configure", "params": chosen })).unwrap()
 }
 
 async fn up(profile: &Path, name: &str) -> Engine {

@@ -56,17 +56,5 @@ async fn seen(engine: &Engine, id: &str) -> Peer {
 }
 
 fn choose(avatar: Avatar) -> Command {
-    Command::Configure {
-        name: None,
-        avatar: Some(avatar),
-        downloads: None,
-        history_days: None,
-        history_bytes: None,
-        hold_for_others: None,
-        hold_bytes: None,
-        upload_limit: None,
-        download_limit: None,
-        transfers_at_once: None,
-        relay: None,
-    }
+    configure(json!({ "avatar": avatar }))
 }

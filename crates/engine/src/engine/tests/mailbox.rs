@@ -43,19 +43,7 @@ async fn mail_is_kept_for_others_until_that_is_switched_off_and_survives_a_resta
 }
 
 async fn configured(engine: &Engine, hold: Option<bool>, bytes: Option<u64>) -> Result<Reply, ApiError> {
-    let choice = Command::Configure {
-        name: None,
-        avatar: None,
-        downloads: None,
-        history_days: None,
-        history_bytes: None,
-        hold_for_others: hold,
-        hold_bytes: bytes,
-        upload_limit: None,
-        download_limit: None,
-        transfers_at_once: None,
-        relay: None,
-    };
+    let choice = configure(json!({ "holdForOthers": hold, "holdBytes": bytes }));
     engine.handle().call(choice).await
 }
 

@@ -147,19 +147,7 @@ async fn what_would_be_cut_is_refused_and_its_limit_named() {
     let home = tempfile::tempdir().unwrap();
     let ann = up(&home.path().join("ann"), "ann").await;
     let long = |bytes: usize| "x".repeat(bytes);
-    let name = |bytes: usize| Command::Configure {
-        name: Some(long(bytes)),
-        avatar: None,
-        downloads: None,
-        history_days: None,
-        history_bytes: None,
-        hold_for_others: None,
-        hold_bytes: None,
-        upload_limit: None,
-        download_limit: None,
-        transfers_at_once: None,
-        relay: None,
-    };
+    let name = |bytes: usize| configure(json!({ "name": long(bytes) }));
     let topic = |bytes: usize| Command::SetTopic { room: "#lobby".to_owned(), topic: long(bytes) };
     for (fits, most) in [
         (Command::JoinRoom { name: long(64) }, Command::JoinRoom { name: long(65) }),

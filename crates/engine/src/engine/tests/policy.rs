@@ -4,30 +4,11 @@ use super::*;
 use crate::api::{Locked, TrustAct};
 use crate::config::{AcceptRule, Policy};
 
-fn choice() -> Command {
-    Command::Configure {
-        name: None,
-        avatar: None,
-        downloads: None,
-        history_days: None,
-        history_bytes: None,
-        hold_for_others: None,
-        hold_bytes: None,
-        upload_limit: None,
-        download_limit: None,
-        transfers_at_once: None,
-        relay: None,
-    }
-}
-
 #[tokio::test]
 async fn what_is_decided_goes_before_settings_cannot_be_chosen_and_leaves_them_as_they_were() {
     let home = tempfile::tempdir().unwrap();
     let profile = home.path().join("ann");
-    let mut chosen = choice();
-    if let Command::Configure { history_days, relay, .. } = &mut chosen {
-        (*history_days, *relay) = (Some(90), Some(true));
-    }
+    let chosen = configure(json!({ "historyDays": 90, "relay": true }));
     let ann = up(&profile, "ann").await;
     ann.handle().call(chosen.clone()).await.unwrap();
     let lobby = snapshot(&ann).await.rooms[0].id.clone();
@@ -58,10 +39,7 @@ async fn what_is_decided_goes_before_settings_cannot_be_chosen_and_leaves_them_a
     }
     ann.handle().call(keep(Some(7))).await.unwrap();
     // What is not decided can be chosen.
-    let mut free = choice();
-    if let Command::Configure { name, hold_for_others, .. } = &mut free {
-        (*name, *hold_for_others) = (Some("Annabel".to_owned()), Some(false));
-    }
+    let free = configure(json!({ "name": "Annabel", "holdForOthers": false }));
     ann.handle().call(free).await.unwrap();
     down(ann).await;
 

@@ -14,19 +14,7 @@ pub(super) async fn limit(engine: &Engine, down: u64, at_once: u32) {
 }
 
 async fn limit_both(engine: &Engine, up: u64, down: u64, at_once: u32) {
-    let choice = Command::Configure {
-        name: None,
-        avatar: None,
-        downloads: None,
-        history_days: None,
-        history_bytes: None,
-        hold_for_others: None,
-        hold_bytes: None,
-        upload_limit: Some(up),
-        download_limit: Some(down),
-        transfers_at_once: Some(at_once),
-        relay: None,
-    };
+    let choice = configure(json!({ "uploadLimit": up, "downloadLimit": down, "transfersAtOnce": at_once }));
     let Reply::Me(me) = engine.handle().call(choice).await.unwrap() else { panic!("no settings") };
     assert_eq!((me.upload_limit, me.download_limit, me.transfers_at_once), (up, down, at_once));
 }
@@ -181,19 +169,7 @@ async fn what_is_too_much_for_a_disk_at_a_time_waits_in_an_order_that_can_be_cha
     }
     assert!(ends.is_sorted(), "{ends:?}");
     for (down, at_once) in [(1000, 3), (0, 0), (0, 17)] {
-        let wrong = Command::Configure {
-            name: None,
-            avatar: None,
-            downloads: None,
-            history_days: None,
-            history_bytes: None,
-            hold_for_others: None,
-            hold_bytes: None,
-            upload_limit: None,
-            download_limit: Some(down),
-            transfers_at_once: Some(at_once),
-            relay: None,
-        };
+        let wrong = configure(json!({ "downloadLimit": down, "transfersAtOnce": at_once }));
         assert_eq!(bob.handle().call(wrong).await.unwrap_err().code, ErrorCode::Invalid);
     }
     down_both(ann, bob).await;
