@@ -5,6 +5,7 @@
 //! `ui/src/ipc/generated.ts` are made from these by the test `typescript_types_are_fresh`.
 
 mod avatar;
+mod calls;
 mod diagnosis;
 mod error;
 mod files;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::saying::{Filling, Saying};
 pub use avatar::Avatar;
+pub use calls::{Call, CallAudio, CallDevice, CallDevices, CallEnd, CallMember, CallRecording, CallWay};
 pub use diagnosis::{
     Cause, CheckedInterface, CheckedPeer, Diagnosis, Direction, FoundBy, InterfaceKind, Reached, Sentence,
     Severity, Verdict, Ways,
@@ -361,6 +363,37 @@ pub enum Command {
     /// Find out what the network lets through and what is in the way, by asking those who can be reached; answered by
     /// [`Reply::Diagnosis`] within 13 s.
     Diagnose {},
+    /// Start a call, or join the one that is on; answered by [`Reply::Call`]. A call elsewhere is left. `room` is what `to` is
+    /// above.
+    Call {
+        room: String,
+        /// Instead of the microphone.
+        #[cfg_attr(test, ts(optional))]
+        audio: Option<CallAudio>,
+        /// Instead of the speaker.
+        #[cfg_attr(test, ts(optional))]
+        record: Option<CallRecording>,
+    },
+    /// Leave the call that this device is in, if it is in one; answered by [`Reply::Done`].
+    LeaveCall {},
+    /// Let a call ring no longer, and tell whoever calls; answered by [`Reply::Done`].
+    DeclineCall { room: String },
+    /// Send nothing that is said here, or send it again; answered by [`Reply::Call`].
+    Mute { muted: bool },
+    /// Say this into the call that was joined with [`CallAudio::Fed`]: at most a second of 48 kHz, mono, signed 16 bit, little
+    /// endian, in base64. Answered by [`Reply::Done`] when more is wanted.
+    FeedCall { samples: String },
+    /// The calls that are on in rooms of this device; answered by [`Reply::Calls`].
+    Calls {},
+    /// What can be spoken into and heard from; answered by [`Reply::CallDevices`].
+    CallDevices {},
+    /// Choose them by their ids, from now on; absent means the system's. Answered by [`Reply::CallDevices`].
+    ChooseCallDevices {
+        #[cfg_attr(test, ts(optional))]
+        microphone: Option<String>,
+        #[cfg_attr(test, ts(optional))]
+        speaker: Option<String>,
+    },
 }
 
 /// The answer to a [`Command`].
@@ -404,6 +437,9 @@ pub enum Reply {
     Comparison(Comparison),
     Diagnosis(Box<Diagnosis>),
     Network(Box<Network>),
+    Call(Call),
+    Calls(Vec<Call>),
+    CallDevices(CallDevices),
 }
 
 /// Something happened. One JSON object each, told apart by `event`.
@@ -496,6 +532,15 @@ pub enum Event {
     /// A comparison of emoji with somebody began, came further, or ended.
     Comparison {
         comparison: Comparison,
+    },
+    /// A call began, or anything of it changed; who speaks and how loud at most five times a second, and only while we are in.
+    Call {
+        call: Call,
+    },
+    CallEnded {
+        room: String,
+        id: String,
+        why: CallEnd,
     },
     MeChanged {
         me: Me,

@@ -118,6 +118,7 @@ fn herald(chosen: Notifications) -> Herald {
         transfers: Vec::new(),
         mailbox: Mailbox { entries: 0, bytes: 0, people: 0 },
         comparisons: Vec::new(),
+        calls: Vec::new(),
     });
     herald
 }

@@ -83,6 +83,7 @@ export const zhCNErrors: Sentences = {
   'Let Lanyard in through the firewall: sudo ufw allow {udp}/udp && sudo ufw allow {tcp}/tcp': '请在本机的防火墙设置中允许 Lanyard：UDP 端口 {udp} 和 TCP 端口 {tcp}。',
   'Lanyard was started for certain interfaces only. Start it without --interface, or with the one that leads to the others.': 'Lanyard 启动时限定了接口。请不加限定地启动。',
   'Let Lanyard use the interface that leads to the others: lanyard network NAME always': '请在下方“网络接口”中让 Lanyard 使用通向其他人的接口。',
+  'This build of Lanyard cannot make calls.': '此版本的 Lanyard 不支持通话。',
   'This is no name of a network interface.': '这不是网络接口的名称。',
   'Too many interfaces were chosen. Leave some of them to Lanyard first.': '已选择的接口过多。请先将其中一些设为自动。',
   'the way to {remote} leads over an interface that Lanyard is not to use': '通往 {remote} 的路径经过不允许使用的接口',

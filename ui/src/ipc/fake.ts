@@ -1,5 +1,6 @@
 import type { Backend, Desktop, DropSignal, Opening, PreviewKind } from './client';
 import type { ApiError, Command, Delivery, Event, FileHandle, Files, Message, Peer, Reply, Room, Storage, Transfer } from './contract';
+import { FakeCalls } from './fake-calls';
 import { crowd } from './fake-crowd';
 import { FakeDesktop } from './fake-desktop';
 import { FakeFiles, handle, nameOf, painted, remember } from './fake-files';
@@ -38,6 +39,7 @@ export class FakeBackend implements Backend {
   readonly files: FakeFiles;
   readonly shares: FakeShares;
   readonly trust: FakeTrust;
+  readonly talk: FakeCalls;
   readonly outside = new FakeDesktop();
   /** What was asked for, for tests. */
   readonly calls: Command[] = [];
@@ -73,6 +75,7 @@ export class FakeBackend implements Backend {
       transfers: [],
       mailbox: { entries: 3, bytes: 1_240, people: 2 },
       comparisons: [],
+      calls: [],
     };
     const emit = (...events: Event[]) => this.emit(...events);
     this.log = new FakeLog(this.scene, emit);
@@ -80,6 +83,7 @@ export class FakeBackend implements Backend {
     this.files = new FakeFiles(this.scene, emit);
     this.shares = new FakeShares(this.scene.peers);
     this.trust = new FakeTrust(this.scene, emit);
+    this.talk = new FakeCalls(this.scene, emit);
     if (options.world !== 'lonely') script(this, options.messages, options.world === 'crowded');
     if (options.world === 'crowded') crowd(this);
     if (options.world === 'lively') live(this);
@@ -427,6 +431,23 @@ export class FakeBackend implements Backend {
         useInterface(scene.network, command.params.name, command.params.choice);
         this.emit({ event: 'network-changed', network: scene.network });
         return { reply: 'network', value: scene.network };
+      case 'call':
+        return { reply: 'call', value: this.talk.join(this.find(command.params.room)) };
+      case 'mute':
+        return { reply: 'call', value: this.talk.mute(command.params.muted) };
+      case 'calls':
+        return { reply: 'calls', value: scene.calls };
+      case 'call-devices':
+        return { reply: 'call-devices', value: this.talk.devices };
+      case 'choose-call-devices':
+        return { reply: 'call-devices', value: this.talk.choose(command.params.microphone, command.params.speaker) };
+      case 'leave-call':
+        this.talk.leave();
+        return { reply: 'done' };
+      case 'decline-call':
+        this.talk.decline(command.params.room);
+        return { reply: 'done' };
+      case 'feed-call':
       case 'typing':
       case 'add-peer':
         return { reply: 'done' };

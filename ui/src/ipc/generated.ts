@@ -49,6 +49,115 @@ color: number,
 emoji: string, };
 
 /**
+ * A call that is on in a room. There is at most one in a room, and a device is in one at the most.
+ */
+export type Call = { id: string, room: string,
+/**
+ * When this device first knew of it, in milliseconds since 1970.
+ */
+since: number,
+/**
+ * Whether this device is in it.
+ */
+joined: boolean,
+/**
+ * In a direct conversation: nobody has answered yet. It is we who are called where this device has not joined.
+ */
+ringing: boolean,
+/**
+ * Whether nothing that is said here is sent.
+ */
+muted: boolean,
+/**
+ * What does not work at the moment; the call goes on with what does.
+ */
+trouble: Array<Sentence>,
+/**
+ * Who is in it, this device first if it is.
+ */
+members: Array<CallMember>,
+/**
+ * Packets of sound that this device sent in it, those for others that it relays included.
+ */
+sentPackets: number,
+/**
+ * Their bytes, without headers of UDP and below.
+ */
+sentBytes: number, };
+
+/**
+ * What is said into a call instead of what the microphone hears.
+ */
+export type CallAudio = { "source": "tone" } | { "source": "silence" } | { "source": "file", handle: string, } | { "source": "fed" };
+
+export type CallDevice = { id: string,
+/**
+ * As the system calls it.
+ */
+name: string,
+/**
+ * Whether it is the one that the system would use.
+ */
+default: boolean, };
+
+/**
+ * What can be spoken into and heard from, and what is chosen.
+ */
+export type CallDevices = { microphones: Array<CallDevice>, speakers: Array<CallDevice>,
+/**
+ * The id of the chosen one; absent where the system's is used. It need not be there at the moment.
+ */
+microphone: string | null, speaker: string | null, };
+
+/**
+ * Why a call is no longer on.
+ */
+export type CallEnd = "over" | "declined" | "unanswered" | "gone";
+
+/**
+ * A device in a call.
+ */
+export type CallMember = { peer: string, short: string, name: string, me: boolean, muted: boolean, speaking: boolean,
+/**
+ * How loud it is, 0 to 100.
+ */
+level: number,
+/**
+ * How its sound comes to this device.
+ */
+way: CallWay,
+/**
+ * How many percent of its packets did not come lately.
+ */
+loss: number,
+/**
+ * How many percent of its sound had to be made up lately, because no copy of it came.
+ */
+concealed: number,
+/**
+ * Milliseconds that its sound waits here, so that late packets still count.
+ */
+buffer: number, };
+
+/**
+ * Where what is heard in a call is written, as a WAV file of 48 kHz, mono, 16 bit. Nothing is played then.
+ */
+export type CallRecording = {
+/**
+ * A handle of a folder.
+ */
+into: string,
+/**
+ * The new file's name in it. What is there already is not overwritten.
+ */
+name: string, };
+
+/**
+ * How somebody's sound comes to this device.
+ */
+export type CallWay = "multicast" | "unicast" | "relayed" | "none";
+
+/**
  * What can be in the way.
  */
 export type Cause = "no-network" | "port-taken" | "wrong-interface" | "firewall" | "isolation" | "multicast-filtered" | "cloned-identity" | "clock-off" | "nobody-there" | "other-version" | "other-network" | "other-subnet" | "multicast-off";
@@ -242,7 +351,15 @@ transfersAtOnce?: number,
 /**
  * Pass on sealed bytes between devices that cannot dial each other. Off, what is passed on now ends, too.
  */
-relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "storage", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } } | { "method": "use-interface", "params": { name: string, choice: InterfaceChoice, } } | { "method": "diagnose", "params": Record<symbol, never> };
+relay?: boolean, } } | { "method": "set-notifications", "params": { doNotDisturb?: boolean, previews?: boolean, rooms?: NotifyLevel, } } | { "method": "notify-room", "params": { room: string, level?: NotifyLevel, } } | { "method": "settle-clone", "params": Record<symbol, never> } | { "method": "mailbox", "params": Record<symbol, never> } | { "method": "storage", "params": Record<symbol, never> } | { "method": "caught-up", "params": Record<symbol, never> } | { "method": "trust", "params": { peer: string, act: TrustAct, } } | { "method": "add-peer", "params": { address: string, } } | { "method": "use-interface", "params": { name: string, choice: InterfaceChoice, } } | { "method": "diagnose", "params": Record<symbol, never> } | { "method": "call", "params": { room: string,
+/**
+ * Instead of the microphone.
+ */
+audio?: CallAudio,
+/**
+ * Instead of the speaker.
+ */
+record?: CallRecording, } } | { "method": "leave-call", "params": Record<symbol, never> } | { "method": "decline-call", "params": { room: string, } } | { "method": "mute", "params": { muted: boolean, } } | { "method": "feed-call", "params": { samples: string, } } | { "method": "calls", "params": Record<symbol, never> } | { "method": "call-devices", "params": Record<symbol, never> } | { "method": "choose-call-devices", "params": { microphone?: string, speaker?: string, } };
 
 export type ComparedEmoji = {
 /**
@@ -346,7 +463,7 @@ export type ErrorCode = "invalid" | "not-found" | "no-such" | "refused" | "timed
 /**
  * Something happened. One JSON object each, told apart by `event`.
  */
-export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "shares-changed", } | { "event": "transfer-forgotten", transfer: string, } | { "event": "comparison", comparison: Comparison, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
+export type Event = { "event": "ready", me: Me, network: Network, } | { "event": "peer-online", peer: Peer, } | { "event": "peer-offline", peer: Peer, } | { "event": "peer-changed", peer: Peer, } | { "event": "room-changed", room: Room, } | { "event": "room-left", room: string, } | { "event": "message", message: Message, } | { "event": "message-changed", message: Message, } | { "event": "history", room: string, } | { "event": "typing", room: string, peer: string, } | { "event": "members-changed", room: string, } | { "event": "directory-changed", } | { "event": "delivered", room: string, message: string, delivered: Delivery, } | { "event": "kept", room: string, message: string, delivered: Delivery, } | { "event": "mailbox-changed", mailbox: Mailbox, } | { "event": "offer", transfer: Transfer, } | { "event": "transfer-changed", transfer: Transfer, } | { "event": "progress", progress: Array<Progress>, } | { "event": "transfer-finished", transfer: Transfer, } | { "event": "shares-changed", } | { "event": "transfer-forgotten", transfer: string, } | { "event": "comparison", comparison: Comparison, } | { "event": "call", call: Call, } | { "event": "call-ended", room: string, id: string, why: CallEnd, } | { "event": "me-changed", me: Me, } | { "event": "network-changed", network: Network, } | { "event": "notice", error: ApiError, } | { "event": "lagged", missed: number, };
 
 /**
  * History that was written into a file.
@@ -862,7 +979,7 @@ mostOfOne: number, };
 /**
  * The answer to a [`Command`].
  */
-export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "storage", "value": Storage } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison } | { "reply": "diagnosis", "value": Diagnosis } | { "reply": "network", "value": Network };
+export type Reply = { "reply": "done" } | { "reply": "snapshot", "value": Snapshot } | { "reply": "me", "value": Me } | { "reply": "peers", "value": Array<Peer> } | { "reply": "room", "value": Room } | { "reply": "rooms", "value": Array<Room> } | { "reply": "message", "value": Message } | { "reply": "page", "value": Page } | { "reply": "arrived", "value": Arrived } | { "reply": "found", "value": Found } | { "reply": "exported", "value": Export } | { "reply": "members", "value": Array<Member> } | { "reply": "invite", "value": Invite } | { "reply": "invites", "value": Array<Invite> } | { "reply": "directory", "value": Array<ListedRoom> } | { "reply": "read", "value": number } | { "reply": "caught-up", "value": boolean } | { "reply": "handles", "value": Array<FileHandle> } | { "reply": "transfer", "value": Transfer } | { "reply": "transfers", "value": Array<Transfer> } | { "reply": "transfer-files", "value": TransferFiles } | { "reply": "files", "value": Files } | { "reply": "share", "value": Share } | { "reply": "shares", "value": Array<Share> } | { "reply": "peer-shares", "value": Array<PeerShare> } | { "reply": "left", "value": Left } | { "reply": "listing", "value": Listing } | { "reply": "mailbox", "value": Mailbox } | { "reply": "storage", "value": Storage } | { "reply": "peer", "value": Peer } | { "reply": "keys", "value": Keys } | { "reply": "comparison", "value": Comparison } | { "reply": "diagnosis", "value": Diagnosis } | { "reply": "network", "value": Network } | { "reply": "call", "value": Call } | { "reply": "calls", "value": Array<Call> } | { "reply": "call-devices", "value": CallDevices };
 
 /**
  * What a member of a private room may do.
@@ -983,7 +1100,11 @@ export type Snapshot = { me: Me, network: Network, peers: Array<Peer>, rooms: Ar
 /**
  * Those that are not over.
  */
-comparisons: Array<Comparison>, };
+comparisons: Array<Comparison>,
+/**
+ * Those that are on.
+ */
+calls: Array<Call>, };
 
 /**
  * What this device's own data take of the disk, in bytes. Files that arrived are a person's own, and not counted.

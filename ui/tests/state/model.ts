@@ -200,7 +200,7 @@ export class Model implements Backend {
 
   private snapshot(): Snapshot {
     // Of each part no more than is looked at here, but each part: one that is missing would stop the window.
-    const parts: Record<keyof Snapshot, unknown> = { me: { id: 'me' }, network: {}, peers: [], rooms: [this.room()], transfers: [], mailbox: {}, comparisons: [] };
+    const parts: Record<keyof Snapshot, unknown> = { me: { id: 'me' }, network: {}, peers: [], rooms: [this.room()], transfers: [], mailbox: {}, comparisons: [], calls: [] };
     return parts as Snapshot;
   }
 

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Avatar, Comparison, Locked, Mailbox, Network, Notifications, Peer, Relaying, Room, Transfer};
+use super::{
+    Avatar, Call, Comparison, Locked, Mailbox, Network, Notifications, Peer, Relaying, Room, Transfer,
+};
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
@@ -16,6 +18,8 @@ pub struct Snapshot {
     pub mailbox: Mailbox,
     /// Those that are not over.
     pub comparisons: Vec<Comparison>,
+    /// Those that are on.
+    pub calls: Vec<Call>,
 }
 
 /// This device.

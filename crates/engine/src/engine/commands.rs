@@ -251,6 +251,14 @@ impl Run {
             told @ (Command::SetNotifications { .. } | Command::NotifyRoom { .. }) => {
                 self.choose_notifications(told).await
             }
+            call @ (Command::Call { .. }
+            | Command::LeaveCall {}
+            | Command::DeclineCall { .. }
+            | Command::Mute { .. }
+            | Command::FeedCall { .. }
+            | Command::Calls {}
+            | Command::CallDevices {}
+            | Command::ChooseCallDevices { .. }) => self.call_command(call).await,
             Command::Directory {} => Ok(Outcome::Now(Reply::Directory(self.directory()))),
         }
     }

@@ -11,6 +11,7 @@ mod arrivals;
 mod avatar;
 mod budget;
 mod bulk;
+mod calls;
 mod choosing;
 mod commands;
 mod comparing;

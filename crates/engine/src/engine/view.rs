@@ -112,6 +112,7 @@ impl Run {
             transfers: self.transfers(),
             mailbox: self.mailbox(),
             comparisons: self.comparisons(),
+            calls: self.calls(),
         }
     }
 

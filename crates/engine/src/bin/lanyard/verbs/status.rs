@@ -32,7 +32,7 @@ fn decided(what: Locked) -> &'static str {
 }
 
 fn words(snapshot: &Snapshot) -> String {
-    let Snapshot { me, network, peers, rooms, transfers, mailbox, comparisons } = snapshot;
+    let Snapshot { me, network, peers, rooms, transfers, mailbox, comparisons, calls } = snapshot;
     let online = peers.iter().filter(|peer| peer.online).count() as u64;
     let open = transfers.iter().filter(|transfer| is_open(transfer.state)).count() as u64;
     let mut lines = Vec::new();
@@ -86,6 +86,14 @@ fn words(snapshot: &Snapshot) -> String {
     for comparison in comparisons.iter().filter(|one| one.state == ComparisonState::Asked) {
         let short = text::short(&comparison.peer);
         lines.push(format!("Somebody wants to compare emoji with you: lanyard verify @{short} --emoji"));
+    }
+    for call in calls {
+        let room = rooms.iter().find(|room| room.id == call.room).map_or("", |room| &room.name);
+        let (room, people) = (text::line(room), text::count(call.members.len() as u64, "person", "people"));
+        lines.push(match call.joined {
+            true => format!("In a call: {room}, {people}"),
+            false => format!("A call is on: {room}, {people}"),
+        });
     }
     lines.push(super::queue::relaying(me));
     if !me.locked.is_empty() {

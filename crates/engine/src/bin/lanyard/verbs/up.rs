@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lanyard_engine::Config;
 use lanyard_engine::api::{
-    Arrived, Comparison, ComparisonState, Event, Message, Network, Room, Transfer, TransferDirection,
-    TransferState, Trust,
+    Arrived, Call, CallEnd, Comparison, ComparisonState, Event, Message, Network, Room, Transfer,
+    TransferDirection, TransferState, Trust,
 };
 use lanyard_engine::control::Node;
 
@@ -117,6 +117,8 @@ struct Teller {
     names: BTreeMap<String, String>,
     rooms: BTreeMap<String, Room>,
     messages: Told,
+    /// The calls that rang.
+    rang: BTreeSet<String>,
     /// How far comparisons with people have come.
     compared: BTreeMap<String, ComparisonState>,
     /// What was offered last, each told once, though it comes as an offer and as a message.
@@ -173,6 +175,8 @@ impl Teller {
             Event::Comparison { comparison } => {
                 self.compared.insert(comparison.peer.clone(), comparison.state);
             }
+            Event::Call { call } if call.ringing && !call.joined => drop(self.rang.insert(call.id.clone())),
+            Event::CallEnded { id, .. } => drop(self.rang.remove(id)),
             Event::RoomLeft { room } => drop(self.rooms.remove(room)),
             Event::Message { message } => {
                 self.messages.note(message);
@@ -226,6 +230,10 @@ impl Teller {
             Event::TransferFinished { transfer } => finished(transfer),
             Event::RoomLeft { room } => format!("You have left {}", self.room(room)),
             Event::Comparison { comparison } => return self.comparison(comparison),
+            Event::Call { call } => return self.ringing(call),
+            Event::CallEnded { room, id, why: CallEnd::Unanswered } if self.rang.contains(id) => {
+                format!("{} called, and nobody answered", self.room(room))
+            }
             Event::PeerChanged { peer } if peer.trust == Trust::Changed => {
                 let (name, hint) = (text::line(&peer.name), format!("lanyard verify @{}", peer.short));
                 let words =
@@ -250,10 +258,21 @@ impl Teller {
             | Event::TransferForgotten { .. }
             | Event::Progress { .. }
             | Event::SharesChanged {}
+            | Event::CallEnded { .. }
             | Event::MeChanged { .. }
             | Event::NetworkChanged { .. } => return None,
         };
         Some(words)
+    }
+
+    /// Who calls, once.
+    fn ringing(&self, call: &Call) -> Option<String> {
+        let caller = call.members.iter().find(|member| !member.me)?;
+        if !call.ringing || call.joined || self.rang.contains(&call.id) {
+            return None;
+        }
+        let (name, hint) = (text::line(&caller.name), format!("lanyard call @{}", caller.short));
+        Some(format!("{} calls  {}", paint(STRONG, &name), paint(QUIET, &hint)))
     }
 
     /// Whoever is asked should hear of it, and so should whoever may be attacked.
