@@ -68,6 +68,15 @@ impl Language {
         }
     }
 
+    /// Somebody calls: title and text.
+    pub fn calls(self, who: &str) -> (String, String) {
+        let body = match self {
+            Language::English => "is calling you",
+            Language::Chinese => "正在呼叫你",
+        };
+        (isolated(who), body.to_owned())
+    }
+
     /// Somebody wants to compare emoji: title and text.
     pub fn wants_to_compare(self, who: &str) -> (String, String) {
         let title = isolated(who);

@@ -12,6 +12,9 @@ pub(crate) use policy::within;
 /// UDP and TCP port: below 32768 (so no system hands it out as an ephemeral port) and unassigned at IANA.
 pub const DEFAULT_PORT: u16 = 24417;
 
+/// UDP port of calls where [`DEFAULT_PORT`] is used; elsewhere as much above.
+pub const CALL_PORT: u16 = 24418;
+
 /// Less history than this cannot be kept, in bytes.
 pub const MIN_HISTORY_BYTES: u64 = 16 << 20;
 
@@ -96,6 +99,11 @@ impl Config {
     /// The profile folder of the person who runs this, as the system wants it.
     pub fn default_profile() -> Option<PathBuf> {
         directories::ProjectDirs::from("", "", "Lanyard").map(|dirs| dirs.data_local_dir().join("profile"))
+    }
+
+    /// Where packets of calls to everybody in them are heard; those to this device alone at the next one, if it is free.
+    pub fn call_port(&self) -> u16 {
+        self.port.checked_add(CALL_PORT - DEFAULT_PORT).unwrap_or(CALL_PORT)
     }
 
     /// Where the database of a profile is.

@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::model::{
-    ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, ShareId, Span, Token, TransferId,
-    UnixMillis,
+    CallId, ConnId, EntryId, Hlc, LogId, PeerId, Platform, RoomId, SecretKey, Seq, ShareId, Span, Token,
+    TransferId, UnixMillis,
 };
 use crate::rooms::{Offer, RoomKind, Standing};
 use crate::transfer::{PullEnd, Receipt, TransferState};
@@ -429,6 +429,14 @@ pub enum Event {
         room: RoomId,
         peer: PeerId,
     },
+    /// A call began in a room, or who is in it, or how, changed.
+    Call(RoomId),
+    /// A call is on no longer.
+    CallEnded {
+        room: RoomId,
+        call: CallId,
+        end: CallEnd,
+    },
     /// Who is in a private room, in which role, or how this device stands to it, changed.
     Members(RoomId),
     /// An entry that was here sealed can be read now.
@@ -437,6 +445,19 @@ pub enum Event {
         entry: Arc<Entry>,
         arrived: UnixMillis,
     },
+}
+
+/// Why a call is on no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEnd {
+    /// Nobody is in it any more.
+    Over,
+    Declined,
+    Unanswered,
+    /// It goes on as another one, which began at the same time.
+    Merged,
+    /// This device cannot speak in the room any more.
+    Gone,
 }
 
 /// What the store knew when the node started.

@@ -15,6 +15,11 @@ use zeroize::Zeroizing;
 pub struct PeerId(pub [u8; 32]);
 
 impl PeerId {
+    /// The device in what is said of a call, and in its packets. For telling those in a call apart, never for proof.
+    pub fn talker(&self) -> Talker {
+        core::array::from_fn(|i| self.0[i])
+    }
+
     /// The first 40 bits as 8 base32 characters. For telling two people of one name apart, never for proof.
     pub fn short(&self) -> String {
         BASE32_NOPAD.encode(&self.0[..5]).to_lowercase()
@@ -114,6 +119,10 @@ hex_id!(
     ShareId, 16
 );
 hex_id!(
+    /// One call; random, chosen by whoever starts it.
+    CallId, 16
+);
+hex_id!(
     /// One wish to be dialled; random, chosen by whoever wishes it.
     Token, 16
 );
@@ -139,6 +148,9 @@ impl TransferId {
         self.0[..8] == author.0[..8]
     }
 }
+
+/// The first 8 bytes of a device's id.
+pub type Talker = [u8; 8];
 
 /// A secret that opens something. Never printed, and wiped from memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]

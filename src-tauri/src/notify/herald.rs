@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use lanyard_engine::api::{
-    Comparison, ComparisonState, Event, Message, MessageKind, Notifications, NotifyLevel, Peer, Room,
+    Call, Comparison, ComparisonState, Event, Message, MessageKind, Notifications, NotifyLevel, Peer, Room,
     RoomKind, Snapshot, Transfer, TransferDirection, TransferState, Trust,
 };
 
@@ -14,6 +14,8 @@ use crate::words::{self, Language};
 pub enum About {
     /// A conversation.
     Room(String),
+    /// A call that rings in a conversation.
+    Call(String),
     /// Somebody who wants to compare emoji.
     Comparison(String),
     /// The device that is called like somebody verified, and is not theirs.
@@ -56,12 +58,14 @@ pub struct Herald {
     changed: BTreeSet<String>,
     /// Conversations of which something is shown.
     shown: BTreeSet<String>,
-    /// What is to be done about people's keys.
-    of_keys: Vec<OfKeys>,
+    /// What is to be done about calls and people's keys.
+    asides: Vec<Aside>,
     /// Names of verified people under which another key was told of in this run.
     warned: BTreeSet<String>,
     /// Who asks for a comparison of emoji, and it is on the screen. The engine lets two ask at a time.
     asking: BTreeSet<String>,
+    /// The calls that were told of and ring, by conversation: which, and who calls.
+    ringing: BTreeMap<String, (String, String)>,
     /// The device that the warning on the screen is about.
     warning: Option<String>,
 }
@@ -74,7 +78,9 @@ struct Person {
     trust: Trust,
 }
 
-enum OfKeys {
+enum Aside {
+    Rings(String),
+    RingsNoLonger(String),
     Asks(String),
     AsksNoLonger(String),
     Changed(String),
@@ -136,6 +142,10 @@ impl Herald {
             self.leave(&room);
         }
         snapshot.rooms.iter().for_each(|room| self.place(room));
+        let silent = |room: &&String| !snapshot.calls.iter().any(|call| call.room == **room);
+        let silent: Vec<String> = self.ringing.keys().filter(silent).cloned().collect();
+        silent.iter().for_each(|room| self.answered(room));
+        snapshot.calls.iter().for_each(|call| self.ring(call));
     }
 
     pub fn take(&mut self, event: &Event) {
@@ -156,6 +166,8 @@ impl Herald {
                 self.know(peer, before);
             }
             Event::Comparison { comparison } => self.compare(comparison),
+            Event::Call { call } => self.ring(call),
+            Event::CallEnded { room, .. } => self.answered(room),
             _ => {}
         }
     }
@@ -167,7 +179,10 @@ impl Herald {
         if focused {
             // The window shows by itself who asks.
             let asking = std::mem::take(&mut self.asking);
-            self.of_keys.extend(asking.into_iter().map(OfKeys::AsksNoLonger));
+            self.asides.extend(asking.into_iter().map(Aside::AsksNoLonger));
+            // So it does with who calls.
+            let ringing = std::mem::take(&mut self.ringing);
+            self.asides.extend(ringing.into_keys().map(Aside::RingsNoLonger));
         }
         if let Some(room) = &room {
             self.clear(room);
@@ -185,8 +200,8 @@ impl Herald {
 
     /// What is to be done since it was last asked, each conversation once.
     pub fn orders(&mut self, language: Language) -> Vec<Order> {
-        let of_keys = std::mem::take(&mut self.of_keys).into_iter();
-        let mut orders: Vec<Order> = of_keys.map(|what| self.order_of_keys(what, language)).collect();
+        let asides = std::mem::take(&mut self.asides).into_iter();
+        let mut orders: Vec<Order> = asides.map(|what| self.order_aside(what, language)).collect();
         for room in std::mem::take(&mut self.changed) {
             match self.notice(&room, language) {
                 Some(notice) => {
@@ -203,18 +218,25 @@ impl Herald {
         orders
     }
 
-    fn order_of_keys(&self, what: OfKeys, language: Language) -> Order {
+    fn order_aside(&self, what: Aside, language: Language) -> Order {
         let (about, words) = match what {
-            OfKeys::Asks(peer) => {
+            Aside::Rings(room) => {
+                let caller = self.ringing.get(&room).map_or("", |(_, caller)| caller);
+                let name = self.rooms.get(&room).map_or("", |place| &place.name);
+                let words = language.calls(&self.called(caller, name));
+                (About::Call(room), words)
+            }
+            Aside::RingsNoLonger(room) => return Order::Withdraw(About::Call(room)),
+            Aside::Asks(peer) => {
                 let words = language.wants_to_compare(&self.called(&peer, &peer));
                 (About::Comparison(peer), words)
             }
-            OfKeys::Changed(peer) => {
+            Aside::Changed(peer) => {
                 let words = language.another_key(&self.called(&peer, &peer));
                 (About::Changed(peer), words)
             }
-            OfKeys::AsksNoLonger(peer) => return Order::Withdraw(About::Comparison(peer)),
-            OfKeys::ChangedNoLonger(peer) => return Order::Withdraw(About::Changed(peer)),
+            Aside::AsksNoLonger(peer) => return Order::Withdraw(About::Comparison(peer)),
+            Aside::ChangedNoLonger(peer) => return Order::Withdraw(About::Changed(peer)),
         };
         let (title, body) = words;
         Order::Show(Notice { about, title, body, news: true })
@@ -387,7 +409,7 @@ impl Herald {
             self.warn(&peer.id);
         } else if self.warning.as_ref() == Some(&peer.id) {
             self.warning = None;
-            self.of_keys.push(OfKeys::ChangedNoLonger(peer.id.clone()));
+            self.asides.push(Aside::ChangedNoLonger(peer.id.clone()));
         }
     }
 
@@ -399,9 +421,9 @@ impl Herald {
             return;
         }
         if let Some(before) = self.warning.replace(peer.to_owned()) {
-            self.of_keys.push(OfKeys::ChangedNoLonger(before));
+            self.asides.push(Aside::ChangedNoLonger(before));
         }
-        self.of_keys.push(OfKeys::Changed(peer.to_owned()));
+        self.asides.push(Aside::Changed(peer.to_owned()));
     }
 
     /// A comparison of emoji goes on: only that somebody asks for one is told, and while they do.
@@ -410,10 +432,35 @@ impl Herald {
         let asks = comparison.state == ComparisonState::Asked;
         if asks && !self.chosen.do_not_disturb && !self.focused && !self.is_blocked(peer) {
             if self.asking.insert(peer.clone()) {
-                self.of_keys.push(OfKeys::Asks(peer.clone()));
+                self.asides.push(Aside::Asks(peer.clone()));
             }
         } else if !asks && self.asking.remove(peer) {
-            self.of_keys.push(OfKeys::AsksNoLonger(peer.clone()));
+            self.asides.push(Aside::AsksNoLonger(peer.clone()));
+        }
+    }
+
+    /// A call goes on: only that it rings is told, as a message in that conversation would be.
+    fn ring(&mut self, call: &Call) {
+        let caller = call.members.iter().find(|member| !member.me);
+        let Some(caller) = caller.filter(|_| call.ringing && !call.joined) else {
+            return self.answered(&call.room);
+        };
+        let told = self.ringing.get(&call.room).is_some_and(|(id, _)| *id == call.id);
+        if told || self.focused || self.is_blocked(&caller.peer) || !self.is_told(&call.room, true) {
+            return;
+        }
+        self.ringing.insert(call.room.clone(), (call.id.clone(), caller.peer.clone()));
+        self.asides.push(Aside::Rings(call.room.clone()));
+    }
+
+    fn answered(&mut self, room: &str) {
+        if self.ringing.remove(room).is_some() {
+            // What was not shown yet need not be.
+            let waits = |aside: &Aside| matches!(aside, Aside::Rings(waits) if waits == room);
+            match self.asides.iter().position(waits) {
+                Some(at) => drop(self.asides.remove(at)),
+                None => self.asides.push(Aside::RingsNoLonger(room.to_owned())),
+            }
         }
     }
 

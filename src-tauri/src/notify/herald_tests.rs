@@ -1,4 +1,4 @@
-use lanyard_engine::api::{Avatar, Mailbox, Me, Membership, Network, Platform, Relaying};
+use lanyard_engine::api::{Avatar, CallEnd, CallMember, CallWay, Mailbox, Me, Membership, Network, Platform, Relaying};
 
 use super::*;
 use crate::words::Language::{Chinese, English};
@@ -419,4 +419,70 @@ fn another_key_under_a_verified_name_is_told_once_of_each_name() {
     let shown = told.iter().filter(|order| matches!(order, Order::Show(_))).count();
     assert_eq!(shown, WARNED - 1);
     assert_eq!(told.len(), 2 * shown - 1, "one is on the screen at a time");
+}
+
+/// Ana calls.
+fn rings(id: &str) -> Event {
+    let ana = CallMember {
+        peer: "Ana-key".to_owned(),
+        short: "ana".to_owned(),
+        name: "Ana".to_owned(),
+        me: false,
+        muted: false,
+        speaking: false,
+        level: 0,
+        way: CallWay::None,
+        loss: 0.0,
+        concealed: 0.0,
+        buffer: 0,
+    };
+    let call = Call {
+        id: id.to_owned(),
+        room: ANA.to_owned(),
+        since: 0,
+        joined: false,
+        ringing: true,
+        muted: false,
+        trouble: Vec::new(),
+        members: vec![ana],
+        sent_packets: 0,
+        sent_bytes: 0,
+    };
+    Event::Call { call }
+}
+
+#[test]
+fn a_call_that_rings_is_told_once_and_until_it_is_answered_or_over() {
+    let mut herald = herald(Notifications::default());
+    let about = || About::Call(ANA.to_owned());
+    let (title, body) = ("Ana".to_owned(), "is calling you".to_owned());
+    let told = || Order::Show(Notice { about: about(), title: title.clone(), body: body.clone(), news: true });
+    herald.take(&rings("1"));
+    assert_eq!(herald.orders(English), [told()]);
+    herald.take(&rings("1"));
+    assert_eq!(herald.orders(English), []);
+    herald.take(&Event::CallEnded { room: ANA.to_owned(), id: "1".to_owned(), why: CallEnd::Unanswered });
+    assert_eq!(herald.orders(English), [Order::Withdraw(about())]);
+    herald.take(&rings("2"));
+    assert_eq!(herald.orders(English), [told()]);
+    let Event::Call { call } = rings("2") else { unreachable!() };
+    herald.take(&Event::Call { call: Call { joined: true, ringing: false, ..call } });
+    assert_eq!(herald.orders(English), [Order::Withdraw(about())]);
+    herald.take(&rings("3"));
+    herald.take(&Event::CallEnded { room: ANA.to_owned(), id: "3".to_owned(), why: CallEnd::Over });
+    assert_eq!(herald.orders(English), [], "it was over before it was told");
+}
+
+#[test]
+fn a_call_rings_for_nobody_who_looks_or_does_not_want_to_be_disturbed() {
+    let mut busy = herald(Notifications { do_not_disturb: true, ..Notifications::default() });
+    busy.take(&rings("1"));
+    assert_eq!(busy.orders(English), []);
+    let mut looking = herald(Notifications::default());
+    looking.take(&rings("1"));
+    assert_eq!(looking.orders(English).len(), 1);
+    looking.watch(true, None);
+    assert_eq!(looking.orders(English), [Order::Withdraw(About::Call(ANA.to_owned()))]);
+    looking.take(&rings("2"));
+    assert_eq!(looking.orders(English), []);
 }

@@ -16,10 +16,13 @@ export class FakeCalls {
     speaker: null,
   };
 
-  constructor(
-    private readonly scene: Scene,
-    private readonly emit: (...events: Event[]) => void,
-  ) {}
+  private readonly scene: Scene;
+  private readonly emit: (...events: Event[]) => void;
+
+  constructor(scene: Scene, emit: (...events: Event[]) => void) {
+    this.scene = scene;
+    this.emit = emit;
+  }
 
   /** Somebody begins a call, as their device would say it. */
   comes(room: Room, from: Peer): Call {

@@ -81,6 +81,8 @@ pub enum CallEnd {
     Declined,
     /// Nobody answered: it was missed.
     Unanswered,
+    /// It goes on as another one, which began at the same time.
+    Merged,
     /// This device is in the room no longer.
     Gone,
 }

@@ -19,6 +19,7 @@ pub struct Snapshot {
     /// Those that are not over.
     pub comparisons: Vec<Comparison>,
     /// Those that are on.
+    #[serde(default)]
     pub calls: Vec<Call>,
 }
 

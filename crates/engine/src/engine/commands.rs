@@ -109,6 +109,11 @@ impl Run {
                 self.ask_of_shares(asked, to);
                 Ok(())
             }
+            asked @ (Command::Call { .. } | Command::FeedCall { .. } | Command::CallDevices {}) => {
+                self.ask_of_calls(asked, to);
+                Ok(())
+            }
+            chosen @ Command::ChooseCallDevices { .. } => self.choose_call_devices(chosen, to).await,
             Command::Resume { transfer } => self.resume(&transfer, to).await,
             Command::Diagnose {} => self.diagnose(to).await,
             Command::MarkRead { room, cursor } => {
@@ -230,7 +235,11 @@ impl Run {
             | Command::Shares {}
             | Command::PeerShares { .. }
             | Command::Browse { .. }
-            | Command::Get { .. } => unreachable!("answered later, see `command`"),
+            | Command::Get { .. }
+            | Command::Call { .. }
+            | Command::FeedCall { .. }
+            | Command::CallDevices {}
+            | Command::ChooseCallDevices { .. } => unreachable!("answered later, see `command`"),
             private @ (Command::CreateRoom { .. }
             | Command::Members { .. }
             | Command::AddMember { .. }
@@ -251,14 +260,10 @@ impl Run {
             told @ (Command::SetNotifications { .. } | Command::NotifyRoom { .. }) => {
                 self.choose_notifications(told).await
             }
-            call @ (Command::Call { .. }
-            | Command::LeaveCall {}
+            call @ (Command::LeaveCall {}
             | Command::DeclineCall { .. }
             | Command::Mute { .. }
-            | Command::FeedCall { .. }
-            | Command::Calls {}
-            | Command::CallDevices {}
-            | Command::ChooseCallDevices { .. }) => self.call_command(call).await,
+            | Command::Calls {}) => self.call_command(call),
             Command::Directory {} => Ok(Outcome::Now(Reply::Directory(self.directory()))),
         }
     }
@@ -271,6 +276,7 @@ impl Run {
             Answering::Message(id) => return self.answer_message(id, answer.to),
             Answering::Room(room) => self.room(room).map(Reply::Room).ok_or_else(gone),
             Answering::Transfer(transfer) => self.transfer(transfer).map(Reply::Transfer).ok_or_else(gone),
+            Answering::Call(room) => self.call_in(room).map(Reply::Call).ok_or_else(gone),
             Answering::Transfers => Ok(Reply::Transfers(self.transfers())),
             Answering::Me(me) => {
                 self.tell(Event::MeChanged { me: (*me).clone() });
@@ -480,7 +486,7 @@ impl Run {
         })
     }
 
-    fn path(&self, handle: &str) -> Result<PathBuf, ApiError> {
+    pub fn path(&self, handle: &str) -> Result<PathBuf, ApiError> {
         self.handles
             .path(handle)
             .ok_or_else(|| invalid(saying!("This choice of files is no longer known. Choose them again.")))
@@ -512,7 +518,7 @@ pub fn refused(refusal: Refusal) -> ApiError {
         characters.next().into_iter().flat_map(char::to_uppercase).chain(characters).collect();
     let code = match refusal {
         Refusal::Transfer(lanyard_proto::transfer::Refusal::Unknown) => ErrorCode::NoSuch,
-        Refusal::NoRoom | Refusal::NoInvite => ErrorCode::NoSuch,
+        Refusal::NoRoom | Refusal::NoInvite | Refusal::NoCall | Refusal::NothingRings => ErrorCode::NoSuch,
         Refusal::NoMember => ErrorCode::NotFound,
         Refusal::NotMember
         | Refusal::NotAdmin
@@ -529,7 +535,8 @@ pub fn refused(refusal: Refusal) -> ApiError {
             | lanyard_proto::transfer::Refusal::NotOver,
         )
         | Refusal::NotYourMessage
-        | Refusal::NotYoursToDelete => ErrorCode::Refused,
+        | Refusal::NotYoursToDelete
+        | Refusal::FullCall => ErrorCode::Refused,
         _ => ErrorCode::Invalid,
     };
     ApiError::says(code, Saying::fixed(format!("{capital}.")))

@@ -49,6 +49,8 @@ impl Run {
                 self.tell(Event::NetworkChanged { network });
             }
             Fact::Rearranged => self.look_anew(),
+            Fact::Call(room) => self.call_changed(room),
+            Fact::CallEnded { room, call, end } => self.call_ended(room, call, end),
             Fact::Typing { room, peer } => {
                 self.tell(Event::Typing { room: room.to_string(), peer: peer.to_string() });
             }

@@ -44,6 +44,7 @@ pub enum Answering {
     Message(lanyard_proto::model::EntryId),
     Room(lanyard_proto::model::RoomId),
     Transfer(TransferId),
+    Call(lanyard_proto::model::RoomId),
     /// All transfers.
     Transfers,
     /// This device, as it is from now on; everybody is told.

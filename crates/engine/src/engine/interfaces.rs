@@ -39,6 +39,7 @@ impl Run {
         self.credentials.filter().set(self.watch.current(), self.watch.listed());
         if change == Change::Used {
             self.sockets.update(self.watch.current());
+            self.call_interfaces_changed();
             self.handle(Input::NetworkChanged).await?;
         }
         let network = self.network();

@@ -15,6 +15,7 @@ use crate::api::{ApiError, Event};
 use crate::config::Config;
 use crate::engine::budget::Budgets;
 use crate::engine::bulk::{PullReport, Pulling, Serving};
+use crate::engine::calls::{CallReport, TALK, Talking};
 use crate::engine::choosing::Choosing;
 use crate::engine::commands::Offering;
 use crate::engine::comparing::{Comparing, ComparisonReport};
@@ -87,6 +88,8 @@ pub struct Run {
     /// What came over which interface.
     pub hearing: Hearing,
     pub diagnosing: Diagnosing,
+    /// The sound of the call that this device is in.
+    pub talking: Talking,
     /// Whom people blocked, for whatever runs on its own.
     pub shunned: Shunned,
     pub requests: mpsc::Receiver<Request>,
@@ -172,6 +175,7 @@ pub enum Report {
     /// About shared folders, from whoever answers or asks.
     Share(Box<ShareReport>),
     Comparison(Box<ComparisonReport>),
+    Call(Box<CallReport>),
     /// It is time to write down what was learned of somebody.
     Learned(PeerId),
     /// It is time to tell of others that are called alike.
@@ -250,6 +254,8 @@ impl Run {
         let mut serve = tokio::time::interval(SERVE_ROOMS);
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut talk = tokio::time::interval(TALK);
+        talk.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             self.let_pass()?;
             if self.gate.is_full() {
@@ -265,7 +271,11 @@ impl Run {
                         self.comparing.shell = shell;
                         self.command(command, answer).await?;
                     }
-                    Some(Request::Left(shell)) => self.shell_left(shell),
+                    Some(Request::Left(shell)) => {
+                        self.shell_left(shell);
+                        let effects = self.end_call_of(shell);
+                        self.enter(effects, None).await?;
+                    }
                     Some(Request::Shutdown(done)) => return Ok(Some(done)),
                     None => return Ok(None),
                 },
@@ -287,6 +297,7 @@ impl Run {
                     self.tell(event);
                 }
                 _ = serve.tick(), if self.config.relay => self.join_rooms_heard_of().await?,
+                _ = talk.tick(), if self.talking.is_on() => self.listen().await?,
                 _ = look.tick(), if self.diagnosing.is_looking() => self.look_at_network().await?,
                 () = sleep_until(wake) => {
                     self.hear_first(&mut datagram).await?;
@@ -321,6 +332,8 @@ impl Run {
     async fn say_goodbye(&mut self) -> Result<(), ApiError> {
         self.stop_bulk();
         self.hear_pulls_out().await?;
+        let effects = self.end_calls();
+        self.enter(effects, None).await?;
         let effects = self.node.goodbye();
         self.enter(effects, None).await?;
         self.let_pass()?;
@@ -340,6 +353,7 @@ impl Run {
             }
         };
         let (closed, _) = tokio::join!(self.store.close(), tokio::time::timeout(PARTING, written));
+        self.talking.close();
         Ok(closed?)
     }
 
@@ -531,6 +545,7 @@ impl Run {
             Report::Weighed(weighed) => self.weighed(*weighed).await,
             Report::Share(report) => self.share_report(*report).await,
             Report::Comparison(report) => self.comparison_report(*report).await,
+            Report::Call(report) => self.call_report(*report).await,
             Report::Learned(peer) => self.learned(peer).await,
             Report::Warn => {
                 self.warn_again();

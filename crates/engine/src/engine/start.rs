@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, mpsc};
 use crate::api::{ApiError, ErrorCode};
 use crate::config::{Config, Multicast};
 use crate::engine::budget::Budgets;
+use crate::engine::calls::Talking;
 use crate::engine::comparing::Comparing;
 use crate::engine::detours::Detours;
 use crate::engine::diagnosing::Diagnosing;
@@ -163,6 +164,7 @@ pub async fn start(config: Config, looks: Looks) -> Result<(Run, Handle), ApiErr
         detours: Detours::default(),
         hearing: Hearing::default(),
         diagnosing: Diagnosing::default(),
+        talking: Talking::default(),
         shunned,
         requests: requested,
         arrivals,

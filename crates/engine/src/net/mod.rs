@@ -13,6 +13,8 @@
 //! Nothing here knows the protocol: bytes come up, bytes go down. What a datagram says is checked by the node; who is
 //! at the other end of a connection is known before the first byte of it is given to anybody.
 
+#[cfg(feature = "calls")]
+pub mod calls;
 pub mod cut;
 pub mod filter;
 pub mod framing;

@@ -97,8 +97,9 @@ impl Sockets {
     /// # Errors
     /// The first reason, when neither family could be bound. One family is enough.
     pub fn open(port: u16) -> io::Result<Sockets> {
-        let v4 = receiver_v4(port);
-        let v6 = receiver_v6(port);
+        let open = |socket: io::Result<Socket>| UdpSocket::from_std(socket?.into());
+        let v4 = open(receiver_v4(port));
+        let v6 = open(receiver_v6(port));
         if let (Err(error), Err(_)) = (&v4, &v6) {
             let why = saying!("cannot receive on UDP port {port}: {error}", port, error);
             return Err(io::Error::new(error.kind(), why));
@@ -349,7 +350,7 @@ fn accepted(interface: &str, what: &str, outcome: io::Result<()>) -> bool {
     outcome.inspect_err(|error| tracing::debug!(interface, what, %error, "multicast membership")).is_ok()
 }
 
-fn receiver_v4(port: u16) -> io::Result<UdpSocket> {
+pub(super) fn receiver_v4(port: u16) -> io::Result<Socket> {
     let socket = datagram_socket(Domain::IPV4)?;
     share_port(&socket)?;
     // Without this Linux also hands over what other programs joined.
@@ -357,26 +358,36 @@ fn receiver_v4(port: u16) -> io::Result<UdpSocket> {
     socket.set_multicast_all_v4(false)?;
     // Windows decides about loopback at the receiver, all others at the sender.
     socket.set_multicast_loop_v4(true)?;
-    bind_receiver(socket, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
+    bind_to(socket, SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)))
 }
 
-fn receiver_v6(port: u16) -> io::Result<UdpSocket> {
+pub(super) fn receiver_v6(port: u16) -> io::Result<Socket> {
     let socket = datagram_socket(Domain::IPV6)?;
     socket.set_only_v6(true)?;
     share_port(&socket)?;
     #[cfg(target_os = "linux")]
     socket.set_multicast_all_v6(false)?;
     socket.set_multicast_loop_v6(true)?;
-    bind_receiver(socket, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
+    bind_to(socket, SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)))
 }
 
-fn bind_receiver(socket: Socket, to: SocketAddr) -> io::Result<UdpSocket> {
+#[cfg(feature = "calls")]
+/// A socket that nobody shares, for what is sent to this device alone.
+pub(super) fn bind_receiver(to: SocketAddr) -> io::Result<Socket> {
+    let socket = datagram_socket(Domain::for_address(to))?;
+    if to.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    bind_to(socket, to)
+}
+
+fn bind_to(socket: Socket, to: SocketAddr) -> io::Result<Socket> {
     // The system grants what it allows, and a smaller buffer only loses more in a burst.
     if let Err(error) = socket.set_recv_buffer_size(RECEIVE_BUFFER) {
         tracing::debug!(%error, "receive buffer stays small");
     }
     socket.bind(&to.into())?;
-    UdpSocket::from_std(socket.into())
+    Ok(socket)
 }
 
 /// Several instances on one host must all hear multicast. On Linux SO_REUSEPORT would split datagrams among them.
@@ -387,7 +398,7 @@ fn share_port(socket: &Socket) -> io::Result<()> {
     Ok(())
 }
 
-fn sender_v4(from: Ipv4Addr, interface: &str) -> io::Result<Socket> {
+pub(super) fn sender_v4(from: Ipv4Addr, interface: &str) -> io::Result<Socket> {
     let socket = datagram_socket(Domain::IPV4)?;
     // Where two interfaces are on one network, broadcasts would leave by whichever the system prefers. Older kernels forbid
     // it to ordinary people; then the system prefers.
@@ -407,7 +418,7 @@ fn sender_v4(from: Ipv4Addr, interface: &str) -> io::Result<Socket> {
 }
 
 /// Bound to no address: the system takes the interface's own for each datagram, also when it gets one only later.
-fn sender_v6(index: u32) -> io::Result<Socket> {
+pub(super) fn sender_v6(index: u32) -> io::Result<Socket> {
     let socket = datagram_socket(Domain::IPV6)?;
     socket.set_only_v6(true)?;
     socket.bind(&SockAddr::from(SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, 0, 0, 0)))?;

@@ -113,6 +113,9 @@ pub struct Settings {
     pub relay: Option<bool>,
     /// How this device's person wants to be shown.
     pub avatar: Option<Avatar>,
+    /// What is spoken into and heard from in calls, by name; absent means whichever the system uses.
+    pub microphone: Option<String>,
+    pub speaker: Option<String>,
 }
 
 /// What only this device knows of a transfer.

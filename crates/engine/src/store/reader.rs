@@ -159,7 +159,7 @@ pub(super) fn peers(connection: &Connection) -> Result<Vec<PeerRecord>, StoreErr
 
 pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> {
     let sql = "SELECT name, downloads, named, history_days, history_bytes, hold, hold_bytes, \
-               upload_limit, download_limit, at_once, relay, color, emoji FROM setting";
+               upload_limit, download_limit, at_once, relay, color, emoji, microphone, speaker FROM setting";
     Ok(connection.query_row(sql, [], |row| {
         let (downloads, bytes): (Option<Vec<u8>>, Option<i64>) = (row.get(1)?, row.get(4)?);
         let bytes_at = |at| row.get::<_, Option<i64>>(at).map(|bytes| bytes.map(i64::cast_unsigned));
@@ -176,6 +176,8 @@ pub(super) fn settings(connection: &Connection) -> Result<Settings, StoreError> 
             at_once: row.get(9)?,
             relay: row.get(10)?,
             avatar: columns::avatar(row, 11)?,
+            microphone: row.get(13)?,
+            speaker: row.get(14)?,
         })
     })?)
 }

@@ -440,7 +440,7 @@ pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Re
     transaction.execute(
         "UPDATE setting SET name = ?, downloads = ?, named = ?, history_days = ?, history_bytes = ?, hold = ?,
          hold_bytes = ?, upload_limit = ?, download_limit = ?, at_once = ?, relay = ?,
-         color = ?, emoji = ?",
+         color = ?, emoji = ?, microphone = ?, speaker = ?",
         params![
             settings.name,
             settings.downloads.as_deref().map(path_blob),
@@ -455,6 +455,8 @@ pub(super) fn set_settings(transaction: &Transaction, settings: &Settings) -> Re
             settings.relay,
             settings.avatar.as_ref().map(Avatar::color),
             settings.avatar.as_ref().map(Avatar::emoji),
+            settings.microphone,
+            settings.speaker,
         ],
     )?;
     Ok(())

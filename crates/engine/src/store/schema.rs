@@ -113,6 +113,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("topics.sql"),
     include_str!("notifications.sql"),
     include_str!("interfaces.sql"),
+    include_str!("calls.sql"),
 ];
 
 /// "LNYD": tells our databases from those of other programs.

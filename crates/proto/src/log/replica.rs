@@ -219,7 +219,7 @@ impl Replica {
                 }
             }
             // The node hears it.
-            RoomPacket::Typing => {}
+            RoomPacket::Typing | RoomPacket::Call(_) => {}
         }
         let group = self.group();
         let newest = received.runs.iter().rfind(|heard| heard.news);

@@ -6,6 +6,7 @@ use crate::node::{MAX_INVITES, MAX_ROOMS, Membership, Node};
 use crate::rooms::{self, BadInvite, Content, LOBBY, MAX_EMOJI, MAX_TEXT, Offer, RoomKind};
 use crate::transfer;
 use crate::wire::avatar::Avatar;
+use crate::wire::call::MAX_TALKERS;
 use crate::wire::datagram::{MAX_NAME, Query};
 use crate::wire::entry::{Entry, Header};
 use crate::wire::file::Source;
@@ -64,6 +65,12 @@ pub enum Refusal {
     NoSuchChange,
     #[error("a reaction is one emoji of at most {MAX_EMOJI} bytes")]
     NoEmoji,
+    #[error("you are in no call")]
+    NoCall,
+    #[error("there is no call here that rings")]
+    NothingRings,
+    #[error("a call has at most {MAX_TALKERS} people")]
+    FullCall,
 }
 
 impl Node {

@@ -7,6 +7,7 @@ use crate::model::{Instant, Now, PeerId, RoomId};
 use crate::node::{Node, Profile};
 use crate::presence::Heard;
 use crate::rooms::{RoomKeys, RoomKind, RoomTag};
+use crate::wire::call::CallState;
 use crate::wire::codec::DecodeError;
 use crate::wire::compact;
 use crate::wire::datagram::{
@@ -33,8 +34,10 @@ pub enum Dropped {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Way {
     Multicast,
-    /// In a carry or over a link: heads only.
+    /// In a carry or over a link: heads and calls only.
     Passed,
+    /// In somebody else's CALL: calls only.
+    Carried,
 }
 
 impl Node {
@@ -94,7 +97,7 @@ impl Node {
                 effects
             }
             kind::CARRY => self.carry_heard(&envelope, body, now),
-            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT | kind::TYPING => {
+            kind::DATA | kind::HEADS | kind::NACK | kind::FRAGMENT | kind::TYPING | kind::CALL => {
                 self.air.carried(body.len() + AROUND_BODY, now.instant);
                 self.unheard.note_in_rooms(envelope.sender, now.instant);
                 self.pass_to_deaf_soon(&envelope, body, datagram.bytes(), None, now.instant);
@@ -104,6 +107,7 @@ impl Node {
                 let mut effects = self.presence.heard(&envelope, now);
                 effects.extend(self.notice_arrivals(&effects, now));
                 effects.extend(self.room_packet(&envelope, body, Way::Multicast, now));
+                effects.extend(self.pass_call(&envelope, datagram.bytes(), None, now));
                 effects
             }
             kind::KNOCK => self.knock_heard(&envelope, body, now),
@@ -239,11 +243,19 @@ impl Node {
             }
             return effects;
         }
+        if let RoomPacket::Call(said) = packet {
+            if present {
+                effects.extend(self.heard_call(id, envelope, said, key, way, now));
+            }
+            return effects;
+        }
         let Some(room) = self.rooms.get_mut(&id) else { return effects };
         let (sender, dice) = (envelope.sender, &mut self.dice);
         let received = match way {
             Way::Multicast => room.replica.packet(sender, present, packet, now.instant, dice),
-            Way::Passed => room.replica.heads_passed(sender, present, packet, now.instant, dice),
+            Way::Passed | Way::Carried => {
+                room.replica.heads_passed(sender, present, packet, now.instant, dice)
+            }
         };
         effects.extend(self.absorb(id, envelope.sender, received, now));
         effects
@@ -262,6 +274,7 @@ impl Node {
                 })
             }
             Some(RoomPacket::Heads(heads)) => heads.logs > 0,
+            Some(RoomPacket::Call(said)) => said.state == CallState::In,
             _ => false,
         }
     }

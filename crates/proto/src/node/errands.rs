@@ -31,6 +31,8 @@ pub(super) enum Errand {
     Introduce(PeerId),
     /// Ask the device at which this one waits to pass a knock on.
     Knock(Token),
+    /// Say that this one is in a call.
+    Call(RoomId),
 }
 
 #[derive(Default)]
@@ -145,6 +147,7 @@ impl Node {
             // What it does about that is its own affair.
             Errand::Introduce(_) => return self.say_who_is_here(conn, now),
             Errand::Knock(token) => return self.knock_on(conn, token),
+            Errand::Call(room) => return self.say_call_on(conn, room),
         };
         if !said.is_empty() {
             self.errands.under_way.entry(conn).or_default().insert(errand);
@@ -161,7 +164,7 @@ impl Node {
             }
             Errand::HandOver(recipient) => self.handing_failed(recipient, now),
             Errand::Probe(peer) => self.probing.answered(peer, Found::Unreachable),
-            Errand::Introduce(_) | Errand::Knock(_) => {}
+            Errand::Introduce(_) | Errand::Knock(_) | Errand::Call(_) => {}
         }
     }
 }

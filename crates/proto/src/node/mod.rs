@@ -20,10 +20,12 @@
 //!   detours    devices that cannot be dialled are asked to dial, and others are joined
 //!   errands    what is to be said to a certain device
 //!   probing    what the network lets through, found out with others
+//!   calls      who is in the calls of rooms, and who hears whom there
 //!   mailbox    what is kept for others; posting and taking are what others keep of this device, and for it
 //! ```
 
 mod absorb;
+mod calls;
 mod carrying;
 mod clocks;
 mod commands;
@@ -74,10 +76,12 @@ use crate::wire::datagram::{NetworkTag, Query};
 use crate::wire::entry::{Entry, Signed, log_id};
 
 use absorb::History;
+use calls::Calls;
 use carrying::Carrying;
 use clocks::Clocks;
 use roster::{Roster, reachable};
 
+pub use calls::{CallKey, OngoingCall, Participant};
 pub use commands::Refusal;
 pub use datagrams::Dropped;
 pub use members::{MAX_INVITE, MAX_INVITES};
@@ -130,6 +134,7 @@ pub struct Node {
     mail: Mailbox,
     knocks: Knocks,
     detours: Detours,
+    calls: Calls,
     /// Headers that contradict what the store is being asked for.
     contradictions: BTreeMap<(RoomId, LogId), Signed>,
     /// Since when a copy of this device is known of.
@@ -211,6 +216,7 @@ impl Node {
             mail: Mailbox::new(me, now.instant),
             knocks: Knocks::default(),
             detours: Detours::default(),
+            calls: Calls::default(),
             contradictions: BTreeMap::new(),
             cloned: loaded.cloned,
             dropped: BTreeMap::new(),
@@ -323,6 +329,7 @@ impl Node {
         let machines = earliest(machines, earliest(self.serve_deadline(), self.detours.deadline()));
         let links = earliest(self.carry_deadline(now.instant), self.passing.deadline());
         let links = earliest(links, self.probing.deadline());
+        let links = earliest(links, self.calls.deadline());
         self.due = earliest(
             earliest(timers, earliest(machines, links)),
             earliest(self.remind_at, earliest(self.roster.deadline(), self.reaching_deadline())),
@@ -431,6 +438,7 @@ impl Node {
         effects.extend(self.send_packets(now));
         effects.extend(self.tend_links(now.instant));
         effects.extend(self.send_carried(now));
+        effects.extend(self.tend_calls(now));
         effects
     }
 

@@ -270,9 +270,11 @@ impl Node {
     /// Datagrams came over a link, of the device at its other end or of others that it heard.
     pub(super) fn passed(&mut self, conn: ConnId, peer: PeerId, said: Passed, now: Now) -> Effects {
         let mut effects = Effects::default();
-        let Some(session) = self.sessions.get_mut(&conn).filter(|session| session.standing) else {
-            return effects;
-        };
+        let Some(session) = self.sessions.get_mut(&conn) else { return effects };
+        if !session.standing {
+            // Whoever calls dials for that.
+            return self.passed_call(conn, peer, &said, now);
+        }
         if said.unheard {
             if !session.is_deaf(now.instant) {
                 self.passing.own.clear();
@@ -288,7 +290,7 @@ impl Node {
     fn passed_datagram(&mut self, conn: ConnId, peer: PeerId, datagram: &[u8], now: Now) -> Effects {
         let Ok(read) = Unverified::decode(datagram, self.network) else { return self.drop(Dropped::Frame) };
         let claimed = *read.envelope();
-        if ![kind::BYE, kind::HEADS].contains(&claimed.kind) {
+        if ![kind::BYE, kind::HEADS, kind::CALL].contains(&claimed.kind) {
             return self.drop(Dropped::Frame);
         }
         if !self.presence.is_fresh(&claimed) {
@@ -301,6 +303,7 @@ impl Node {
             self.carry_soon(conn, &envelope, body, datagram, &effects, now.instant);
             self.pass_to_deaf_soon(&envelope, body, datagram, Some(conn), now.instant);
             effects.extend(self.pass_goodbye(&envelope, datagram, Some(conn), &effects, now.instant));
+            effects.extend(self.pass_call(&envelope, datagram, Some(conn), now));
         }
         effects
     }

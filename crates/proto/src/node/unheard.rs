@@ -306,8 +306,9 @@ impl Node {
     /// Until when a connection stays that was dialled because the other side lacks something and is not heard: what is said
     /// next shall not wait for another dial.
     pub(super) fn lingers(&self, peer: PeerId, now: Instant) -> Option<Instant> {
-        let wanted =
-            self.linking.wants(peer) || self.unheard.dialled_for.keys().any(|(_, wanted)| *wanted == peer);
+        let wanted = self.linking.wants(peer)
+            || self.calls.calls(peer)
+            || self.unheard.dialled_for.keys().any(|(_, wanted)| *wanted == peer);
         let lingering = self.sessions.values().filter(|session| session.lingers.is_some()).count();
         (wanted && lingering < MAX_LINGERING).then(|| now + LINGER)
     }

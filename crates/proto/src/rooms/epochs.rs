@@ -120,6 +120,14 @@ impl Epochs {
         self.current.map_or(0, |(epoch, _)| epoch)
     }
 
+    pub(super) fn air(&self) -> Option<(u32, KeyId)> {
+        self.air
+    }
+
+    pub(super) fn named(&self, name: (u32, KeyId)) -> Option<&[u8; 32]> {
+        self.keys.get(&name).map(|key| &**key)
+    }
+
     pub(super) fn writing(&self) -> Option<&[u8; 32]> {
         self.current.and_then(|current| self.keys.get(&current)).map(|key| &**key)
     }

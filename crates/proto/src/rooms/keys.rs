@@ -11,7 +11,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::model::{KeyId, PeerId, RoomId, UnixMillis};
+use crate::model::{CallId, KeyId, PeerId, RoomId, UnixMillis};
 use crate::rooms::epochs::Epochs;
 use crate::wire::datagram::Envelope;
 use crate::wire::entry::Header;
@@ -97,6 +97,29 @@ impl RoomKeys {
                 epochs.accepted_by_name().find_map(|(name, key)| Some((opened(key)?, Some(name))))
             }
         }
+    }
+
+    /// The name of the key that datagrams are sealed with, where keys change.
+    pub fn sending_name(&self) -> Option<KeyName> {
+        self.epochs().and_then(Epochs::air)
+    }
+
+    /// What a device seals the packets of a call with, that is in its `turn`-th call in the run `boot` and seals datagrams by
+    /// the key of this name. `None` if that is not here. In an open room anyone can make it.
+    pub fn call_key(
+        &self,
+        (room, call): (RoomId, CallId),
+        name: Option<KeyName>,
+        device: PeerId,
+        (boot, turn): (u64, u32),
+    ) -> Option<Zeroizing<[u8; 32]>> {
+        let room_key = match self {
+            RoomKeys::Open => &room.0,
+            RoomKeys::Sealed(key) => &**key,
+            RoomKeys::Epochs(epochs) => epochs.named(name?)?,
+        };
+        let of_call = derive(room_key, &[b"call", &call.0]);
+        Some(derive(&of_call, &[b"talker", &device.0, &boot.to_be_bytes(), &turn.to_be_bytes()]))
     }
 
     /// Whether this device can write with them.

@@ -24,7 +24,7 @@ pub use fold::{
     MAX_MEMBERS_BY_INVITES, Role, digest_of,
 };
 pub use invite::{BadInvite, Invite, Standing, Why, invite_id, join_proof, refusal_proof, welcome_proof};
-pub use keys::{RoomKeys, RoomTag, hour};
+pub use keys::{KeyName, RoomKeys, RoomTag, hour};
 pub use mentions::mentioned;
 pub use quota::{MAX_DEEDS, MAX_PLAIN_OF_AUTHOR, MAX_RULING_OF_AUTHOR, PLAIN_IS_MUCH, Sort};
 pub use shown::{Came, MAX_AHEAD_MS, MAX_PLACE, Retold, place, places};

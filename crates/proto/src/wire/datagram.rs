@@ -9,12 +9,14 @@
 
 mod announcement;
 mod carry;
+pub mod kind;
 
 use minicbor::{Decode, Encode};
 use sha2::{Digest, Sha256};
 
 use crate::identity::{Identity, Purpose, Verifier};
 use crate::model::{LogId, PeerId, Seq, Span};
+use crate::wire::call::Call;
 use crate::wire::codec::{DecodeError, Reader, at_most, from_cbor, to_cbor};
 
 pub use announcement::{Announcement, Query};
@@ -152,6 +154,8 @@ pub enum RoomPacket {
     Fragment(Fragment),
     /// Somebody is writing at the sender's.
     Typing,
+    /// The sender is in a call, has left it, or does not want to be in it.
+    Call(Call),
 }
 
 /// What the sender of a room packet holds.
@@ -224,6 +228,7 @@ impl RoomPacket {
             RoomPacket::Nack { .. } => kind::NACK,
             RoomPacket::Fragment(_) => kind::FRAGMENT,
             RoomPacket::Typing => kind::TYPING,
+            RoomPacket::Call(_) => kind::CALL,
         }
     }
 
@@ -263,6 +268,7 @@ impl RoomPacket {
                 bytes: piece.bytes.clone().into(),
             }),
             RoomPacket::Typing => to_cbor(&TypingBody {}),
+            RoomPacket::Call(call) => call.encode(),
         }
     }
 
@@ -310,6 +316,7 @@ impl RoomPacket {
                 Ok(RoomPacket::Fragment(Fragment { log, seq, id, index, count, bytes }))
             }
             kind::TYPING => from_cbor::<TypingBody>(body).map(|TypingBody {}| RoomPacket::Typing),
+            kind::CALL => Call::decode(body).map(RoomPacket::Call),
             _ => Err(DecodeError::Foreign),
         }
     }
@@ -436,21 +443,6 @@ struct WantedBody {
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct TypingBody {}
-
-/// Kinds of datagrams. Others are ignored, so that versions can differ on one network.
-pub mod kind {
-    pub const ANNOUNCE: u8 = 1;
-    pub const BYE: u8 = 2;
-    pub const CARRY: u8 = 3;
-    pub const PROBE: u8 = 4;
-    pub const DATA: u8 = 16;
-    pub const HEADS: u8 = 17;
-    pub const NACK: u8 = 18;
-    pub const FRAGMENT: u8 = 19;
-    pub const TYPING: u8 = 20;
-    pub const KNOCK: u8 = 21;
-    pub const MEET: u8 = 22;
-}
 
 const MAGIC: &[u8; 4] = b"LNY1";
 const VERSION: u8 = 1;

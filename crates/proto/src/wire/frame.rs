@@ -83,7 +83,7 @@ pub struct Relayed {
 /// What goes over a link because multicast does not pass between its ends, in one direction or both.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Passed {
-    /// Signed HEADS and BYE of the sender, or heard by it. At most [`MAX_PASSED`].
+    /// Signed HEADS, CALL and BYE of the sender, or heard by it. At most [`MAX_PASSED`].
     pub datagrams: Vec<Vec<u8>>,
     /// The sender hears nothing that the other side multicasts in rooms.
     pub unheard: bool,

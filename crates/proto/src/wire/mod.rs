@@ -1,6 +1,7 @@
 //! Bytes on the wire and their meaning: bounded decoding, encoding that cannot fail.
 
 pub mod avatar;
+pub mod call;
 pub mod codec;
 pub mod compact;
 pub mod compare;

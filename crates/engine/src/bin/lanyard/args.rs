@@ -1,5 +1,6 @@
 //! The words of the command line.
 
+mod call;
 mod network;
 mod notify;
 mod rooms;
@@ -12,6 +13,7 @@ use crate::text;
 use clap::{ArgAction, ArgGroup, Args as ClapArgs, Parser, Subcommand, ValueEnum};
 use lanyard_engine::config::{AcceptRule, DEFAULT_PORT, Multicast};
 
+pub use call::Call;
 pub use network::Interfaces;
 pub use notify::Notify;
 pub use rooms::{MemberRole, Retention, RoomVerb};
@@ -287,6 +289,14 @@ pub enum Verb {
                             lanyard limits --relay off"
     )]
     Limits(Limits),
+    /// Talk in a room or with a person: begins a call, or joins the one that is on.
+    #[command(
+        after_help = "Examples:\n  lanyard call @Ann\n  lanyard call '#design' --audio question.wav --record answer.wav --for 60\n  \
+                      arecord -t raw -f S16_LE -r 48000 -c 1 | lanyard call '#design' --audio -\n  \
+                      lanyard call --list\n  lanyard call @Ann --decline\n\n\
+                      Whoever calls a person waits for 45 seconds: 4 if it is declined, 5 if nobody answers."
+    )]
+    Call(Call),
     Verify(Verify),
     Block(Block),
     Unblock(Unblock),
@@ -459,6 +469,7 @@ impl Verb {
                 | Verb::Peers { watch: true, .. }
                 | Verb::Log(Log { follow: true, .. })
                 | Verb::Transfers { watch: true }
+                | Verb::Call(Call { list: false, decline: false, .. })
         )
     }
 }

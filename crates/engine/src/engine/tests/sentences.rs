@@ -121,7 +121,10 @@ fn after(refusal: Refusal) -> Option<Refusal> {
         Refusal::NotYourMessage => Refusal::NotYoursToDelete,
         Refusal::NotYoursToDelete => Refusal::NoSuchChange,
         Refusal::NoSuchChange => Refusal::NoEmoji,
-        Refusal::NoEmoji => return None,
+        Refusal::NoEmoji => Refusal::NoCall,
+        Refusal::NoCall => Refusal::NothingRings,
+        Refusal::NothingRings => Refusal::FullCall,
+        Refusal::FullCall => return None,
         // They have sentences of their own.
         Refusal::BadInvite(_) | Refusal::Transfer(_) => return None,
     })

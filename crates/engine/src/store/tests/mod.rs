@@ -104,6 +104,8 @@ impl Home {
                  DROP TABLE notification;
                  DROP TABLE room_notification;
                  DROP TABLE interface_choice;
+                 ALTER TABLE setting DROP COLUMN microphone;
+                 ALTER TABLE setting DROP COLUMN speaker;
                  PRAGMA user_version = 8",
                 i32::from(renewed)
             ))

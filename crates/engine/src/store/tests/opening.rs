@@ -15,7 +15,7 @@ async fn a_new_database_is_empty_ours_and_private() {
     let (store, loaded) = home.open();
     assert_eq!(loaded.boot, NOW.0);
     assert!(loaded.rooms.is_empty() && loaded.peers.is_empty() && loaded.transfers.is_empty());
-    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 20);
+    assert_eq!(home.peek::<i64>("PRAGMA user_version"), 21);
     assert_eq!(home.peek::<i64>("PRAGMA application_id"), 0x4c4e_5944);
     assert_eq!(home.peek::<String>("PRAGMA journal_mode"), "wal");
     #[cfg(unix)]
@@ -286,7 +286,7 @@ async fn a_database_from_a_newer_version_is_refused() {
     let newer = rusqlite::Connection::open(home.database()).unwrap();
     newer.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(newer);
-    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 20 });
+    assert_eq!(home.refused(), StoreError::Newer { path: home.database(), found: 99, known: 21 });
 }
 
 #[test]
@@ -368,7 +368,8 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
         include_str!("../clock.sql"),
         include_str!("../topics.sql"),
         include_str!("../notifications.sql"),
-        include_str!("../interfaces.sql")
+        include_str!("../interfaces.sql"),
+        include_str!("../calls.sql")
     );
     let nullable = names(
         "SELECT c.name FROM pragma_table_list AS t JOIN pragma_table_info(t.name) AS c
@@ -405,6 +406,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "inviter",
             "keep_days",
             "mentions",
+            "microphone",
             "name",
             "people",
             "placed",
@@ -417,6 +419,7 @@ fn every_table_is_strict_and_every_column_that_may_be_null_says_why() {
             "sha256",
             "share",
             "share_to",
+            "speaker",
             "text",
             "upload_limit",
             "verified_as",

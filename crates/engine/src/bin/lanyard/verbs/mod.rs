@@ -1,6 +1,7 @@
 //! The verbs: each asks the node, prints what it answers, and ends with the exit code that fits.
 
 mod arrivals;
+mod call;
 mod chat;
 mod contents;
 mod delivery;
@@ -117,6 +118,7 @@ async fn perform(node: &Node, out: Output, verb: Verb) -> Result<(), Failure> {
         Verb::Reorder { id, before } => queue::reorder(node, out, id, before).await,
         Verb::Forget { id, .. } => queue::forget(node, id).await,
         Verb::Limits(limits) => queue::limits(node, out, limits).await,
+        Verb::Call(words) => call::run(node, out, words).await,
         Verb::Verify(words) => trust::verify(node, out, words).await,
         Verb::Block(words) => trust::block(node, out, words).await,
         Verb::Unblock(words) => trust::unblock(node, out, words).await,
@@ -222,6 +224,7 @@ fn names_person(command: &Command) -> bool {
         Command::Open { to } | Command::Find { to } | Command::Say { to, reply: None, .. } => {
             !to.starts_with('#')
         }
+        Command::Call { room: to, .. } | Command::DeclineCall { room: to } => !to.starts_with('#'),
         Command::PeerShares { .. }
         | Command::Browse { .. }
         | Command::Get { .. }
