@@ -1,7 +1,12 @@
 //! Sound as the rest knows it: 48,000 samples a second, one channel, floats of -1 to 1, in blocks of 10 ms.
 
+pub(crate) mod level;
+pub(crate) mod mix;
+mod pace;
+pub(crate) mod resample;
 pub mod sinks;
 pub mod sources;
+pub(crate) mod stretch;
 
 use std::time::Duration;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::audio::{AudioIn, AudioOut};
 use crate::seal::Key;
-use crate::session::{Member, PushToTalk, Report, Setup};
+use crate::session::{Member, PushToTalk, Report, Setup, Way};
 use crate::trouble::Trouble;
 
 /// How packets leave and come. One is used for one call: what comes over it is of that call or is dropped.
@@ -39,12 +39,6 @@ pub struct Received {
     pub from: SocketAddr,
     /// Told by the socket that it came to.
     pub way: Way,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    Multicast,
-    Unicast,
 }
 
 /// A call that this device is in. Dropping it ends it and joins its threads.

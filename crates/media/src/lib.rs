@@ -14,6 +14,8 @@
 pub mod trouble;
 
 pub mod audio;
+pub mod window;
+
 pub mod packet;
 
 pub mod seal;
@@ -23,15 +25,17 @@ mod codec;
 mod listening;
 mod talking;
 
-mod session;
+mod echo;
+
+pub mod session;
 
 mod conference;
 #[cfg(feature = "devices")]
 pub mod devices;
 
 pub use audio::{AudioIn, AudioOut, BLOCK, Block, RATE};
-pub use conference::{Conference, Received, Way, Wire};
+pub use conference::{Conference, Received, Wire};
 pub use packet::SenderId;
 pub use seal::Key;
-pub use session::{Dropped, Hearing, Member, MyReport, PushToTalk, Relay, Report, Setup};
+pub use session::{Dropped, Hearing, Member, MyReport, PushToTalk, RELAYED, Relay, Report, Setup, Way};
 pub use trouble::Trouble;

@@ -1,11 +1,21 @@
 //! A call as a value: time, packets and sound in, packets and sound out.
 
+mod member;
+mod report;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::packet::SenderId;
-use crate::seal::Key;
+use crate::audio::level::Level;
+use crate::audio::{AudioIn, AudioOut, BLOCK, Block, mix};
+use crate::echo::Echo;
+use crate::packet::{Audio, Header, Kind, SenderId, decode_report, encode_report};
+use crate::seal::{Key, Opened, Sealer};
+use crate::talking::{Said, Talker};
 use crate::trouble::Trouble;
+
+use member::Listened;
+pub use report::{Dropped, Hearing, MyReport, Report};
 
 /// What a call is for this device.
 #[derive(Debug, Clone)]
@@ -52,68 +62,278 @@ pub enum PushToTalk {
     Pressed,
 }
 
-/// How a call goes.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Report {
-    pub me: MyReport,
-    /// One for each member, in their order.
-    pub members: Vec<Hearing>,
-    pub dropped: Dropped,
-    /// What is wrong now.
-    pub trouble: Vec<Trouble>,
+/// By which way a packet came, as the socket tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    Multicast,
+    Unicast,
 }
 
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct MyReport {
-    /// How loud the microphone is, 0..=100; 0 while muted.
-    pub level: u8,
-    pub speaking: bool,
-    /// Muted, or push-to-talk is on and not pressed.
-    pub muted: bool,
-    /// Packets multicast, and the bytes of UDP in them.
-    pub packets: u64,
-    pub bytes: u64,
-    /// The same of copies to single members and of what was passed on for others.
-    pub unicast_packets: u64,
-    pub unicast_bytes: u64,
-    /// The copies of earlier frames that go with each frame.
-    pub copies: u8,
+/// A packet that wants to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transmit {
+    Group(Vec<u8>),
+    To(SocketAddr, Vec<u8>),
 }
 
-/// How one member is heard.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hearing {
-    pub sender: SenderId,
-    pub level: u8,
-    pub speaking: bool,
-    /// Whether a packet of it came in the last three seconds by multicast, and by unicast and from where. A member that
-    /// is there sends at least one a second.
-    pub by_multicast: bool,
-    pub by_unicast: Option<SocketAddr>,
-    /// Percent of its packets in the last five seconds that did not come, and of its sound that had to be made up.
-    pub lost: f32,
-    pub concealed: f32,
-    /// How long sound waits here, and how unevenly it comes (99 of 100 come within that of the earliest).
-    pub buffer: Duration,
-    pub jitter: Duration,
-    /// Frames of 20 ms since it joined: heard, repaired from copies, made up.
-    pub frames: u64,
-    pub repaired: u64,
-    pub made_up: u64,
+/// This device in a call. `now` is the time since its conference began, and never goes back.
+pub struct Session {
+    setup: Setup,
+    sealer: Sealer,
+    push: PushToTalk,
+    talker: Talker,
+    members: Vec<Listened>,
+    echo: Option<Echo>,
+    level: Level,
+    /// Numbers of the next packets.
+    sound_seq: u32,
+    report_seq: u32,
+    reported: Option<Duration>,
+    sent: MyReport,
+    dropped: Dropped,
 }
 
-/// Packets that were not taken.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// Not of this format.
-    pub malformed: u64,
-    /// Of somebody who is not in the call.
-    pub strange: u64,
-    /// Not sealed by whom they name.
-    pub forged: u64,
-    /// Seen before, or too old to know. A copy that came by another way is not counted.
-    pub replayed: u64,
+impl Session {
+    /// # Errors
+    /// `Trouble::Start` if there is no codec.
+    pub fn new(setup: Setup) -> Result<Session, Trouble> {
+        Ok(Session {
+            sealer: Sealer::new(setup.call, &setup.key),
+            setup,
+            push: PushToTalk::Off,
+            talker: Talker::new()?,
+            members: Vec::new(),
+            echo: None,
+            level: Level::default(),
+            sound_seq: 0,
+            report_seq: 0,
+            reported: None,
+            sent: MyReport::default(),
+            dropped: Dropped::default(),
+        })
+    }
+
+    /// Who is in the call beside this device, anew each time. Who stays, stays without a gap.
+    ///
+    /// # Errors
+    /// `Trouble::Start` if there is no codec for one more.
+    pub fn set_members(&mut self, members: Vec<Member>) -> Result<(), Trouble> {
+        let mut before = std::mem::take(&mut self.members);
+        for member in members {
+            if member.sender == self.setup.sender {
+                continue;
+            }
+            let known = before.iter().position(|known| known.sender() == member.sender);
+            let listened = match known.map(|at| before.swap_remove(at)) {
+                Some(known) => known.renewed(self.setup.call, member)?,
+                None => Listened::new(self.setup.call, member)?,
+            };
+            self.members.push(listened);
+        }
+        Ok(())
+    }
+
+    /// Seals with this key from now on.
+    pub fn set_key(&mut self, key: Key) {
+        self.sealer = Sealer::new(self.setup.call, &key);
+        self.setup.key = key;
+    }
+
+    pub fn set_muted(&mut self, muted: bool) {
+        self.setup.muted = muted;
+    }
+
+    pub fn set_push_to_talk(&mut self, push: PushToTalk) {
+        self.push = push;
+    }
+
+    /// Takes a packet as it came from the network, and says what is to be passed on.
+    pub fn receive(
+        &mut self,
+        now: Duration,
+        way: Way,
+        from: SocketAddr,
+        packet: &[u8],
+        out: &mut Vec<Transmit>,
+    ) {
+        let Ok((header, sealed)) = Header::decode(packet) else {
+            self.dropped.malformed += 1;
+            return;
+        };
+        // One's own come back from the group.
+        if header.sender == self.setup.sender {
+            return;
+        }
+        let Some(member) = self.members.iter_mut().find(|member| member.sender() == header.sender) else {
+            self.dropped.strange += 1;
+            return;
+        };
+        let body = match member.open(header, sealed) {
+            Opened::Body(body) => body,
+            Opened::Forged => {
+                self.dropped.forged += 1;
+                return;
+            }
+            Opened::Again => {
+                let is_copy = member.came(now, way, from);
+                self.dropped.replayed += u64::from(!is_copy);
+                return;
+            }
+        };
+        member.came(now, way, from);
+        let is_read = match header.kind {
+            Kind::Audio => Audio::decode(&body).map(|audio| member.hear(now, header, &audio)),
+            Kind::Report => decode_report(&body).map(|receptions| {
+                let own = receptions.iter().find(|reception| reception.of == self.setup.sender);
+                member.heard_us(now, own.copied());
+            }),
+        };
+        if is_read.is_err() {
+            self.dropped.malformed += 1;
+            return;
+        }
+        self.pass_on(header.sender, packet, out);
+    }
+
+    /// Every ten milliseconds: takes from the microphone, gives to the speaker, and says what is to be sent.
+    pub fn tick(
+        &mut self,
+        now: Duration,
+        microphone: &mut dyn AudioIn,
+        speaker: &mut dyn AudioOut,
+        out: &mut Vec<Transmit>,
+    ) {
+        if microphone.is_live() != self.echo.is_some() {
+            self.echo = microphone.is_live().then(Echo::new);
+        }
+        self.play(now, speaker);
+        self.listen(now, microphone, out);
+        if let Some(said) = self.talker.tick(now) {
+            self.say(said, out);
+        }
+        if !self.members.is_empty()
+            && self.reported.is_none_or(|then| now.saturating_sub(then) >= REPORTED_EVERY)
+        {
+            self.reported = Some(now);
+            self.tell(now, out);
+        }
+    }
+
+    /// How it goes. What is wrong with devices is added by who has them.
+    pub fn report(&self, now: Duration) -> Report {
+        let me = MyReport {
+            level: self.level.percent(),
+            speaking: self.level.is_speech(now),
+            muted: self.is_muted(),
+            copies: self.talker.copies(),
+            ..self.sent
+        };
+        let members = self.members.iter().map(|member| member.hearing(now)).collect();
+        Report { me, members, dropped: self.dropped, trouble: Vec::new() }
+    }
+
+    fn is_muted(&self) -> bool {
+        self.setup.muted || self.push == PushToTalk::Released
+    }
+
+    fn play(&mut self, now: Duration, speaker: &mut dyn AudioOut) {
+        for _ in 0..speaker.wanted(now).min(MOST_BLOCKS) {
+            let mut mixed = [0.0; BLOCK];
+            let mut voice: Block = [0.0; BLOCK];
+            for member in &mut self.members {
+                if member.play(now, &mut voice) {
+                    mix::add(&mut mixed, &voice);
+                }
+            }
+            mix::soften(&mut mixed);
+            if let Some(echo) = &mut self.echo {
+                echo.played(&mixed);
+            }
+            speaker.write(&mixed);
+        }
+    }
+
+    fn listen(&mut self, now: Duration, microphone: &mut dyn AudioIn, out: &mut Vec<Transmit>) {
+        let mut block = [0.0; BLOCK];
+        for _ in 0..MOST_BLOCKS {
+            if !microphone.read(now, &mut block) {
+                break;
+            }
+            if let Some(echo) = &mut self.echo {
+                echo.clean(&mut block);
+            }
+            // Nobody who is alone in a call, or muted, is encoded.
+            if self.is_muted() || self.members.is_empty() {
+                self.level.hear_nothing();
+                continue;
+            }
+            self.level.hear(now, &block);
+            if let Some(said) = self.talker.hear(now, &block) {
+                self.say(said, out);
+            }
+        }
+        if self.is_muted() || self.members.is_empty() {
+            self.talker.fall_silent(now);
+        }
+    }
+
+    fn say(&mut self, said: Said, out: &mut Vec<Transmit>) {
+        let seq = self.sound_seq;
+        let header =
+            Header { kind: Kind::Audio, odd: false, sender: self.setup.sender, seq, frame: said.frame };
+        if self.send(header, &said.body, out) {
+            self.sound_seq += 1;
+        }
+    }
+
+    /// Says what is heard of whom, and with it that this device is there.
+    fn tell(&mut self, now: Duration, out: &mut Vec<Transmit>) {
+        let worst = self
+            .members
+            .iter()
+            .filter_map(|member| member.reception_of_us(now))
+            .reduce(|worst, other| (worst.0.max(other.0), worst.1.max(other.1)));
+        let (lost, burst) = worst.unwrap_or((0, 0));
+        self.talker.expect_loss(lost, burst);
+        let receptions: Vec<_> = self.members.iter().filter_map(Listened::reception).collect();
+        let seq = self.report_seq;
+        let header = Header { kind: Kind::Report, odd: false, sender: self.setup.sender, seq, frame: 0 };
+        if self.send(header, &encode_report(&receptions), out) {
+            self.report_seq += 1;
+        }
+    }
+
+    /// Once to all, and once more to each who does not hear the group. False if nobody is there.
+    fn send(&mut self, header: Header, body: &[u8], out: &mut Vec<Transmit>) -> bool {
+        // A number is never used twice; nobody speaks for two years.
+        if self.members.is_empty() || header.seq == u32::MAX {
+            return false;
+        }
+        let packet = self.sealer.seal(header, body);
+        for to in self.members.iter().filter_map(Listened::unicast) {
+            self.sent.unicast_packets += 1;
+            self.sent.unicast_bytes += packet.len() as u64;
+            out.push(Transmit::To(to, packet.clone()));
+        }
+        self.sent.packets += 1;
+        self.sent.bytes += packet.len() as u64;
+        out.push(Transmit::Group(packet));
+        true
+    }
+
+    fn pass_on(&mut self, of: SenderId, packet: &[u8], out: &mut Vec<Transmit>) {
+        let relays = self.members.iter().filter_map(Listened::relay);
+        let pairs = relays.flat_map(|relay| relay.of.iter().map(move |of| (*of, relay.to)));
+        for (_, to) in pairs.take(RELAYED).filter(|(wanted, _)| *wanted == of) {
+            self.sent.unicast_packets += 1;
+            self.sent.unicast_bytes += packet.len() as u64;
+            out.push(Transmit::To(to, packet.to_vec()));
+        }
+    }
 }
 
 /// Most members' packets that a device passes on.
 pub const RELAYED: usize = 8;
+const REPORTED_EVERY: Duration = Duration::from_secs(1);
+/// In one tick. Who was asleep for longer lost it anyway.
+const MOST_BLOCKS: usize = 50;
