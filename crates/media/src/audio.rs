@@ -2,7 +2,7 @@
 
 pub(crate) mod level;
 pub(crate) mod mix;
-mod pace;
+pub(crate) mod pace;
 pub(crate) mod resample;
 pub mod sinks;
 pub mod sources;

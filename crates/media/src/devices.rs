@@ -1,9 +1,14 @@
-//! Real microphones and loudspeakers, through cpal.
+//! Real microphones and loudspeakers, through cpal. Each is kept open by a thread of its own, which opens it again when it is gone;
+//! the call goes on meanwhile.
+
+mod convert;
+mod open;
+mod port;
 
 use crate::audio::{AudioIn, AudioOut};
 use crate::trouble::Trouble;
 
-/// What can be chosen. Names are what is chosen by; two of one name are told apart by a number behind.
+/// What can be chosen. Names are what is chosen by; of several with one name the later have a number behind it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Devices {
     pub microphones: Vec<Device>,
@@ -22,18 +27,16 @@ pub struct Device {
 /// # Errors
 /// `NoSoundSystem`.
 pub fn list() -> Result<Devices, Trouble> {
-    Ok(Devices::default())
+    open::list()
 }
 
 /// Opens a microphone in a thread of its own; `None` is the system's. Never fails: what is wrong is its `trouble`, and it
 /// is tried again every two seconds.
 pub fn microphone(name: Option<String>) -> Box<dyn AudioIn> {
-    let _ = name;
-    unreachable!()
+    Box::new(port::Microphone::open(name))
 }
 
 /// As `microphone`, for what plays sound.
 pub fn speaker(name: Option<String>) -> Box<dyn AudioOut> {
-    let _ = name;
-    unreachable!()
+    Box::new(port::Speaker::open(name))
 }

@@ -29,6 +29,8 @@ mod echo;
 
 pub mod session;
 
+mod priority;
+
 mod conference;
 #[cfg(feature = "devices")]
 pub mod devices;

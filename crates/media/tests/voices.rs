@@ -22,7 +22,8 @@ fn two(seed: u64, network: Network) -> Together {
 
 #[test]
 fn a_tone_is_heard_as_that_tone() {
-    let mut call = Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Tone::new(440.0, 0.25))]);
+    let mut call =
+        Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Tone::new(440.0, 0.25))]);
     call.run(seconds(3));
     for (listener, hertz, other, decibels) in [(1, 1_000.0, 440.0, -9.0), (0, 440.0, 1_000.0, -15.0)] {
         let heard = &call.participants[listener].heard.samples[96_000..];
@@ -72,7 +73,8 @@ fn what_is_said_is_heard_soon() {
         (Network { loss: 10.0, jitter: 5_000, ..CALM }, 90),
         (Network { jitter: 40_000, ..CALM }, 100),
     ] {
-        let mut call = Together::new(5, network, vec![Box::new(Bursts::default()), Box::new(Silence::default())]);
+        let mut call =
+            Together::new(5, network, vec![Box::new(Bursts::default()), Box::new(Silence::default())]);
         call.run(seconds(20));
         let delays = delays(&call.participants[1].heard.samples[5 * 48_000..]);
         println!("{network:?}: {delays:?} ms");
@@ -85,7 +87,8 @@ fn what_is_said_is_heard_soon() {
 #[test]
 fn clocks_that_differ_neither_break_speech_nor_let_it_wait() {
     for drift in [-300, 300] {
-        let mut call = Together::new(3, CALM, vec![Box::new(Tone::new(300.0, 0.4)), Box::new(Silence::default())]);
+        let mut call =
+            Together::new(3, CALM, vec![Box::new(Tone::new(300.0, 0.4)), Box::new(Silence::default())]);
         call.participants[0].drift = drift;
         call.run(seconds(60));
         let hearing = call.hearing(1, 0);
@@ -98,14 +101,19 @@ fn clocks_that_differ_neither_break_speech_nor_let_it_wait() {
 
 #[test]
 fn who_is_muted_sends_one_packet_a_second_and_nothing_of_the_sound() {
-    let mut call = Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default())]);
+    let mut call =
+        Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default())]);
     call.run(seconds(2));
     call.participants[0].session.set_muted(true);
     call.run(seconds(1));
     let (before, heard) = (call.report(0).me, call.participants[1].heard.samples.len());
     call.run(seconds(10));
     let after = call.report(0).me;
-    assert!((9..=11).contains(&(after.packets - before.packets)), "{} packets", after.packets - before.packets);
+    assert!(
+        (9..=11).contains(&(after.packets - before.packets)),
+        "{} packets",
+        after.packets - before.packets
+    );
     assert!(after.muted && !after.speaking && after.level == 0);
     assert!(call.participants[1].heard.samples[heard..].iter().all(|sample| *sample == 0.0));
     let hearing = call.hearing(1, 0);
@@ -120,10 +128,14 @@ fn who_is_muted_sends_one_packet_a_second_and_nothing_of_the_sound() {
 
 #[test]
 fn push_to_talk_is_heard_while_it_is_pressed() {
-    let mut call = Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default())]);
+    let mut call =
+        Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default())]);
     call.participants[0].session.set_push_to_talk(PushToTalk::Released);
     call.run(seconds(2));
-    assert!(!call.hearing(1, 0).speaking && call.participants[1].heard.samples.iter().all(|sample| *sample == 0.0));
+    assert!(
+        !call.hearing(1, 0).speaking
+            && call.participants[1].heard.samples.iter().all(|sample| *sample == 0.0)
+    );
     call.participants[0].session.set_push_to_talk(PushToTalk::Pressed);
     call.run(seconds(1));
     assert!(call.hearing(1, 0).speaking && call.report(0).me.speaking);
@@ -149,7 +161,10 @@ fn what_a_sender_puts_on_the_wire_does_not_grow_with_the_listeners() {
         (me.packets, me.bytes)
     });
     assert!(packets[0].0 == packets[1].0 && packets[1].0 == packets[2].0, "{packets:?}");
-    assert!(packets[2].1 < packets[0].1 + 5 * 200, "only the reports grow, by ten bytes a member: {packets:?}");
+    assert!(
+        packets[2].1 < packets[0].1 + 5 * 200,
+        "only the reports grow, by ten bytes a member: {packets:?}"
+    );
     let bits = (packets[2].1 + packets[2].0 * 28) * 8 / 5;
     assert!(bits < 110_000, "{bits} bits a second with the headers of IP and UDP");
 }
@@ -165,7 +180,8 @@ fn ten_who_speak_at_once_hear_each_other_at_five_percent_of_loss() {
             let made_up = 100.0 * hearing.made_up as f64 / (hearing.frames + hearing.made_up) as f64;
             assert!(made_up < 2.0 && hearing.frames > 300, "{listener} of {speaker}: {hearing:?}");
         }
-        let loudest = call.participants[listener].heard.samples.iter().fold(0.0_f32, |loud, s| loud.max(s.abs()));
+        let loudest =
+            call.participants[listener].heard.samples.iter().fold(0.0_f32, |loud, s| loud.max(s.abs()));
         assert!(loudest <= 1.0, "{loudest}");
     }
 }
@@ -193,17 +209,20 @@ fn who_does_not_hear_the_group_gets_copies_and_a_relay_passes_on_what_it_cannot_
         let hearing = call.hearing(2, speaker);
         assert_eq!((hearing.by_multicast, hearing.by_unicast), (false, Some(address(0))), "{hearing:?}");
     }
-    assert!(call.hearing(1, 0).by_multicast && call.hearing(1, 0).made_up == 0, "who hears the group loses nothing");
+    assert!(
+        call.hearing(1, 0).by_multicast && call.hearing(1, 0).made_up == 0,
+        "who hears the group loses nothing"
+    );
     assert!(call.report(0).me.unicast_packets > 250);
 }
 
 #[test]
 fn a_new_key_makes_no_gap_and_who_has_the_old_one_hears_no_more() {
-    let mut call = Together::new(1, CALM, vec![
-        Box::new(Tone::new(1_000.0, 0.5)),
-        Box::new(Silence::default()),
-        Box::new(Silence::default()),
-    ]);
+    let mut call = Together::new(
+        1,
+        CALM,
+        vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default()), Box::new(Silence::default())],
+    );
     call.run(seconds(2));
     let new = lanyard_media::Key { secret: [77; 32], odd: true };
     let renewed = lanyard_media::Member { key: new.clone(), old_key: Some(member(0).key), ..member(0) };
@@ -219,7 +238,8 @@ fn a_new_key_makes_no_gap_and_who_has_the_old_one_hears_no_more() {
 
 #[test]
 fn strangers_forgers_and_repeated_packets_are_not_heard() {
-    let mut call = Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default())]);
+    let mut call =
+        Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default())]);
     call.run(seconds(1));
     // The second forgets the first.
     call.participants[1].session.set_members(vec![]).unwrap();
@@ -228,7 +248,13 @@ fn strangers_forgers_and_repeated_packets_are_not_heard() {
     assert!(dropped.strange >= 49, "{dropped:?}");
     let now = Duration::from_secs(2);
     for bytes in [&b""[..], &[0; 40], &[0x11; 1_200], &[0x11; 3_000]] {
-        call.participants[1].session.receive(now, lanyard_media::Way::Multicast, address(0), bytes, &mut Vec::new());
+        call.participants[1].session.receive(
+            now,
+            lanyard_media::Way::Multicast,
+            address(0),
+            bytes,
+            &mut Vec::new(),
+        );
     }
     assert_eq!(call.report(1).dropped.malformed, 4);
 }

@@ -239,10 +239,15 @@ impl AudioIn for Speech {
             // A word of 350 ms, a gap of 50, and a breath of 400 every three seconds.
             let within = time % 0.4;
             let is_breath = time % 3.0 > 2.6;
-            let loud = if is_breath || within > 0.35 { 0.0 } else { 0.3 * (within / 0.35 * std::f32::consts::PI).sin() };
+            let loud = if is_breath || within > 0.35 {
+                0.0
+            } else {
+                0.3 * (within / 0.35 * std::f32::consts::PI).sin()
+            };
             self.phase += (140.0 + 40.0 * (time * 3.0).sin()) / 48_000.0;
             let voice: f32 =
-                (1..8).map(|n| (std::f32::consts::TAU * self.phase * n as f32).sin() / n as f32).sum::<f32>() * 0.5;
+                (1..8).map(|n| (std::f32::consts::TAU * self.phase * n as f32).sin() / n as f32).sum::<f32>()
+                    * 0.5;
             self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             let hiss = (self.seed >> 8) as f32 / (1 << 23) as f32 - 1.0;
             let is_hiss = (time / 0.4) as u32 % 4 == 3;
