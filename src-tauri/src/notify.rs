@@ -132,7 +132,9 @@ pub fn follow(app: &AppHandle, node: Node, language: Language) {
 fn act(app: &AppHandle, herald: &mut Herald, about: About, heard: Heard) {
     match (heard, about) {
         (Heard::Closed, about) => herald.dismissed(&about),
-        (Heard::Opened, About::Room(room) | About::Call(room)) => openings::open(app, [Opening::Room { room }]),
+        (Heard::Opened, About::Room(room) | About::Call(room)) => {
+            openings::open(app, [Opening::Room { room }])
+        }
         (Heard::Opened, About::Changed(peer)) => openings::open(app, [Opening::Person { peer }]),
         // Who asks for a comparison is shown by the window itself.
         (Heard::Opened, About::Comparison(_) | About::Program) => openings::raise(app),

@@ -21,5 +21,6 @@ pub mod power;
 pub mod process;
 pub mod sim;
 pub mod simulate;
+pub mod sound;
 #[cfg(target_os = "linux")]
 pub mod window;

@@ -1,4 +1,6 @@
-use lanyard_engine::api::{Avatar, CallEnd, CallMember, CallWay, Mailbox, Me, Membership, Network, Platform, Relaying};
+use lanyard_engine::api::{
+    Avatar, CallEnd, CallMember, CallWay, Mailbox, Me, Membership, Network, Platform, Relaying,
+};
 
 use super::*;
 use crate::words::Language::{Chinese, English};
@@ -456,7 +458,8 @@ fn a_call_that_rings_is_told_once_and_until_it_is_answered_or_over() {
     let mut herald = herald(Notifications::default());
     let about = || About::Call(ANA.to_owned());
     let (title, body) = ("Ana".to_owned(), "is calling you".to_owned());
-    let told = || Order::Show(Notice { about: about(), title: title.clone(), body: body.clone(), news: true });
+    let told =
+        || Order::Show(Notice { about: about(), title: title.clone(), body: body.clone(), news: true });
     herald.take(&rings("1"));
     assert_eq!(herald.orders(English), [told()]);
     herald.take(&rings("1"));

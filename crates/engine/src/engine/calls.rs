@@ -56,16 +56,16 @@ impl Run {
     }
 
     pub fn calls(&self) -> Vec<Call> {
-        self.node.calls().map(|call| self.call(&call)).collect()
+        self.node.calls().map(|call| self.show_call(&call)).collect()
     }
 
     pub fn call_in(&self, room: RoomId) -> Option<Call> {
-        self.node.call(room).map(|call| self.call(&call))
+        self.node.call(room).map(|call| self.show_call(&call))
     }
 
-    fn call(&self, call: &OngoingCall) -> Call {
-        let me = call.me.as_ref().map(|(_, muted)| self.member(self.node.me(), *muted));
-        let others = call.others.iter().map(|other| self.member(other.peer, other.muted));
+    fn show_call(&self, call: &OngoingCall) -> Call {
+        let me = call.me.as_ref().map(|(_, muted)| self.show_talker(self.node.me(), *muted));
+        let others = call.others.iter().map(|other| self.show_talker(other.peer, other.muted));
         let joined = call.me.is_some();
         let (sent_packets, sent_bytes) = if joined { self.talking.sent() } else { (0, 0) };
         Call {
@@ -82,7 +82,7 @@ impl Run {
         }
     }
 
-    fn member(&self, peer: PeerId, muted: bool) -> CallMember {
+    fn show_talker(&self, peer: PeerId, muted: bool) -> CallMember {
         let me = peer == self.node.me();
         let heard = self.talking.heard(peer, me);
         CallMember {

@@ -79,7 +79,12 @@ struct Other {
 
 /// What tasks about calls have to say.
 pub enum CallReport {
-    Opened { wanted: String, ends: Result<Ends, ApiError>, shell: Shell, to: To },
+    Opened {
+        wanted: String,
+        ends: Result<Ends, ApiError>,
+        shell: Shell,
+        to: To,
+    },
     /// Whatever was joined cannot run.
     Failed(Trouble),
 }
@@ -170,7 +175,13 @@ impl Run {
         }
     }
 
-    fn open_for_call(&mut self, wanted: &str, audio: Option<CallAudio>, record: Option<CallRecording>, to: To) {
+    fn open_for_call(
+        &mut self,
+        wanted: &str,
+        audio: Option<CallAudio>,
+        record: Option<CallRecording>,
+        to: To,
+    ) {
         let ends = self.wanted_ends(audio, record);
         let checked = ends.and_then(|ends| Ok((self.look_at(wanted)?, ends)));
         let (room, (source, sink)) = match checked {
@@ -179,7 +190,9 @@ impl Run {
             Err(error) => return drop(to.send(Err(error))),
         };
         let joined = self.talking.on.as_ref().map(|talk| talk.room);
-        if let Some(call) = joined.filter(|joined| joined.to_string() == room.id).and_then(|room| self.call_in(room)) {
+        if let Some(call) =
+            joined.filter(|joined| joined.to_string() == room.id).and_then(|room| self.call_in(room))
+        {
             return drop(to.send(Ok(Reply::Call(call))));
         }
         let (wanted, reports, shell) = (wanted.to_owned(), self.reports.clone(), self.comparing.shell);

@@ -36,10 +36,10 @@ async fn list(node: &Node, out: Output) -> Result<(), Failure> {
         out.note("No call is on. Begin one: lanyard call '#lobby'");
     }
     for call in &calls {
-        let title = rooms.iter().find(|room| room.id == call.room).map_or_else(
-            || text::short(&call.room).to_owned(),
-            message::title,
-        );
+        let title = rooms
+            .iter()
+            .find(|room| room.id == call.room)
+            .map_or_else(|| text::short(&call.room).to_owned(), message::title);
         out.item(call, |call| {
             let names: Vec<String> = call.members.iter().map(|member| text::line(&member.name)).collect();
             let state = if call.joined {
@@ -134,7 +134,8 @@ async fn admit(node: &Node, path: &Path) -> Result<String, Failure> {
     let Some(path) = path.to_str() else {
         return Err(Failure::new(Exit::WrongUse, "The name of this file is not Unicode: call it otherwise."));
     };
-    let handles: Vec<FileHandle> = ask!(node.call(Command::Admit { paths: vec![path.to_owned()] }) => Handles)?;
+    let handles: Vec<FileHandle> =
+        ask!(node.call(Command::Admit { paths: vec![path.to_owned()] }) => Handles)?;
     let handle = handles.into_iter().next().map(|file| file.handle);
     handle.ok_or_else(|| misunderstood().into())
 }
