@@ -1,4 +1,5 @@
 //! Conferences in real time, on a network in memory.
+#![allow(clippy::unwrap_used)] // A test that fails may panic; its helpers as well.
 
 mod together;
 

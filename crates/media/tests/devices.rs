@@ -1,4 +1,5 @@
 //! Real devices as far as a machine without any has them: PulseAudio with a sink that plays into its own monitor.
+#![allow(clippy::unwrap_used)] // A test that fails may panic; its helpers as well.
 #![cfg(all(feature = "devices", target_os = "linux"))]
 
 mod together;
