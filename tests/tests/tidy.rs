@@ -23,6 +23,11 @@ fn modules_of_the_engine_import_only_what_is_above_them() {
 }
 
 #[test]
+fn modules_of_the_voices_import_only_what_is_above_them() {
+    imports_go_upwards("crates/media", MEDIA);
+}
+
+#[test]
 fn no_file_is_longer_than_can_be_read() {
     for (path, text) in sources(&["rs", "ts", "svelte"]) {
         if text.starts_with(GENERATED) {
@@ -112,6 +117,23 @@ const ENGINE: &[Row] = &[
     ("files", &[]),
     ("engine", &[]),
     ("control", &[]),
+];
+
+/// From the top to the bottom.
+const MEDIA: &[Row] = &[
+    ("trouble", &[]),
+    ("window", &[]),
+    ("packet", &[]),
+    ("seal", &[]),
+    ("audio", &[]),
+    ("codec", &[]),
+    ("listening", &[]),
+    ("talking", &[]),
+    ("echo", &[]),
+    ("session", &[]),
+    ("priority", &[]),
+    ("conference", &[]),
+    ("devices", &[]),
 ];
 
 const LONGEST: usize = 600;

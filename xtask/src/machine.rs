@@ -168,13 +168,15 @@ const NODE: u32 = 20;
 
 const OTHER_SYSTEMS: &str = "\
 What is needed here and cannot be installed from here:
-    macOS      the command line tools of Xcode (`xcode-select --install`)
-    Windows    the Visual Studio build tools with C++, and WebView2 (a part of Windows 11)
+    macOS      the command line tools of Xcode (`xcode-select --install`), and CMake
+    Windows    the Visual Studio build tools with C++ and CMake, and WebView2 (a part of Windows 11)
 The checks that need Linux (hosts, window) are left out.";
 
 const NEEDS: &[Need] = &[
     need(Purpose::Terminal, "build-essential", "compiles SQLite and the cryptography", Sign::Program("cc")),
-    need(Purpose::Window, "pkg-config", "finds the libraries of the window", Sign::Program("pkg-config")),
+    need(Purpose::Terminal, "cmake", "compiles the codec of calls", Sign::Program("cmake")),
+    need(Purpose::Terminal, "pkg-config", "finds libraries", Sign::Program("pkg-config")),
+    need(Purpose::Terminal, "libasound2-dev", "microphones and loudspeakers in calls", Sign::Library("alsa")),
     need(
         Purpose::Window,
         "libwebkit2gtk-4.1-dev",
@@ -191,6 +193,7 @@ const NEEDS: &[Need] = &[
     need(Purpose::Test, "python3-gi", "drags files over the real window", Sign::Package),
     need(Purpose::Test, "gir1.2-gtk-3.0", "drags files over the real window", Sign::Package),
     need(Purpose::Test, "dbus", "notifications and a tray for the real window", Sign::Program("dbus-daemon")),
+    need(Purpose::Test, "pulseaudio", "a microphone where there is none", Sign::Program("pulseaudio")),
     need(Purpose::Test, "iproute2", "hosts as network namespaces", Sign::Program("ip")),
     need(Purpose::Test, "nftables", "loses packets between hosts", Sign::Package),
     need(Purpose::Test, "libfaketime", "clocks that are wrong", Sign::Package),

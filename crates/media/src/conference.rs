@@ -86,6 +86,7 @@ impl Conference {
             unsent: None,
             late: Late::default(),
             is_first: false,
+            is_renewed: false,
             out: Vec::new(),
         };
         conference.spawn("call-sound", move || worker.run(&causes))?;
@@ -174,11 +175,15 @@ impl Listener {
     fn run(&self) {
         priority::raise("network");
         let mut buffer = [0; PACKET_BYTES + 1];
+        let mut budget = Budget::default();
         while !self.ended.load(Ordering::Relaxed) {
             match self.wire.receive(&mut buffer, LOOKED_UP) {
                 Ok(None) => *lock(&self.trouble) = None,
                 Ok(Some(Received { bytes, from, way })) => {
                     *lock(&self.trouble) = None;
+                    if let Some(rest) = budget.spend(Instant::now()) {
+                        std::thread::sleep(rest);
+                    }
                     let bytes = buffer[..bytes.min(buffer.len())].to_vec();
                     let packet = Cause::Packet { at: Instant::now(), way, from, bytes };
                     // A worker that is so far behind would play none of it.
@@ -195,6 +200,31 @@ impl Listener {
     }
 }
 
+/// A thread that goes before others must not be kept busy by whoever floods the port: there are so many packets in a tick, and then
+/// it rests, while the system drops what is too much.
+struct Budget {
+    since: Instant,
+    packets: u32,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { since: Instant::now(), packets: 0 }
+    }
+}
+
+impl Budget {
+    /// How long to rest, if this packet was the last of its tick.
+    fn spend(&mut self, now: Instant) -> Option<Duration> {
+        if now.saturating_duration_since(self.since) >= TICK {
+            *self = Budget { since: now, packets: 0 };
+        }
+        self.packets += 1;
+        let ends = self.since + TICK;
+        (self.packets >= MOST_PACKETS).then(|| ends.saturating_duration_since(now))
+    }
+}
+
 struct Worker {
     session: Session,
     microphone: Box<dyn AudioIn>,
@@ -207,6 +237,8 @@ struct Worker {
     unsent: Option<(Instant, Trouble)>,
     late: Late,
     is_first: bool,
+    /// Whether the report knows of who is in the call now.
+    is_renewed: bool,
     out: Vec<Transmit>,
 }
 
@@ -245,6 +277,7 @@ impl Worker {
                 );
             }
             Cause::Members(members) => {
+                self.is_renewed = false;
                 if let Err(trouble) = self.session.set_members(members) {
                     tracing::warn!(%trouble, "somebody in the call cannot be heard");
                 }
@@ -261,7 +294,8 @@ impl Worker {
     fn tick(&mut self, now: Instant) {
         let time = now.saturating_duration_since(self.begun);
         self.session.tick(time, self.microphone.as_mut(), self.speaker.as_mut(), &mut self.out);
-        if (time.as_millis() / TICK.as_millis()).is_multiple_of(REPORTED_EVERY) {
+        if !self.is_renewed || (time.as_millis() / TICK.as_millis()).is_multiple_of(REPORTED_EVERY) {
+            self.is_renewed = true;
             let mut report = self.session.report(time);
             report.trouble.extend(self.microphone.trouble());
             report.trouble.extend(self.speaker.trouble());
@@ -319,6 +353,8 @@ const TICK: Duration = Duration::from_millis(10);
 const REPORTED_EVERY: u128 = 10;
 /// Packets of a fifth of a second from twenty who speak at once.
 const WAITING: usize = 256;
+/// In a tick: what two hundred who speak at once send.
+const MOST_PACKETS: u32 = 100;
 /// How often the listener looks whether the call has ended.
 const LOOKED_UP: Duration = Duration::from_millis(100);
 const TRIED_AGAIN: Duration = Duration::from_millis(500);
@@ -328,3 +364,18 @@ const LATELY: Duration = Duration::from_secs(10);
 const OFTEN: usize = 5;
 /// For how long it is said that a packet was not sent.
 const UNSENT_FOR: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_rested_from_and_a_large_call_is_not() {
+        let begun = Instant::now();
+        let mut budget = Budget { since: begun, packets: 0 };
+        let rests = (1..MOST_PACKETS).filter(|_| budget.spend(begun).is_some()).count();
+        assert_eq!(rests, 0);
+        assert_eq!(budget.spend(begun + TICK / 2), Some(TICK / 2));
+        assert_eq!(budget.spend(begun + TICK), None, "the next tick");
+    }
+}

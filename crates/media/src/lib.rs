@@ -11,29 +11,20 @@
 //!
 //! A module imports those above it, never those below.
 
-pub mod trouble;
-
 pub mod audio;
-pub mod window;
-
-pub mod packet;
-
-pub mod seal;
-
 mod codec;
-
-mod listening;
-mod talking;
-
-mod echo;
-
-pub mod session;
-
-mod priority;
-
 mod conference;
 #[cfg(feature = "devices")]
 pub mod devices;
+mod echo;
+mod listening;
+pub mod packet;
+mod priority;
+pub mod seal;
+pub mod session;
+mod talking;
+pub mod trouble;
+pub mod window;
 
 pub use audio::{AudioIn, AudioOut, BLOCK, Block, RATE};
 pub use conference::{Conference, Received, Wire};

@@ -1,4 +1,5 @@
 //! Calls in virtual time: what is said is heard, whatever the network does, soon, and once on the wire.
+#![allow(clippy::unwrap_used)] // A test that fails may panic; its helpers as well.
 
 mod together;
 
@@ -56,9 +57,12 @@ fn bursts_are_bridged_once_they_are_known() {
     for (burst, loss, most) in [(2, 5.0, 1.0), (3, 5.0, 2.0), (4, 10.0, 3.0)] {
         for seed in 1..=2 {
             let mut call = two(seed, Network { loss, burst, jitter: 3_000, ..CALM });
+            call.run(seconds(5));
+            let before = call.hearing(1, 0);
             call.run(seconds(40));
             let hearing = call.hearing(1, 0);
-            let made_up = 100.0 * hearing.made_up as f64 / (hearing.frames + hearing.made_up) as f64;
+            let missed = (hearing.made_up - before.made_up) as f64;
+            let made_up = 100.0 * missed / ((hearing.frames - before.frames) as f64 + missed);
             println!("{loss} % in bursts of {burst}, seed {seed}: {made_up:.2} % made up, {hearing:?}");
             assert!(made_up <= most, "{loss} % in bursts of {burst}, seed {seed}: {made_up:.2} % made up");
         }
@@ -173,12 +177,12 @@ fn what_a_sender_puts_on_the_wire_does_not_grow_with_the_listeners() {
 fn ten_who_speak_at_once_hear_each_other_at_five_percent_of_loss() {
     let microphones = (0..10).map(|index| Box::new(Speech::new(index + 1)) as Box<dyn AudioIn>).collect();
     let mut call = Together::new(8, Network { loss: 5.0, jitter: 3_000, ..CALM }, microphones);
-    call.run(seconds(12));
+    call.run(seconds(6));
     for listener in 0..10 {
         for speaker in (0..10).filter(|speaker| *speaker != listener) {
             let hearing = call.hearing(listener, speaker);
             let made_up = 100.0 * hearing.made_up as f64 / (hearing.frames + hearing.made_up) as f64;
-            assert!(made_up < 2.0 && hearing.frames > 300, "{listener} of {speaker}: {hearing:?}");
+            assert!(made_up < 2.0 && hearing.frames > 150, "{listener} of {speaker}: {hearing:?}");
         }
         let loudest =
             call.participants[listener].heard.samples.iter().fold(0.0_f32, |loud, s| loud.max(s.abs()));

@@ -1,5 +1,8 @@
 //! Writes what the fuzzers start from: one file for each valid encoding. `cargo run --example seeds`.
 
+#[path = "seeds/voices.rs"]
+mod voices;
+
 use std::fs;
 use std::path::Path;
 
@@ -36,6 +39,7 @@ fn main() -> std::io::Result<()> {
     write("names", &names())?;
     write("list", &lists())?;
     write("picture", &pictures())?;
+    write("media", &voices::voices())?;
     write("node", &days())
 }
 

@@ -6,6 +6,7 @@ pub mod files;
 mod frames;
 pub mod mail;
 pub mod node;
+pub mod voices;
 /// Of the window's shell.
 #[path = "../../../src-tauri/src/picture.rs"]
 pub mod picture;

@@ -40,6 +40,9 @@ pub enum Next {
 impl Jitter {
     /// A frame can be had. False where it could be before, or it makes no sense.
     pub fn insert(&mut self, now: Duration, frame: u32, bytes: &[u8]) -> bool {
+        if frame > LAST {
+            return false;
+        }
         // Nobody speaks for an hour ahead: whoever says so would only fill the memory.
         let is_far = self
             .came
@@ -62,7 +65,9 @@ impl Jitter {
 
     /// Silence begins with this frame.
     pub fn pause_at(&mut self, frame: u32) {
-        self.pause = self.pause.max(Some(frame));
+        if frame <= LAST {
+            self.pause = self.pause.max(Some(frame));
+        }
     }
 
     /// What is to be decoded now.
@@ -208,6 +213,8 @@ const GAP: u32 = 10;
 const MOST_STARVED: u32 = 3;
 /// A second of frames.
 const MOST_WAITING: usize = 50;
+/// No call goes on for a year; numbers behind that would only come to their end.
+const LAST: u32 = 365 * 24 * 3_600 * 50;
 /// An hour of frames.
 const FAR: u32 = 180_000;
 
@@ -307,5 +314,6 @@ mod tests {
             jitter.insert(ms(1), frame, &[0; 100]);
         }
         assert!(jitter.waiting.len() <= MOST_WAITING && jitter.delays.len() <= MOST_MEASURED);
+        assert!(!jitter.insert(ms(2), u32::MAX, &[1]));
     }
 }

@@ -55,10 +55,17 @@ pub struct Together {
     pub network: Network,
     pub packets: u64,
     pub now: Duration,
-    /// What is on its way: when it comes, in which order it was sent, to whom, from whom, how.
-    coming: BTreeMap<(Duration, u64), (usize, usize, Way, Vec<u8>)>,
+    /// What is on its way, by when it comes, and in which order it was sent.
+    coming: BTreeMap<(Duration, u64), OnItsWay>,
     sent: u64,
     seed: u64,
+}
+
+struct OnItsWay {
+    to: usize,
+    from: usize,
+    way: Way,
+    packet: Vec<u8>,
 }
 
 impl Together {
@@ -113,7 +120,7 @@ impl Together {
         let before = self.now;
         self.now += Duration::from_millis(1);
         while let Some(entry) = self.coming.first_entry().filter(|entry| entry.key().0 <= self.now) {
-            let ((at, _), (to, from, way, packet)) = entry.remove_entry();
+            let ((at, _), OnItsWay { to, from, way, packet }) = entry.remove_entry();
             let participant = &mut self.participants[to];
             let mut out = Vec::new();
             participant.session.receive(participant.time(at), way, address(from), &packet, &mut out);
@@ -162,7 +169,8 @@ impl Together {
         }
         let late = delay + (self.random() * jitter as f64) as u64;
         self.sent += 1;
-        self.coming.insert((self.now + Duration::from_micros(late), self.sent), (to, from, way, packet));
+        self.coming
+            .insert((self.now + Duration::from_micros(late), self.sent), OnItsWay { to, from, way, packet });
     }
 
     /// 0.0..1.0 (SplitMix64).

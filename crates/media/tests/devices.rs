@@ -1,0 +1,174 @@
+//! Real devices as far as a machine without any has them: PulseAudio with a sink that plays into its own monitor.
+#![allow(clippy::unwrap_used)] // A test that fails may panic; its helpers as well.
+#![cfg(all(feature = "devices", target_os = "linux"))]
+
+mod together;
+
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use lanyard_media::audio::sources::Tone;
+use lanyard_media::{AudioIn, AudioOut, BLOCK, Trouble, devices};
+
+use together::tone_level;
+
+/// The test in its own process, which finds the server by its environment.
+#[test]
+fn what_is_played_is_heard_and_a_server_that_dies_is_missed_and_used_again() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        inside(Path::new(&folder));
+        return;
+    }
+    if Command::new("pulseaudio").arg("--version").stdout(Stdio::null()).status().is_err() {
+        println!("skipped: there is no pulseaudio on this machine");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let test = std::env::current_exe().unwrap();
+    let name = "what_is_played_is_heard_and_a_server_that_dies_is_missed_and_used_again";
+    let status = Command::new(test)
+        .args(["--exact", name, "--nocapture"])
+        .env(FOLDER, folder.path())
+        .env("PULSE_SERVER", format!("unix:{}", socket(folder.path())))
+        .env("XDG_RUNTIME_DIR", folder.path())
+        .env("HOME", folder.path())
+        .env_remove("PULSE_COOKIE")
+        .status()
+        .unwrap();
+    assert!(status.success(), "{status}");
+}
+
+fn inside(folder: &Path) {
+    let server = Server::start(folder);
+    let listed = devices::list().unwrap();
+    println!("{listed:?}");
+    assert_eq!(listed.speakers.len(), 2, "{listed:?}");
+    assert!(listed.speakers.iter().any(|device| device.name == "Loop" && device.is_default), "{listed:?}");
+    // The monitor is the system's microphone here; that of the other sink is nobody's.
+    assert!(listed.microphones.len() == 1 && listed.microphones[0].is_default, "{listed:?}");
+
+    let mut microphone = devices::microphone(None);
+    let mut speaker = devices::speaker(Some("Loop".to_owned()));
+    // A sink of this kind begins with a silence of two seconds, whoever opens it.
+    until_heard(microphone.as_mut(), speaker.as_mut());
+    let heard = pass(microphone.as_mut(), speaker.as_mut(), 2);
+    assert_eq!((microphone.trouble(), speaker.trouble()), (None, None));
+    assert!(heard.len() > 90_000, "{} samples of 96,000 came", heard.len());
+    let level = usual_level(&heard);
+    assert!((level + 9.0).abs() < 1.5, "the tone is heard at {level} dB");
+
+    drop(server);
+    until_trouble(microphone.as_mut(), speaker.as_mut());
+    let server = Server::start(folder);
+    until_heard(microphone.as_mut(), speaker.as_mut());
+    drop((microphone, speaker));
+
+    let unknown = devices::microphone(Some("nothing".to_owned()));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while unknown.trouble() != Some(Trouble::NoSuchMicrophone("nothing".to_owned())) {
+        assert!(Instant::now() < deadline, "{:?}", unknown.trouble());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    drop(server);
+}
+
+/// Plays a tone for so many seconds, and gives what is heard meanwhile.
+fn pass(microphone: &mut dyn AudioIn, speaker: &mut dyn AudioOut, seconds: u64) -> Vec<f32> {
+    let begun = Instant::now();
+    let mut tone = Tone::new(1_000.0, 0.5);
+    let (mut block, mut heard, mut spoken) = ([0.0; BLOCK], Vec::new(), Duration::ZERO);
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        for _ in 0..speaker.wanted(begun.elapsed()) {
+            // As much of the tone as is wanted, whatever the time.
+            tone.read(spoken, &mut block);
+            spoken += Duration::from_millis(10);
+            speaker.write(&block);
+        }
+        while microphone.read(begun.elapsed(), &mut block) {
+            heard.extend(block);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    heard
+}
+
+fn until_heard(microphone: &mut dyn AudioIn, speaker: &mut dyn AudioOut) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let heard = pass(microphone, speaker, 1);
+        if heard.len() > 40_000 && usual_level(&heard[heard.len() - 24_000..]) > -12.0 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{:?}, {:?}", microphone.trouble(), speaker.trouble());
+    }
+}
+
+/// Of the tone, in the middle one of windows of 50 ms: this thread may come too late now and then, which breaks the tone.
+fn usual_level(heard: &[f32]) -> f32 {
+    let mut levels: Vec<f32> = heard.chunks_exact(2_400).map(|part| tone_level(part, 1_000.0)).collect();
+    levels.sort_by(f32::total_cmp);
+    levels[levels.len() / 2]
+}
+
+fn until_trouble(microphone: &mut dyn AudioIn, speaker: &mut dyn AudioOut) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while microphone.trouble().is_none() || speaker.trouble().is_none() {
+        assert!(Instant::now() < deadline, "{:?}, {:?}", microphone.trouble(), speaker.trouble());
+        pass(microphone, speaker, 1);
+    }
+    println!("{}; {}", microphone.trouble().unwrap(), speaker.trouble().unwrap());
+}
+
+/// PulseAudio without hardware, in a folder.
+struct Server {
+    process: Child,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Server {
+        let script = format!(
+            "load-module module-native-protocol-unix socket={} auth-anonymous=1\n\
+             load-module module-null-sink sink_name=loop rate=48000 sink_properties=device.description=Loop\n\
+             load-module module-null-sink sink_name=other rate=48000 sink_properties=device.description=Other\n\
+             set-default-sink loop\n\
+             set-default-source loop.monitor\n",
+            socket(folder)
+        );
+        let path = folder.join("pulse.pa");
+        std::fs::write(&path, script).unwrap();
+        // A server that was killed leaves these, and the next would not start.
+        let _ = std::fs::remove_file(socket(folder));
+        let mut process = Command::new("pulseaudio");
+        process.args([
+            "-n",
+            "--daemonize=no",
+            "--use-pid-file=no",
+            "--exit-idle-time=-1",
+            "--disable-shm=yes",
+            "-F",
+        ]);
+        let log = std::fs::File::create(folder.join("pulse.log")).unwrap();
+        let process = process.arg(path).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !devices::list().is_ok_and(|devices| devices.speakers.len() == 2) {
+            let log = || std::fs::read_to_string(folder.join("pulse.log")).unwrap_or_default();
+            assert!(Instant::now() < deadline, "the server does not start: {}", log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Server { process }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn socket(folder: &Path) -> String {
+    folder.join("native").display().to_string()
+}
+
+const FOLDER: &str = "LANYARD_TEST_PULSE";
