@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use lanyard_engine::config::DEFAULT_PORT;
+use lanyard_engine::config::{CALL_PORT, DEFAULT_PORT};
 use lanyard_tests::hosts::built_beside;
 use serde_json::Value;
 
@@ -13,10 +13,13 @@ use serde_json::Value;
 fn firewalls_open_the_ports_that_the_program_uses() {
     let port = DEFAULT_PORT.to_string();
     let ufw = read("packaging/linux/root/etc/ufw/applications.d/lanyard");
-    assert!(ufw.contains(&format!("\nports={port}/tcp|{port}/udp\n")), "{ufw}");
+    let (group, single) = (CALL_PORT, CALL_PORT + 1);
+    assert!(ufw.contains(&format!("\nports={port}/tcp|{port}:{single}/udp\n")), "{ufw}");
     let firewalld = read("packaging/linux/root/usr/lib/firewalld/services/lanyard.xml");
     let opened: Vec<&str> = firewalld.lines().filter(|line| line.contains("<port ")).map(str::trim).collect();
-    let expected = ["udp", "tcp"].map(|protocol| format!("<port protocol=\"{protocol}\" port=\"{port}\"/>"));
+    let calls = format!("{group}-{single}");
+    let expected = [("udp", &port), ("tcp", &port), ("udp", &calls)]
+        .map(|(protocol, port)| format!("<port protocol=\"{protocol}\" port=\"{port}\"/>"));
     assert_eq!(opened, expected);
     // What a person or another program is told.
     assert!(read("crates/proto/PROTOCOL.md").contains(&format!("\nPort {port} for UDP")));

@@ -236,7 +236,7 @@ fn fuzz() -> Result<()> {
 
 fn hosts() -> Result<()> {
     let mut test = cargo(["test", "--workspace"]);
-    for name in ["hosts", "doctor", "networks", "relay", "firewalls", "trust", "attacked"] {
+    for name in ["hosts", "doctor", "networks", "relay", "firewalls", "trust", "attacked", "calls"] {
         test.args(["--test", name]);
     }
     run(&mut test)

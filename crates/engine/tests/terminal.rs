@@ -1,6 +1,8 @@
 //! The terminal program against a node that is played by the test: what it asks, prints and exits with.
 #![cfg(unix)]
 
+#[path = "terminal/call.rs"]
+mod call;
 #[path = "terminal/choosing.rs"]
 mod choosing;
 #[path = "terminal/delivery.rs"]

@@ -1,6 +1,7 @@
 #![no_main]
 
 use lanyard_proto::identity::Verifier;
+use lanyard_proto::wire::call::{MAX_TALKERS, MAX_WISHES};
 use lanyard_proto::wire::datagram::{
     Announcement, Carry, FRAGMENT_BYTES, MAX_CARRIED, MAX_ENTRIES, MAX_FRAGMENTS, MAX_HEADS, MAX_NAME, MAX_PIECES, MAX_WANTED,
     NetworkTag, RoomPacket, Unverified,
@@ -48,6 +49,9 @@ fn bodies(kind: u8, body: &[u8]) {
                 assert!(usize::from(piece.count) <= MAX_FRAGMENTS);
             }
             RoomPacket::Typing => {}
+            RoomPacket::Call(said) => {
+                assert!(said.known.len() <= MAX_TALKERS && said.wishes.len() <= MAX_WISHES);
+            }
         }
         assert_eq!(packet.kind(), kind);
         assert_eq!(RoomPacket::decode(kind, &packet.encode()), Ok(packet));
