@@ -4,18 +4,33 @@
 
 mod together;
 
+use std::f32::consts::TAU;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use lanyard_media::audio::sources::Tone;
-use lanyard_media::{AudioIn, AudioOut, BLOCK, Trouble, devices};
+use lanyard_media::audio::sinks::Null;
+use lanyard_media::audio::sources::{Silence, Tone};
+use lanyard_media::{AudioIn, AudioOut, BLOCK, Block, Trouble, devices};
 
 use together::tone_level;
+use together::wire::{start, two_wires};
 
 /// The test in its own process, which finds the server by its environment.
 #[test]
 fn what_is_played_is_heard_and_a_server_that_dies_is_missed_and_used_again() {
+    with_server("what_is_played_is_heard_and_a_server_that_dies_is_missed_and_used_again", inside);
+}
+
+/// A figure, not a check: it depends on what else the machine does. Needs `pacat` (pulseaudio-utils).
+#[test]
+#[ignore = "takes half a minute, and says how long a word takes here"]
+fn from_one_mouth_to_the_other_ear() {
+    with_server("from_one_mouth_to_the_other_ear", mouth_to_ear);
+}
+
+fn with_server(name: &str, inside: impl Fn(&Path)) {
     if let Some(folder) = std::env::var_os(FOLDER) {
         inside(Path::new(&folder));
         return;
@@ -26,9 +41,8 @@ fn what_is_played_is_heard_and_a_server_that_dies_is_missed_and_used_again() {
     }
     let folder = tempfile::tempdir().unwrap();
     let test = std::env::current_exe().unwrap();
-    let name = "what_is_played_is_heard_and_a_server_that_dies_is_missed_and_used_again";
     let status = Command::new(test)
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", name, "--nocapture", "--include-ignored"])
         .env(FOLDER, folder.path())
         .env("PULSE_SERVER", format!("unix:{}", socket(folder.path())))
         .env("XDG_RUNTIME_DIR", folder.path())
@@ -71,6 +85,77 @@ fn inside(folder: &Path) {
         std::thread::sleep(Duration::from_millis(20));
     }
     drop(server);
+}
+
+/// A burst is played into what the first's microphone hears, and is looked for in what the second's loudspeaker plays. Both
+/// are read from monitors of the same kind, so what reading takes is in neither.
+fn mouth_to_ear(folder: &Path) {
+    let server = Server::start(folder);
+    let [first_wire, second_wire] = two_wires();
+    let spoken = Arc::new(Mutex::new(Vec::new()));
+    let microphone = Noting { inner: devices::microphone(None), loud: false, times: spoken.clone() };
+    let first = start(0, first_wire, Box::new(microphone), Box::new(Null::default()));
+    let speaker = devices::speaker(Some("Other".to_owned()));
+    let second = start(1, second_wire, Box::new(Silence::default()), speaker);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let monitor = devices::microphone(Some("Monitor of Other".to_owned()));
+    let mut monitor = Noting { inner: monitor, loud: false, times: heard.clone() };
+
+    // Syllables of many tones, 200 ms each, every second.
+    let samples = (0..25 * 48_000).map(|at| {
+        let time = at as f32 / 48_000.0;
+        let wave: f32 = (1..9).map(|n| (TAU * 170.0 * n as f32 * time).sin() / n as f32).sum();
+        if at % 48_000 < 9_600 { 0.4 * wave } else { 0.0 }
+    });
+    let raw = folder.join("bursts.raw");
+    std::fs::write(&raw, samples.flat_map(f32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
+    let mut player = Command::new("pacat");
+    player.args(["--playback", "-d", "loop", "--raw", "--format=float32le", "--rate=48000", "--channels=1"]);
+    let mut player = player.arg("--latency-msec=20").arg(raw).spawn().unwrap();
+    let (begun, mut block) = (Instant::now(), [0.0; BLOCK]);
+    while begun.elapsed() < Duration::from_secs(24) {
+        while monitor.read(begun.elapsed(), &mut block) {}
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = player.kill();
+    let _ = player.wait();
+    let (spoken, heard) = (spoken.lock().unwrap().clone(), heard.lock().unwrap().clone());
+    let delay = |from: &Instant| heard.iter().find(|at| *at > from).map(|at| (*at - *from).as_millis());
+    println!("from mouth to ear, in ms: {:?}", spoken.iter().filter_map(delay).collect::<Vec<_>>());
+    println!("{:?}", second.report());
+    println!("{:?}, {:?}", first.report().me, first.report().trouble);
+    drop((first, second, monitor));
+    drop(server);
+}
+
+/// A microphone that notes when bursts begin.
+struct Noting {
+    inner: Box<dyn AudioIn>,
+    loud: bool,
+    times: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl AudioIn for Noting {
+    fn read(&mut self, now: Duration, block: &mut Block) -> bool {
+        let is_there = self.inner.read(now, block);
+        if is_there {
+            let loud = block.iter().any(|sample| sample.abs() > 0.05);
+            if loud && !self.loud {
+                self.times.lock().unwrap().push(Instant::now());
+            }
+            // Between the periods of a burst nothing is quiet for so long.
+            self.loud = loud;
+        }
+        is_there
+    }
+
+    fn is_live(&self) -> bool {
+        self.inner.is_live()
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.inner.trouble()
+    }
 }
 
 /// Plays a tone for so many seconds, and gives what is heard meanwhile.

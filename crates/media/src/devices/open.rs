@@ -262,8 +262,9 @@ where
             let mut ring = lock(&ring);
             ring.called = Some(Instant::now());
             let ring = &mut *ring;
-            if !outward.fill(&mut buffer, || ring.samples.pop_front()) {
+            if !outward.fill(&mut buffer, || ring.samples.pop_front()) && ring.was_fed {
                 ring.dry = ring.dry.wrapping_add(1);
+                ring.was_fed = false;
             }
         }
         samples.iter_mut().zip(&buffer).for_each(|(to, from)| *to = T::from_sample(*from));

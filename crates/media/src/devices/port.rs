@@ -19,8 +19,9 @@ pub struct Ring {
     pub called: Option<Instant>,
     /// Samples that it takes or gives at once.
     pub period: usize,
-    /// How often a loudspeaker found too little since it was opened.
+    /// How often a loudspeaker found too little behind what it was given; and whether it was given anything since.
     pub dry: u32,
+    pub was_fed: bool,
     pub trouble: Option<Trouble>,
 }
 
@@ -90,12 +91,14 @@ pub struct Speaker {
     /// More than the device's period: what is kept ready, in samples.
     ahead: usize,
     dry: u32,
+    /// When it was last too little, or last made less.
+    judged: Duration,
 }
 
 impl Speaker {
     pub fn open(name: Option<String>) -> Speaker {
         let (ring, keeper) = keep(Role::Speaker, name);
-        Speaker { ring, keeper, pace: Pace::default(), ahead: LEAST_AHEAD, dry: 0 }
+        Speaker { ring, keeper, pace: Pace::default(), ahead: LEAST_AHEAD, dry: 0, judged: Duration::ZERO }
     }
 }
 
@@ -110,6 +113,10 @@ impl AudioOut for Speaker {
         if ring.dry != self.dry {
             self.dry = ring.dry;
             self.ahead = (self.ahead + BLOCK / 2).min(MOST_AHEAD);
+            self.judged = now;
+        } else if now.saturating_sub(self.judged) >= LONG_ENOUGH {
+            self.ahead = self.ahead.saturating_sub(BLOCK / 2).max(LEAST_AHEAD);
+            self.judged = now;
         }
         (self.ahead + ring.period).saturating_sub(ring.samples.len()).div_ceil(BLOCK)
     }
@@ -118,6 +125,7 @@ impl AudioOut for Speaker {
         let mut ring = lock(&self.ring);
         if ring.called.is_some() {
             ring.samples.extend(block);
+            ring.was_fed = true;
         } else {
             self.pace.done();
         }
@@ -199,3 +207,5 @@ const MOST_HEARD: usize = 6 * BLOCK;
 /// Samples: what a scheduler may be late by, at first, and at the most.
 const LEAST_AHEAD: usize = BLOCK;
 const MOST_AHEAD: usize = 10 * BLOCK;
+/// After that, less is tried again.
+const LONG_ENOUGH: Duration = Duration::from_secs(60);
