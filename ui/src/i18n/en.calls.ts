@@ -4,12 +4,12 @@ import { plural } from './plural';
 export const enCalls = {
   callAnyoneHears: 'Anyone on this network can listen in',
   callAccept: 'Answer',
-  callActions: 'Call',
   callCancel: 'Hang up',
   callDecline: 'Decline',
   callDeclined: (name: string) => `${name} does not want to talk now.`,
   callDeviceGone: 'Not plugged in now',
   callDevicesFailed: 'The microphones and speakers of this computer could not be listed.',
+  callElsewhere: 'Calls in other conversations',
   callHelp: 'Microphone and speaker for calls. A change counts at once, also in the middle of a call.',
   callIncoming: (name: string) => `${name} is calling you`,
   callJoin: 'Join the call',

@@ -3,12 +3,12 @@ import type { enCalls } from './en.calls';
 export const zhCNCalls: typeof enCalls = {
   callAnyoneHears: '此网络上的任何人都可以旁听',
   callAccept: '接听',
-  callActions: '通话',
   callCancel: '挂断',
   callDecline: '拒绝',
   callDeclined: (name) => `${name} 现在不想通话。`,
   callDeviceGone: '现在未连接',
   callDevicesFailed: '无法列出这台电脑的麦克风和扬声器。',
+  callElsewhere: '其他会话中的通话',
   callHelp: '通话使用的麦克风和扬声器。更改立即生效，通话进行中也是如此。',
   callIncoming: (name) => `${name} 正在呼叫你`,
   callJoin: '加入通话',
