@@ -25,7 +25,9 @@ export default defineConfig({
           name: 'window',
           include: ['tests/window/*.test.ts'],
           globalSetup: 'tests/window/setup.ts',
-          fileParallelism: false,
+          // Each file has a browser of its own, and a browser keeps most of a processor busy.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 60_000,
           hookTimeout: 120_000,
           // A machine that is busy with other things is slow, not wrong.

@@ -56,6 +56,9 @@ export const SCREENS: Screen[] = [
   { name: 'emoji', world: 'crowded', show: emoji },
   { name: 'menu', world: 'crowded', show: menu },
   { name: 'notices', world: 'crowded', show: notices },
+  { name: 'call', world: 'crowded', show: call },
+  { name: 'call-devices', world: 'quiet', show: callDevices },
+  { name: 'call-ringing', world: 'crowded', show: callRinging },
   { name: 'drop', world: 'crowded', show: drop },
   { name: 'browse', world: 'quiet', show: browse },
   { name: 'verify', world: 'quiet', show: verify },
@@ -252,6 +255,32 @@ async function notices(page: Page) {
     fake.emit({ event: 'notice', error: { code: 'storage', message: 'The disk on D: is full: 1.2 GB needed, 300 MB free.' } });
   });
   await page.getByTestId('notice').waitFor();
+}
+
+async function call(page: Page) {
+  await room(page, 'design');
+  await page.getByTestId('call').click();
+  await page.evaluate(() => {
+    const fake = window.lanyardFake;
+    const call = fake.talk.of('room-design')!;
+    for (const peer of fake.scene.peers.slice(0, 14)) fake.talk.answered(call, peer);
+    fake.talk.speak('room-design', fake.scene.peers[1]!.id, 70);
+    fake.talk.troubled('room-design', 'No microphone was found. You hear the others, and they do not hear you.');
+  });
+  await page.locator('[data-testid=call-member][data-speaking=true]').waitFor();
+}
+
+async function callDevices(page: Page) {
+  await room(page, 'board');
+  await page.getByTestId('call').click();
+  await page.getByTestId('call-devices').click();
+  await page.getByTestId('call-microphone').waitFor();
+}
+
+async function callRinging(page: Page) {
+  await room(page, 'design');
+  await page.evaluate(() => void window.lanyardFake.talk.rings(window.lanyardFake.scene.peers.find(({ name }) => name.startsWith('Jonas'))!));
+  await page.getByTestId('call-ringing').waitFor();
 }
 
 async function drop(page: Page) {

@@ -1,3 +1,4 @@
+import { enCalls } from './en.calls';
 import { enDesktop } from './en.desktop';
 import { enNetwork } from './en.network';
 import { enTrust } from './en.trust';
@@ -8,6 +9,7 @@ const one = (count: number, single: string, many: string) => plural('en', count,
 
 /** The English texts; every other language has this shape, and the compiler holds it to it. */
 export const en = {
+  ...enCalls,
   ...enDesktop,
   ...enNetwork,
   ...enTrust,
@@ -426,6 +428,7 @@ export const en = {
     details: 'Details of this conversation',
     transfers: 'Transfers',
     settings: 'Settings',
+    microphone: 'Microphone on or off, in a call',
     nextZone: 'Next part of the window',
     previousZone: 'Previous part of the window',
     keys: 'This list of keys',

@@ -38,6 +38,14 @@ export function duration(seconds: number): string {
   return new Intl.NumberFormat(locale(), { style: 'unit', unit, unitDisplay: 'short' }).format(value);
 }
 
+/** How long something has lasted, to the second: `3:07`, `1:02:45`. */
+export function stopwatch(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  const two = (value: number) => String(value).padStart(2, '0');
+  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
+}
+
 /** How far apart two clocks are: a rough time, in days where it is long. */
 export function span(seconds: number): string {
   if (seconds < 48 * 3600) return duration(seconds);

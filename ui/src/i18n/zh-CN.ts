@@ -1,5 +1,6 @@
 import type { Catalogue } from './en';
 import { numbers } from './plural';
+import { zhCNCalls } from './zh-CN.calls';
 import { zhCNDesktop } from './zh-CN.desktop';
 import { zhCNNetwork } from './zh-CN.network';
 import { zhCNTrust } from './zh-CN.trust';
@@ -7,6 +8,7 @@ import { zhCNTrust } from './zh-CN.trust';
 const number = numbers('zh-CN');
 
 export const zhCN: Catalogue = {
+  ...zhCNCalls,
   ...zhCNDesktop,
   ...zhCNNetwork,
   ...zhCNTrust,
@@ -425,6 +427,7 @@ export const zhCN: Catalogue = {
     details: '此会话的详情',
     transfers: '传输',
     settings: '设置',
+    microphone: '通话中打开或关闭麦克风',
     nextZone: '窗口的下一个区域',
     previousZone: '窗口的上一个区域',
     keys: '本快捷键列表',

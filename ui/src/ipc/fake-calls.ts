@@ -1,5 +1,5 @@
 import type { ApiError, Call, CallDevices, CallMember, Event, Peer, Room } from './contract';
-import type { Scene } from './fake-scene';
+import { newRoom, type Scene } from './fake-scene';
 
 /** Calls that nobody speaks in: whoever is here in a room that has one is in it once this device is. */
 export class FakeCalls {
@@ -28,8 +28,29 @@ export class FakeCalls {
   comes(room: Room, from: Peer): Call {
     const call = this.begin(room, room.kind === 'direct');
     call.members = [member(from, false)];
-    this.emit({ event: 'call', call });
-    return call;
+    this.emit({ event: 'call', call: structuredClone(call) });
+    return structuredClone(call);
+  }
+
+  /** A person whom one has written with calls. */
+  rings(from: Peer): Call {
+    const known = this.scene.rooms.find(({ peer }) => peer === from.id);
+    const room = known ?? newRoom({ kind: 'direct', name: from.name, peer: from.id, members: 2 });
+    if (!known) this.scene.rooms.push(room);
+    this.emit({ event: 'room-changed', room });
+    return this.comes(room, from);
+  }
+
+  /** Somebody in a call says something, so loud. */
+  speak(room: string, peer: string, level: number): void {
+    this.change(room, (call) => {
+      for (const one of call.members) if (one.peer === peer) Object.assign(one, { speaking: level > 0, level });
+    });
+  }
+
+  /** Something of a call does not work, as the engine would say it. */
+  troubled(room: string, message: string): void {
+    this.change(room, (call) => call.trouble.push({ message, says: { template: message, with: {} } }));
   }
 
   join(room: Room): Call {
@@ -39,8 +60,8 @@ export class FakeCalls {
     if (known) call.ringing = false;
     call.joined = true;
     call.members = [member(this.scene.me, true), ...call.members];
-    this.emit({ event: 'call', call });
-    return call;
+    this.emit({ event: 'call', call: structuredClone(call) });
+    return structuredClone(call);
   }
 
   leave(): void {
@@ -49,7 +70,7 @@ export class FakeCalls {
     call.joined = false;
     call.members = call.members.filter(({ me }) => !me);
     if (call.members.length === 0) this.end(call, 'over');
-    else this.emit({ event: 'call', call });
+    else this.emit({ event: 'call', call: structuredClone(call) });
   }
 
   decline(room: string): void {
@@ -62,15 +83,15 @@ export class FakeCalls {
     if (!call) throw { code: 'no-such', message: 'You are in no call.' } satisfies ApiError;
     call.muted = muted;
     for (const one of call.members) if (one.me) one.muted = muted;
-    this.emit({ event: 'call', call });
-    return call;
+    this.emit({ event: 'call', call: structuredClone(call) });
+    return structuredClone(call);
   }
 
   /** The other side answers, or somebody else joins. */
   answered(call: Call, by: Peer): void {
     call.ringing = false;
     call.members = [...call.members.filter(({ peer }) => peer !== by.id), member(by, false)];
-    this.emit({ event: 'call', call });
+    this.emit({ event: 'call', call: structuredClone(call) });
   }
 
   end(call: Call, why: Extract<Event, { event: 'call-ended' }>['why']): void {
@@ -83,7 +104,14 @@ export class FakeCalls {
     return this.devices;
   }
 
-  private of(room: string): Call | undefined {
+  private change(room: string, how: (call: Call) => void): void {
+    const call = this.of(room);
+    if (!call) return;
+    how(call);
+    this.emit({ event: 'call', call: structuredClone(call) });
+  }
+
+  of(room: string): Call | undefined {
     return this.scene.calls.find((call) => call.room === room);
   }
 

@@ -14,6 +14,7 @@ import {
   type Room,
   type Storage,
 } from '../ipc/contract';
+import { Calls, type CallOutcome } from './calls.svelte';
 import { Conversation } from './conversation.svelte';
 import { Drafts } from './drafts';
 import { Finder } from './finder.svelte';
@@ -35,7 +36,7 @@ export type Panel = 'about' | 'transfers' | 'network' | 'settings' | 'search' | 
 
 /** Something that a person should read: what went wrong, where something is, or why nothing happened. */
 export type Notice = { id: number } & News;
-type News = { kind: 'error'; error: ApiError } | { kind: 'exported'; exported: Export; folder: string } | { kind: 'pasted'; why: 'nothing' | 'too-large' };
+type News = { kind: 'error'; error: ApiError } | { kind: 'call'; outcome: CallOutcome; name: string } | { kind: 'exported'; exported: Export; folder: string } | { kind: 'pasted'; why: 'nothing' | 'too-large' };
 
 /** Where files go: a room, or a person with whom there may be no conversation yet. */
 export interface Destination {
@@ -74,6 +75,7 @@ export class Session {
   heard = $state.raw<Message | null>(null);
 
   readonly rooms: Rooms;
+  readonly calls: Calls;
   readonly search: Search;
   readonly networkCheck: NetworkCheck;
   readonly finder: Finder;
@@ -107,6 +109,7 @@ export class Session {
   constructor(backend: Backend) {
     this.backend = backend;
     this.rooms = new Rooms(this.requests, (room) => this.world.rooms.set(room.id, room));
+    this.calls = new Calls(this.requests, (room, outcome) => this.show({ kind: 'call', outcome, name: this.world.rooms.get(room)?.name ?? '' }));
     this.search = new Search(this.requests);
     this.networkCheck = new NetworkCheck(this.requests);
     this.previews = new Previews(backend);
@@ -350,6 +353,7 @@ export class Session {
     this.transfers.handle(event);
     this.shares.handle(event);
     this.trusting.handle(event);
+    this.calls.handle(event);
     switch (event.event) {
       case 'message':
         this.hear(event.message);
@@ -419,6 +423,7 @@ export class Session {
         const snapshot = await this.ask({ method: 'snapshot', params: {} }, 'snapshot');
         this.world.apply(snapshot);
         this.trusting.apply(snapshot.comparisons);
+        this.calls.apply(snapshot.calls);
         this.rooms.refresh();
         await Promise.all([...this.conversations.values()].map((one) => one.refresh()));
       }

@@ -32,6 +32,7 @@ export const SHORTCUTS = {
   details: { group: 'anywhere', chords: [press('.', MOD)] },
   transfers: { group: 'anywhere', chords: [press('j', MOD)] },
   settings: { group: 'anywhere', chords: [press(',', MOD)] },
+  microphone: { group: 'anywhere', chords: [press('m', { ...MOD, ...SHIFT })] },
   nextZone: { group: 'anywhere', chords: [press('F6')] },
   previousZone: { group: 'anywhere', chords: [press('F6', SHIFT)] },
   keys: { group: 'anywhere', chords: [press('?'), press('/', MOD)] },

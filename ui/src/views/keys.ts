@@ -27,11 +27,19 @@ export function actsOf(session: Session, { modal, switcher, newRoom }: Opening):
     details: free(() => session.room && session.togglePanel('about')),
     transfers: panel('transfers'),
     settings: panel('settings'),
+    microphone: free(() => mute(session)),
     nextZone: free(() => focusZone(1)),
     previousZone: free(() => focusZone(-1)),
     keys: panel('keys'),
     close: () => !modal() && close(session),
   };
+}
+
+/** In a call; without one the press is nobody's. */
+function mute(session: Session): boolean {
+  const call = session.calls.mine;
+  if (call) void session.calls.mute(!call.muted);
+  return call !== undefined;
 }
 
 function close(session: Session): boolean {

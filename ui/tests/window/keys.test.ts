@@ -48,6 +48,14 @@ const STORIES: Record<ShortcutId, Story> = {
   details: (page, press) => panel(page, press, 'Details'),
   transfers: (page, press) => panel(page, press, 'Transfers'),
   settings: (page, press) => panel(page, press, 'Settings'),
+  microphone: async (page, press) => {
+    await page.getByTestId('call').click();
+    await page.locator('[data-testid=call-bar][data-joined=true]').waitFor();
+    await press();
+    await expect.poll(() => lastCall(page, 'mute')).toEqual({ muted: true });
+    await press();
+    await expect.poll(() => lastCall(page, 'mute')).toEqual({ muted: false });
+  },
   nextZone: async (page, press) => {
     await row(page, 'design').focus();
     await press();

@@ -131,7 +131,7 @@ fn file(gib: u64) {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         sent.push(size as f64 / 1e9 / start.elapsed().as_secs_f64());
         work.push((cpu_seconds(ann.process.id()) + cpu_seconds(bob.process.id()) - before) / gib as f64);
-        wire.push(iperf3(&ann.host, &bob.host, size));
+        wire.push(iperf3(&ann.host, &bob.host, size).speed);
         for received in std::fs::read_dir(bob.host.downloads()).expect("a folder").flatten() {
             std::fs::remove_file(received.path()).expect("it can be removed");
         }
