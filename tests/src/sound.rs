@@ -7,7 +7,10 @@ use std::path::Path;
 /// Samples a second, one channel, 16 bit.
 pub const RATE: u32 = 48_000;
 
-/// Writes a WAV file of a tone at a third of full loudness.
+/// Of the tones that are written; 1 is a full sine.
+pub const LOUDNESS: f64 = 0.09;
+
+/// Writes a WAV file of a tone; ten of them at once are not clipped.
 ///
 /// # Panics
 /// When it cannot be written.
@@ -27,7 +30,7 @@ pub fn write_tone(path: &Path, hertz: f64, seconds: u32) {
     bytes.extend(b"data");
     bytes.extend((2 * count).to_le_bytes());
     for n in 0..count {
-        let sample = (TAU * hertz * f64::from(n) / f64::from(RATE)).sin() * 10_000.0;
+        let sample = (TAU * hertz * f64::from(n) / f64::from(RATE)).sin() * LOUDNESS * 32_768.0;
         bytes.extend((sample as i16).to_le_bytes());
     }
     fs::write(path, bytes).expect("a folder that can be written");
@@ -67,7 +70,7 @@ mod tests {
         write_tone(&path, 500.0, 1);
         let samples = read(&path);
         assert_eq!(samples.len(), RATE as usize);
-        assert!((loudness(&samples, 500.0) - 0.305).abs() < 0.01, "{}", loudness(&samples, 500.0));
+        assert!((loudness(&samples, 500.0) - LOUDNESS).abs() < 0.01, "{}", loudness(&samples, 500.0));
         assert!(loudness(&samples, 600.0) < 0.01);
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lanyard_tests::hosts::{Addresses, Host, Lan};
 use lanyard_tests::node::{LONG, Node};
 use lanyard_tests::process::Process;
-use lanyard_tests::sound::{RATE, loudness, read, write_tone};
+use lanyard_tests::sound::{LOUDNESS, RATE, loudness, read, write_tone};
 use serde_json::Value;
 
 #[test]
@@ -55,14 +55,13 @@ fn where_multicast_is_eaten_each_sends_copies() {
 #[test]
 fn two_who_cannot_reach_each_other_talk_through_a_third() {
     let Some(lan) = Lan::or_skip() else { return };
-    let mut isolated = 0;
-    let mut talk = Talk::with(&lan, 3, |host| {
-        // The third one hears both.
-        isolated += 1;
-        if isolated < 3 {
-            host.isolate();
-        }
-    });
+    let hosts = lan.hosts(["one", "other", "third"], Addresses::Both);
+    hosts[..2].iter().for_each(Host::isolate);
+    // The third one hears both, and they hear of each other from it.
+    let third = hosts[2].address();
+    let mut nodes = vec![Node::up(&hosts[2], &[])];
+    nodes.extend(hosts[..2].iter().map(|host| Node::up(host, &["--peer", &third])));
+    let mut talk = Talk::between(nodes);
     talk.everybody_is_in(&["multicast", "relayed"]);
     talk.for_seconds(3).iter().for_each(Heard::is_everybody_else);
 }
@@ -125,9 +124,13 @@ impl Talk {
     fn with(lan: &Lan, count: usize, mut done: impl FnMut(&Host)) -> Talk {
         let hosts = lan.hosts((0..count).map(|n| format!("host{n}")), Addresses::Both);
         hosts.iter().for_each(&mut done);
-        let nodes: Vec<Node> = hosts.iter().map(|host| Node::up(host, &[])).collect();
-        for (n, node) in nodes.iter().enumerate() {
-            (0..count).filter(|other| *other != n).for_each(|other| node.sees(&format!("host{other}")));
+        Talk::between(hosts.iter().map(|host| Node::up(host, &[])).collect())
+    }
+
+    fn between(nodes: Vec<Node>) -> Talk {
+        let names: Vec<String> = nodes.iter().map(|node| node.host.name().to_owned()).collect();
+        for node in &nodes {
+            names.iter().filter(|name| *name != node.host.name()).for_each(|name| node.sees(name));
         }
         let people = nodes.into_iter().enumerate().map(|(n, node)| {
             let (said, recording) =
@@ -154,6 +157,7 @@ impl Talk {
 
     /// What everybody heard in the last so many seconds of the call.
     fn for_seconds(&mut self, seconds: u64) -> Vec<Heard> {
+        // What is waited for is the sound itself.
         std::thread::sleep(Duration::from_secs(seconds));
         let count = self.people.len();
         let calls = |person: &Person| {
@@ -187,7 +191,7 @@ impl Talk {
                 let halves = samples[from..].chunks_exact(window);
                 halves.map(|half| loudness(half, tone(n))).fold(0.0, f64::max)
             };
-            let tones = (0..count).filter(|n| loudest(*n) > AUDIBLE / count as f64).collect();
+            let tones = (0..count).filter(|n| loudest(*n) >= LOUDNESS / 2.0).collect();
             Heard { tones, own, of: count, lost, concealed }
         });
         heard.collect()
@@ -201,10 +205,11 @@ impl Heard {
     }
 }
 
-/// Whole numbers of periods in half a second, so that no tone is found in another one.
+/// Whole numbers of periods in half a second, so that no tone is found in another one; and no two are as far from each other as
+/// two others (a Golomb ruler), so that what bends the sum of some makes no other one.
 fn tone(n: usize) -> f64 {
-    400.0 + 150.0 * n as f64
+    400.0 + 40.0 * [0.0, 1.0, 6.0, 10.0, 23.0, 26.0, 34.0, 41.0, 53.0, 55.0][n]
 }
 
-/// A tone that was said is heard at least as loud; 1 is a full sine. Where several speak they are made softer.
+/// The tone that the program says is three times as loud as this.
 const AUDIBLE: f64 = 0.1;

@@ -136,10 +136,9 @@ impl Listener {
             RoomPacket::Heads(said) => {
                 (Vec::new(), said.heads.into_iter().map(|head| (head.log, head.seq)).collect())
             }
-            RoomPacket::Nack { .. }
-            | RoomPacket::Fragment(_)
-            | RoomPacket::Typing
-            | RoomPacket::Call(_) => return Ok(()),
+            RoomPacket::Nack { .. } | RoomPacket::Fragment(_) | RoomPacket::Typing | RoomPacket::Call(_) => {
+                return Ok(());
+            }
         };
         for entry in compact::unpack(room, envelope.sender, &entries) {
             let entry = entry.map_err(|error| format!("an entry: {error}"))?;

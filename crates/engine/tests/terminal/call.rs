@@ -32,7 +32,8 @@ fn calls_that_are_on_are_listed_with_who_is_in() {
 #[test]
 fn whoever_calls_in_vain_is_told_by_the_exit_code() {
     for (why, expected) in [("over", 0), ("declined", 4), ("unanswered", 5), ("gone", 4)] {
-        let node = FakeNode::start(move |_, _| ok("call", call(true, &[talker("Ann", true)])).then(ended(why)));
+        let node =
+            FakeNode::start(move |_, _| ok("call", call(true, &[talker("Ann", true)])).then(ended(why)));
         let output = node.lanyard(&["call", "@Bob", "--audio", "silence"]);
         assert_eq!(code(&output), expected, "{why}: {}", stderr(&output));
         let asked = json!({ "room": "@Bob", "audio": { "source": "silence" }, "record": null });
@@ -57,7 +58,8 @@ fn a_call_ends_after_as_long_as_was_said() {
         _ => ok("call", call(false, &[talker("Ann", true)])),
     });
     let output = node.lanyard(&["--json", "call", "#design", "--audio", "tone", "--for", "0"]);
-    let told = [call(false, &[talker("Ann", true)]), call(false, &[talker("Ann", true), talker("Bob", false)])];
+    let told =
+        [call(false, &[talker("Ann", true)]), call(false, &[talker("Ann", true), talker("Bob", false)])];
     assert_eq!((code(&output), objects(&output)), (0, told.to_vec()), "{}", stderr(&output));
     assert_eq!(node.asked().pop(), Some(("leave-call".to_owned(), json!({}))));
 }
@@ -65,7 +67,9 @@ fn a_call_ends_after_as_long_as_was_said() {
 #[test]
 fn what_makes_no_sense_of_calls_exits_with_two() {
     let node = FakeNode::start(|_, _| ok("call", call(false, &[])));
-    for words in [&["call"][..], &["call", "@Bob", "--list"], &["call", "@Bob", "--decline", "--audio", "tone"]] {
+    for words in
+        [&["call"][..], &["call", "@Bob", "--list"], &["call", "@Bob", "--decline", "--audio", "tone"]]
+    {
         assert_eq!(code(&node.lanyard(words)), 2, "{words:?}");
     }
     assert!(node.asked().is_empty());

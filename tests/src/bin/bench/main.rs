@@ -5,12 +5,15 @@
 //! `bench transfers [large] [small] [many] [resume] [first]`: files against the wire and against other programs;
 //! `[killed] [damaged] [tiny] [swarm] [lossy]`: files that everything happens to on their way.
 //! `bench rooms [R1 ...]`: large rooms, bad networks and crashes.
+//! `bench calls [--seconds N]`: what a sender sends however many listen, processor and memory, and what is lost of it.
 //! `bench attacks`: what known people notice while one host attacks another.
 //! `bench networks [R12] [R13] [R14] [R15] [idle]`: networks as they are, and what a node costs that does nothing.
 //! `bench power [--seeds N] [--from SEED] [--record FOLDER]`: what is lost with the power, at so many moments.
 
 #[cfg(target_os = "linux")]
 mod attacks;
+#[cfg(target_os = "linux")]
+mod calls;
 #[cfg(target_os = "linux")]
 mod measure;
 #[cfg(target_os = "linux")]
@@ -27,6 +30,7 @@ fn main() -> std::process::ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.split_first() {
         Some((first, rest)) if first == "attacks" => attacks::run(rest),
+        Some((first, rest)) if first == "calls" => calls::run(rest),
         Some((first, rest)) if first == "networks" => networks::run(rest),
         Some((first, rest)) if first == "power" => lanyard_tests::power::command(rest),
         Some((first, rest)) if first == "rooms" => rooms::run(rest),

@@ -195,6 +195,8 @@ async fn settings_are_kept_even_where_a_folder_has_a_strange_name() {
         at_once: Some(16),
         relay: Some(false),
         avatar: Avatar::new(0, "🐙"),
+        microphone: Some("USB Headset".to_owned()),
+        speaker: Some("Speakers".to_owned()),
     };
     store.set_settings(settings.clone()).await.unwrap().await.unwrap();
     store.close().await.unwrap();
