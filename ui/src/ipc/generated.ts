@@ -112,7 +112,7 @@ microphone: string | null, speaker: string | null, };
 /**
  * Why a call is no longer on.
  */
-export type CallEnd = "over" | "declined" | "unanswered" | "gone";
+export type CallEnd = "over" | "declined" | "unanswered" | "merged" | "gone";
 
 /**
  * A device in a call.
