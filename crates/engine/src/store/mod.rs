@@ -290,7 +290,7 @@ impl Store {
     /// # Errors
     /// As [`Store::commit`].
     pub async fn set_settings(&self, settings: Settings) -> Result<Durable, StoreError> {
-        self.writer.queue(Write::Settings(settings)).await
+        self.writer.queue(Write::Settings(Box::new(settings))).await
     }
 
     /// Keeps a room's history for so many days: 0 means for ever, absent as the limits say. Queued as a commit is.

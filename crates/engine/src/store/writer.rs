@@ -23,7 +23,7 @@ pub(super) enum Write {
     Records(Vec<Record>, Openings),
     ReadMark(RoomId, Cursor),
     Note(TransferId, Box<TransferNote>),
-    Settings(Settings),
+    Settings(Box<Settings>),
     Keep(RoomId, Option<u32>),
     /// And whom to tell what was given up.
     Prune(Limits, oneshot::Sender<Pruning>),
@@ -341,7 +341,7 @@ mod tests {
         for lasting in [hold, Record::Outlast] {
             assert!(durability_of(&records(vec![covered.clone(), lasting])) == Durability::PowerLoss);
         }
-        assert!(durability_of(&Write::Settings(Settings::default())) == Durability::PowerLoss);
+        assert!(durability_of(&Write::Settings(Box::default())) == Durability::PowerLoss);
         assert!(durability_of(&records(vec![])) == Durability::ProgramEnd);
     }
 
