@@ -42,6 +42,22 @@ fn whoever_calls_in_vain_is_told_by_the_exit_code() {
 }
 
 #[test]
+fn what_does_not_work_in_a_call_is_said_once() {
+    const DEAF: &str = "There is no microphone, so the others cannot hear you.";
+    let troubled = move || {
+        let mut call = call(false, &[talker("Ann", true), talker("Bob", false)]);
+        call["trouble"] = json!([{ "message": DEAF, "says": { "template": DEAF, "with": {} } }]);
+        call
+    };
+    let changed = move || json!({ "event": "call", "call": troubled() });
+    let node = FakeNode::start(move |_, _| {
+        ok("call", call(false, &[talker("Ann", true)])).then(changed()).then(changed()).then(ended("over"))
+    });
+    let output = node.lanyard(&["call", "#design"]);
+    assert_eq!((code(&output), stderr(&output)), (0, format!("{DEAF}\n")));
+}
+
+#[test]
 fn two_calls_that_become_one_go_on() {
     let node = FakeNode::start(|_, _| {
         ok("call", call(false, &[talker("Ann", true)])).then(ended("merged")).then(ended("over"))

@@ -79,7 +79,7 @@ async fn talk(
     let command = Command::Call { room: to, audio, record };
     let mut call: Call = ask!(call_when_found(node, command) => Call)?;
     let until = seconds.map(|seconds| Instant::now() + Duration::from_secs(seconds.into()));
-    let mut teller = Teller { out, members: BTreeMap::new() };
+    let mut teller = Teller { out, members: BTreeMap::new(), trouble: Vec::new() };
     teller.began(&call)?;
     let (feed, mut pieces) = mpsc::channel(2);
     if fed {
@@ -176,13 +176,15 @@ struct Teller {
     out: Output,
     /// Who was told to be in: how it is called, whether it is muted, and how it comes.
     members: BTreeMap<String, (String, bool, CallWay)>,
+    /// What was told not to work.
+    trouble: Vec<String>,
 }
 
 impl Teller {
     fn began(&mut self, call: &Call) -> Result<(), Failure> {
         self.members = members(call);
         let others = self.members.len();
-        match (self.out, call.ringing) {
+        let told = match (self.out, call.ringing) {
             (Output::Program, _) => self.out.item(call, |_| String::new()),
             (Output::Person, true) => self.say(&paint(QUIET, "It rings. Ctrl-C ends the call.")),
             (Output::Person, false) if others == 0 => {
@@ -192,12 +194,24 @@ impl Teller {
                 let names: Vec<&str> = self.members.values().map(|(name, ..)| name.as_str()).collect();
                 self.say(&format!("In the call: {}. Ctrl-C leaves it.", names.join(", ")))
             }
+        };
+        self.troubled(call);
+        told
+    }
+
+    /// Says what does not work, once while it lasts. Programs read it in the call; true if there is something for them to read.
+    fn troubled(&mut self, call: &Call) -> bool {
+        let trouble: Vec<String> = call.trouble.iter().map(|one| one.message.clone()).collect();
+        for words in trouble.iter().filter(|words| !self.trouble.contains(words)) {
+            self.out.note(words);
         }
+        std::mem::replace(&mut self.trouble, trouble) != self.trouble
     }
 
     fn changed(&mut self, call: &Call) -> Result<(), Failure> {
         let before = std::mem::replace(&mut self.members, members(call));
-        if before == self.members {
+        let other_trouble = self.troubled(call);
+        if before == self.members && !(other_trouble && self.out == Output::Program) {
             return Ok(());
         }
         if self.out == Output::Program {
