@@ -448,9 +448,12 @@ fn whoever_does_not_hear_somebody_gets_copies_or_asks_the_first_who_can_to_pass_
     let relays = |lan: &Lan, n: usize| lan.participant(n, lobby(), deaf).relays;
     lan.wait(2 * SECOND);
     assert_eq!(relays(&lan, first), [], "copies have their time");
+    lan.told[deaf].clear();
     lan.wait(4 * SECOND);
     assert_eq!((relays(&lan, first), relays(&lan, second)), (vec![lan.id(0)], vec![]));
     assert_eq!(lan.participant(deaf, lobby(), 0).through, Some(lan.id(first)));
+    let told = lan.told[deaf].iter().filter(|event| matches!(event, Event::Call(room) if *room == lobby()));
+    assert_eq!(told.count(), 1, "told of, once");
     // Nothing comes of it: the next one is asked.
     lan.wait(7 * SECOND);
     assert_eq!((relays(&lan, first), relays(&lan, second)), (vec![], vec![lan.id(0)]));

@@ -221,10 +221,10 @@ impl Node {
             return Effects::default();
         }
         (me.key, me.said, me.say_at) = (key, Some(now.instant), now.instant + EVERY);
-        call.choose_relays(now.instant);
+        let other_way = call.choose_relays(now.instant);
         let mut effects = self.say_call(room, CallState::In, now);
         effects.extend(self.dial_for_call(room, now));
-        if other_key {
+        if other_key || other_way {
             effects.tell.push(Event::Call(room));
         }
         effects

@@ -37,9 +37,10 @@ impl Ongoing {
         wished.filter(|peer| comes(own.hears(**peer))).copied().collect()
     }
 
-    /// Chooses anew what is not passed on as it was hoped.
-    pub(super) fn choose_relays(&mut self, now: Instant) {
-        let Some(Own { hears, wishes, .. }) = &mut self.me else { return };
+    /// Chooses anew what is not passed on as it was hoped. Whether that is now somebody else's for any of them.
+    pub(super) fn choose_relays(&mut self, now: Instant) -> bool {
+        let Some(Own { hears, wishes, .. }) = &mut self.me else { return false };
+        let before: Vec<_> = wishes.iter().collect();
         let heard = |peer: &PeerId| hears.get(peer).map_or(Hears::Unknown, |(hears, _)| *hears);
         let others = &self.others;
         wishes.by.retain(|of, (by, _)| {
@@ -63,6 +64,7 @@ impl Ongoing {
                 wishes.by.insert(*of, (*by, now));
             }
         }
+        !wishes.iter().eq(before)
     }
 }
 
