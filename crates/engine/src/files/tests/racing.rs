@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tokio::io::duplex;
+
 use super::lan::{Lan, TRANSFER};
 use crate::files::discard;
 
@@ -41,11 +43,14 @@ async fn races(least: u64, patience: Duration) {
     let (mut arrived, mut failed) = (0, 0);
     let begun = Instant::now();
     while arrived + failed < ROUNDS || swaps.load(Relaxed) < least {
-        // It may arrive or not, as whoever may write there pleases.
-        match lan.pulls(&offer).await {
+        // It may arrive or not, or be told of to the sender, as whoever may write there pleases.
+        let (wire, holder) = duplex(1 << 20);
+        let served = lan.serves(holder);
+        match lan.pulls_over(wire, &offer).await {
             Ok(_) => arrived += 1,
             Err(_) => failed += 1,
         }
+        let _ = served.await.unwrap();
         let _ = discard(TRANSFER, &lan.downloads()).await;
         assert!(begun.elapsed() < patience, "{} swaps are no race", swaps.load(Relaxed));
     }
