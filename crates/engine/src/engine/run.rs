@@ -175,6 +175,7 @@ pub enum Report {
     /// About shared folders, from whoever answers or asks.
     Share(Box<ShareReport>),
     Comparison(Box<ComparisonReport>),
+    #[cfg_attr(not(feature = "calls"), expect(dead_code, reason = "nobody makes one without voices"))]
     Call(Box<CallReport>),
     /// It is time to write down what was learned of somebody.
     Learned(PeerId),
