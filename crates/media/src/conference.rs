@@ -13,7 +13,7 @@ use crate::audio::{AudioIn, AudioOut};
 use crate::packet::PACKET_BYTES;
 use crate::priority;
 use crate::seal::Key;
-use crate::session::{Member, PushToTalk, Report, Session, Setup, Transmit, Way};
+use crate::session::{Member, Report, Session, Setup, Transmit, Way};
 use crate::trouble::Trouble;
 
 /// How packets leave and come. One is used for one call: what comes over it is of that call or is dropped.
@@ -110,10 +110,6 @@ impl Conference {
         self.ask(Cause::Muted(muted));
     }
 
-    pub fn set_push_to_talk(&self, push: PushToTalk) {
-        self.ask(Cause::Push(push));
-    }
-
     /// Goes on with another microphone, without a gap for those who listen.
     pub fn replace_microphone(&self, microphone: Box<dyn AudioIn>) {
         self.ask(Cause::Microphone(microphone));
@@ -158,7 +154,6 @@ enum Cause {
     Members(Vec<Member>),
     Key(Key),
     Muted(bool),
-    Push(PushToTalk),
     Microphone(Box<dyn AudioIn>),
     Speaker(Box<dyn AudioOut>),
     End,
@@ -284,7 +279,6 @@ impl Worker {
             }
             Cause::Key(key) => self.session.set_key(key),
             Cause::Muted(muted) => self.session.set_muted(muted),
-            Cause::Push(push) => self.session.set_push_to_talk(push),
             Cause::Microphone(microphone) => self.microphone = microphone,
             Cause::Speaker(speaker) => self.speaker = speaker,
             Cause::End => {}

@@ -30,5 +30,5 @@ pub use audio::{AudioIn, AudioOut, BLOCK, Block, RATE};
 pub use conference::{Conference, Received, Wire};
 pub use packet::SenderId;
 pub use seal::Key;
-pub use session::{Dropped, Hearing, Member, MyReport, PushToTalk, RELAYED, Relay, Report, Setup, Way};
+pub use session::{Dropped, Hearing, Member, MyReport, RELAYED, Relay, Report, Setup, Way};
 pub use trouble::Trouble;

@@ -51,17 +51,6 @@ pub struct Relay {
     pub of: Vec<SenderId>,
 }
 
-/// When the microphone counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum PushToTalk {
-    /// Always, unless muted.
-    #[default]
-    Off,
-    /// It is on and not pressed: nothing is heard.
-    Released,
-    Pressed,
-}
-
 /// By which way a packet came, as the socket tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
@@ -80,7 +69,6 @@ pub enum Transmit {
 pub struct Session {
     setup: Setup,
     sealer: Sealer,
-    push: PushToTalk,
     talker: Talker,
     members: Vec<Listened>,
     echo: Option<Echo>,
@@ -100,7 +88,6 @@ impl Session {
         Ok(Session {
             sealer: Sealer::new(setup.call, &setup.key),
             setup,
-            push: PushToTalk::Off,
             talker: Talker::new()?,
             members: Vec::new(),
             echo: None,
@@ -141,10 +128,6 @@ impl Session {
 
     pub fn set_muted(&mut self, muted: bool) {
         self.setup.muted = muted;
-    }
-
-    pub fn set_push_to_talk(&mut self, push: PushToTalk) {
-        self.push = push;
     }
 
     /// Takes a packet as it came from the network, and says what is to be passed on.
@@ -224,16 +207,12 @@ impl Session {
         let me = MyReport {
             level: self.level.percent(),
             speaking: self.level.is_speech(now),
-            muted: self.is_muted(),
+            muted: self.setup.muted,
             copies: self.talker.copies(),
             ..self.sent
         };
         let members = self.members.iter().map(|member| member.hearing(now)).collect();
         Report { me, members, dropped: self.dropped, trouble: Vec::new() }
-    }
-
-    fn is_muted(&self) -> bool {
-        self.setup.muted || self.push == PushToTalk::Released
     }
 
     fn play(&mut self, now: Duration, speaker: &mut dyn AudioOut) {
@@ -263,7 +242,7 @@ impl Session {
                 echo.clean(&mut block);
             }
             // Nobody who is alone in a call, or muted, is encoded.
-            if self.is_muted() || self.members.is_empty() {
+            if self.setup.muted || self.members.is_empty() {
                 self.level.hear_nothing();
                 continue;
             }
@@ -272,7 +251,7 @@ impl Session {
                 self.say(said, out);
             }
         }
-        if self.is_muted() || self.members.is_empty() {
+        if self.setup.muted || self.members.is_empty() {
             self.talker.fall_silent(now);
         }
     }

@@ -6,7 +6,7 @@ mod together;
 use std::time::Duration;
 
 use lanyard_media::audio::sources::{Silence, Tone};
-use lanyard_media::{AudioIn, Block, PushToTalk, Relay};
+use lanyard_media::{AudioIn, Block, Relay};
 
 use together::{CALM, Network, Speech, Together, address, member, sender, tone_level};
 
@@ -128,21 +128,6 @@ fn who_is_muted_sends_one_packet_a_second_and_nothing_of_the_sound() {
     assert!(call.hearing(1, 0).speaking);
     let again = call.hearing(1, 0).made_up;
     assert!(again <= 1, "a pause is not a loss: {again}");
-}
-
-#[test]
-fn push_to_talk_is_heard_while_it_is_pressed() {
-    let mut call =
-        Together::new(1, CALM, vec![Box::new(Tone::new(1_000.0, 0.5)), Box::new(Silence::default())]);
-    call.participants[0].session.set_push_to_talk(PushToTalk::Released);
-    call.run(seconds(2));
-    assert!(
-        !call.hearing(1, 0).speaking
-            && call.participants[1].heard.samples.iter().all(|sample| *sample == 0.0)
-    );
-    call.participants[0].session.set_push_to_talk(PushToTalk::Pressed);
-    call.run(seconds(1));
-    assert!(call.hearing(1, 0).speaking && call.report(0).me.speaking);
 }
 
 #[test]

@@ -86,31 +86,6 @@ impl AudioOut for Wav {
     }
 }
 
-/// Two at once: the first decides how much, both get it, as to play and to record.
-pub struct Both {
-    pub first: Box<dyn AudioOut>,
-    pub second: Box<dyn AudioOut>,
-}
-
-impl AudioOut for Both {
-    fn wanted(&mut self, now: Duration) -> usize {
-        self.first.wanted(now)
-    }
-
-    fn write(&mut self, block: &Block) {
-        self.first.write(block);
-        self.second.write(block);
-    }
-
-    fn delay(&self) -> Duration {
-        self.first.delay()
-    }
-
-    fn trouble(&self) -> Option<Trouble> {
-        self.first.trouble().or_else(|| self.second.trouble())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::sources;

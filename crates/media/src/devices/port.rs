@@ -172,9 +172,7 @@ fn keep(role: Role, name: Option<String>) -> (Shared, Sender<Word>) {
                     drop(stream);
                     trouble
                 }
-                // Who had a microphone misses it, and does not look for one.
-                Err(trouble) if was_open && trouble == role.none() => role.gone(),
-                Err(trouble) => trouble,
+                Err(trouble) => told(role, trouble, was_open),
             };
             tracing::info!(%trouble, "a device for sound cannot be used");
             *lock(&shared) = Ring { trouble: Some(trouble), ..Ring::default() };
@@ -195,6 +193,16 @@ fn keep(role: Role, name: Option<String>) -> (Shared, Sender<Word>) {
     (ring, keeper)
 }
 
+/// Who had a microphone misses it, and does not look for one; who never had one has not lost it, whatever the system calls that.
+fn told(role: Role, trouble: Trouble, was_open: bool) -> Trouble {
+    let absent = trouble == role.none() || trouble == role.gone();
+    match (absent, was_open) {
+        (true, true) => role.gone(),
+        (true, false) => role.none(),
+        (false, _) => trouble,
+    }
+}
+
 fn is_silent(ring: &Mutex<Ring>) -> bool {
     lock(ring).called.is_some_and(|called| called.elapsed() > CALLS_NO_MORE)
 }
@@ -209,3 +217,22 @@ const LEAST_AHEAD: usize = BLOCK;
 const MOST_AHEAD: usize = 10 * BLOCK;
 /// After that, less is tried again.
 const LONG_ENOUGH: Duration = Duration::from_secs(60);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_gone_only_where_there_was_one() {
+        for (role, none, gone) in [
+            (Role::Microphone, Trouble::NoMicrophone, Trouble::MicrophoneGone),
+            (Role::Speaker, Trouble::NoSpeaker, Trouble::SpeakerGone),
+        ] {
+            for said in [&none, &gone] {
+                assert_eq!(told(role, said.clone(), false), none);
+                assert_eq!(told(role, said.clone(), true), gone);
+            }
+        }
+        assert_eq!(told(Role::Speaker, Trouble::SpeakerBusy, true), Trouble::SpeakerBusy);
+    }
+}

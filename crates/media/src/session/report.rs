@@ -21,7 +21,6 @@ pub struct MyReport {
     /// How loud the microphone is, 0..=100; 0 while muted.
     pub level: u8,
     pub speaking: bool,
-    /// Muted, or push-to-talk is on and not pressed.
     pub muted: bool,
     /// Packets multicast, and the bytes of UDP in them.
     pub packets: u64,
